@@ -1,0 +1,52 @@
+"""scikit-learn's bundled iris data -> the sources of `definitions.py`: one flower a day from 2020 on."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from potluck.contract.errors import UsageError
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+START = datetime(2020, 1, 1, tzinfo=UTC)
+
+PREDICTIONS = pa.schema(
+    [
+        ("flower_id", pa.int64()),
+        ("event_timestamp", TIMESTAMP),
+        ("prediction", pa.string()),
+        ("probabilities", pa.string()),
+        ("model_version", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+
+
+def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
+    """Sources by name. The data is bundled: `rows` cuts it, `seed` shuffles the days, files are refused."""
+    from sklearn.datasets import load_iris
+
+    if files:
+        raise UsageError(f"iris comes with scikit-learn; expected no file, got {files[0]}")
+    iris = load_iris()
+    order = np.random.default_rng(seed).permutation(len(iris.data))[:rows]
+    measured = pa.table(dict(zip(("sepal_length", "sepal_width", "petal_length", "petal_width"), iris.data[order].T)))
+    species = pa.array([str(iris.target_names[code]) for code in iris.target[order]])
+    days = [START + timedelta(days=day) for day in range(len(order))]
+    keys = pa.table({"flower_id": pa.array(order, pa.int64()), "event_timestamp": pa.array(days, TIMESTAMP)})
+    visits = beside(keys, measured.select(["sepal_length", "sepal_width"]))
+    return {
+        "petals": beside(keys, measured.select(["petal_length", "petal_width"])),
+        "population": visits,
+        "observations": visits.append_column("species", species),
+        "predictions": PREDICTIONS,
+    }
+
+
+def beside(left: pa.Table, right: pa.Table) -> pa.Table:
+    """Two tables of the same length as one."""
+    for name in right.column_names:
+        left = left.append_column(name, right[name])
+    return left

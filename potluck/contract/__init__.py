@@ -1,0 +1,1 @@
+"""Agreements between the rooms, as plain data. Imports no Feast, MLflow, pandas or FastAPI."""

@@ -1,0 +1,168 @@
+"""The feature contract: what a feature service promises, as training found it and as serving keeps it.
+
+It is derived from Feast's registry (`potluck.stores.definitions`), completed by training (vocabularies, fills, classes,
+lineage) and travels in the bundle as `contract.json`. No other list of features stands anywhere.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from potluck.contract.errors import BundleError
+
+DType = Literal["int64", "int32", "float64", "string", "bool"]
+FieldSource = Literal["key", "request", "online", "on-demand"]
+Objective = Literal["regression", "binary", "multiclass"]
+Transform = Literal["identity", "log"]
+Literals = bool | int | float | str
+
+REQUEST_TIME = {f"request_time.{part}": part for part in ("year", "month", "day", "hour")}
+"""Defaults that stand for a part of the request's time (UTC), which is an argument and never read from the clock."""
+
+LARGEST_INTEGER = 2**53
+"""Beyond it a float64, and so the model and JSON, can't tell two integers apart."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value that a service takes, looks up or computes."""
+
+    name: str
+    dtype: DType
+    source: FieldSource
+    required: bool = False
+    default: Literals | None = None
+
+    def default_at(self, moment: datetime) -> Literals | None:
+        """The default, with a part of the request's time filled in where it stands for one."""
+        part = REQUEST_TIME.get(self.default) if isinstance(self.default, str) else None
+        return self.default if part is None else int(getattr(moment, part))
+
+
+@dataclass(frozen=True)
+class LookupView:
+    """A feature view as it lies in Redis: which hash, which fields, how long a value holds."""
+
+    name: str
+    join_keys: tuple[str, ...]
+    features: tuple[str, ...]
+    field_ids: tuple[str, ...]
+    """Hex of the 4-byte hash field of each feature."""
+    ttl_seconds: int
+    """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is too old."""
+
+
+@dataclass(frozen=True)
+class OnDemandFunction:
+    """A function over columns: lists in, lists out."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the model's matrix, in the model's order."""
+
+    name: str
+    dtype: DType
+    source: FieldSource
+    categorical: bool = False
+    vocabulary: tuple[Literals, ...] = ()
+    """Categories that training saw, in the order of their codes."""
+    fill: float | None = None
+    """Training's median where it never saw the column missing: LightGBM would read a missing value as 0.0."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A precomputed service that this model's nightly run fills."""
+
+    service: str
+    view: str
+    key: Field
+    features: tuple[Field, ...]
+    field_ids: dict[str, tuple[str, ...]]
+    """Slot name -> hex of each feature's hash field."""
+    source: str
+    """The offline source that keeps the history."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from: hashes (sha256, hex) of what it was made of."""
+
+    registry_hash: str
+    data_hash: str
+    lock_hash: str | None
+    git_commit: str | None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FeatureContract:
+    """Everything that training, serving and batch need to know of a model's feature service."""
+
+    project: str
+    service: str
+    objective: Objective
+    transform: Transform
+    label_source: str
+    label: str
+    keys: tuple[Field, ...]
+    request: tuple[Field, ...]
+    online: tuple[Field, ...]
+    views: tuple[LookupView, ...]
+    functions: tuple[OnDemandFunction, ...]
+    columns: tuple[Column, ...]
+    population: str | None = None
+    publications: tuple[Publication, ...] = ()
+    classes: tuple[Literals, ...] = ()
+    lineage: Lineage | None = None
+
+    @property
+    def served_by(self) -> str:
+        return "hybrid" if self.views else "realtime"
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """What goes into the on-demand functions and the columns: request fields, then looked-up ones."""
+        return self.request + self.online
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Every field once, for people: what is taken, looked up and computed."""
+        taken = self.keys + self.inputs
+        known = {field.name for field in taken}
+        computed = [out for function in self.functions for out in function.outputs if out.name not in known]
+        return taken + tuple(computed)
+
+    def to_json(self) -> bytes:
+        return CONTRACT.dump_json(self, indent=1)
+
+    def digest(self) -> str:
+        """sha256 of the contract's canonical JSON."""
+        return hashlib.sha256(CONTRACT.dump_json(self)).hexdigest()
+
+
+CONTRACT = TypeAdapter(FeatureContract)
+
+
+def read_contract(text: bytes) -> FeatureContract:
+    """Parse `contract.json`.
+
+    Raises:
+        BundleError: it is no contract, or one of another version.
+    """
+    try:
+        return CONTRACT.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise BundleError(
+            f"contract.json does not fit this version of Potluck at {where}: {first['msg']}; train the service again"
+        ) from None

@@ -1,0 +1,143 @@
+"""Feast's Redis format, byte for byte: entity keys, serialized `Value` messages, timestamps.
+
+All views of an entity share one hash. Its key is the serialized entity key followed by the project's name, its fields
+are 4-byte hashes of `view:feature` (worked out from the registry and kept in the contract) and `_ts:view`.
+`feast.protos` would import all of Feast, and these few lines are what the server needs of it; a test holds them to
+Feast's own bytes.
+"""
+
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+Scalar = str | int | float | bool | None
+
+STRING_TYPE, INT32_TYPE, INT64_TYPE = 2, 3, 4
+NULL = b"\x98\x01\x00"
+NULL_TIMESTAMP = -(2**63)
+
+
+def entity_key(project: str, join_keys: Sequence[str], values: Sequence[Scalar], dtypes: Sequence[str]) -> bytes:
+    """Redis key of an entity.
+
+    Args:
+        project: Feast's project.
+        join_keys: names; their order does not matter.
+        values: one for each name, a str or an int.
+        dtypes: `string`, `int32` or `int64`, one for each name.
+    """
+    triples = sorted(zip(join_keys, values, dtypes, strict=True))
+    names = b"".join(struct.pack("<II", STRING_TYPE, len(name.encode())) + name.encode() for name, _, _ in triples)
+    packed = b"".join(packed_key_value(value, dtype) for _, value, dtype in triples)
+    return struct.pack("<I", len(triples)) + names + packed + project.encode()
+
+
+def packed_key_value(value: Scalar, dtype: str) -> bytes:
+    if dtype == "string":
+        text = str(value).encode()
+        return struct.pack("<II", STRING_TYPE, len(text)) + text
+    if not isinstance(value, int):
+        raise TypeError(f"an entity key of type {dtype} takes an int, not {type(value).__name__}")
+    if dtype == "int32":
+        return struct.pack("<IIi", INT32_TYPE, 4, value)
+    return struct.pack("<IIq", INT64_TYPE, 8, value)
+
+
+def timestamp_field(view: str) -> str:
+    """Hash field that holds a view's event timestamp."""
+    return f"_ts:{view}"
+
+
+def encode_value(value: Scalar, dtype: str) -> bytes:
+    """Serialize one value as Feast's protobuf `Value`."""
+    if value is None:
+        return NULL
+    if dtype == "string":
+        text = str(value).encode()
+        return b"\x12" + varint(len(text)) + text
+    if dtype == "float64":
+        return b"\x29" + struct.pack("<d", value)
+    return {"int32": b"\x18", "int64": b"\x20", "bool": b"\x38"}[dtype] + varint(int(value))
+
+
+def decode_value(stored: bytes | None) -> Scalar:
+    """Read one scalar `Value` message; None for null, and for a field that is not there.
+
+    Raises:
+        ValueError: the bytes are no scalar `Value`.
+    """
+    if not stored or stored == NULL:
+        return None
+    tag, body = stored[0], stored[1:]
+    try:
+        if tag == 0x12:
+            length, start = read_varint(body, 0)
+            return exactly(body[start:], length).decode()
+        if tag == 0x29:
+            return float(struct.unpack("<d", body)[0])
+        if tag == 0x35:
+            return float(struct.unpack("<f", body)[0])
+        if tag in (0x18, 0x20, 0x38):
+            return whole_number(tag, body)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"a stored value is cut or changed: {error}") from None
+    raise ValueError(f"a stored value of wire tag {tag:#x} is no scalar of Feast's")
+
+
+def whole_number(tag: int, body: bytes) -> int | bool:
+    number, end = read_varint(body, 0)
+    exactly(body, end)
+    return bool(number) if tag == 0x38 else number
+
+
+def exactly(body: bytes, length: int) -> bytes:
+    if len(body) != length:
+        raise ValueError(f"a stored value has {len(body)} bytes where its header says {length}")
+    return body
+
+
+def encode_timestamp(moment: datetime) -> bytes:
+    """Serialize a `google.protobuf.Timestamp`."""
+    micros = round((moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    seconds, nanos = micros // 1_000_000, micros % 1_000_000 * 1000
+    return (b"\x08" + varint(seconds) if seconds else b"") + (b"\x10" + varint(nanos) if nanos else b"")
+
+
+def decode_timestamp(stored: bytes | None) -> float | None:
+    """Seconds since 1970 of a serialized `Timestamp`; None where there is none.
+
+    Raises:
+        ValueError: the bytes are no `Timestamp`.
+    """
+    if stored is None:
+        return None
+    parts, position = {0x08: 0, 0x10: 0}, 0
+    try:
+        while position < len(stored):
+            tag = stored[position]
+            parts[tag], position = read_varint(stored, position + 1)
+    except (IndexError, KeyError):
+        raise ValueError("a stored timestamp is cut or changed") from None
+    return parts[0x08] + parts[0x10] / 1e9
+
+
+def varint(number: int) -> bytes:
+    rest, out = number & 0xFFFFFFFFFFFFFFFF, bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """A signed 64-bit varint and the position behind it."""
+    number = shift = 0
+    while True:
+        byte = data[position]
+        number |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:
+            break
+        shift += 7
+    return (number - (1 << 64) if number >= 1 << 63 else number), position

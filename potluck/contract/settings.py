@@ -1,0 +1,117 @@
+"""Every setting, in one typed place: environment, `.env` file or a flag of the command line."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from potluck.contract.errors import UsageError
+
+HOME_NAME = ".potluck"
+LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+
+
+class Settings(BaseSettings):
+    """What a process of Potluck needs to know about its surroundings.
+
+    Each field is read from the environment variable of its alias, then from `.env` in the working directory.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Field(default_factory=lambda: nearest_home(Path.cwd()), alias="POTLUCK_HOME")
+    """Folder of all state. Default: the nearest `.potluck` at or above the working directory, else `./.potluck`."""
+    repo: Path = Field(default=Path("feature_repo"), alias="POTLUCK_REPO")
+    """The Feast feature repo."""
+    redis_url: str | None = Field(default=None, alias="REDIS_URL")
+    """The online store, as redis-py reads it (redis://, rediss://, unix://). Default: an embedded redis-server."""
+    mlflow_tracking_uri: str | None = Field(default=None, alias="MLFLOW_TRACKING_URI")
+    """MLflow's tracking server and registry. Default: SQLite in the home."""
+    feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
+    """Feast's SQL registry. Default: SQLite in the home."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", alias="POTLUCK_LOG_LEVEL"
+    )
+    """Least severe message that is logged."""
+    redis_timeout: float = Field(default=0.25, alias="POTLUCK_REDIS_TIMEOUT", gt=0)
+    """Seconds that one online read may take before the answer is FEATURE_STORE_UNAVAILABLE."""
+    max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
+    """Requests that one worker works on at once; one more is answered OVERLOADED."""
+
+    def model_post_init(self, _context: object) -> None:
+        object.__setattr__(self, "home", self.home.expanduser().absolute())
+        object.__setattr__(self, "repo", self.repo.expanduser().absolute())
+
+    @property
+    def redis_socket(self) -> Path:
+        """Unix socket of the embedded redis-server; in a private folder of /tmp where the home's path is too long."""
+        inside = self.home / "redis" / "redis.sock"
+        return inside if len(str(inside)) <= LONGEST_SOCKET_PATH else short_socket(self.home)
+
+    @property
+    def online_store_url(self) -> str:
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def registry_url(self) -> str:
+        return self.feast_registry_url or f"sqlite:///{self.home / 'feast.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def releases(self) -> Path:
+        """Folder of the bundles that the server may load."""
+        return self.home / "releases"
+
+    def data_folder(self, project: str) -> Path:
+        """Folder of a project's parquet files."""
+        return self.home / "data" / project
+
+    def variables(self) -> dict[str, str]:
+        """The environment that makes plain `feast` and `mlflow` see what Potluck sees."""
+        return {
+            "POTLUCK_HOME": str(self.home),
+            "POTLUCK_REPO": str(self.repo),
+            "REDIS_URL": self.online_store_url,
+            "FEAST_REGISTRY_URL": self.registry_url,
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "FEAST_USAGE": "False",
+        }
+
+
+def load_settings(**flags: object) -> Settings:
+    """Build the settings from flags (by field name; None means not given), environment and `.env`."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"a setting is not valid: {reasons}") from None
+
+
+def source_path(project: str, source: str) -> str:
+    """Where `potluck ingest` puts the parquet file of a source; for the feature repo's `FileSource(path=…)`."""
+    return str(load_settings().data_folder(project) / f"{source}.parquet")
+
+
+def nearest_home(start: Path) -> Path:
+    """The nearest `.potluck` at or above a folder, as git finds `.git`: `feast` changes into the repo's folder."""
+    for folder in (start, *start.parents):
+        if (folder / HOME_NAME).is_dir():
+            return folder / HOME_NAME
+    return start / HOME_NAME
+
+
+def short_socket(home: Path) -> Path:
+    """A socket path that fits the kernel's limit, the same for every process of a home."""
+    import hashlib
+    import os
+
+    folder = Path(f"/tmp/potluck-{os.getuid()}")
+    return folder / f"{hashlib.sha256(str(home).encode()).hexdigest()[:16]}.sock"

@@ -1,0 +1,78 @@
+"""A bundle on disk: writing one, and opening one for scoring.
+
+bundle/
+  contract.json   the feature contract, completed by training
+  functions.py    the on-demand functions' own source
+  model.txt       LightGBM's native text
+  golden.json     rows, and what each must give
+  MANIFEST.json   sha256 of every file
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.manifest import verify_manifest, write_manifest
+from potluck.scoring.functions import Columns, load_functions
+from potluck.scoring.lightgbm_library import Booster, Matrix
+from potluck.scoring.rows import RowBuilder, Rows
+from potluck.scoring.transform import Predictions, predict
+
+CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = "contract.json", "functions.py", "model.txt", "golden.json"
+BUNDLE_FILES = (CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A scored batch."""
+
+    predictions: Predictions
+    rows: Rows
+    raw: Matrix
+
+
+class Model:
+    """A bundle, opened: inputs in, predictions out."""
+
+    def __init__(self, contract: FeatureContract, functions_source: str, model_text: bytes) -> None:
+        self.contract = contract
+        self.rows = RowBuilder(contract, load_functions(functions_source, contract))
+        self.booster = Booster(model_text)
+
+    def score(self, inputs: Columns, times: Sequence[datetime]) -> Scored:
+        """Score rows given as columns; see `RowBuilder.build` for the arguments and errors."""
+        rows = self.rows.build(inputs, times)
+        raw = self.booster.raw_scores(rows.matrix)
+        return Scored(self.predict(raw), rows, raw)
+
+    def predict(self, raw: Matrix) -> Predictions:
+        contract = self.contract
+        return predict(raw, contract.objective, contract.transform, contract.classes)
+
+
+def open_bundle(folder: Path) -> Model:
+    """Check a bundle's digests and open it.
+
+    A bundle whose digests hold may still abort the process, if it was packed wrong: only open what
+    `potluck.scoring.check` admitted.
+
+    Raises:
+        BundleError: a file is missing, changed, or not what its name says.
+    """
+    verify_manifest(folder)
+    contract = read_contract((folder / CONTRACT_FILE).read_bytes())
+    return Model(contract, (folder / FUNCTIONS_FILE).read_text(), (folder / MODEL_FILE).read_bytes())
+
+
+def write_bundle(
+    folder: Path, contract: FeatureContract, functions_source: str, model_text: bytes, golden: bytes
+) -> str:
+    """Write a bundle's files and answer its digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONTRACT_FILE).write_bytes(contract.to_json())
+    (folder / FUNCTIONS_FILE).write_text(functions_source)
+    (folder / MODEL_FILE).write_bytes(model_text)
+    (folder / GOLDEN_FILE).write_bytes(golden)
+    return write_manifest(folder, BUNDLE_FILES)

@@ -1,0 +1,88 @@
+"""Admission: a bundle is checked once, in a child process, because a corrupt model aborts the process that opens it.
+
+A receipt says which bundle passed under which versions of the libraries; with a receipt, opening costs the digests only.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from potluck.contract.errors import BundleError, PotluckError
+from potluck.contract.manifest import bundle_digest, verify_manifest
+from potluck.scoring.lightgbm_library import library_version
+
+CHECK_SECONDS = 120.0
+
+
+def admit(folder: Path, receipts: Path) -> str:
+    """Check a bundle unless it has a receipt, and answer its digest.
+
+    Raises:
+        BundleError: digests, contract, model or golden rows don't hold; the message says which.
+    """
+    verify_manifest(folder)
+    digest = bundle_digest(folder)
+    receipt = receipts / f"{digest[:32]}-{environment_key()}.json"
+    if not receipt.exists():
+        rows = check_in_child(folder)
+        write_receipt(receipt, {"bundle": digest, "golden_rows": rows, **versions()})
+    return digest
+
+
+def check_in_child(folder: Path) -> int:
+    command = [sys.executable, "-m", "potluck.scoring.check", str(folder)]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise BundleError(f"bundle {folder.name} hangs: it did not score within {CHECK_SECONDS:.0f} s") from None
+    if child.returncode != 0:
+        said = (child.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise BundleError(
+            f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; train the service again"
+        )
+    return int(child.stdout.split()[-1])
+
+
+def versions() -> dict[str, str]:
+    """What decides over the bits of a score."""
+    return {
+        "lightgbm": library_version(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def environment_key() -> str:
+    return hashlib.sha256(json.dumps(versions(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_receipt(path: Path, content: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(json.dumps(content, indent=1) + "\n")
+    os.replace(file.name, path)
+
+
+def main(folder: Path) -> int:
+    """The child: open the bundle, score its golden rows, print how many there are."""
+    from potluck.scoring.bundle import open_bundle
+    from potluck.scoring.golden import check_golden
+
+    try:
+        print(check_golden(open_bundle(folder), folder))
+    except PotluckError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

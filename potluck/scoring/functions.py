@@ -1,0 +1,43 @@
+"""On-demand functions: a feature service's own code, run on columns (lists in, lists out)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from potluck.contract.errors import BundleError, DataError
+from potluck.contract.features import FeatureContract, OnDemandFunction
+
+Columns = Mapping[str, Sequence[Any]]
+ColumnFunction = Callable[[dict[str, list[Any]]], Mapping[str, Sequence[Any]]]
+
+
+def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDemandFunction, ColumnFunction]]:
+    """Execute `functions.py` and bind every function that the contract names.
+
+    Raises:
+        BundleError: the text does not compile, or lacks a function.
+    """
+    namespace: dict[str, Any] = {}
+    try:
+        exec(compile(source, "functions.py", "exec"), namespace)
+        return [(function, namespace[function.name]) for function in contract.functions]
+    except KeyError as error:
+        raise BundleError(f"functions.py lacks the on-demand function {error} that the contract names") from None
+    except Exception as error:
+        raise BundleError(f"functions.py does not run: {type(error).__name__}: {error}") from None
+
+
+def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Columns, rows: int) -> dict[str, list[Any]]:
+    """One function over all rows.
+
+    Raises:
+        DataError: it raised, or gave something else than one list of `rows` values for each declared output.
+    """
+    try:
+        given = code({name: list(inputs[name]) for name in function.inputs})
+        outputs = {field.name: list(given[field.name]) for field in function.outputs}
+    except Exception as error:
+        raise DataError(f"on-demand function {function.name} failed: {type(error).__name__}") from error
+    for name, values in outputs.items():
+        if len(values) != rows:
+            raise DataError(f"on-demand function {function.name} gave {len(values)} values of {name} for {rows} rows")
+    return outputs

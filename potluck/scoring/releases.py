@@ -1,0 +1,110 @@
+"""The bundles that a home holds, and which of them is each service's champion.
+
+releases/
+  champions/<service>.json   {"service", "digest", "model_version"}: replaced atomically at promotion and rollback
+  bundles/<digest>/          a bundle, laid down once
+  receipts/                  which bundle passed its check under which libraries
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
+from potluck.scoring.bundle import Model, open_bundle
+from potluck.scoring.check import admit
+
+
+@dataclass(frozen=True)
+class Release:
+    """Which bundle answers for a service."""
+
+    service: str
+    digest: str
+    model_version: str
+
+
+RELEASE = TypeAdapter(Release)
+
+
+class Releases:
+    """The releases folder of a home."""
+
+    def __init__(self, folder: Path) -> None:
+        self.champions = folder / "champions"
+        self.bundles = folder / "bundles"
+        self.receipts = folder / "receipts"
+
+    def lay_down(self, source: Path) -> str:
+        """Copy a bundle here, check it, and answer its digest.
+
+        Raises:
+            BundleError: it does not pass; nothing is left behind.
+        """
+        digest = bundle_digest(source)
+        target = self.bundles / digest
+        if not target.is_dir():
+            self._copy(source, target)
+        return admit(target, self.receipts)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        self.bundles.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.bundles))
+        try:
+            for name in (*verify_manifest(source), MANIFEST):
+                shutil.copyfile(source / name, staging / name)
+            admit(staging, self.receipts)
+            os.chmod(staging, 0o755)
+            os.replace(staging, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def promote(self, release: Release) -> None:
+        """Make a bundle that was laid down its service's champion, in one atomic step."""
+        self.champions.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("wb", dir=self.champions, delete=False) as file:
+            file.write(RELEASE.dump_json(release) + b"\n")
+        os.replace(file.name, self.champions / f"{release.service}.json")
+
+    def services(self) -> list[str]:
+        """Names of the services that have a champion."""
+        return sorted(path.stem for path in self.champions.glob("*.json"))
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Changes whenever a champion does: for whoever watches."""
+        files = [(path, path.stat()) for path in sorted(self.champions.glob("*.json"))]
+        return tuple((path.name, stat.st_mtime_ns, stat.st_ino) for path, stat in files)
+
+    def champion(self, service: str) -> Release:
+        """
+        Raises:
+            MissingStepError: the service has none.
+            BundleError: its file can't be read.
+        """
+        try:
+            return RELEASE.validate_json((self.champions / f"{service}.json").read_bytes())
+        except FileNotFoundError:
+            raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
+        except (OSError, ValidationError) as error:
+            raise BundleError(f"the champion file of {service} can't be read: {error}; promote a version again") from None
+
+    def open(self, release: Release) -> Model:
+        """Open a release's bundle after digest and receipt; without a receipt it is checked first.
+
+        Raises:
+            BundleError: the bundle does not hold, or is another than the release names.
+        """
+        folder = self.bundles / release.digest
+        if admit(folder, self.receipts) != release.digest:
+            raise BundleError(f"the manifest of bundle {release.digest} is changed; promote a version again")
+        model = open_bundle(folder)
+        if model.contract.service != release.service:
+            raise BundleError(
+                f"the champion of {release.service} is a bundle of {model.contract.service}; promote a version of its own"
+            )
+        return model

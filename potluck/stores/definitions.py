@@ -1,0 +1,282 @@
+"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else lists its features."""
+
+import ast
+import hashlib
+import textwrap
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from feast import FeatureService, FeatureStore, FeatureView
+from feast.infra.online_stores.helpers import _mmh3
+from feast.on_demand_feature_view import OnDemandFeatureView
+
+from potluck.contract.errors import DefinitionError
+from potluck.contract.features import Column, DType, FeatureContract, Field, LookupView, OnDemandFunction, Publication
+from potluck.contract.publication import SLOTS, slot_view
+from potluck.stores.repo import applied_services
+from potluck.stores.tags import (
+    MODEL_TAGS,
+    PRECOMPUTED_TAGS,
+    check_tags,
+    is_categorical,
+    label_of,
+    objective_of,
+    read_field,
+    transform_of,
+)
+
+KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}
+PUBLISHED_FEATURES = ("prediction", "run_id", "model_version")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What the registry says of one service that has a model."""
+
+    contract: FeatureContract
+    functions_source: str
+    """The on-demand functions' own text: the bundle's `functions.py`."""
+
+
+def read_definitions(store: FeatureStore) -> dict[str, Definition]:
+    """Derive every service with a model from the applied registry.
+
+    Raises:
+        MissingStepError: nothing was applied.
+        DefinitionError: a definition breaks one of the rules that Potluck adds to Feast's.
+    """
+    services = applied_services(store)
+    precomputed = [service for service in services.values() if "scored_by" in service.tags]
+    models = [service for service in services.values() if "scored_by" not in service.tags]
+    check_scored_by(precomputed, {service.name for service in models})
+    publications = [(service.tags["scored_by"], read_publication(store, service)) for service in precomputed]
+    return {
+        model.name: ServiceReader(store, model).definition(tuple(p for by, p in publications if by == model.name))
+        for model in models
+    }
+
+
+def definition_of(store: FeatureStore, service: str) -> Definition:
+    """The definition of one service with a model.
+
+    Raises:
+        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such service.
+    """
+    definitions = read_definitions(store)
+    if service not in definitions:
+        raise DefinitionError(
+            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; got {service}"
+        )
+    return definitions[service]
+
+
+class ServiceReader:
+    """One feature service, read view by view."""
+
+    def __init__(self, store: FeatureStore, service: FeatureService) -> None:
+        self.store = store
+        self.service = service
+
+    def definition(self, publications: tuple[Publication, ...]) -> Definition:
+        check_tags(f"feature service {self.service.name}", self.service.tags, MODEL_TAGS)
+        objective = objective_of(self.service)
+        label_source, label = label_of(self.service)
+        contract = FeatureContract(
+            project=self.store.project,
+            service=self.service.name,
+            objective=objective,
+            transform=transform_of(self.service, objective),
+            label_source=label_source,
+            label=label,
+            keys=self.keys,
+            request=self.request,
+            online=self.online,
+            views=tuple(self.lookup_view(view) for view in self.views.values()),
+            functions=tuple(self.function(view) for view in self.on_demand),
+            columns=self.columns(),
+            population=self.service.tags.get("population"),
+            publications=publications,
+        )
+        check_contract(contract)
+        return Definition(contract, "\n\n".join(function_source(view) for view in self.on_demand) + "\n")
+
+    @cached_property
+    def on_demand(self) -> list[OnDemandFeatureView]:
+        known = {view.name: view for view in self.store.list_on_demand_feature_views()}
+        chosen = [known[p.name] for p in self.service.feature_view_projections if p.name in known]
+        for view in chosen:
+            if str(getattr(view.mode, "value", view.mode)) != "python" or view.singleton:
+                raise DefinitionError(
+                    f'on-demand view {view.name} needs mode="python" over columns (lists in, lists out), without singleton'
+                )
+        return chosen
+
+    @cached_property
+    def views(self) -> dict[str, FeatureView]:
+        """The stored views that the service needs, its own and those below its on-demand views."""
+        on_demand = {view.name for view in self.on_demand}
+        direct = [p.name for p in self.service.feature_view_projections if p.name not in on_demand]
+        below = [name for view in self.on_demand for name in view.source_feature_view_projections]
+        return {name: self.store.get_feature_view(name) for name in dict.fromkeys([*direct, *below])}
+
+    @cached_property
+    def needed(self) -> dict[str, list[str]]:
+        """Names that the service needs of each stored view, in the view's order."""
+        projections = [p for p in self.service.feature_view_projections if p.name in self.views]
+        projections += [p for view in self.on_demand for p in view.source_feature_view_projections.values()]
+        wanted = {(p.name, feature.name) for p in projections for feature in p.features}
+        check_unmapped(self.service.name, projections)
+        return {
+            name: [f.name for f in view.features if (name, f.name) in wanted] for name, view in self.views.items()
+        }
+
+    @cached_property
+    def keys(self) -> tuple[Field, ...]:
+        names = dict.fromkeys(key for view in self.views.values() for key in view.join_keys)
+        return tuple(read_key(self.store, name) for name in names)
+
+    @cached_property
+    def request(self) -> tuple[Field, ...]:
+        sources = [source for view in self.on_demand for source in view.source_request_sources.values()]
+        fields = {(s.name, f.name): read_field(s.name, f, "request") for s in sources for f in s.schema}
+        return tuple(fields.values())
+
+    @cached_property
+    def online(self) -> tuple[Field, ...]:
+        return tuple(
+            read_field(name, field, "online")
+            for name, view in self.views.items()
+            for field in view.features
+            if field.name in self.needed[name]
+        )
+
+    def lookup_view(self, view: FeatureView) -> LookupView:
+        features = tuple(self.needed[view.name])
+        return LookupView(
+            name=view.name,
+            join_keys=tuple(view.join_keys),
+            features=features,
+            field_ids=tuple(field_id(view.name, feature) for feature in features),
+            ttl_seconds=int(view.ttl.total_seconds()) if view.ttl else 0,
+        )
+
+    def function(self, view: OnDemandFeatureView) -> OnDemandFunction:
+        request = [f.name for s in view.source_request_sources.values() for f in s.schema]
+        looked_up = [f.name for p in view.source_feature_view_projections.values() for f in p.features]
+        return OnDemandFunction(
+            name=function_tree(view).name,
+            inputs=(*request, *looked_up),
+            outputs=tuple(read_field(view.name, field, "on-demand") for field in view.features),
+        )
+
+    def columns(self) -> tuple[Column, ...]:
+        on_demand = {view.name: view for view in self.on_demand}
+        categorical = self.categorical_inputs()
+        columns = []
+        for projection in self.service.feature_view_projections:
+            source = "on-demand" if projection.name in on_demand else "online"
+            for feature in projection.features:
+                field = read_field(projection.name, feature, source)
+                category = field.name in categorical or is_categorical(projection.name, feature)
+                columns.append(Column(name=field.name, dtype=field.dtype, source=source, categorical=category))
+        return tuple(columns)
+
+    def categorical_inputs(self) -> set[str]:
+        """Names of inputs that are categories, so that a pass-through need not repeat the tag."""
+        sources = [(s.name, f) for v in self.on_demand for s in v.source_request_sources.values() for f in s.schema]
+        sources += [(name, field) for name, view in self.views.items() for field in view.features]
+        return {field.name for owner, field in sources if is_categorical(owner, field)}
+
+
+def check_contract(contract: FeatureContract) -> None:
+    owner = contract.service
+    refuse_repeated(owner, "input", [field.name for field in contract.keys + contract.inputs])
+    refuse_repeated(owner, "model column", [column.name for column in contract.columns])
+    refuse_repeated(owner, "on-demand function", [function.name for function in contract.functions])
+    if not contract.columns:
+        raise DefinitionError(f"{owner} has no feature: a feature service is its model's signature")
+    if contract.label in {field.name for field in contract.fields}:
+        raise DefinitionError(f"{owner} would learn from its own label {contract.label}; take it out of the features")
+    if contract.publications and contract.population is None:
+        raise DefinitionError(
+            f"{owner} scores {contract.publications[0].service} and so needs the tag population: "
+            "the source with one row per entity"
+        )
+
+
+def refuse_repeated(owner: str, kind: str, names: Iterable[str]) -> None:
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise DefinitionError(f"{owner} has more than one {kind} called {repeated[0]}; rename one")
+
+
+def check_unmapped(owner: str, projections: Iterable[object]) -> None:
+    for projection in projections:
+        if getattr(projection, "join_key_map", None):
+            raise DefinitionError(f"{owner}: join key maps (with_join_key_map) are not supported; name the key alike")
+
+
+def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> None:
+    for service in precomputed:
+        check_tags(f"feature service {service.name}", service.tags, PRECOMPUTED_TAGS)
+        if service.tags["scored_by"] not in models:
+            raise DefinitionError(
+                f"{service.name} is scored_by {service.tags['scored_by']!r}; "
+                f"expected a service with a model, one of {', '.join(sorted(models))}"
+            )
+
+
+def read_publication(store: FeatureStore, service: FeatureService) -> Publication:
+    """The one view that a precomputed service looks up."""
+    names = [projection.name for projection in service.feature_view_projections]
+    if len(names) != 1:
+        raise DefinitionError(f"precomputed service {service.name} needs exactly one feature view; it has {names}")
+    view = store.get_feature_view(names[0])
+    features = tuple(read_field(view.name, field, "online") for field in view.features)
+    missing = sorted(set(PUBLISHED_FEATURES) - {field.name for field in features})
+    if missing or len(view.join_keys) != 1:
+        raise DefinitionError(
+            f"view {view.name} of {service.name} needs one join key and the features {', '.join(PUBLISHED_FEATURES)}; "
+            f"it has the keys {list(view.join_keys)} and lacks {missing}"
+        )
+    return Publication(
+        service=service.name,
+        view=view.name,
+        key=read_key(store, view.join_keys[0]),
+        features=features,
+        field_ids={slot: tuple(field_id(slot_view(view.name, slot), f.name) for f in features) for slot in SLOTS},
+        source=view.batch_source.name,
+    )
+
+
+def read_key(store: FeatureStore, join_key: str) -> Field:
+    entity = next(e for e in store.list_entities() if e.join_key == join_key)
+    if entity.value_type.name not in KEY_DTYPES:
+        raise DefinitionError(
+            f"entity {entity.name} has the value type {entity.value_type.name}; expected {', '.join(KEY_DTYPES)}"
+        )
+    return Field(name=join_key, dtype=KEY_DTYPES[entity.value_type.name], source="key", required=True)
+
+
+def field_id(view: str, feature: str) -> str:
+    """Hex of the hash field under which Feast keeps a view's feature."""
+    return str(_mmh3(f"{view}:{feature}").hex())
+
+
+def function_tree(view: OnDemandFeatureView) -> ast.FunctionDef:
+    tree = ast.parse(textwrap.dedent(view.feature_transformation.udf_string))
+    return next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def function_source(view: OnDemandFeatureView) -> str:
+    """The function's own text as Feast holds it, from its `def` line: the decorator is Feast's."""
+    text = textwrap.dedent(view.feature_transformation.udf_string)
+    node = function_tree(view)
+    return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+
+
+def definition_hash(definition: Definition) -> str:
+    """sha256 of a feature service's definition, its functions included."""
+    return hashlib.sha256((definition.contract.digest() + definition.functions_source).encode()).hexdigest()

@@ -1,0 +1,132 @@
+"""What training and the nightly run read from Feast's offline store: labels, population, point-in-time features."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast import FeatureStore
+from feast.data_source import DataSource
+from feast.errors import DataSourceObjectNotFoundException
+
+from potluck.contract.errors import DataError, DefinitionError
+from potluck.contract.features import FeatureContract, Field
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROW = "potluck_row"
+TIME = "event_timestamp"
+
+ARROW_TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows ready for the row builder."""
+
+    keys: pa.Table
+    """One column a join key."""
+    times: list[datetime]
+    """Each row's time: the label's, or the as-of date."""
+    columns: dict[str, list[Any]]
+    """Every input of the contract by name; None is missing."""
+    table: pa.Table
+    """The same rows as Arrow, for hashing and for the record."""
+
+
+def data_source(store: FeatureStore, name: str) -> DataSource:
+    try:
+        return store.get_data_source(name)
+    except DataSourceObjectNotFoundException:
+        known = sorted(source.name for source in store.list_data_sources())
+        raise DefinitionError(f"expected the source {name}; the registry holds {', '.join(known)}") from None
+
+
+def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], until: datetime) -> pa.Table:
+    """Every row of a source dated up to `until`, sorted by time and keys, with `event_timestamp` beside the fields."""
+    names = [field.name for field in fields]
+    job = store._get_provider().offline_store.pull_all_from_table_or_query(
+        config=store.config,
+        data_source=source,
+        join_key_columns=[],
+        feature_name_columns=names,
+        timestamp_field=source.timestamp_field,
+        start_date=EPOCH,
+        end_date=until,
+    )
+    return typed(run(job, source.name), fields, source)
+
+
+def read_latest(
+    store: FeatureStore, source: DataSource, keys: Sequence[Field], fields: Sequence[Field], until: datetime
+) -> pa.Table:
+    """The latest row of every entity dated up to `until`, sorted by key."""
+    job = store._get_provider().offline_store.pull_latest_from_table_or_query(
+        config=store.config,
+        data_source=source,
+        join_key_columns=[field.name for field in keys],
+        feature_name_columns=[field.name for field in fields],
+        timestamp_field=source.timestamp_field,
+        created_timestamp_column=source.created_timestamp_column or None,
+        start_date=EPOCH,
+        end_date=until,
+    )
+    return typed(run(job, source.name), [*keys, *fields], source)
+
+
+def run(job: Any, source: str) -> pa.Table:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return job.to_arrow()
+    except Exception as error:
+        raise DataError(f"source {source} can't be read as declared: {error}; run `potluck ingest` again") from error
+
+
+def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Table:
+    """The declared columns in the declared types, in an order that depends on the rows alone."""
+    columns = [cast(table[field.name], field, source.name) for field in fields]
+    times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
+    out = pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
+    return out.sort_by([(TIME, "ascending"), *((name, "ascending") for name in out.column_names if name != TIME)])
+
+
+def cast(column: pa.ChunkedArray, field: Field, owner: str) -> pa.ChunkedArray:
+    try:
+        values = column.cast(ARROW_TYPES[field.dtype])
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{owner}.{field.name} is declared {field.dtype}, but holds another type: {error}") from None
+    return pc.if_else(pc.is_nan(values), None, values) if field.dtype == "float64" else values
+
+
+def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> Inputs:
+    """Join rows (keys, request fields, `event_timestamp`) with what the feature views knew at each row's time."""
+    looked_up = historical_features(store, contract, rows) if contract.views else {}
+    columns = {field.name: rows[field.name] for field in contract.request} | looked_up
+    keys = rows.select([field.name for field in contract.keys])
+    table = pa.table({**{name: keys[name] for name in keys.column_names}, **columns, TIME: rows[TIME]})
+    plain = {name: column.to_pylist() for name, column in columns.items()}
+    return Inputs(keys=keys, times=rows[TIME].to_pylist(), columns=plain, table=table)
+
+
+def historical_features(
+    store: FeatureStore, contract: FeatureContract, rows: pa.Table
+) -> dict[str, pa.ChunkedArray]:
+    """Feast's point-in-time join; it keeps no order, so a row number goes with it."""
+    keys = [field.name for field in contract.keys]
+    numbered = rows.select([*keys, TIME]).append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
+    references = [f"{view.name}:{feature}" for view in contract.views for feature in view.features]
+    joined = run(store.get_historical_features(numbered.to_pandas(), references), contract.service).sort_by(ROW)
+    if joined.num_rows != rows.num_rows:
+        raise DataError(
+            f"the point-in-time join of {contract.service} gave {joined.num_rows} rows for {rows.num_rows}; "
+            "expected one each: is there more than one record of an entity with the same timestamp?"
+        )
+    return {field.name: cast(joined[field.name], field, contract.service) for field in contract.online}

@@ -1,0 +1,103 @@
+"""Feast's Redis online store, pointed at the home's Redis and impatient with one that is gone.
+
+Named in `feature_store.yaml` as `online_store: {type: potluck.stores.online.PotluckOnlineStore}`. Feast owns the wire
+format; what differs from stock is where the connection comes from, how long it is waited for, and that the view of
+a precomputed service is read from the slot that the nightly run published (see `potluck.contract.publication`).
+"""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+from feast import FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import _mmh3
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from pydantic import Field, StrictStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from potluck.contract.publication import pointer_key, read_pointer, slot_view
+from potluck.contract.redis_format import timestamp_field
+from potluck.contract.settings import load_settings
+from potluck.stores.embedded_redis import ensure_redis
+
+SOCKET_SECONDS = 30.0
+
+
+def online_store_url() -> str:
+    return load_settings().online_store_url
+
+
+class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):
+    """Stock options, with the connection taken from the settings."""
+
+    type: StrictStr = "potluck.stores.online.PotluckOnlineStore"  # type: ignore[assignment]
+    connection_string: StrictStr = Field(default_factory=online_store_url)
+    """A URL as redis-py reads it: TLS, ACL and unix sockets included."""
+    skip_dedup: bool = True
+    """Feast's own check drops a corrected row that carries the timestamp of the wrong one, without a word."""
+
+
+class PotluckOnlineStore(RedisOnlineStore):
+    """`RedisOnlineStore` with a URL for a connection string, and published slots resolved at read."""
+
+    _project: str | None = None
+
+    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> redis.Redis:
+        if self._client is None:
+            ensure_redis(load_settings())
+            url = online_store_config.connection_string
+            self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **TIMEOUTS)
+        return self._client
+
+    async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> redis.asyncio.Redis:
+        if self._client_async is None:
+            ensure_redis(load_settings())
+            retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+            url = online_store_config.connection_string
+            self._client_async = redis.asyncio.Redis.from_url(url, retry=retry, **TIMEOUTS)
+        return self._client_async
+
+    def online_read(self, config: RepoConfig, *args: Any, **kwargs: Any) -> Any:
+        self._connect(config)
+        return super().online_read(config, *args, **kwargs)
+
+    async def online_read_async(self, config: RepoConfig, *args: Any, **kwargs: Any) -> Any:
+        self._connect(config)
+        return await super().online_read_async(config, *args, **kwargs)
+
+    def _read_features_per_fv(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
+        self._connect(config)
+        super()._read_features_per_fv(config, *args, **kwargs)
+
+    async def _read_features_per_fv_async(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
+        self._connect(config)
+        await super()._read_features_per_fv_async(config, *args, **kwargs)
+
+    def _connect(self, config: RepoConfig) -> None:
+        """Keep what the next method needs to find a pointer: Feast hands it no configuration."""
+        self._project = config.project
+        self._get_client(config.online_store)
+
+    def _generate_hset_keys_for_features(
+        self,
+        feature_view: FeatureView,
+        requested_features: list[str] | None = None,
+        fv_name_override: str | None = None,
+    ) -> tuple[list[str], list[str | bytes]]:
+        names, fields = super()._generate_hset_keys_for_features(feature_view, requested_features, fv_name_override)
+        slot = self._published_view(fv_name_override or feature_view.name)
+        if slot is None:
+            return names, fields
+        return names, [*(_mmh3(f"{slot}:{name}") for name in names[:-1]), timestamp_field(slot)]
+
+    def _published_view(self, view: str) -> str | None:
+        """The slot's view name where a nightly run published this view, else None."""
+        if self._client is None or self._project is None:
+            return None
+        pointer = read_pointer(self._client.get(pointer_key(self._project, view)))
+        return None if pointer is None else slot_view(view, pointer.slot)
+
+
+TIMEOUTS = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}

@@ -1,0 +1,109 @@
+"""Tags carry what Feast has no field for. Every tag is checked, and one that nobody knows is an error."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, get_args
+
+from potluck.contract.errors import DefinitionError
+from potluck.contract.features import REQUEST_TIME, DType, Field, FieldSource, Literals, Objective, Transform
+
+if TYPE_CHECKING:
+    import feast
+
+MODEL_TAGS = frozenset({"label", "objective", "transform", "population"})
+PRECOMPUTED_TAGS = frozenset({"scored_by"})
+FIELD_TAGS = frozenset({"required", "default", "categorical"})
+DTYPES: dict[str, DType] = {
+    "Int64": "int64",
+    "Int32": "int32",
+    "Float64": "float64",
+    "String": "string",
+    "Bool": "bool",
+}
+
+
+def check_tags(owner: str, tags: Mapping[str, str], known: frozenset[str]) -> None:
+    unknown = sorted(set(tags) - known)
+    if unknown:
+        raise DefinitionError(
+            f"{owner} has the tag {unknown[0]!r}, which means nothing here; expected {', '.join(sorted(known))}"
+        )
+
+
+def objective_of(service: "feast.FeatureService") -> Objective:
+    found = service.tags.get("objective")
+    for choice in get_args(Objective):
+        if found == choice:
+            return choice  # type: ignore[no-any-return]
+    raise DefinitionError(
+        f"{service.name} needs the tag objective, one of {', '.join(get_args(Objective))}; it has {found!r}"
+    )
+
+
+def transform_of(service: "feast.FeatureService", objective: Objective) -> Transform:
+    found = service.tags.get("transform", "identity")
+    if found == "identity":
+        return "identity"
+    if found != "log":
+        raise DefinitionError(f"{service.name}: expected the tag transform to be identity or log, got {found!r}")
+    if objective != "regression":
+        raise DefinitionError(f"{service.name}: the transform log goes with a regression, not with {objective}")
+    return "log"
+
+
+def label_of(service: "feast.FeatureService") -> tuple[str, str]:
+    """Source and column of the truth."""
+    source, dot, column = service.tags.get("label", "").partition(".")
+    if not (source and dot and column):
+        raise DefinitionError(f"{service.name} needs the tag label as source.column, as in sales.price")
+    return source, column
+
+
+def dtype_of(owner: str, field: "feast.Field") -> DType:
+    declared = str(field.dtype)
+    if declared not in DTYPES:
+        raise DefinitionError(
+            f"{owner}.{field.name} is declared {declared}; expected one of {', '.join(DTYPES)} "
+            "(Float32 does not come back from the online store as it went in: use Float64)"
+        )
+    return DTYPES[declared]
+
+
+def read_field(owner: str, field: "feast.Field", source: FieldSource) -> Field:
+    """A Feast field with its tags, as the contract holds it."""
+    tags = field.tags or {}
+    check_tags(f"field {owner}.{field.name}", tags, FIELD_TAGS)
+    dtype = dtype_of(owner, field)
+    required = flag(f"{owner}.{field.name}", tags, "required")
+    default = read_default(f"{owner}.{field.name}", tags.get("default"), dtype)
+    return Field(name=field.name, dtype=dtype, source=source, required=required, default=default)
+
+
+def is_categorical(owner: str, field: "feast.Field") -> bool:
+    """Text is always a category; a number is one where its tag says so."""
+    return dtype_of(owner, field) == "string" or flag(f"{owner}.{field.name}", field.tags or {}, "categorical")
+
+
+def flag(owner: str, tags: Mapping[str, str], name: str) -> bool:
+    value = tags.get(name, "false")
+    if value not in ("true", "false"):
+        raise DefinitionError(f"{owner}: expected the tag {name} to be true or false, got {value!r}")
+    return value == "true"
+
+
+def read_default(owner: str, text: str | None, dtype: DType) -> Literals | None:
+    if text is None or text in REQUEST_TIME:
+        return text
+    try:
+        return parse_literal(text, dtype)
+    except (ValueError, KeyError):
+        raise DefinitionError(
+            f"{owner}: expected the tag default to be of type {dtype} or one of {', '.join(REQUEST_TIME)}, got {text!r}"
+        ) from None
+
+
+def parse_literal(text: str, dtype: DType) -> Literals:
+    if dtype == "string":
+        return text
+    if dtype == "bool":
+        return {"true": True, "false": False}[text]
+    return float(text) if dtype == "float64" else int(text)

@@ -1,0 +1,152 @@
+"""Answers as the HTTP contract words them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from potluck.contract.errors import RequestError
+from serving.precomputed import Found, PrecomputedService, Stored, probabilities_of
+from serving.predictor import Answer, Predictor
+
+Body = dict[str, Any]
+
+
+class JsonAnswer(Response):
+    """A body as JSON; floats in their shortest form that reads back to the same bits."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
+
+
+def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
+    return JsonAnswer({**error_body(error), "request_id": request_id}, status_code=error.status)
+
+
+def error_body(error: RequestError) -> Body:
+    details = [{"field": detail.field, "reason": detail.reason} for detail in error.details]
+    return {"error_code": error.error_code, "message": error.message, "details": details}
+
+
+def prediction_body(predictor: Predictor, answer: Answer, request_id: str) -> Body:
+    probabilities = {"probabilities": answer.probabilities} if answer.probabilities else {}
+    return {
+        "prediction": answer.prediction,
+        **probabilities,
+        "service": predictor.release.service,
+        "model_version": predictor.release.model_version,
+        "served_by": predictor.contract.served_by,
+        **answer.notes,
+        "request_id": request_id,
+    }
+
+
+def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], request_id: str) -> Body:
+    """Row by row: a prediction or null; errors and notes name their row."""
+    served = predictor.contract.served_by
+    body: Body = {"predictions": [None if isinstance(a, RequestError) else a.prediction for a in answers]}
+    if predictor.contract.classes:
+        body["probabilities"] = [None if isinstance(a, RequestError) else a.probabilities for a in answers]
+    notes = [{"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.notes]
+    return {
+        **body,
+        "errors": row_errors(answers),
+        **({"notes": notes} if notes else {}),
+        "service": predictor.release.service,
+        "model_version": predictor.release.model_version,
+        "served_by": [None if isinstance(a, RequestError) else served for a in answers],
+        "request_id": request_id,
+    }
+
+
+def row_errors(rows: Sequence[object]) -> list[Body]:
+    return [{"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError)]
+
+
+def lookup_body(service: PrecomputedService, found: Found, entity: Any, now: datetime, request_id: str) -> Body:
+    """The answer for one id.
+
+    Raises:
+        RequestError: what the id was answered with.
+    """
+    (row,) = found.rows
+    if isinstance(row, RequestError):
+        raise row
+    return {
+        **stored_body(row),
+        "service": service.publication.service,
+        "entity_id": entity,
+        "served_by": "precomputed",
+        **run_body(found, now),
+        "request_id": request_id,
+    }
+
+
+def stored_body(row: Stored) -> Body:
+    probabilities = probabilities_of(row)
+    return {"prediction": row["prediction"], **({"probabilities": probabilities} if probabilities else {})}
+
+
+def lookups_body(service: PrecomputedService, found: Found, now: datetime, request_id: str) -> Body:
+    rows = [None if isinstance(row, RequestError) else stored_body(row) for row in found.rows]
+    body: Body = {"predictions": [row and row["prediction"] for row in rows]}
+    if service.objective != "regression":
+        body["probabilities"] = [row and row.get("probabilities") for row in rows]
+    return {
+        **body,
+        "errors": row_errors(found.rows),
+        "service": service.publication.service,
+        "served_by": "precomputed",
+        **run_body(found, now),
+        "request_id": request_id,
+    }
+
+
+def run_body(found: Found, now: datetime) -> Body:
+    pointer = found.pointer
+    return {
+        "model_version": pointer.model_version,
+        "run_id": pointer.run_id,
+        "as_of": pointer.as_of.isoformat(),
+        "age_seconds": pointer.age_seconds(now),
+    }
+
+
+def service_body(predictor: Predictor) -> Body:
+    """A service's contract, for people and clients."""
+    contract = predictor.contract
+    return {
+        "service": contract.service,
+        "model_version": predictor.release.model_version,
+        "objective": contract.objective,
+        "served_by": contract.served_by,
+        "classes": list(contract.classes),
+        "entity": [key.name for key in contract.keys],
+        "fields": [field_body(field) for field in contract.fields],
+    }
+
+
+def precomputed_body(service: PrecomputedService) -> Body:
+    publication = service.publication
+    return {
+        "service": publication.service,
+        "model_version": None,
+        "objective": service.objective,
+        "served_by": "precomputed",
+        "entity": [publication.key.name],
+        "fields": [field_body(field) for field in (publication.key, *publication.features)],
+    }
+
+
+def field_body(field: Any) -> Body:
+    return {
+        "name": field.name,
+        "dtype": field.dtype,
+        "source": field.source,
+        "required": field.required,
+        "default": field.default,
+    }

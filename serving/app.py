@@ -1,0 +1,67 @@
+"""The server's composition root: settings in, an ASGI application out."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from potluck import __version__
+from potluck.contract.errors import RequestError
+from potluck.contract.settings import Settings, load_settings
+from potluck.scoring.releases import Releases
+from serving.answers import JsonAnswer, error_answer
+from serving.champions import Champions
+from serving.edge import Edge
+from serving.online import OnlineStore
+from serving.openapi import openapi_document
+from serving.routes import router
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The application of one worker; uvicorn calls it without arguments in each."""
+    settings = settings or load_settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
+    app.state.champions = Champions(Releases(settings.releases))
+    app.state.settings = settings
+    app.include_router(router)
+    app.add_exception_handler(RequestError, on_request_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.openapi = lambda: openapi_document(app.state.champions.live)  # type: ignore[method-assign]
+    return Edge(app, settings.max_in_flight)
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the champions and the store, watch for promotions, close in reverse."""
+    app.state.store = OnlineStore(app.state.settings)
+    app.state.champions.refresh()
+    watcher = asyncio.create_task(app.state.champions.watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watcher
+        await app.state.store.close()
+
+
+async def on_request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_answer(error, request.state.request_id)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Routing's own refusals (no such path, another method) in the contract's form."""
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
+    body = {"error_code": code, "message": f"{error.detail}; see /openapi.json for the calls that there are"}
+    return JsonAnswer(
+        {**body, "details": [], "request_id": request.state.request_id}, error.status_code, headers=error.headers
+    )

@@ -1,0 +1,150 @@
+"""A service's request as a typed schema, made from its contract and never restated: validation and OpenAPI share it."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, NotRequired
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic import Field as Constraint
+from pydantic_core import ErrorDetails, from_json
+from typing_extensions import TypedDict
+
+from potluck.contract.errors import Detail, SchemaValidation
+from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+
+Record = dict[str, Any]
+
+MOST_DETAILS = 20
+LONGEST_NAME = 64
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+
+BOUNDS = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
+NUMBER_TYPES: dict[DType, Any] = {
+    dtype: Annotated[StrictInt, Constraint(ge=-bound, le=bound)] for dtype, bound in BOUNDS.items()
+}
+TYPES: dict[DType, Any] = {
+    **NUMBER_TYPES,
+    "float64": Annotated[StrictFloat, Constraint(allow_inf_nan=False)],
+    "string": StrictStr,
+    "bool": StrictBool,
+}
+
+
+def from_digits(value: Any) -> Any:
+    """An integer key may come as text."""
+    return int(value) if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value) else value
+
+
+def key_type(field: Field) -> Any:
+    if field.dtype == "string":
+        return StrictStr
+    schema = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[+-]?[0-9]{1,19}$"}]}
+    return Annotated[NUMBER_TYPES[field.dtype], BeforeValidator(from_digits), WithJsonSchema(schema)]
+
+
+def entry(field: Field, required: bool, description: str) -> Any:
+    """The annotation of one field of a request."""
+    kind = key_type(field) if field.source == "key" else TYPES[field.dtype]
+    described = Constraint(description=description)
+    return Annotated[kind, described] if required else NotRequired[Annotated[kind | None, described]]
+
+
+def describe(field: Field) -> str:
+    if field.source == "key":
+        return "Join key: the online store brings what it knows of this entity."
+    if field.source == "online":
+        return "Looked up by the join key. A value sent here overrides it."
+    return "" if field.default is None else f"Default: {field.default}."
+
+
+class RequestSchema:
+    """Checks records of one service."""
+
+    def __init__(self, contract: FeatureContract) -> None:
+        fields = contract.keys + contract.request + contract.online
+        entries = {field.name: entry(field, is_required(field), describe(field)) for field in fields}
+        shape = TypedDict(f"{contract.service}_request", entries)  # type: ignore[operator]
+        shape.__pydantic_config__ = ConfigDict(extra="forbid")
+        self.adapter: TypeAdapter[Record] = TypeAdapter(shape)
+        self.computed = {out.name for function in contract.functions for out in function.outputs}
+
+    def read(self, body: bytes) -> Record:
+        """One record from a body's bytes.
+
+        Raises:
+            SchemaValidation: malformed JSON, or a record that does not fit; names every field and reason.
+        """
+        try:
+            return self.adapter.validate_json(body)
+        except ValidationError as error:
+            raise self.refusal(error) from None
+
+    def check(self, row: Any) -> Record | SchemaValidation:
+        """One record of a batch, or why it does not fit."""
+        try:
+            return self.adapter.validate_python(row)
+        except ValidationError as error:
+            return self.refusal(error)
+
+    def refusal(self, error: ValidationError) -> SchemaValidation:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        details = tuple(self.detail(reason) for reason in found[:MOST_DETAILS])
+        return SchemaValidation(f"the record does not fit the service's contract in {len(found)} place(s)", details)
+
+    def detail(self, reason: ErrorDetails) -> Detail:
+        name = str(reason["loc"][0])[:LONGEST_NAME] if reason["loc"] else ""
+        if reason["type"] == "extra_forbidden":
+            text = "computed on demand; it can't be sent" if name in self.computed else "no such field in this service"
+            return Detail(name, text)
+        return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
+
+
+def is_required(field: Field) -> bool:
+    """Whether a request must carry a field: a looked-up one is brought by the store."""
+    return field.source == "key" or (field.source == "request" and field.required and field.default is None)
+
+
+def read_envelope(body: bytes, name: str) -> list[Any]:
+    """The list of a batch body `{name: [...]}`.
+
+    Raises:
+        SchemaValidation: malformed JSON, or something else than an object with just this list.
+    """
+    try:
+        envelope = from_json(body)
+    except ValueError as error:
+        raise SchemaValidation("the body is not valid JSON", (Detail("", str(error)),)) from None
+    if not isinstance(envelope, dict) or set(envelope) != {name} or not isinstance(envelope[name], list):
+        raise SchemaValidation(
+            "the batch has another form than expected", (Detail(name, f'expected {{"{name}": [...]}} and nothing else'),)
+        )
+    return list(envelope[name])
+
+
+class KeyReader:
+    """Checks the ids of one precomputed service, from a path or a list."""
+
+    def __init__(self, key: Field) -> None:
+        self.name = key.name
+        self.adapter: TypeAdapter[int | str] = TypeAdapter(key_type(key))
+
+    def check(self, value: Any) -> int | str | SchemaValidation:
+        try:
+            return self.adapter.validate_python(value)
+        except ValidationError as error:
+            reasons = (reason["msg"] for reason in error.errors(include_url=False, include_input=False))
+            return SchemaValidation("the id does not fit the service's key", details(self.name, reasons))
+
+
+def details(name: str, reasons: Iterable[str]) -> tuple[Detail, ...]:
+    return tuple(Detail(name, reason) for reason in reasons)

@@ -1,0 +1,1 @@
+"""Point-in-time data set -> model -> evidence -> registry -> bundle."""

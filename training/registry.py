@@ -1,0 +1,144 @@
+"""MLflow: a run with its evidence, a model version whose artifact is the bundle, and the aliases champion and challenger."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+from potluck.contract.errors import MissingStepError, ServiceUnreachable
+from potluck.contract.features import FeatureContract
+from potluck.contract.manifest import listed_files
+from potluck.contract.settings import Settings
+from potluck.scoring.bundle import MODEL_FILE
+from potluck.scoring.releases import Release, Releases
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+ARTIFACT = "bundle"
+
+
+class Registry:
+    """MLflow's registry of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.home.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(settings.tracking_uri)
+        mlflow.set_registry_uri(settings.tracking_uri)
+        self.client = mlflow.MlflowClient()
+
+    @contextmanager
+    def run(self, contract: FeatureContract) -> Iterator[mlflow.ActiveRun]:
+        """A run in the project's experiment."""
+        experiment = self.experiment(contract.project)
+        with mlflow.start_run(experiment_id=experiment, run_name=contract.service) as run:
+            yield run
+
+    def experiment(self, project: str) -> str:
+        """The project's experiment; SQLite's default would put artifacts below the working directory."""
+        found = self.client.get_experiment_by_name(project)
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.settings.mlflow_tracking_uri is None
+        location = (self.settings.home / "mlartifacts").as_uri() if local else None
+        return str(self.client.create_experiment(project, artifact_location=location))
+
+    def register(self, contract: FeatureContract, bundle: Path, run: mlflow.ActiveRun) -> str:
+        """Log a bundle as the artifact of a new model version and answer the version."""
+        info = Model.log(
+            artifact_path=None,
+            flavor=BundleFlavor(contract),
+            name=ARTIFACT,
+            registered_model_name=contract.service,
+            run_id=run.info.run_id,
+            bundle=bundle,
+        )
+        return str(info.registered_model_version)
+
+    def version_of(self, service: str, alias: str) -> str | None:
+        """The version that an alias points to, None where there is none."""
+        try:
+            return str(self.client.get_model_version_by_alias(service, alias).version)
+        except MlflowException:
+            return None
+
+    def point(self, service: str, alias: str, version: str) -> None:
+        self.client.set_registered_model_alias(service, alias, version)
+
+    def download(self, service: str, version: str, folder: Path) -> Path:
+        """Fetch a version's bundle into a folder."""
+        uri = f"models:/{service}/{version}"
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+
+    def services(self) -> list[str]:
+        return sorted(model.name for model in self.client.search_registered_models())
+
+
+class BundleFlavor:
+    """Packs a bundle as an MLflow model that holds no pickle; others may load it with `mlflow.pyfunc`."""
+
+    def __init__(self, contract: FeatureContract) -> None:
+        self.contract = contract
+
+    def save_model(self, path: str, mlflow_model: Model, bundle: Path, **_: Any) -> None:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (*listed_files(bundle), "MANIFEST.json"):
+            (folder / name).write_bytes((bundle / name).read_bytes())
+        mlflow_model.signature = signature(self.contract)
+        mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
+        mlflow_model.add_flavor("python_function", loader_module="mlflow.lightgbm", data=MODEL_FILE)
+        mlflow_model.save(str(folder / "MLmodel"))
+
+
+def signature(contract: FeatureContract) -> ModelSignature:
+    """The model's matrix: categories as codes, missing as NaN."""
+    return ModelSignature(inputs=Schema([ColSpec(DataType.double, column.name) for column in contract.columns]))
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A champion that was laid down."""
+
+    service: str
+    model_version: str
+    changed: bool
+
+
+def pull_champions(settings: Settings) -> list[Pulled]:
+    """Lay down every champion of the registry under the home, and promote what changed.
+
+    Raises:
+        MissingStepError: the registry knows no champion.
+        BundleError: a bundle does not pass its check; the earlier champion stays.
+    """
+    try:
+        registry = Registry(settings)
+        champions = {service: registry.version_of(service, CHAMPION) for service in registry.services()}
+    except MlflowException as error:
+        raise ServiceUnreachable(f"MLflow at {settings.tracking_uri} does not answer: {error}") from None
+    found = {service: version for service, version in champions.items() if version is not None}
+    if not found:
+        raise MissingStepError("MLflow's registry holds no champion; run `potluck train SERVICE` first")
+    return [pull(settings, registry, service, version) for service, version in found.items()]
+
+
+def pull(settings: Settings, registry: Registry, service: str, version: str) -> Pulled:
+    releases = Releases(settings.releases)
+    if service in releases.services() and releases.champion(service).model_version == version:
+        return Pulled(service, version, changed=False)
+    with tempfile.TemporaryDirectory() as folder:
+        digest = releases.lay_down(registry.download(service, version, Path(folder)))
+    releases.promote(Release(service, digest, version))
+    return Pulled(service, version, changed=True)
