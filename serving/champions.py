@@ -88,9 +88,7 @@ class Champions:
 
 def precomputed_services(predictors: dict[str, Predictor]) -> dict[str, PrecomputedService]:
     return {
-        publication.service: PrecomputedService(
-            predictor.contract.project, predictor.contract.objective, publication
-        )
+        publication.service: PrecomputedService(predictor.contract.project, predictor.contract.objective, publication)
         for predictor in predictors.values()
         for publication in predictor.contract.publications
     }

@@ -59,7 +59,9 @@ class EntityReader:
 
 
 def entity_hash(keys: tuple[str, ...], dtypes: dict[str, str], views: list[LookupView]) -> EntityHash:
-    fields = [field for view in views for field in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))]
+    fields = [
+        field for view in views for field in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
+    ]
     return EntityHash(keys, tuple(dtypes[name] for name in keys), tuple(views), tuple(fields))
 
 

@@ -9,7 +9,9 @@ MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 REQUESTS = Counter("potluck_requests_total", "Answered requests.", ["endpoint", "service", "status"])
-DURATION = Histogram("potluck_request_seconds", "Seconds from a request's head to its answer.", ["endpoint"], buckets=SECONDS)
+DURATION = Histogram(
+    "potluck_request_seconds", "Seconds from a request's head to its answer.", ["endpoint"], buckets=SECONDS
+)
 ROWS = Counter("potluck_predictions_total", "Predicted or looked-up rows.", ["service", "outcome"])
 IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])

@@ -42,7 +42,11 @@ def openapi_document(live: Live) -> Schema:
     paths.update(common_paths())
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Potluck", "version": __version__, "description": "You bring some features, the store the rest."},
+        "info": {
+            "title": "Potluck",
+            "version": __version__,
+            "description": "You bring some features, the store the rest.",
+        },
         "paths": paths,
         "components": {"schemas": {"Error": ERROR}},
     }
@@ -77,8 +81,14 @@ def lookup_paths(service: PrecomputedService) -> Schema:
 
 
 def operation(tag: str, summary: str, answer: Schema, body: Schema | None = None) -> Schema:
-    errors = {status: response(codes, {"$ref": "#/components/schemas/Error"}) for status, codes in ERROR_STATUSES.items()}
-    described: Schema = {"tags": [tag], "summary": summary, "responses": {"200": response("The answer", answer), **errors}}
+    errors = {
+        status: response(codes, {"$ref": "#/components/schemas/Error"}) for status, codes in ERROR_STATUSES.items()
+    }
+    described: Schema = {
+        "tags": [tag],
+        "summary": summary,
+        "responses": {"200": response("The answer", answer), **errors},
+    }
     if body is not None:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return described
@@ -156,7 +166,9 @@ def common_paths() -> Schema:
         "/readyz": "Whether it can answer",
         "/metrics": "Prometheus metrics",
     }
-    paths: Schema = {path: {"get": {"summary": text, "responses": {"200": {"description": text}}}} for path, text in calls.items()}
+    paths: Schema = {
+        path: {"get": {"summary": text, "responses": {"200": {"description": text}}}} for path, text in calls.items()
+    }
     parameter = {"name": "service", "in": "path", "required": True, "schema": STRING}
     paths["/services/{service}"]["get"]["parameters"] = [parameter]
     return paths

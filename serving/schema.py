@@ -126,7 +126,8 @@ def read_envelope(body: bytes, name: str) -> list[Any]:
         raise SchemaValidation("the body is not valid JSON", (Detail("", str(error)),)) from None
     if not isinstance(envelope, dict) or set(envelope) != {name} or not isinstance(envelope[name], list):
         raise SchemaValidation(
-            "the batch has another form than expected", (Detail(name, f'expected {{"{name}": [...]}} and nothing else'),)
+            "the batch has another form than expected",
+            (Detail(name, f'expected {{"{name}": [...]}} and nothing else'),),
         )
     return list(envelope[name])
 

@@ -50,7 +50,7 @@ class Registry:
         found = self.client.get_experiment_by_name(project)
         if found is not None:
             return str(found.experiment_id)
-        local = self.settings.mlflow_tracking_uri is None
+        local = self.settings.tracking_uri == self.settings.local_tracking_uri
         location = (self.settings.home / "mlartifacts").as_uri() if local else None
         return str(self.client.create_experiment(project, artifact_location=location))
 

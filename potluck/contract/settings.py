@@ -18,9 +18,7 @@ class Settings(BaseSettings):
     Each field is read from the environment variable of its alias, then from `.env` in the working directory.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
 
     home: Path = Field(default_factory=lambda: nearest_home(Path.cwd()), alias="POTLUCK_HOME")
     """Folder of all state. Default: the nearest `.potluck` at or above the working directory, else `./.potluck`."""
@@ -32,9 +30,7 @@ class Settings(BaseSettings):
     """MLflow's tracking server and registry. Default: SQLite in the home."""
     feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
     """Feast's SQL registry. Default: SQLite in the home."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", alias="POTLUCK_LOG_LEVEL"
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="POTLUCK_LOG_LEVEL")
     """Least severe message that is logged."""
     redis_timeout: float = Field(default=0.25, alias="POTLUCK_REDIS_TIMEOUT", gt=0)
     """Seconds that one online read may take before the answer is FEATURE_STORE_UNAVAILABLE."""
@@ -52,16 +48,29 @@ class Settings(BaseSettings):
         return inside if len(str(inside)) <= LONGEST_SOCKET_PATH else short_socket(self.home)
 
     @property
+    def embedded_redis_url(self) -> str:
+        return f"unix://{self.redis_socket}"
+
+    @property
     def online_store_url(self) -> str:
-        return self.redis_url or f"unix://{self.redis_socket}"
+        return self.redis_url or self.embedded_redis_url
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        """Also where REDIS_URL names the home's own server, as it does after `eval "$(potluck env)"`."""
+        return self.online_store_url == self.embedded_redis_url
 
     @property
     def registry_url(self) -> str:
         return self.feast_registry_url or f"sqlite:///{self.home / 'feast.db'}"
 
     @property
+    def local_tracking_uri(self) -> str:
+        return f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
     def tracking_uri(self) -> str:
-        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+        return self.mlflow_tracking_uri or self.local_tracking_uri
 
     @property
     def releases(self) -> Path:

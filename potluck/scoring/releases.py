@@ -91,7 +91,9 @@ class Releases:
         except FileNotFoundError:
             raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
         except (OSError, ValidationError) as error:
-            raise BundleError(f"the champion file of {service} can't be read: {error}; promote a version again") from None
+            raise BundleError(
+                f"the champion file of {service} can't be read: {error}; promote a version again"
+            ) from None
 
     def open(self, release: Release) -> Model:
         """Open a release's bundle after digest and receipt; without a receipt it is checked first.

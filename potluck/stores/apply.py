@@ -64,9 +64,7 @@ def register(store: FeatureStore, contents: RepoContents) -> None:
     quiet = open(os.devnull, "w")
     try:
         with quiet, contextlib.redirect_stdout(quiet):
-            apply_total_with_repo_instance(
-                store, store.project, store.registry, contents, skip_source_validation=False
-            )
+            apply_total_with_repo_instance(store, store.project, store.registry, contents, skip_source_validation=False)
     except PotluckError:
         raise
     except Exception as error:

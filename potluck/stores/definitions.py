@@ -128,9 +128,7 @@ class ServiceReader:
         projections += [p for view in self.on_demand for p in view.source_feature_view_projections.values()]
         wanted = {(p.name, feature.name) for p in projections for feature in p.features}
         check_unmapped(self.service.name, projections)
-        return {
-            name: [f.name for f in view.features if (name, f.name) in wanted] for name, view in self.views.items()
-        }
+        return {name: [f.name for f in view.features if (name, f.name) in wanted] for name, view in self.views.items()}
 
     @cached_property
     def keys(self) -> tuple[Field, ...]:

@@ -25,7 +25,7 @@ STEP_SECONDS = 0.01
 
 def ensure_redis(settings: Settings) -> None:
     """Start the home's redis-server unless it runs already or `REDIS_URL` names another one."""
-    if settings.redis_url is not None or answers(settings):
+    if not settings.uses_embedded_redis or answers(settings):
         return
     folder = private_folder(settings.home / "redis")
     private_folder(settings.redis_socket.parent)
@@ -41,7 +41,7 @@ def ensure_redis(settings: Settings) -> None:
 
 def stop_redis(settings: Settings) -> bool:
     """Save and stop the home's redis-server. Answers whether one ran."""
-    if settings.redis_url is not None or not answers(settings):
+    if not settings.uses_embedded_redis or not answers(settings):
         return False
     client(settings).shutdown(save=True)
     return True
@@ -125,7 +125,5 @@ def private_folder(folder: Path) -> Path:
     """Make a folder that only its owner may enter, and refuse one that belongs to somebody else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PotluckError(
-            f"{folder} belongs to another user; set POTLUCK_HOME to a shorter path of your own"
-        )
+        raise PotluckError(f"{folder} belongs to another user; set POTLUCK_HOME to a shorter path of your own")
     return folder

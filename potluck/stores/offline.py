@@ -116,9 +116,7 @@ def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table
     return Inputs(keys=keys, times=rows[TIME].to_pylist(), columns=plain, table=table)
 
 
-def historical_features(
-    store: FeatureStore, contract: FeatureContract, rows: pa.Table
-) -> dict[str, pa.ChunkedArray]:
+def historical_features(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Feast's point-in-time join; it keeps no order, so a row number goes with it."""
     keys = [field.name for field in contract.keys]
     numbered = rows.select([*keys, TIME]).append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))

@@ -1,0 +1,81 @@
+"""The published run as a file: keys and predictions."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from batch.history import history_file, read_history
+from batch.nightly import publications
+from batch.publish import published
+from potluck.contract.errors import DataError, MissingStepError, UsageError
+from potluck.contract.features import Publication
+from potluck.contract.settings import Settings
+from potluck.stores.embedded_redis import client, ensure_redis
+from potluck.stores.offline import ARROW_TYPES
+from potluck.stores.repo import open_store
+
+WRITERS = {".csv": pcsv.write_csv, ".parquet": pq.write_table}
+
+
+def export_run(settings: Settings, service: str, to: Path, name: str = "prediction", keys: Path | None = None) -> int:
+    """Write the published run of a precomputed service and answer its number of rows.
+
+    Args:
+        to: a `.csv` or `.parquet` file, replaced whole.
+        name: what to call the column of predictions (Kaggle wants the label's name).
+        keys: a CSV whose key column chooses and orders the rows; None takes all, by key.
+
+    Raises:
+        UsageError: another kind of file, or no such service.
+        MissingStepError: no run was published yet.
+        DataError: `keys` asks for an entity that the run does not hold.
+    """
+    if to.suffix not in WRITERS:
+        raise UsageError(f"expected a file that ends with {' or '.join(WRITERS)}, got {to.name}")
+    store = open_store(settings.repo)
+    publication = find_publication(settings, store.project, service)
+    ensure_redis(settings)
+    pointer = published(client(settings), store.project, publication)
+    if pointer is None:
+        raise MissingStepError(f"{service} has no published run yet; run `potluck nightly` first")
+    path, _ = history_file(store, publication)
+    key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
+    columns = {
+        field.name: ARROW_TYPES[field.dtype] for field in publication.features if field.name in ("prediction", "run_id")
+    }
+    run = read_history(path, pa.schema({key: dtype, **columns}))
+    run = run.filter(pc.equal(run["run_id"], pointer.run_id)).select([key, "prediction"]).sort_by(key)
+    chosen = run if keys is None else choose(run, key, read_keys(keys, key, dtype))
+    WRITERS[to.suffix](chosen.rename_columns([key, name]), to)
+    return int(chosen.num_rows)
+
+
+def find_publication(settings: Settings, project: str, service: str) -> Publication:
+    known = {publication.service: publication for _, _, publication in publications(settings, project)}
+    if service not in known:
+        raise UsageError(
+            f"expected a precomputed service, one of {', '.join(sorted(known)) or 'none yet'}; got {service}"
+        )
+    return known[service]
+
+
+def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            found = [row[key] for row in csv.DictReader(file)]
+        return pa.array(found, pa.string()).cast(dtype)
+    except (OSError, KeyError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+        raise DataError(f"expected a CSV with the column {key} ({dtype}) in {path}: {error!r}") from None
+
+
+def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
+    """The rows of the wanted keys, in their order."""
+    rows = pc.index_in(wanted, value_set=run[key].combine_chunks())
+    if rows.null_count:
+        missing = wanted.filter(pc.is_null(rows))
+        raise DataError(f"the published run holds no prediction for {key} {missing[0]} and {len(missing) - 1} others")
+    return run.take(rows)

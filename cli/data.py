@@ -1,0 +1,58 @@
+"""Verbs that bring data in: ingest, apply, materialize."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from cli.output import answer, as_of_option, common_options, now_or, quiet_libraries, settings_for
+
+
+@click.command("ingest")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=1460, show_default=True, help="Rows to make without a file."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is made.")
+@common_options
+def ingest_verb(files: tuple[Path, ...], rows: int, seed: int, repo: Path | None, as_json: bool) -> None:
+    """Turn raw files into the repo's parquet sources, or make data to order."""
+    from potluck.stores.repo import project_name
+    from potluck.stores.sources import load_ingest, write_sources
+
+    settings = settings_for(repo)
+    folder = settings.data_folder(project_name(settings.repo))
+    written = write_sources(folder, load_ingest(settings.repo)(files, rows, seed))
+    lines = [f"  {name}: {count} rows" for name, count in written.items()]
+    answer(as_json, {"folder": str(folder), "rows": written}, "\n".join([f"wrote {folder}", *lines]))
+
+
+@click.command("apply")
+@common_options
+def apply_verb(repo: Path | None, as_json: bool) -> None:
+    """Check the repo's definitions and register them with Feast."""
+    settings = settings_for(repo)
+    quiet_libraries(settings)
+    from potluck.stores.apply import apply_repo
+
+    contracts = [definition.contract for definition in apply_repo(settings.repo).values()]
+    services = {contract.service: len(contract.columns) for contract in contracts}
+    services |= {p.service: len(p.features) for contract in contracts for p in contract.publications}
+    lines = [f"  {name}: {columns} columns" for name, columns in services.items()]
+    answer(as_json, {"services": services}, "\n".join([f"applied {settings.repo}", *lines]))
+
+
+@click.command("materialize")
+@as_of_option
+@common_options
+def materialize_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
+    """Fill every online view, except predictions, from the offline store."""
+    settings = settings_for(repo)
+    quiet_libraries(settings)
+    from potluck.stores.materialize import materialize
+    from potluck.stores.repo import open_store
+
+    moment = now_or(as_of)
+    views = materialize(open_store(settings.repo), moment)
+    text = f"materialized {', '.join(views) or 'no view'} as of {moment.isoformat()}"
+    answer(as_json, {"views": views, "as_of": moment.isoformat()}, text)

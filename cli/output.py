@@ -1,0 +1,115 @@
+"""What every verb shares: options, settings, answers for people or machines, progress, errors."""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from potluck.contract.errors import PotluckError
+from potluck.contract.settings import Settings, load_settings
+
+Callback = Callable[..., Any]
+
+
+class Moment(click.ParamType):
+    """A date (midnight UTC) or a date with a time (UTC unless it says otherwise)."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"expected a date such as 2010-07-31 or 2010-07-31T18:00:00+00:00, got {value!r}", param, ctx)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def common_options(callback: Callback) -> Callback:
+    """`--repo` and `--json`, which every verb takes."""
+    repo = click.option("--repo", type=click.Path(path_type=Path), help="Feast feature repo  [default: feature_repo]")
+    machine = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output.")
+    return repo(machine(callback))
+
+
+as_of_option = click.option(
+    "--as-of", type=Moment(), default=None, help="Only records dated up to then are visible.  [default: now]"
+)
+
+
+def now_or(as_of: datetime | None) -> datetime:
+    """The given as-of date, or this second."""
+    return as_of or datetime.now(UTC).replace(microsecond=0)
+
+
+def settings_for(repo: Path | None) -> Settings:
+    """Settings of this command, also put into the environment for what it starts and for Feast's own plug-ins."""
+    settings = load_settings(repo=repo)
+    os.environ.update(settings.variables())
+    return settings
+
+
+def quiet_libraries(settings: Settings) -> None:
+    """Keep other libraries' warnings and chatter off the terminal, unless DEBUG asks for them."""
+    if settings.log_level == "DEBUG":
+        return
+    warnings.simplefilter("ignore")
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("feast").setLevel(logging.ERROR)
+
+
+def answer(as_json: bool, result: Any, text: str) -> None:
+    """Print a result for machines, or a text for people."""
+    click.echo(json.dumps(plain(result), default=str, indent=1) if as_json else text)
+
+
+def plain(result: Any) -> Any:
+    if is_dataclass(result) and not isinstance(result, type):
+        return asdict(result)
+    if isinstance(result, list):
+        return [plain(item) for item in result]
+    return result
+
+
+@contextmanager
+def progress_bar(total: int | None, text: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error where that is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), leave=False, unit_scale=True) as bar:
+        yield lambda done: bar.update(done) and None
+
+
+@contextmanager
+def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that follows named steps, each with its own total."""
+    from tqdm import tqdm
+
+    with tqdm(disable=not sys.stderr.isatty(), leave=False, unit=" rows", unit_scale=True) as bar:
+
+        def follow(step: str, done: int, total: int) -> None:
+            bar.set_description(step)
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        yield follow
+
+
+def tell(error: PotluckError, as_json: bool) -> None:
+    """Print an error where it belongs."""
+    if as_json:
+        click.echo(json.dumps({"error": type(error).__name__, "message": str(error)}), err=True)
+    else:
+        click.echo(f"potluck: {error}", err=True)

@@ -1,0 +1,35 @@
+"""The verb that serves."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from cli.output import common_options, settings_for
+from potluck.stores.embedded_redis import ensure_redis
+from serving.metrics import MULTIPROCESS_FOLDER
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@common_options
+def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: bool) -> None:
+    """Answer HTTP with the champions that are laid down."""
+    import uvicorn
+
+    settings = settings_for(repo)
+    ensure_redis(settings)
+    if workers > 1:
+        os.environ.setdefault(MULTIPROCESS_FOLDER, tempfile.mkdtemp(prefix="potluck-metrics-"))
+    uvicorn.run(
+        "serving.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_level=settings.log_level.lower(),
+    )

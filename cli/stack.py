@@ -1,0 +1,68 @@
+"""Verbs about the stack on one machine: up, down, status, env."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.output import answer, common_options, settings_for
+from cli.supervisor import Supervisor, running_supervisor, stop_supervisor
+from potluck.contract.settings import Settings
+from potluck.scoring.releases import Releases
+from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
+
+
+@click.command("up")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65534), default=8000, show_default=True, help="MLflow gets the next one."
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@common_options
+def up_verb(host: str, port: int, workers: int, repo: Path | None, as_json: bool) -> None:
+    """Keep Redis, the server and MLflow's pages running until interrupted or `potluck down`."""
+    settings = settings_for(repo)
+    ensure_redis(settings)
+    raise SystemExit(Supervisor(settings, host, port, workers).run())
+
+
+@click.command("down")
+@common_options
+def down_verb(repo: Path | None, as_json: bool) -> None:
+    """Stop what runs for this home; its data stays."""
+    settings = settings_for(repo)
+    stopped = {"server": stop_supervisor(settings), "redis": stop_redis(settings)}
+    names = [name for name, was_running in stopped.items() if was_running]
+    answer(as_json, stopped, f"stopped {' and '.join(names)}" if names else "nothing was running")
+
+
+@click.command("status")
+@common_options
+def status_verb(repo: Path | None, as_json: bool) -> None:
+    """What this home holds and what runs for it."""
+    settings = settings_for(repo)
+    found = home_status(settings)
+    lines = [f"{name}: {value}" for name, value in found.items() if name != "champions"]
+    champions = [f"  {service}: version {version}" for service, version in found["champions"].items()]
+    answer(as_json, found, "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]))
+
+
+def home_status(settings: Settings) -> dict[str, Any]:
+    releases = Releases(settings.releases)
+    pid = running_supervisor(settings)
+    return {
+        "home": str(settings.home),
+        "repo": str(settings.repo),
+        "redis": "answers" if answers(settings) else "does not answer",
+        "stack": f"up (process {pid})" if pid else "down",
+        "champions": {service: releases.champion(service).model_version for service in releases.services()},
+    }
+
+
+@click.command("env")
+@common_options
+def env_verb(repo: Path | None, as_json: bool) -> None:
+    """Print what makes plain `feast` and `mlflow` see this home: eval "$(potluck env)"."""
+    variables = settings_for(repo).variables()
+    answer(as_json, variables, "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))

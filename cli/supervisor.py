@@ -1,0 +1,120 @@
+"""The processes behind `potluck up`: the server, MLflow's pages, and the watcher of a registry that lies elsewhere."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from potluck.contract.errors import Locked
+from potluck.contract.settings import Settings
+
+STOP_SECONDS = 20.0
+LOOK_SECONDS = 0.2
+PULL_SECONDS = 10
+
+
+class Supervisor:
+    """Runs the processes; when one ends, ends them all and says which."""
+
+    def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
+        self.settings = settings
+        self.commands = commands(settings, host, port, workers)
+        self.stopping = False
+
+    def run(self) -> int:
+        """Block until stopped; answers the exit code."""
+        with claimed(pid_file(self.settings)):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.stop)
+            children = {name: subprocess.Popen(command) for name, command in self.commands.items()}
+            try:
+                return self.watch(children)
+            finally:
+                end(children)
+
+    def stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def watch(self, children: dict[str, subprocess.Popen[bytes]]) -> int:
+        while not self.stopping:
+            ended = {name: child.returncode for name, child in children.items() if child.poll() is not None}
+            for name, code in ended.items():
+                click.echo(f"potluck: {name} ended with exit code {code}; stopping the rest", err=True)
+                return 1
+            time.sleep(LOOK_SECONDS)
+        return 0
+
+
+def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str, list[str]]:
+    verb = [sys.executable, "-m", "cli.main"]
+    serve = [*verb, "serve", "--host", host, "--port", str(port), "--workers", str(workers)]
+    if settings.tracking_uri != settings.local_tracking_uri:
+        return {"server": serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)]}
+    pages = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port + 1), "--workers", "1"]
+    return {"server": serve, "mlflow": [*pages, "--backend-store-uri", settings.tracking_uri]}
+
+
+def end(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Ask every process to stop, and insist after a while."""
+    for child in children.values():
+        if child.poll() is None:
+            child.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children.values():
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def pid_file(settings: Settings) -> Path:
+    return settings.home / "up.pid"
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Hold the home's pid file; the kernel gives it back however the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked("this home is up already; `potluck down` stops it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def running_supervisor(settings: Settings) -> int | None:
+    """The process that holds the home's pid file, if one does."""
+    path = pid_file(settings)
+    if not path.exists():
+        return None
+    with path.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0) or None
+    return None
+
+
+def stop_supervisor(settings: Settings) -> bool:
+    """Stop `potluck up` and wait for its end. Answers whether it ran."""
+    pid = running_supervisor(settings)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS + 5
+    while running_supervisor(settings) is not None and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    return True
