@@ -36,10 +36,12 @@ def apply_verb(repo: Path | None, as_json: bool) -> None:
     from potluck.stores.apply import apply_repo
 
     contracts = [definition.contract for definition in apply_repo(settings.repo).values()]
-    services = {contract.service: len(contract.columns) for contract in contracts}
-    services |= {p.service: len(p.features) for contract in contracts for p in contract.publications}
-    lines = [f"  {name}: {columns} columns" for name, columns in services.items()]
-    answer(as_json, {"services": services}, "\n".join([f"applied {settings.repo}", *lines]))
+    models = {contract.service: len(contract.columns) for contract in contracts}
+    precomputed = {p.service: contract.service for contract in contracts for p in contract.publications}
+    lines = [f"  {name}: a model of {columns} columns" for name, columns in models.items()]
+    lines += [f"  {name}: precomputed by {model}" for name, model in precomputed.items()]
+    found = {"models": models, "precomputed": precomputed}
+    answer(as_json, found, "\n".join([f"applied {settings.repo}", *lines]))
 
 
 @click.command("materialize")

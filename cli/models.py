@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.train import Plan, Trained
 
 
-class Parameter(click.ParamType):
+class Parameter(click.ParamType[tuple[str, Any]]):
     """`name=value`, the value a number where it reads as one."""
 
     name = "name=value"
@@ -67,7 +67,7 @@ def train_verb(
 def training_text(plan: "Plan", trained: "Trained") -> str:
     metrics = ", ".join(f"{name} {value:.5g}" for name, value in trained.metrics.items())
     return (
-        f"trained {trained.service} version {trained.model_version} ({trained.alias}) on data up to {plan.as_of:%Y-%m-%d}\n"
+        f"trained {trained.service} version {trained.model_version} ({trained.alias}), data up to {plan.as_of:%F}\n"
         f"  {metrics}\n"
         f"  measured on the {trained.test_rows} latest rows with a model of the {trained.train_rows} before; "
         "refitted on all of them"

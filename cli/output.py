@@ -20,7 +20,7 @@ from potluck.contract.settings import Settings, load_settings
 Callback = Callable[..., Any]
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A date (midnight UTC) or a date with a time (UTC unless it says otherwise)."""
 
     name = "date"
@@ -63,8 +63,7 @@ def quiet_libraries(settings: Settings) -> None:
     """Keep other libraries' warnings and chatter off the terminal, unless DEBUG asks for them."""
     if settings.log_level == "DEBUG":
         return
-    warnings.simplefilter("ignore")
-    os.environ["PYTHONWARNINGS"] = "ignore"
+    warnings.showwarning = lambda *_, **__: None  # Feast sets filters of its own when it is imported
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("feast").setLevel(logging.ERROR)

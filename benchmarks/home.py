@@ -1,0 +1,92 @@
+"""A home of its own for one benchmark, filled through the command line as a user would, and gone afterwards."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potluck.contract.settings import Settings
+
+BIN = Path(sys.executable).parent
+STEP_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Data:
+    """What to ingest: a file, or rows made to order."""
+
+    file: Path | None
+    rows: int
+    seed: int
+
+    @property
+    def arguments(self) -> list[str]:
+        return [str(self.file)] if self.file else ["--rows", str(self.rows), "--seed", str(self.seed)]
+
+    def described(self) -> dict[str, Any]:
+        """The data without its path."""
+        if self.file is None:
+            return {"kind": "made by the repo's ingest", "rows": self.rows, "seed": self.seed}
+        return {"kind": "file", "file_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest()}
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home and the environment in which every command sees it and no other."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def potluck(self, *arguments: str) -> Any:
+        """Run a verb and answer its JSON."""
+        command = [str(BIN / "potluck"), *arguments, "--json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
+        if done.returncode != 0:
+            raise SystemExit(f"potluck {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+        return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+@contextmanager
+def fresh_home(repo: Path) -> Iterator[Home]:
+    """A home in a temporary folder; what runs for it is stopped at the end, whatever the end is."""
+    with tempfile.TemporaryDirectory(prefix="potluck-bench-") as folder:
+        settings = Settings(
+            home=Path(folder), repo=repo, redis_url=None, mlflow_tracking_uri=None, feast_registry_url=None
+        )
+        home = Home(settings, environment(settings, folder))
+        try:
+            yield home
+        finally:
+            home.potluck("down")
+
+
+def environment(settings: Settings, folder: str) -> dict[str, str]:
+    """The caller's, with this home's settings; MLflow finds uvicorn on PATH, gunicorn keeps its socket under HOME."""
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
+    quiet = {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    return {**os.environ, **settings.variables(), **quiet, "PATH": path, "HOME": folder}
+
+
+def lay_down(home: Home, data: Data, services: Sequence[str]) -> dict[str, Any]:
+    """From ingest to trained champions; answers what each training told, by service."""
+    home.potluck("ingest", *data.arguments)
+    home.potluck("apply")
+    home.potluck("materialize")
+    trained = {}
+    for service in services:
+        print(f"training {service} ...", file=sys.stderr, flush=True)
+        trained[service] = home.potluck("train", service)
+    return trained
+
+
+def stop_like_ctrl_c() -> None:
+    """Let SIGTERM unwind as Ctrl-C does, so that everything that was started is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,0 +1,101 @@
+"""What a figure depends on besides the code: machine, versions, data. And the form in which results are told and kept."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from training.lineage import git_commit
+
+RESULTS = Path(__file__).parent / "results"
+PROJECT = Path(__file__).parent.parent
+PACKAGES = (
+    *("potluck", "numpy", "lightgbm", "fastapi", "uvicorn", "redis", "pydantic"),
+    *("feast", "mlflow", "scikit-learn", "pandas", "pyarrow", "duckdb"),
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure should be, and whether it is."""
+
+    name: str
+    figure: float
+    comparison: Literal["<", "<="]
+    goal: float
+
+    @property
+    def met(self) -> bool:
+        return self.figure < self.goal if self.comparison == "<" else self.figure <= self.goal
+
+
+def machine() -> dict[str, Any]:
+    """The machine without its name, and how busy it was when asked."""
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def write_result(
+    benchmark: str,
+    surroundings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    goals: Sequence[Goal],
+    notes: Sequence[str] = (),
+) -> Path:
+    """Keep a benchmark's figures under `benchmarks/results`.
+
+    Args:
+        surroundings: `machine()` as it was before the benchmark began, so that its load is not the benchmark's own.
+    """
+    result = {
+        "benchmark": benchmark,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_commit": git_commit(PROJECT),
+        "machine": dict(surroundings),
+        "versions": versions(),
+        "data": dict(data),
+        "figures": dict(figures),
+        "goals": [{**asdict(goal), "met": goal.met} for goal in goals],
+        "notes": list(notes),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{benchmark}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths)))
+        for row in (head, *rows)
+    )
+
+
+def goals_table(goals: Sequence[Goal]) -> str:
+    rows = [(g.name, f"{g.figure:.4g}", f"{g.comparison} {g.goal:.4g}", "yes" if g.met else "NO") for g in goals]
+    return table(("goal", "figure", "wanted", "met"), rows)

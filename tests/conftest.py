@@ -1,0 +1,207 @@
+"""A whole Potluck for each feature repo: real Redis, real Feast and MLflow, a real server on a free port."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from potluck.contract.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_HOUSES = Path(os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv"))
+READY_SECONDS = 60
+
+RUN_VERBS = """
+import json, sys
+from cli.main import potluck
+for words in json.loads(sys.argv[1]):
+    potluck.main(words, standalone_mode=False)
+"""
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A feature repo under test, and what its services are called."""
+
+    name: str
+    path: Path
+    realtime: str
+    hybrid: str
+    batch: str
+    ingest: tuple[str, ...] = ()
+
+
+def houses() -> Repo:
+    source = (str(REAL_HOUSES),) if REAL_HOUSES.exists() else ("--rows", "600", "--seed", "1")
+    services = ("house_price_realtime", "house_price_hybrid", "house_price_batch")
+    return Repo("houses", ROOT / "feature_repo", *services, ingest=source)
+
+
+def example(name: str) -> Repo:
+    return Repo(name, ROOT / "examples" / name, f"{name}_realtime", f"{name}_hybrid", f"{name}_batch")
+
+
+REPOS = [houses(), example("iris"), example("breast_cancer")]
+
+
+@dataclass
+class Stack:
+    """A repo's home, and the server that answers for it."""
+
+    repo: Repo
+    home: Path
+    port: int = 0
+    process: "subprocess.Popen[bytes] | None" = None
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return {**inherited, "POTLUCK_HOME": str(self.home), "POTLUCK_REPO": str(self.repo.path)}
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.home, repo=self.repo.path)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def verbs(self, *verbs: list[str]) -> None:
+        """Run verbs one after the other in one process: importing Feast takes seconds."""
+        self.python(RUN_VERBS, json.dumps(verbs))
+
+    def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run one verb as a user would."""
+        command = [sys.executable, "-m", "cli.main", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.home, timeout=300)
+
+    def python(self, code: str, *arguments: str) -> str:
+        """Run code in this home; answers its output."""
+        command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
+        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=ROOT, timeout=600)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def serve(self, *options: str, code: str | None = None) -> None:
+        """Start the server and wait until it is ready."""
+        self.port = free_port()
+        start = ["-c", code] if code else ["-m", "cli.main"]
+        command = [sys.executable, *start, "serve", "--port", str(self.port), *options]
+        log = (self.home / "server.log").open("ab")
+        self.process = subprocess.Popen(command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.home / "server.log").read_text()
+            with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{self.url}/readyz"):
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.home / "server.log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+
+    @contextlib.contextmanager
+    def second_server(self, *options: str, code: str | None = None) -> "Iterator[Stack]":
+        """Another server of the same home, for what would disturb the shared one."""
+        other = Stack(self.repo, self.home)
+        try:
+            other.serve(*options, code=code)
+            yield other
+        finally:
+            other.stop()
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.client.get(self.url + path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """Send JSON, or bytes as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body)
+        return self.client.post(self.url + path, content=content, **options)
+
+    def population(self) -> list[dict[str, Any]]:
+        """Every entity's key and request fields, as the nightly run reads them."""
+        import pyarrow.parquet as pq
+
+        fields = self.get(f"/services/{self.repo.hybrid}").json()["fields"]
+        names = [entry["name"] for entry in fields if entry["source"] in ("key", "request")]
+        sources = {"houses": "listings"}
+        project = {"houses": "house_prices"}.get(self.repo.name, self.repo.name)
+        path = self.settings.data_folder(project) / f"{sources.get(self.repo.name, 'population')}.parquet"
+        return list(pq.read_table(path, columns=names).to_pylist())
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(repo: Repo, home: Path) -> Iterator[Stack]:
+    """From raw data to a server that is ready."""
+    stack = Stack(repo, home)
+    try:
+        stack.verbs(
+            ["ingest", *repo.ingest],
+            ["apply"],
+            ["materialize"],
+            ["train", repo.realtime],
+            ["train", repo.hybrid],
+            ["nightly", "--as-of", "2026-06-01"],
+        )
+        stack.serve()
+        yield stack
+    finally:
+        stack.stop()
+        stack.verb("down")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one repo share a stack, so they run in one worker."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        repo = callspec.params.get("stack") if callspec else None
+        if repo is None:
+            names = getattr(item, "fixturenames", ())
+            repo = next((r for r in REPOS if r.name in names), None)
+        if repo is not None:
+            item.add_marker(pytest.mark.xdist_group(repo.name))
+
+
+@pytest.fixture(scope="session", params=REPOS, ids=lambda repo: repo.name)
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each repo's stack in turn."""
+    return request.getfixturevalue(request.param.name)  # type: ignore[no-any-return]
+
+
+def stack_fixture(repo: Repo) -> Any:
+    @pytest.fixture(scope="session", name=repo.name)
+    def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+        with running(repo, tmp_path_factory.mktemp(repo.name)) as stack:
+            yield stack
+
+    return start
+
+
+start_houses, start_iris, start_breast_cancer = map(stack_fixture, REPOS)
