@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(router)
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.openapi = lambda: openapi_document(app.state.champions.live)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi_document(app.state.champions.live)
     return Edge(app, settings.max_in_flight)
 
 

@@ -65,8 +65,8 @@ class Exchange:
         except Exception:
             logger.exception("request %s failed", self.request_id)
             if not self.status:
-                error = RequestError("the server failed at this request; its log says why under the request id")
-                await error_answer(error, self.request_id)(self.scope, self.receive, self.send)
+                unforeseen = RequestError("the server failed at this request; its log says why under the request id")
+                await error_answer(unforeseen, self.request_id)(self.scope, self.receive, self.send)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

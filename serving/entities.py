@@ -1,6 +1,6 @@
 """What the online store knows of a request's entities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, RequestError
@@ -58,7 +58,7 @@ class EntityReader:
         return found
 
 
-def entity_hash(keys: tuple[str, ...], dtypes: dict[str, str], views: list[LookupView]) -> EntityHash:
+def entity_hash(keys: tuple[str, ...], dtypes: Mapping[str, str], views: list[LookupView]) -> EntityHash:
     fields = [
         field for view in views for field in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
     ]
@@ -73,7 +73,8 @@ def read_hash(entity: EntityHash, reply: Reply, now: float) -> dict[str, Scalar]
     """
     if not isinstance(reply, list):
         raise ValueError("expected a hash")
-    known, found, position = False, {}, 0
+    found: dict[str, Scalar] = {}
+    known, position = False, 0
     for view in entity.views:
         timestamp = decode_timestamp(reply[position])
         stored = reply[position + 1 : position + 1 + len(view.features)]

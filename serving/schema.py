@@ -28,12 +28,19 @@ MOST_DETAILS = 20
 LONGEST_NAME = 64
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
-BOUNDS = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
-NUMBER_TYPES: dict[DType, Any] = {
+BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
+INTEGERS: dict[DType, Any] = {
     dtype: Annotated[StrictInt, Constraint(ge=-bound, le=bound)] for dtype, bound in BOUNDS.items()
 }
+
+
+def from_whole_float(value: Any) -> Any:
+    """65.0 is a whole number: so a data frame writes an integer column that has gaps."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 TYPES: dict[DType, Any] = {
-    **NUMBER_TYPES,
+    **{dtype: Annotated[kind, BeforeValidator(from_whole_float)] for dtype, kind in INTEGERS.items()},
     "float64": Annotated[StrictFloat, Constraint(allow_inf_nan=False)],
     "string": StrictStr,
     "bool": StrictBool,
@@ -49,7 +56,7 @@ def key_type(field: Field) -> Any:
     if field.dtype == "string":
         return StrictStr
     schema = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[+-]?[0-9]{1,19}$"}]}
-    return Annotated[NUMBER_TYPES[field.dtype], BeforeValidator(from_digits), WithJsonSchema(schema)]
+    return Annotated[INTEGERS[field.dtype], BeforeValidator(from_digits), WithJsonSchema(schema)]
 
 
 def entry(field: Field, required: bool, description: str) -> Any:
@@ -73,9 +80,7 @@ class RequestSchema:
     def __init__(self, contract: FeatureContract) -> None:
         fields = contract.keys + contract.request + contract.online
         entries = {field.name: entry(field, is_required(field), describe(field)) for field in fields}
-        shape = TypedDict(f"{contract.service}_request", entries)  # type: ignore[operator]
-        shape.__pydantic_config__ = ConfigDict(extra="forbid")
-        self.adapter: TypeAdapter[Record] = TypeAdapter(shape)
+        self.adapter: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, entries))
         self.computed = {out.name for function in contract.functions for out in function.outputs}
 
     def read(self, body: bytes) -> Record:
@@ -107,6 +112,14 @@ class RequestSchema:
             text = "computed on demand; it can't be sent" if name in self.computed else "no such field in this service"
             return Detail(name, text)
         return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
+
+
+def record_type(service: str, entries: dict[str, Any]) -> Any:
+    """A typed dict, because a field's name need be no Python name."""
+    make: Any = TypedDict
+    shape = make(f"{service}_request", entries)
+    shape.__pydantic_config__ = ConfigDict(extra="forbid")
+    return shape
 
 
 def is_required(field: Field) -> bool:

@@ -122,5 +122,5 @@ def short_socket(home: Path) -> Path:
     import hashlib
     import os
 
-    folder = Path(f"/tmp/potluck-{os.getuid()}")
+    folder = Path(f"/tmp/potluck-{os.getuid()}")  # noqa: S108 - private_folder() checks its owner
     return folder / f"{hashlib.sha256(str(home).encode()).hexdigest()[:16]}.sock"

@@ -1,6 +1,6 @@
 """Admission: a bundle is checked once, in a child process, because a corrupt model aborts the process that opens it.
 
-A receipt says which bundle passed under which versions of the libraries; with a receipt, opening costs the digests only.
+A receipt says which bundle passed under which versions of the libraries; with one, opening costs the digests only.
 """
 
 import hashlib
@@ -39,13 +39,13 @@ def admit(folder: Path, receipts: Path) -> str:
 def check_in_child(folder: Path) -> int:
     command = [sys.executable, "-m", "potluck.scoring.check", str(folder)]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL)
+        child = subprocess.run(command, capture_output=True, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise BundleError(f"bundle {folder.name} hangs: it did not score within {CHECK_SECONDS:.0f} s") from None
     if child.returncode != 0:
-        said = (child.stderr.strip().splitlines() or ["nothing"])[-1]
+        said = (child.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
         raise BundleError(
-            f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; train the service again"
+            f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; train again"
         )
     return int(child.stdout.split()[-1])
 

@@ -18,7 +18,7 @@ def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDeman
     """
     namespace: dict[str, Any] = {}
     try:
-        exec(compile(source, "functions.py", "exec"), namespace)
+        exec(compile(source, "functions.py", "exec"), namespace)  # noqa: S102 - the manifest names this text
         return [(function, namespace[function.name]) for function in contract.functions]
     except KeyError as error:
         raise BundleError(f"functions.py lacks the on-demand function {error} that the contract names") from None

@@ -46,8 +46,8 @@ class Releases:
         Raises:
             BundleError: it does not pass; nothing is left behind.
         """
-        digest = bundle_digest(source)
-        target = self.bundles / digest
+        verify_manifest(source)
+        target = self.bundles / bundle_digest(source)
         if not target.is_dir():
             self._copy(source, target)
         return admit(target, self.receipts)
@@ -59,7 +59,7 @@ class Releases:
             for name in (*verify_manifest(source), MANIFEST):
                 shutil.copyfile(source / name, staging / name)
             admit(staging, self.receipts)
-            os.chmod(staging, 0o755)
+            staging.chmod(0o755)  # a server under another user reads it
             os.replace(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -107,6 +107,6 @@ class Releases:
         model = open_bundle(folder)
         if model.contract.service != release.service:
             raise BundleError(
-                f"the champion of {release.service} is a bundle of {model.contract.service}; promote a version of its own"
+                f"the champion of {release.service} is a bundle of {model.contract.service}; promote its own"
             )
         return model

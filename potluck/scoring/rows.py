@@ -1,4 +1,4 @@
-"""The row builder: inputs by name -> the model's float matrix. There is no other, so nothing can be skewed against it."""
+"""The row builder: inputs by name -> the model's matrix. There is no other, so nothing can be skewed against it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Column, FeatureContract
-from potluck.scoring.functions import ColumnFunction, Columns, OnDemandFunction, run_function
+from potluck.contract.features import Column, FeatureContract, OnDemandFunction
+from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix
 
 

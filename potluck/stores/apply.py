@@ -1,6 +1,7 @@
-"""`potluck apply`: Feast's own apply, after the definitions passed Potluck's rules in a registry that is thrown away."""
+"""`potluck apply`: Feast's own, after the definitions passed Potluck's rules in a registry that is thrown away."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -61,9 +62,8 @@ def rehearse(config: RepoConfig, contents: RepoContents) -> None:
 
 
 def register(store: FeatureStore, contents: RepoContents) -> None:
-    quiet = open(os.devnull, "w")
     try:
-        with quiet, contextlib.redirect_stdout(quiet):
+        with contextlib.redirect_stdout(io.StringIO()):
             apply_total_with_repo_instance(store, store.project, store.registry, contents, skip_source_validation=False)
     except PotluckError:
         raise

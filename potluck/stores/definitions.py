@@ -13,7 +13,16 @@ from feast.infra.online_stores.helpers import _mmh3
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import Column, DType, FeatureContract, Field, LookupView, OnDemandFunction, Publication
+from potluck.contract.features import (
+    Column,
+    DType,
+    FeatureContract,
+    Field,
+    FieldSource,
+    LookupView,
+    OnDemandFunction,
+    Publication,
+)
 from potluck.contract.publication import SLOTS, slot_view
 from potluck.stores.repo import applied_services
 from potluck.stores.tags import (
@@ -108,9 +117,7 @@ class ServiceReader:
         chosen = [known[p.name] for p in self.service.feature_view_projections if p.name in known]
         for view in chosen:
             if str(getattr(view.mode, "value", view.mode)) != "python" or view.singleton:
-                raise DefinitionError(
-                    f'on-demand view {view.name} needs mode="python" over columns (lists in, lists out), without singleton'
-                )
+                raise DefinitionError(f'on-demand view {view.name} needs mode="python" over lists, without singleton')
         return chosen
 
     @cached_property
@@ -174,7 +181,7 @@ class ServiceReader:
         categorical = self.categorical_inputs()
         columns = []
         for projection in self.service.feature_view_projections:
-            source = "on-demand" if projection.name in on_demand else "online"
+            source: FieldSource = "on-demand" if projection.name in on_demand else "online"
             for feature in projection.features:
                 field = read_field(projection.name, feature, source)
                 category = field.name in categorical or is_categorical(projection.name, feature)

@@ -1,5 +1,7 @@
 """Fill the online store from the data: every view except the predictions, whatever the registry believes was done."""
 
+import contextlib
+import io
 import warnings
 from datetime import datetime
 
@@ -20,7 +22,7 @@ def materialize(store: FeatureStore, as_of: datetime) -> list[str]:
     published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
     views = [view.name for view in store.list_feature_views() if view.online and view.name not in published]
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             if views:
                 store.materialize(EPOCH, as_of, feature_views=views)
     except FileNotFoundError as error:

@@ -29,19 +29,21 @@ def online_store_url() -> str:
     return load_settings().online_store_url
 
 
-class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):
+class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Stock options, with the connection taken from the settings."""
 
-    type: StrictStr = "potluck.stores.online.PotluckOnlineStore"  # type: ignore[assignment]
+    type: StrictStr = "potluck.stores.online.PotluckOnlineStore"
     connection_string: StrictStr = Field(default_factory=online_store_url)
     """A URL as redis-py reads it: TLS, ACL and unix sockets included."""
     skip_dedup: bool = True
     """Feast's own check drops a corrected row that carries the timestamp of the wrong one, without a word."""
 
 
-class PotluckOnlineStore(RedisOnlineStore):
+class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     """`RedisOnlineStore` with a URL for a connection string, and published slots resolved at read."""
 
+    _client: redis.Redis | None = None
+    _client_async: redis.asyncio.Redis | None = None
     _project: str | None = None
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> redis.Redis:
@@ -96,8 +98,8 @@ class PotluckOnlineStore(RedisOnlineStore):
         """The slot's view name where a nightly run published this view, else None."""
         if self._client is None or self._project is None:
             return None
-        pointer = read_pointer(self._client.get(pointer_key(self._project, view)))
+        pointer = read_pointer(self._client.execute_command("GET", pointer_key(self._project, view)))
         return None if pointer is None else slot_view(view, pointer.slot)
 
 
-TIMEOUTS = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
+TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}

@@ -5,7 +5,7 @@ from sqlalchemy.engine import URL, CreateEnginePlugin, make_url
 from potluck.contract.settings import load_settings
 
 
-class RegistryUrlPlugin(CreateEnginePlugin):
+class RegistryUrlPlugin(CreateEnginePlugin):  # type: ignore[misc]
     """Replaces the placeholder URL by `FEAST_REGISTRY_URL`, or by the home's SQLite file."""
 
     def update_url(self, url: URL) -> URL:

@@ -1,4 +1,4 @@
-"""From a repo's `ingest.py` to parquet files: typed, microsecond UTC timestamps, nulls instead of NaN, all or nothing."""
+"""From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN, all or nothing."""
 
 import importlib.util
 import os
@@ -33,7 +33,8 @@ def load_ingest(repo: Path) -> Ingest:
     sys.path.insert(0, str(repo))
     try:
         spec = importlib.util.spec_from_file_location("potluck_ingest", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:

@@ -89,9 +89,7 @@ def test_the_same_contract_has_the_same_digest_and_another_has_another() -> None
     assert replace(CONTRACT, label="other").digest() != CONTRACT.digest()
 
 
-@pytest.mark.parametrize(
-    ("part", "expected"), [("year", 2010), ("month", 12), ("day", 31), ("hour", 23)]
-)
+@pytest.mark.parametrize(("part", "expected"), [("year", 2010), ("month", 12), ("day", 31), ("hour", 23)])
 def test_a_default_stands_for_a_part_of_the_time_it_is_given(part: str, expected: int) -> None:
     moment = datetime(2010, 12, 31, 23, 59, tzinfo=UTC)
     field = Field(part, "int64", "request", default=f"request_time.{part}")

@@ -142,6 +142,14 @@ def test_settings_do_not_change(folder: Path) -> None:
         settings.home = folder
 
 
+@pytest.mark.parametrize("name", ["HOME", "REPO", "LOG_LEVEL", "REDIS_TIMEOUT", "MAX_IN_FLIGHT"])
+def test_a_variable_of_another_name_is_somebody_elses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)
+    unset = load_settings().model_dump()
+    monkeypatch.setenv(name, "/nobody/1")
+    assert load_settings().model_dump() == unset
+
+
 @pytest.mark.parametrize("alias", ["POTLUCK_HOME", "POTLUCK_REPO", "REDIS_URL", "MLFLOW_TRACKING_URI"])
 def test_an_empty_variable_is_as_good_as_none(alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose and CI set variables that they have no value for to nothing."""

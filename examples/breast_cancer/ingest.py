@@ -1,0 +1,54 @@
+"""scikit-learn's bundled breast cancer data -> the sources of `definitions.py`: one diagnosis a day from 2024 on."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from potluck.contract.errors import UsageError
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+START = datetime(2024, 1, 1, tzinfo=UTC)
+FROM_SLIDE_TO_DIAGNOSIS = timedelta(days=14)
+
+PREDICTIONS = pa.schema(
+    [
+        ("patient_id", pa.string()),
+        ("event_timestamp", TIMESTAMP),
+        ("prediction", pa.string()),
+        ("probabilities", pa.string()),
+        ("model_version", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+
+
+def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
+    """Sources by name. The data is bundled: `rows` cuts it, `seed` shuffles the days, files are refused."""
+    from sklearn.datasets import load_breast_cancer
+
+    if files:
+        raise UsageError(f"breast_cancer comes with scikit-learn; expected no file, got {files[0]}")
+    bundled = load_breast_cancer()
+    order = np.random.default_rng(seed).permutation(len(bundled.data))[:rows]
+    names = [name.replace(" ", "_") for name in bundled.feature_names]
+    measured = dict(zip(names, bundled.data[order].T))
+    days = [START + timedelta(days=day) for day in range(len(order))]
+    patients = [f"P{row + 1:04d}" for row in order.tolist()]
+    means = {name: values for name, values in measured.items() if name.startswith("mean_")}
+    rest = {name: values for name, values in measured.items() if name not in means}
+    visits = dated(patients, days, means)
+    diagnosis = pa.array([str(bundled.target_names[code]) for code in bundled.target[order]])
+    return {
+        "slides": dated(patients, [day - FROM_SLIDE_TO_DIAGNOSIS for day in days], rest),
+        "population": visits,
+        "diagnoses": visits.append_column("diagnosis", diagnosis),
+        "predictions": PREDICTIONS,
+    }
+
+
+def dated(patients: Sequence[str], days: Sequence[datetime], columns: dict[str, np.ndarray]) -> pa.Table:
+    """Columns beside their patient and day."""
+    return pa.table({"patient_id": patients, "event_timestamp": pa.array(days, TIMESTAMP), **columns})

@@ -1,0 +1,185 @@
+"""The releases folder: bundles laid down once, champions replaced in one step."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.manifest import MANIFEST, bundle_digest, write_manifest
+from potluck.scoring.bundle import BUNDLE_FILES, MODEL_FILE
+from potluck.scoring.releases import Release, Releases
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    return Releases(tmp_path / "releases")
+
+
+@pytest.fixture
+def champion(releases: Releases) -> Release:
+    """A champion whose bundle is not there."""
+    release = Release("price", "a" * 64, "1")
+    releases.promote(release)
+    return release
+
+
+@pytest.fixture(scope="module")
+def laid_down_once(parts: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("once")
+    parts.write(folder / "bundle")
+    return folder / "releases", Releases(folder / "releases").lay_down(folder / "bundle")
+
+
+@pytest.fixture
+def laid_down(releases: Releases, laid_down_once: tuple[Path, str]) -> Release:
+    """A champion with its bundle and receipt."""
+    folder, digest = laid_down_once
+    shutil.copytree(folder, releases.bundles.parent)
+    release = Release("price", digest, "1")
+    releases.promote(release)
+    return release
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_bundle_is_laid_down_under_its_digest_whole(releases: Releases, bundle: Path) -> None:
+    (bundle / "MLmodel").write_text("MLflow's own")
+    digest = releases.lay_down(bundle)
+    assert digest == bundle_digest(bundle)
+    assert {path.name for path in (releases.bundles / digest).iterdir()} == {*BUNDLE_FILES, MANIFEST}
+    assert [path.name for path in releases.bundles.iterdir()] == [digest]
+
+
+def test_laying_down_again_changes_nothing(releases: Releases, laid_down: Release, bundle: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in files_below(releases.bundles)}
+    assert releases.lay_down(bundle) == laid_down.digest
+    assert {path: path.stat().st_mtime_ns for path in files_below(releases.bundles)} == before
+
+
+def test_two_who_lay_down_the_same_bundle_at_once_both_succeed(releases: Releases, bundle: Path) -> None:
+    """The watcher and a training may meet."""
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(releases.lay_down, [bundle, bundle]))) == 1
+
+
+def test_laying_down_again_heals_a_damaged_copy(releases: Releases, laid_down: Release, bundle: Path) -> None:
+    (releases.bundles / laid_down.digest / MODEL_FILE).write_bytes(b"damaged")
+    assert releases.lay_down(bundle) == laid_down.digest
+    releases.open(laid_down)
+
+
+def test_a_changed_bundle_leaves_nothing_behind(releases: Releases, bundle: Path) -> None:
+    (bundle / MODEL_FILE).write_bytes(b"tree")
+    with pytest.raises(BundleError, match="is changed"):
+        releases.lay_down(bundle)
+    assert list(files_below(releases.bundles.parent)) == []
+
+
+def test_a_bundle_that_fails_its_check_leaves_nothing_behind(releases: Releases, bundle: Path) -> None:
+    text = (bundle / MODEL_FILE).read_bytes()
+    (bundle / MODEL_FILE).write_bytes(text[: len(text) // 2])
+    write_manifest(bundle, BUNDLE_FILES)
+    with pytest.raises(BundleError, match="was refused"):
+        releases.lay_down(bundle)
+    assert list(releases.bundles.iterdir()) == []
+    assert not releases.receipts.exists()
+
+
+def test_a_service_without_a_champion_says_which_step_is_missing(releases: Releases) -> None:
+    assert releases.services() == []
+    with pytest.raises(MissingStepError, match="potluck train price"):
+        releases.champion("price")
+
+
+def test_a_promoted_release_is_the_champion(releases: Releases, champion: Release) -> None:
+    assert releases.champion("price") == champion
+    assert releases.services() == ["price"]
+
+
+def test_services_have_champions_of_their_own(releases: Releases, champion: Release) -> None:
+    other = replace(champion, service="rent", model_version="7")
+    releases.promote(other)
+    assert releases.champion("price") == champion
+    assert releases.champion("rent") == other
+    assert releases.services() == ["price", "rent"]
+
+
+def test_whoever_reads_during_a_promotion_sees_one_champion_or_the_other(releases: Releases) -> None:
+    names = [Release("price", digit * 64, digit) for digit in "ab"]
+    releases.promote(names[0])
+
+    def promote_often() -> None:
+        for turn in range(150):
+            releases.promote(names[turn % 2])
+
+    with ThreadPoolExecutor(1) as pool:
+        promoting = pool.submit(promote_often)
+        seen = {releases.champion("price")}
+        while not promoting.done():
+            seen.add(releases.champion("price"))
+        promoting.result()
+    assert seen <= set(names)
+    assert [path.name for path in releases.champions.iterdir()] == ["price.json"]
+
+
+def test_the_stamp_changes_with_a_champion_and_only_then(releases: Releases, champion: Release) -> None:
+    before = releases.stamp()
+    assert releases.stamp() == before
+    releases.promote(replace(champion, model_version="2"))
+    assert releases.stamp() != before
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"service": "price"}', b"\xff"])
+def test_a_damaged_champion_file_says_what_to_do(releases: Releases, champion: Release, text: bytes) -> None:
+    (releases.champions / "price.json").write_bytes(text)
+    with pytest.raises(BundleError, match="promote a version again"):
+        releases.champion("price")
+
+
+def test_a_champion_opens_and_scores(releases: Releases, laid_down: Release, parts: Any) -> None:
+    scored = releases.open(laid_down).score(parts.inputs, parts.times)
+    assert scored.raw.tobytes() == parts.open().score(parts.inputs, parts.times).raw.tobytes()
+
+
+def test_a_bundle_without_a_receipt_is_checked_when_it_opens(releases: Releases, laid_down: Release) -> None:
+    for receipt in releases.receipts.iterdir():
+        receipt.unlink()
+    releases.open(laid_down)
+    assert len(list(releases.receipts.iterdir())) == 1
+
+
+def test_a_bundle_that_is_gone_is_refused(releases: Releases, laid_down: Release) -> None:
+    with pytest.raises(BundleError, match=MANIFEST):
+        releases.open(replace(laid_down, digest="0" * 64))
+
+
+def test_a_bundle_changed_where_it_lies_is_refused(releases: Releases, laid_down: Release) -> None:
+    (releases.bundles / laid_down.digest / MODEL_FILE).write_bytes(b"tree")
+    with pytest.raises(BundleError, match="is changed"):
+        releases.open(laid_down)
+
+
+def test_a_bundle_repacked_where_it_lies_is_refused(releases: Releases, laid_down: Release) -> None:
+    folder = releases.bundles / laid_down.digest
+    functions = folder / "functions.py"
+    functions.write_text(functions.read_text() + "\n# one more line\n")
+    write_manifest(folder, BUNDLE_FILES)
+    with pytest.raises(BundleError, match="manifest"):
+        releases.open(laid_down)
+
+
+def test_a_bundle_of_another_service_is_refused(releases: Releases, laid_down: Release) -> None:
+    with pytest.raises(BundleError, match="the champion of rent is a bundle of price"):
+        releases.open(replace(laid_down, service="rent"))
+
+
+def test_a_server_under_another_user_can_read_what_is_laid_down(releases: Releases, laid_down: Release) -> None:
+    readable = [path for path in releases.bundles.parent.rglob("*") if path.stat().st_mode & 0o004]
+    assert set(readable) == set(releases.bundles.parent.rglob("*"))
