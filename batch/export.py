@@ -26,7 +26,7 @@ def export_run(settings: Settings, service: str, to: Path, name: str = "predicti
 
     Args:
         to: a `.csv` or `.parquet` file, replaced whole.
-        name: what to call the column of predictions (Kaggle wants the label's name).
+        name: what to call the column of predictions (a contest wants the label's name).
         keys: a CSV whose key column chooses and orders the rows; None takes all, by key.
 
     Raises:

@@ -58,7 +58,7 @@ def publish(client: redis.Redis, project: str, publication: Publication, pointer
 def published(client: redis.Redis, project: str, publication: Publication) -> Pointer | None:
     """The run that is read now."""
     try:
-        return read_pointer(client.get(pointer_key(project, publication.view)))
+        return read_pointer(client.execute_command("GET", pointer_key(project, publication.view)))
     except redis.RedisError as error:
         raise ServiceUnreachable(f"the online store does not answer: {error}") from None
 
@@ -72,7 +72,7 @@ def run_id(scores: Scores, model_version: str) -> str:
 def stored_rows(publication: Publication, scores: Scores, pointer: Pointer) -> Iterator[Row]:
     """Each prediction with the features that the view declares."""
     names = [field.name for field in publication.features]
-    shares = scores.probabilities or [None] * len(scores.keys)
+    shares: list[dict[str, float]] | list[None] = scores.probabilities or [None] * len(scores.keys)
     for value, share in zip(scores.values, shares, strict=True):
         row: Row = {
             "prediction": value,
@@ -87,11 +87,12 @@ def write_chunk(
     client: redis.Redis, project: str, publication: Publication, pointer: Pointer, rows: list[tuple[int | str, Row]]
 ) -> None:
     fields = [bytes.fromhex(text) for text in publication.field_ids[pointer.slot]]
-    stamp = {timestamp_field(slot_view(publication.view, pointer.slot)): encode_timestamp(pointer.as_of)}
+    stamp = [timestamp_field(slot_view(publication.view, pointer.slot)), encode_timestamp(pointer.as_of)]
     pipe = client.pipeline(transaction=False)
     for entity, row in rows:
         values = [encode_value(row[field.name], field.dtype) for field in publication.features]
-        pipe.hset(redis_key(project, publication, entity), mapping={**stamp, **dict(zip(fields, values, strict=True))})
+        pairs = [part for pair in zip(fields, values, strict=True) for part in pair]
+        pipe.execute_command("HSET", redis_key(project, publication, entity), *stamp, *pairs)
     pipe.execute()
 
 

@@ -52,7 +52,7 @@ def verify_staged(
     fields = [bytes.fromhex(text) for text in publication.field_ids[pointer.slot]]
     pipe = client.pipeline(transaction=False)
     for entity, _ in expected:
-        pipe.hmget(redis_key(project, publication, entity), fields)
+        pipe.execute_command("HMGET", redis_key(project, publication, entity), *fields)
     for (entity, row), stored in zip(expected, pipe.execute(), strict=True):
         if list(map(decode_value, stored)) != list(row.values()):
             raise Refused(f"the prediction of {entity} does not read back as it was written; the last run stays")

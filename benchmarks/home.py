@@ -58,14 +58,18 @@ class Home:
 def fresh_home(repo: Path) -> Iterator[Home]:
     """A home in a temporary folder; what runs for it is stopped at the end, whatever the end is."""
     with tempfile.TemporaryDirectory(prefix="potluck-bench-") as folder:
-        settings = Settings(
-            home=Path(folder), repo=repo, redis_url=None, mlflow_tracking_uri=None, feast_registry_url=None
-        )
+        settings = settings_of(Path(folder), repo)
         home = Home(settings, environment(settings, folder))
         try:
             yield home
         finally:
             home.potluck("down")
+
+
+def settings_of(folder: Path, repo: Path) -> Settings:
+    """The home's own Redis, registry and MLflow, whatever the caller's environment names."""
+    alone: dict[str, Any] = dict.fromkeys(("redis_url", "mlflow_tracking_uri", "feast_registry_url"))
+    return Settings.model_validate({"home": folder, "repo": repo, **alone})
 
 
 def environment(settings: Settings, folder: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a figure depends on besides the code: machine, versions, data. And the form in which results are told and kept."""
+"""What a figure depends on besides the code (machine, versions, data), and how results are told and kept."""
 
 import json
 import os
@@ -90,10 +90,12 @@ def write_result(
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as they need to be, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths)))
-        for row in (head, *rows)
-    )
+    return "\n".join(line(row, widths) for row in (head, *rows))
+
+
+def line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join([first.strip().ljust(widths[0]), *rest])
 
 
 def goals_table(goals: Sequence[Goal]) -> str:

@@ -83,7 +83,7 @@ class Server:
             connection.close()
 
     def memory(self) -> dict[int, Memory]:
-        """Of every process of the server, its shells and trackers left out; the first one is the one that was started."""
+        """By process, shells and trackers left out."""
         found = {pid: memory_of(pid) for pid in sorted(session_of(self.process.pid))}
         return {pid: memory for pid, memory in found.items() if memory.peak >= SMALLEST_WORKER_MB}
 

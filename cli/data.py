@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, quiet_libraries, settings_for
+from cli.output import answer, as_of_option, common_options, now_or, plain, quiet_libraries, settings_for
 
 
 @click.command("ingest")
@@ -55,6 +55,8 @@ def materialize_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -
     from potluck.stores.repo import open_store
 
     moment = now_or(as_of)
-    views = materialize(open_store(settings.repo), moment)
-    text = f"materialized {', '.join(views) or 'no view'} as of {moment.isoformat()}"
-    answer(as_json, {"views": views, "as_of": moment.isoformat()}, text)
+    views = materialize(settings, open_store(settings.repo), moment)
+    gone = [f", {view.pruned} gone from the data taken out" if view.pruned else "" for view in views]
+    lines = [f"  {view.view}: {view.entities} entities{more}" for view, more in zip(views, gone, strict=True)]
+    text = "\n".join([f"materialized {len(views)} view(s) as of {moment.isoformat()}", *lines])
+    answer(as_json, {"views": plain(views), "as_of": moment.isoformat()}, text)

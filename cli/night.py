@@ -40,7 +40,7 @@ def run_text(run: "RunSummary") -> str:
 @click.option("--keys", type=click.Path(path_type=Path, exists=True), help="A CSV whose key column chooses the rows.")
 @common_options
 def export_verb(service: str, to: Path, name: str, keys: Path | None, repo: Path | None, as_json: bool) -> None:
-    """Write the published run of SERVICE to a file (for Kaggle: --name SalePrice --keys test.csv)."""
+    """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants."""
     settings = settings_for(repo)
     quiet_libraries(settings)
     from batch.export import export_run

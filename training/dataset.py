@@ -11,7 +11,7 @@ from feast import FeatureStore
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract, Field
-from potluck.stores.offline import ARROW_TYPES, TIME, Inputs, data_source, point_in_time, read_rows
+from potluck.stores.offline import ARROW_TYPES, Inputs, data_source, point_in_time, read_rows
 
 TEST_SHARE = 0.2
 FEWEST_ROWS = 20
@@ -84,7 +84,7 @@ def check_labels(contract: FeatureContract, labels: list[Any]) -> None:
     classes = len(set(labels))
     if classes < 2 or (contract.objective == "binary" and classes != 2):
         raise DataError(
-            f"{contract.label_source}.{contract.label} holds {classes} classes, which does not go with {contract.objective}"
+            f"{contract.label_source}.{contract.label} holds {classes} classes; that is no {contract.objective}"
         )
 
 

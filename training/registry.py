@@ -1,5 +1,7 @@
-"""MLflow: a run with its evidence, a model version whose artifact is the bundle, and the aliases champion and challenger."""
+"""MLflow: a run with its evidence, a version whose artifact is the bundle, the aliases champion and challenger."""
 
+import contextlib
+import io
 import logging
 import os
 import tempfile
@@ -56,14 +58,15 @@ class Registry:
 
     def register(self, contract: FeatureContract, bundle: Path, run: mlflow.ActiveRun) -> str:
         """Log a bundle as the artifact of a new model version and answer the version."""
-        info = Model.log(
-            artifact_path=None,
-            flavor=BundleFlavor(contract),
-            name=ARTIFACT,
-            registered_model_name=contract.service,
-            run_id=run.info.run_id,
-            bundle=bundle,
-        )
+        with contextlib.redirect_stderr(io.StringIO()):  # MLflow announces each version there
+            info = Model.log(
+                artifact_path=None,
+                flavor=BundleFlavor(contract),
+                name=ARTIFACT,
+                registered_model_name=contract.service,
+                run_id=run.info.run_id,
+                bundle=bundle,
+            )
         return str(info.registered_model_version)
 
     def version_of(self, service: str, alias: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Feast's side of the house: plug-ins named in `feature_store.yaml`, and what is read from its registry."""
+"""Feast's side: plug-ins named in `feature_store.yaml`, and what is read from its registry."""

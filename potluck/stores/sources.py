@@ -71,7 +71,7 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Parquet as every reader of the house expects it: DuckDB can't cast nanosecond UTC timestamps."""
+    """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
     pq.write_table(table, path, coerce_timestamps="us", allow_truncated_timestamps=True, compression="zstd")
 
 

@@ -76,7 +76,9 @@ def test_the_same_date_after_a_retraining_changes_the_predictions(iris: Any, las
     now = published(iris)
     assert now["model_version"] == summary["model_version"] == trained["model_version"] != last_run["model_version"]
     assert now["probabilities"] != last_run["probabilities"]
-    assert {row["run_id"] for row in history(iris) if row["event_timestamp"].isoformat()[:10] == AS_OF} == {now["run_id"]}
+    assert {row["run_id"] for row in history(iris) if row["event_timestamp"].isoformat()[:10] == AS_OF} == {
+        now["run_id"]
+    }
 
 
 def test_another_date_is_kept_beside_the_first(iris: Any, last_run: dict[str, Any]) -> None:

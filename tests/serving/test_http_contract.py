@@ -19,7 +19,7 @@ class Example:
         self.key = self.contract["entity"][0]
         self.good = stack.population()[0]
         self.required = self.named(lambda f: f["source"] == "request" and f["required"] and f["dtype"] != "string")
-        self.online = self.named(lambda f: f["source"] == "online" and f["dtype"] == "float64")
+        self.online = self.named(lambda f: f["source"] == "online" and f["dtype"] in ("float64", "int64"))
         self.computed = self.named(lambda f: f["source"] == "on-demand")
         dtype = next(f["dtype"] for f in self.contract["fields"] if f["source"] == "key")
         self.unknown_id: Any = "no such id" if dtype == "string" else 987654321
@@ -179,7 +179,7 @@ def test_an_empty_batch_is_answered_empty(example: Example) -> None:
 
 
 def test_a_sent_online_field_overrides_and_is_named(example: Example) -> None:
-    answer = example.stack.post(example.hybrid, example.changed(**{example.online: 0.25})).json()
+    answer = example.stack.post(example.hybrid, example.changed(**{example.online: 1})).json()
     assert answer["overridden"] == [example.online]
     assert "overridden" not in example.stack.post(example.hybrid, example.changed(**{example.online: None})).json()
 

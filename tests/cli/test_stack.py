@@ -1,0 +1,126 @@
+"""`potluck up` keeps server and MLflow running, `status` tells, `down` stops them and Redis."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+
+PATIENCE_SECONDS = 90
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not answers(url):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{url} never answered"
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def port() -> int:
+    import socket
+
+    while True:
+        with socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", 0))
+            found = int(one.getsockname()[1])
+            try:
+                next_one.bind(("127.0.0.1", found + 1))
+            except OSError:
+                continue
+            return found
+
+
+def test_up_and_down(breast_cancer: Any, port: int) -> None:
+    command = [sys.executable, "-m", "cli.main", "up", "--port", str(port)]
+    process = subprocess.Popen(
+        command, env=breast_cancer.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/readyz", process)
+        wait_for(f"http://127.0.0.1:{port + 1}/health", process)
+        assert json.loads(breast_cancer.verb("status", "--json").stdout)["stack"] == f"up (process {process.pid})"
+        assert breast_cancer.verb("up", "--port", str(port)).returncode == 75
+        down = json.loads(breast_cancer.verb("down", "--json").stdout)
+        assert down == {"server": True, "redis": True}
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert not answers(f"http://127.0.0.1:{port}/livez")
+    assert json.loads(breast_cancer.verb("status", "--json").stdout)["redis"] == "does not answer"
+    assert json.loads(breast_cancer.verb("down", "--json").stdout) == {"server": False, "redis": False}
+    from potluck.stores.embedded_redis import ensure_redis
+
+    ensure_redis(breast_cancer.settings)
+
+
+def test_predict_and_lookup_ask_the_running_server(breast_cancer: Any) -> None:
+    row = breast_cancer.population()[0]
+    key = row["patient_id"]
+    url = ("--url", breast_cancer.url, "--json")
+    predicted = json.loads(breast_cancer.verb("predict", breast_cancer.repo.hybrid, json.dumps(row), *url).stdout)
+    looked_up = json.loads(breast_cancer.verb("lookup", breast_cancer.repo.batch, key, *url).stdout)
+    assert predicted["prediction"] == looked_up["prediction"]
+    refused = breast_cancer.verb("lookup", breast_cancer.repo.batch, "P9999", *url)
+    assert refused.returncode == 1
+    assert "ENTITY_NOT_FOUND" in refused.stderr
+
+
+def test_nobody_listening_is_an_error_that_says_what_to_do(breast_cancer: Any) -> None:
+    ended = breast_cancer.verb("lookup", "any", "1", "--url", "http://127.0.0.1:9")
+    assert ended.returncode == 1
+    assert "run `potluck serve`" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        (["materialize"], "potluck apply"),
+        (["train", "iris_hybrid"], "potluck apply"),
+        (["nightly"], "potluck train"),
+        (["export", "iris_batch", "--to", "x.csv"], "none yet"),
+    ],
+)
+def test_a_command_that_misses_an_earlier_step_says_which(
+    iris: Any, tmp_path: Any, words: list[str], step: str
+) -> None:
+    environment = {**iris.environment, "POTLUCK_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "cli.main", *words]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    subprocess.run([sys.executable, "-m", "cli.main", "down"], env=environment, capture_output=True)
+    assert ended.returncode != 0
+    assert step in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_printed_variables_let_plain_feast_see_the_home(iris: Any) -> None:
+    printed = json.loads(iris.verb("env", "--json").stdout)
+    assert printed["POTLUCK_HOME"] == str(iris.home)
+    feast = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", str(iris.repo.path)]
+    environment = {**iris.environment, **printed}
+    listed = subprocess.run([*feast, "feature-services", "list"], env=environment, capture_output=True, text=True)
+    assert "iris_hybrid" in listed.stdout, listed.stderr
+
+
+def test_plain_feast_applies_and_materializes(iris: Any) -> None:
+    from pathlib import Path
+
+    feast = [str(Path(sys.executable).with_name("feast")), "-c", str(iris.repo.path)]
+    for words in (["apply"], ["materialize", "2019-01-01T00:00:00", "2026-06-01T00:00:00"]):
+        ended = subprocess.run([*feast, *words], env=iris.environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    row = iris.population()[0]
+    assert iris.post(f"/predict/{iris.repo.hybrid}", row).status_code == 200

@@ -1,0 +1,53 @@
+"""Overload, several workers, and what the server does with what nobody foresaw."""
+
+import http.client
+import os
+from typing import Any
+
+import pytest
+
+
+def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
+    with iris.second_server() as server:
+        slow = http.client.HTTPConnection("127.0.0.1", server.port)
+        slow.putrequest("POST", f"/predict/{server.repo.realtime}")
+        slow.putheader("content-length", "50")
+        slow.endheaders()
+        slow.send(b'{"sepal_length"')
+        refused = None
+        for _ in range(200):
+            refused = server.get("/services")
+            if refused.status_code == 429:
+                break
+        assert refused is not None
+        assert refused.json()["error_code"] == "OVERLOADED"
+        assert server.get("/livez").status_code == 200
+        slow.send(b": 5.1}" + b" " * 29)
+        assert slow.getresponse().status == 200
+        assert server.get("/services").status_code == 200
+
+
+def test_two_workers_answer_and_count_together(iris: Any) -> None:
+    row = iris.population()[0]
+    with iris.second_server("--workers", "2") as server:
+        for _ in range(20):
+            server.client.close()
+            server.client = type(server.client)(timeout=30)
+            assert server.post(f"/predict/{server.repo.hybrid}", row).status_code == 200
+        lines = server.get("/metrics").text.splitlines()
+    counted = [line for line in lines if line.startswith("potluck_requests_total") and server.repo.hybrid in line]
+    assert sum(float(line.split()[-1]) for line in counted) == 20
+
+
+def test_an_unforeseen_failure_is_answered_in_the_contracts_form(iris: Any) -> None:
+    broken = "import serving.routes as r\nr.exposition = lambda: 1 / 0\nfrom cli.main import main\nmain()"
+    with iris.second_server("--workers", "1", code=broken) as server:
+        answer = server.get("/metrics")
+        assert answer.status_code == 500
+        assert answer.json()["error_code"] == "INTERNAL"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert "ZeroDivisionError" not in answer.text
+        assert server.get("/livez").status_code == 200
+    assert os.path.exists(iris.home / "server.log")
+    assert "ZeroDivisionError" in (iris.home / "server.log").read_text()

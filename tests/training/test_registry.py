@@ -1,0 +1,74 @@
+"""What MLflow holds of a training: enough to say what was trained, on what, how well, and to load it without us."""
+
+import json
+from typing import Any
+
+import pytest
+
+READ = """
+import json, sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+client = mlflow.MlflowClient()
+version = client.get_model_version(sys.argv[2], "1")
+run = client.get_run(version.run_id)
+pictures = [file.path for file in client.list_artifacts(version.run_id)]
+folder = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}/1")
+loaded = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}/1")
+width = loaded.metadata.signature.inputs
+import os
+print("FOUND" + json.dumps({
+    "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags, "pictures": pictures,
+    "inputs": [[i.dataset.name, i.dataset.digest, [t.value for t in i.tags]] for i in run.inputs.dataset_inputs],
+    "aliases": client.get_registered_model(sys.argv[2]).aliases,
+    "files": sorted(os.listdir(folder)),
+    "predicted": np.asarray(loaded.predict(np.zeros((1, len(width.inputs))))).tolist(),
+    "columns": width.input_names(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(houses: Any) -> dict[str, Any]:
+    out = houses.python(READ, houses.settings.tracking_uri, houses.repo.hybrid)
+    return dict(json.loads(out.split("FOUND")[1]))
+
+
+def test_the_run_holds_parameters_metrics_and_a_picture(houses: Any, found: dict[str, Any]) -> None:
+    assert {"num_iterations", "learning_rate", "seed", "as_of", "transform"} <= set(found["params"])
+    assert {"rmse", "mae", "rmsle", "r2"} <= set(found["metrics"])
+    assert "feature_importance.png" in found["pictures"]
+
+
+def test_the_run_says_what_the_model_was_made_of(houses: Any, found: dict[str, Any]) -> None:
+    tags = {name.removeprefix("potluck."): value for name, value in found["tags"].items() if name.startswith("potluck.")}
+    assert {"feature_service", "registry_hash", "data_hash", "lock_hash", "as_of"} <= set(tags)
+    ((name, digest, context),) = found["inputs"]
+    assert name == "sales"
+    assert tags["data_hash"].startswith(digest)
+    assert context == ["training"]
+
+
+def test_the_artifact_is_the_bundle_and_holds_no_pickle(houses: Any, found: dict[str, Any]) -> None:
+    bundle = {"contract.json", "functions.py", "model.txt", "golden.json", "MANIFEST.json"}
+    assert bundle <= set(found["files"])
+    assert not [name for name in found["files"] if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+def test_the_first_version_is_champion(houses: Any, found: dict[str, Any]) -> None:
+    assert "champion" in found["aliases"]
+
+
+def test_others_can_load_it_with_mlflow_alone(houses: Any, found: dict[str, Any]) -> None:
+    contract = houses.get(f"/services/{houses.repo.hybrid}").json()
+    assert len(found["predicted"]) == 1
+    assert set(found["columns"]) <= {field["name"] for field in contract["fields"]}
+
+
+def test_the_same_plan_gives_the_same_model(iris: Any) -> None:
+    """Bit for bit: the model's text, its contract but for nothing, its golden rows."""
+    plan = ("--seed", "3", "--as-of", "2026-01-01", "--param", "num_iterations=20", "--json")
+    first, again = (json.loads(iris.verb("train", iris.repo.realtime, *plan).stdout) for _ in range(2))
+    assert first["model_version"] != again["model_version"]
+    assert first["digest"] == again["digest"]
+    assert first["metrics"] == again["metrics"]
