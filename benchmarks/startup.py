@@ -6,7 +6,6 @@ Rounds are interleaved, so that a busy machine is busy for all; the first start 
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
-from benchmarks.processes import MB, Memory, Server, free_port, started
+from benchmarks.processes import Memory, Server, free_port, memory_of, started
 from potluck.contract.features import FeatureContract, Field
 from potluck.scoring.bundle import Model
 from potluck.scoring.golden import read_golden
@@ -35,7 +34,7 @@ REQUESTS = 100
 MOST_TIMES_BARE, MOST_MB = 1.5, 150.0
 
 NOTES = (
-    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, nothing served; its memory is that process's peak.",
+    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, nothing served.",
     f"{POTLUCK}: ready with every model of the repo; Redis runs already. Its {REQUESTS} requests are hybrid ones:",
     "  a record in, an online lookup, on-demand functions, a score, the prediction in the label's own space.",
     f"{FEAST}: knows no model. It joins features and answers them; its requests fetch the hybrid service's.",
@@ -183,29 +182,34 @@ def measure(
 ) -> tuple[dict[str, list[float]], dict[str, Held]]:
     """Seconds to ready of each start that counts, and memory after the requests, by contender."""
     seconds: dict[str, list[float]] = {BARE: [], **{c.name: [] for c in contenders if c.timed}}
-    bare_imports(home)
+    bare_imports(home)  # compiles what was never compiled
     held = {c.name: start_and_ask(home, c)[1] for c in contenders if not c.slow or slow_repeats}
-    held[BARE] = bare_imports(home)[1]
+    held[BARE] = bare_memory(home)
     for number in range(max(repeats, slow_repeats)):
         if number < repeats:
-            seconds[BARE].append(bare_imports(home)[0])
+            seconds[BARE].append(bare_imports(home))
         for contender in contenders:
             if contender.timed and number < (slow_repeats if contender.slow else repeats):
                 seconds[contender.name].append(start_and_ask(home, contender, ask=False)[0])
     return {name: runs for name, runs in seconds.items() if runs}, held
 
 
-def bare_imports(home: Home) -> tuple[float, Held]:
-    """Process time and peak memory of the imports alone."""
+def bare_imports(home: Home) -> float:
+    """Process time of the imports alone."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", BARE_IMPORTS], env=home.environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"`{BARE_IMPORTS}` ended with {process.returncode}")
-    peak = usage.ru_maxrss * 1024 / MB
-    return seconds, Held(Memory(peak, peak, peak), peak, 1)
+    subprocess.run([sys.executable, "-c", BARE_IMPORTS], env=home.environment, check=True)
+    return time.perf_counter() - begin
+
+
+def bare_memory(home: Home) -> Held:
+    """What a process holds after the imports alone."""
+    command = [sys.executable, "-c", f"{BARE_IMPORTS}; print(); input()"]
+    with subprocess.Popen(command, env=home.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        memory = memory_of(process.pid)
+        process.communicate(b"\n")
+    return Held(memory, memory.share, 1)
 
 
 def start_and_ask(home: Home, contender: Contender, ask: bool = True) -> tuple[float, Held]:

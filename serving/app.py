@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(router)
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_unforeseen)
     app.openapi = lambda: openapi_document(app.state.champions.live)
     return Edge(app, settings.max_in_flight)
 
@@ -55,6 +56,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def on_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return error_answer(error, request.state.request_id)
+
+
+async def on_unforeseen(request: Request, _: Exception) -> Response:
+    """What is left: Starlette raises the exception again, so that the edge logs it."""
+    return error_answer(
+        RequestError("the server failed at this request; its log says why under the request id"),
+        request.state.request_id,
+    )
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

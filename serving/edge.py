@@ -1,4 +1,4 @@
-"""The outermost layer: request id, in-flight limit, metrics, and an answer even to what nobody foresaw."""
+"""The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody foresaw."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ import uuid
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from potluck.contract.errors import Overloaded, RequestError
+from potluck.contract.errors import Overloaded
 from serving.answers import error_answer
 from serving.metrics import DURATION, IN_FLIGHT, REQUESTS
 
@@ -64,9 +64,6 @@ class Exchange:
             await error_answer(error, self.request_id)(self.scope, self.receive, self.send)
         except Exception:
             logger.exception("request %s failed", self.request_id)
-            if not self.status:
-                unforeseen = RequestError("the server failed at this request; its log says why under the request id")
-                await error_answer(unforeseen, self.request_id)(self.scope, self.receive, self.send)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

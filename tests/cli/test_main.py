@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -138,15 +137,15 @@ def test_a_home_that_is_up_already_ends_with_75(home: Path, monkeypatch: pytest.
 
 
 @pytest.fixture(params=ERRORS, ids=lambda each: each.__name__)
-def raised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[PotluckError]:
+def raised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PotluckError:
     """Each error of the tree in turn, raised by `potluck status`."""
-    error = request.param("expected this, got that; do so")
+    error: PotluckError = request.param("expected this, got that; do so")
 
     def fail(_: Settings) -> Any:
         raise error
 
     monkeypatch.setattr(cli.stack, "home_status", fail)
-    yield error
+    return error
 
 
 def test_an_error_ends_with_its_own_code_and_words(

@@ -109,7 +109,7 @@ def test_a_whole_float_is_an_integer() -> None:
     assert to_numbers(Column("count", "int64", "online"), [4.0, -7]).tolist() == [4.0, -7.0]
 
 
-@pytest.mark.parametrize("value", ["four", "4", "", [4.0], {}, object()])
+@pytest.mark.parametrize("value", ["four", "4", "", [4.0], {}, object(), 10**400])
 @pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
 def test_what_is_no_number_is_refused(dtype: DType, value: Any) -> None:
     with pytest.raises(DataError, match=f"size is declared {dtype}, but holds something that is no number"):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from potluck.stores.embedded_redis import ensure_redis
+from potluck.contract.redis_format import entity_key
+from potluck.stores.embedded_redis import client, ensure_redis
 
 
 @pytest.fixture
@@ -22,9 +23,7 @@ def without_redis(breast_cancer: Any) -> Iterator[Any]:
 
 
 def redis_pid(stack: Any) -> int:
-    socket = str(stack.settings.redis_socket)
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
-    return next(int(line.split()[0]) for line in listed if socket in line)
+    return int(client(stack.settings).info("server")["process_id"])
 
 
 def test_realtime_answers_and_hybrid_and_lookup_refuse(without_redis: Any) -> None:
@@ -66,9 +65,6 @@ def test_a_frozen_redis_is_given_up_within_the_deadline(breast_cancer: Any) -> N
 
 
 def test_a_spoilt_record_harms_only_its_own_entity(breast_cancer: Any) -> None:
-    from potluck.contract.redis_format import entity_key
-    from potluck.stores.embedded_redis import client
-
     rows = breast_cancer.population()[:3]
     key = breast_cancer.get(f"/services/{breast_cancer.repo.hybrid}").json()["entity"][0]
     redis = client(breast_cancer.settings)

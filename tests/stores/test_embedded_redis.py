@@ -41,6 +41,7 @@ def make_home(tmp_path: Path) -> Iterator[Callable[[str], Settings]]:
     for settings in made:
         for pid in servers(settings):
             os.kill(pid, signal.SIGKILL)
+        settings.redis_socket.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_a_corrected_record_of_the_same_time_replaces_the_wrong_one(iris: Any, p
     row = iris.population()[0]
     before = predict(iris, row).json()["probabilities"]
     table = pq.read_table(petals)
-    swapped = pc.subtract(8.0, table["petal_length"])
+    swapped = pc.subtract(7.5, table["petal_length"])
     write_parquet(petals, table.set_column(table.column_names.index("petal_length"), "petal_length", swapped))
     iris.verbs(MATERIALIZE)
     assert predict(iris, row).json()["probabilities"] != before

@@ -11,6 +11,7 @@ from potluck.stores.tags import (
     FIELD_TAGS,
     MODEL_TAGS,
     check_tags,
+    flag,
     is_categorical,
     label_of,
     objective_of,
@@ -145,11 +146,12 @@ def test_a_default_of_another_type_is_refused(dtype: Any, text: str) -> None:
 @pytest.mark.parametrize("text", ["yes", "True", "1", ""])
 def test_a_flag_is_true_or_false(tag: str, text: str) -> None:
     with pytest.raises(DefinitionError, match=f"expected the tag {tag} to be true or false, got '{text}'"):
-        read = is_categorical if tag == "categorical" else lambda owner, given: read_field(owner, given, "request")
-        read("visit", field(**{tag: text}))
+        flag("visit.size", {tag: text}, tag)
 
 
 def test_required_says_so() -> None:
+    with pytest.raises(DefinitionError, match="required"):
+        read_field("visit", field(required="yes"), "request")
     assert read_field("visit", field(required="true"), "request").required
     assert not read_field("visit", field(required="false"), "request").required
 
@@ -158,3 +160,5 @@ def test_text_is_a_category_and_a_number_where_it_says_so() -> None:
     assert is_categorical("visit", field(String))
     assert is_categorical("visit", field(Int64, categorical="true"))
     assert not is_categorical("visit", field(Int64))
+    with pytest.raises(DefinitionError, match="categorical"):
+        is_categorical("visit", field(Int64, categorical="yes"))
