@@ -13,7 +13,7 @@ from feast.infra.offline_stores.file_source import FileSource
 
 from batch.publish import stored_rows
 from batch.score import Scores
-from potluck.contract.errors import DefinitionError, MissingStepError
+from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.stores.offline import ARROW_TYPES, data_source
@@ -60,7 +60,12 @@ def read_history(path: Path, schema: pa.Schema) -> pa.Table:
 
     Raises:
         MissingStepError: the file that `potluck ingest` leaves is gone.
+        DataError: it has not the columns of a run.
     """
     if not path.exists():
         raise MissingStepError(f"the history {path} is not there; run `potluck ingest` first")
-    return pq.read_table(path, columns=schema.names).cast(schema)
+    try:
+        return pq.read_table(path, columns=schema.names).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the history {path} does not hold the columns of a run: {reason}") from None

@@ -11,6 +11,7 @@ from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_view
 from potluck.contract.redis_format import Scalar, encode_timestamp, encode_value, entity_key, timestamp_field
+from potluck.scoring.transform import class_name
 
 CHUNK_ROWS = 2_000
 
@@ -72,10 +73,11 @@ def run_id(scores: Scores, model_version: str) -> str:
 def stored_rows(publication: Publication, scores: Scores, pointer: Pointer) -> Iterator[Row]:
     """Each prediction with the features that the view declares."""
     names = [field.name for field in publication.features]
+    numeric = next(field.dtype for field in publication.features if field.name == "prediction") != "string"
     shares: list[dict[str, float]] | list[None] = scores.probabilities or [None] * len(scores.keys)
     for value, share in zip(scores.values, shares, strict=True):
         row: Row = {
-            "prediction": value,
+            "prediction": value if numeric or isinstance(value, str) else class_name(value),
             "probabilities": None if share is None else json.dumps(share),
             "model_version": pointer.model_version,
             "run_id": pointer.run_id,

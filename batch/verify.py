@@ -1,15 +1,16 @@
 """What must hold before a run is published."""
 
 import math
+from typing import Any
 
 import redis
 
 from batch.publish import redis_key, stored_rows
 from batch.score import Scores
-from potluck.contract.errors import Refused
+from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
-from potluck.contract.redis_format import decode_value
+from potluck.contract.redis_format import Scalar, decode_value
 
 LARGEST_FAILED_SHARE = 0.01
 SAMPLE_ROWS = 1_000
@@ -46,6 +47,7 @@ def verify_staged(
 
     Raises:
         Refused: a row reads back as something else than was written.
+        ServiceUnreachable: Redis went away.
     """
     step = max(1, len(scores.keys) // SAMPLE_ROWS)
     expected = list(zip(scores.keys, stored_rows(publication, scores, pointer), strict=True))[::step]
@@ -53,6 +55,18 @@ def verify_staged(
     pipe = client.pipeline(transaction=False)
     for entity, _ in expected:
         pipe.execute_command("HMGET", redis_key(project, publication, entity), *fields)
-    for (entity, row), stored in zip(expected, pipe.execute(), strict=True):
-        if list(map(decode_value, stored)) != list(row.values()):
+    try:
+        replies = pipe.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        raise ServiceUnreachable(f"Redis went away ({error}); the last published run is still read") from None
+    for (entity, row), stored in zip(expected, replies, strict=True):
+        if read_back(stored) != list(row.values()):
             raise Refused(f"the prediction of {entity} does not read back as it was written; the last run stays")
+
+
+def read_back(stored: Any) -> list[Scalar] | None:
+    """The values of an HMGET's reply; None where it holds something else."""
+    try:
+        return list(map(decode_value, stored)) if isinstance(stored, list) else None
+    except ValueError:
+        return None

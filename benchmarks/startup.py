@@ -26,6 +26,7 @@ from potluck.scoring.bundle import Model
 from potluck.scoring.golden import read_golden
 from potluck.scoring.releases import Releases
 
+HOUSES = PROJECT / "feature_repo"
 BARE = "bare imports"
 POTLUCK, TWO_WORKERS = "potluck serve", "potluck serve --workers 2"
 FEAST, MLFLOW = "feast serve", "mlflow models serve"
@@ -34,7 +35,7 @@ REQUESTS = 100
 MOST_TIMES_BARE, MOST_MB = 1.5, 150.0
 
 NOTES = (
-    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, nothing served.",
+    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, from start to exit; nothing is served.",
     f"{POTLUCK}: ready with every model of the repo; Redis runs already. Its {REQUESTS} requests are hybrid ones:",
     "  a record in, an online lookup, on-demand functions, a score, the prediction in the label's own space.",
     f"{FEAST}: knows no model. It joins features and answers them; its requests fetch the hybrid service's.",
@@ -80,7 +81,7 @@ class Bundle:
 
 
 @click.command()
-@click.option("--repo", type=click.Path(path_type=Path), default=PROJECT / "feature_repo", help="Feast feature repo.")
+@click.option("--repo", type=click.Path(path_type=Path), default=HOUSES, help="Feast feature repo.")
 @click.option("--service", "services", multiple=True, default=("house_price_realtime", "house_price_hybrid"))
 @click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File to ingest.")
 @click.option("--rows", default=1460, show_default=True)
@@ -100,8 +101,9 @@ def main(
         contenders = contenders_for(home, bundle)
         seconds, held = measure(home, contenders, repeats, slow_repeats)
     assert bundle.contract.lineage is not None
-    described = {**data.described(), "data_hash": bundle.contract.lineage.data_hash}
-    report(surroundings, described, seconds, held)
+    described = {**data.described(), "services": services, "data_hash": bundle.contract.lineage.data_hash}
+    name = "startup" if repo.resolve() == HOUSES else f"startup_{bundle.contract.project}"
+    report(name, surroundings, described, seconds, held)
 
 
 def champion(home: Home, service: str) -> Bundle:
@@ -232,6 +234,7 @@ def memory_held(server: Server, contender: Contender) -> Held:
 
 
 def report(
+    name: str,
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     seconds: Mapping[str, Sequence[float]],
@@ -247,7 +250,7 @@ def report(
     print()
     print(goals_table(goals))
     figures = {"seconds_to_ready": told(seconds, medians), "memory_mb": {name: asdict(h) for name, h in held.items()}}
-    print(f"\nwrote {write_result('startup', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}")
+    print(f"\nwrote {write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}")
 
 
 def goals_of(medians: Mapping[str, float], held: Mapping[str, Held]) -> list[Goal]:

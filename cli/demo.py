@@ -29,7 +29,9 @@ SHOWN = 8
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic."
+)
 @click.option("--repo", type=click.Path(path_type=Path, exists=True), default=None, help="Feast feature repo.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the server.  [default: a free one]")
 def demo(data: Path | None, repo: Path | None, port: int) -> None:

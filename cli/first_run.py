@@ -15,7 +15,9 @@ Environment = dict[str, str]
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic."
+)
 def first_run(data: Path | None) -> None:
     """Fill the home unless it has a champion already."""
     if not Releases(load_settings().releases).services():

@@ -22,14 +22,15 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
 
     settings = settings_for(repo)
     ensure_redis(settings)
-    if workers > 1:
-        os.environ.setdefault(MULTIPROCESS_FOLDER, tempfile.mkdtemp(prefix="potluck-metrics-"))
-    uvicorn.run(
-        "serving.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        log_level=settings.log_level.lower(),
-    )
+    with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
+        if workers > 1:
+            os.environ.setdefault(MULTIPROCESS_FOLDER, folder)
+        uvicorn.run(
+            "serving.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            log_level=settings.log_level.lower(),
+        )

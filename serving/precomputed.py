@@ -68,14 +68,9 @@ class PrecomputedService:
         return ("HMGET", entity_key(self.project, [key.name], [entity], [key.dtype]), *self.fields)
 
     def published(self, stored: Reply) -> Pointer:
-        if stored is None:
-            raise ModelNotReady(f"{self.publication.service} has no published run yet; run `potluck nightly`")
-        try:
-            pointer = read_pointer(stored)
-        except ValueError:
-            pointer = None
+        pointer = read_pointer(stored if isinstance(stored, bytes) else None)
         if pointer is None:
-            raise FeatureStoreUnavailable("the online store holds something else than the pointer to a run")
+            raise ModelNotReady(f"{self.publication.service} has no published run yet; run `potluck nightly`")
         return pointer
 
     def row(self, reply: Reply, pointer: Pointer) -> Stored | RequestError:

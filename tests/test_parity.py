@@ -1,4 +1,4 @@
-"""No skew: every entity gets the same bits online over HTTP, from the nightly run, and from Feast's own join + the model.
+"""No skew: every entity gets the same bits over HTTP, from the nightly run, and from Feast's own join + the model.
 
 The referee shares no code with us: Feast's `get_historical_features` of the whole feature service, its on-demand views
 run by Feast, an encoding written out here, and `lightgbm.Booster`.
@@ -6,8 +6,6 @@ run by Feast, an encoding written out here, and `lightgbm.Booster`.
 
 import json
 from typing import Any
-
-import pytest
 
 AS_OF = "2026-06-01T00:00:00+00:00"
 
@@ -78,7 +76,9 @@ def online(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
     """Numbers of every row over HTTP: predictions, or probabilities in the order of the classes."""
     answers = []
     for start in range(0, len(rows), 1000):
-        body = stack.post(f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": rows[start : start + 1000]}).json()
+        body = stack.post(
+            f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": rows[start : start + 1000]}
+        ).json()
         assert body["errors"] == []
         answers += [list(p.values()) for p in body["probabilities"]] if "probabilities" in body else body["predictions"]
     return answers
@@ -164,9 +164,7 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
     one, other = stack.population()[0], stack.population()[-1]
     names = json.dumps(view["features"])
     rows = [{**row} for row in (one, other)]
-    both = json.loads(
-        stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names)
-    )
+    both = json.loads(stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names))
     record = {name: values[1] for name, values in both.items()}
     before = {name: values[0] for name, values in both.items()}
     wanted = stack.post(f"/predict/{stack.repo.hybrid}", {**one, **{n: v for n, v in record.items() if v is not None}})

@@ -12,7 +12,12 @@ ROOMS = ("potluck", "training", "serving", "batch", "cli")
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_shared_room_knows_what_the_seed_use_case_is_about(room: str) -> None:
     words = re.compile(r"\bhouse|SalePrice|LotArea", re.IGNORECASE)
-    found = [f"{path}: {line}" for path in (ROOT / room).rglob("*.py") for line in path.read_text().splitlines() if words.search(line)]
+    found = [
+        f"{path}: {line}"
+        for path in (ROOT / room).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if words.search(line)
+    ]
     assert list((ROOT / room).rglob("*.py"))
     assert found == []
 

@@ -7,7 +7,7 @@ reader can tell a row of the published run from one that another run left behind
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 Slot = Literal["a", "b"]
@@ -36,8 +36,14 @@ POINTER = TypeAdapter(Pointer)
 
 
 def read_pointer(stored: bytes | None) -> Pointer | None:
-    """Decode what lies under `pointer_key`; None where nothing was published yet."""
-    return None if stored is None else POINTER.validate_json(stored)
+    """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't be read.
+
+    A damaged pointer publishes nothing; the next nightly run puts a sound one in its place.
+    """
+    try:
+        return None if stored is None else POINTER.validate_json(stored)
+    except ValidationError:
+        return None
 
 
 def pointer_key(project: str, view: str) -> str:

@@ -8,7 +8,7 @@ Feast's own bytes.
 
 import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Scalar = str | int | float | bool | None
 
@@ -98,7 +98,7 @@ def exactly(body: bytes, length: int) -> bytes:
 
 def encode_timestamp(moment: datetime) -> bytes:
     """Serialize a `google.protobuf.Timestamp`."""
-    micros = round((moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    micros = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     seconds, nanos = micros // 1_000_000, micros % 1_000_000 * 1000
     return (b"\x08" + varint(seconds) if seconds else b"") + (b"\x10" + varint(nanos) if nanos else b"")
 
@@ -140,4 +140,7 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             break
         shift += 7
+        if shift > 63:
+            raise ValueError("a stored value has a number of more than 64 bits")
+    number &= 0xFFFFFFFFFFFFFFFF
     return (number - (1 << 64) if number >= 1 << 63 else number), position

@@ -18,7 +18,15 @@ class Settings(BaseSettings):
     Each field is read from the environment variable of its alias, then from `.env` in the working directory.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    # The prefix is for `populate_by_name`, which also reads a field's bare name: HOME is somebody else's.
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_prefix="POTLUCK_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
 
     home: Path = Field(default_factory=lambda: nearest_home(Path.cwd()), alias="POTLUCK_HOME")
     """Folder of all state. Default: the nearest `.potluck` at or above the working directory, else `./.potluck`."""

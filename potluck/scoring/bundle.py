@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from potluck.contract.errors import BundleError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.manifest import verify_manifest, write_manifest
 from potluck.scoring.functions import Columns, load_functions
@@ -61,7 +62,9 @@ def open_bundle(folder: Path) -> Model:
     Raises:
         BundleError: a file is missing, changed, or not what its name says.
     """
-    verify_manifest(folder)
+    lacking = sorted(set(BUNDLE_FILES) - set(verify_manifest(folder)))
+    if lacking:
+        raise BundleError(f"the manifest of bundle {folder.name} does not list {', '.join(lacking)}; train again")
     contract = read_contract((folder / CONTRACT_FILE).read_bytes())
     return Model(contract, (folder / FUNCTIONS_FILE).read_text(), (folder / MODEL_FILE).read_bytes())
 

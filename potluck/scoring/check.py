@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,10 @@ def check_in_child(folder: Path) -> int:
         raise BundleError(
             f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; train again"
         )
-    return int(child.stdout.split()[-1])
+    passed = re.search(rb"^golden rows: (\d+)$", child.stdout, re.MULTILINE)
+    if passed is None:
+        raise BundleError(f"bundle {folder.name} was refused: its code ended the check before it was done; train again")
+    return int(passed[1])
 
 
 def versions() -> dict[str, str]:
@@ -68,6 +72,7 @@ def write_receipt(path: Path, content: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(json.dumps(content, indent=1) + "\n")
+    Path(file.name).chmod(0o644)  # a server under another user reads it
     os.replace(file.name, path)
 
 
@@ -77,10 +82,13 @@ def main(folder: Path) -> int:
     from potluck.scoring.golden import check_golden
 
     try:
-        print(check_golden(open_bundle(folder), folder))
+        print(f"golden rows: {check_golden(open_bundle(folder), folder)}")
     except PotluckError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except SystemExit:
+        print("its code ended the process", file=sys.stderr)
+        return 1
     return 0
 
 

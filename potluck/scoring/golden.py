@@ -65,8 +65,11 @@ def check_golden(model: Model, folder: Path) -> int:
 def read_golden(folder: Path) -> GoldenRows:
     try:
         golden = GOLDEN.validate_json((folder / GOLDEN_FILE).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {error}") from None
+    except OSError as error:
+        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {error.strerror}") from None
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {reason}") from None
     if not golden.times:
         raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} holds no row, so nothing vouches for the model")
     return golden

@@ -6,6 +6,7 @@ releases/
   receipts/                  which bundle passed its check under which libraries
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -48,27 +49,29 @@ class Releases:
         """
         verify_manifest(source)
         target = self.bundles / bundle_digest(source)
-        if not target.is_dir():
+        if not is_whole(target):
             self._copy(source, target)
         return admit(target, self.receipts)
 
     def _copy(self, source: Path, target: Path) -> None:
         self.bundles.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=self.bundles))
-        try:
+        with tempfile.TemporaryDirectory(prefix=".staging-", dir=self.bundles) as folder:
+            staging = Path(folder) / target.name
+            staging.mkdir()
             for name in (*verify_manifest(source), MANIFEST):
                 shutil.copyfile(source / name, staging / name)
             admit(staging, self.receipts)
-            staging.chmod(0o755)  # a server under another user reads it
-            os.replace(staging, target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            if target.exists() and not is_whole(target):
+                os.replace(target, Path(folder) / "damaged")
+            with contextlib.suppress(OSError):  # somebody else may have laid it down meanwhile
+                os.replace(staging, target)
 
     def promote(self, release: Release) -> None:
         """Make a bundle that was laid down its service's champion, in one atomic step."""
         self.champions.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("wb", dir=self.champions, delete=False) as file:
             file.write(RELEASE.dump_json(release) + b"\n")
+        Path(file.name).chmod(0o644)  # a server under another user reads it
         os.replace(file.name, self.champions / f"{release.service}.json")
 
     def services(self) -> list[str]:
@@ -110,3 +113,12 @@ class Releases:
                 f"the champion of {release.service} is a bundle of {model.contract.service}; promote its own"
             )
         return model
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a bundle lies in the folder that its digest names, unchanged."""
+    try:
+        verify_manifest(folder)
+        return bundle_digest(folder) == folder.name
+    except BundleError:
+        return False

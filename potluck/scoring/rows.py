@@ -12,6 +12,9 @@ from potluck.contract.features import Column, FeatureContract, OnDemandFunction
 from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix
 
+PLAIN_NUMBERS = frozenset({int, float, bool, type(None)})
+NUMBERS = (int, float, np.number, np.bool_, type(None))
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -78,7 +81,10 @@ class RowBuilder:
 
     def _codes(self, column: Column, values: Sequence[Any], rows: Rows) -> list[float]:
         codes = self.codes[column.name]
-        encoded = [codes.get(value, np.nan) for value in values]
+        try:
+            encoded = [codes.get(value, np.nan) for value in values]
+        except TypeError:
+            raise DataError(f"{column.name} is a category, but holds something that can be none") from None
         unseen = [row for row, value in enumerate(values) if value is not None and value not in codes]
         if unseen:
             rows.unseen[column.name] = unseen
@@ -101,9 +107,16 @@ def to_numbers(column: Column, values: Sequence[Any]) -> Matrix:
         DataError: a value is no number, or no whole number where the column is declared an integer.
     """
     try:
-        numbers = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{column.name} is declared {column.dtype}, but holds something that is no number") from None
+        numbers = np.array(values, dtype=np.float64) if all_numbers(values) else None
+    except OverflowError:
+        numbers = None
+    if numbers is None:
+        raise DataError(f"{column.name} is declared {column.dtype}, but holds something that is no number")
     if column.dtype in ("int64", "int32") and not (np.isnan(numbers) | (numbers == np.trunc(numbers))).all():
         raise DataError(f"{column.name} is declared {column.dtype}, but holds a number with a fraction")
     return numbers
+
+
+def all_numbers(values: Sequence[Any]) -> bool:
+    """Whether every value is a number or None: numpy would also take text that reads as one, and lists."""
+    return PLAIN_NUMBERS.issuperset(map(type, values)) or all(isinstance(value, NUMBERS) for value in values)

@@ -10,7 +10,9 @@ from potluck.contract.redis_format import Scalar, entity_key, timestamp_field
 SCAN_COUNT = 10_000
 
 
-def prune_view(client: redis.Redis, store: FeatureStore, view: FeatureView, keys: list[Field], present: set[bytes]) -> int:
+def prune_view(
+    client: redis.Redis, store: FeatureStore, view: FeatureView, keys: list[Field], present: set[bytes]
+) -> int:
     """Delete a view's features of every entity whose key is not among those present, and answer how many there were.
 
     Args:

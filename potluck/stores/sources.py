@@ -88,11 +88,12 @@ def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us", tz="UTC"), safe=False)
     if pa.types.is_integer(column.type):
-        column = column.cast(pa.int64())
-        largest = pc.max(pc.abs_checked(column)).as_py() if len(column) - column.null_count else 0
-        if largest > LARGEST_INTEGER:
+        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
+        largest = max(ends, key=abs, default=0)
+        if abs(largest) > LARGEST_INTEGER:
             raise DataError(
                 f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers apart; "
                 "keep such a number as text"
             )
+        return column.cast(pa.int64())
     return column

@@ -1,10 +1,20 @@
 """Tags carry what Feast has no field for. Every tag is checked, and one that nobody knows is an error."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, get_args
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import REQUEST_TIME, DType, Field, FieldSource, Literals, Objective, Transform
+from potluck.contract.features import (
+    LARGEST_INTEGER,
+    REQUEST_TIME,
+    DType,
+    Field,
+    FieldSource,
+    Literals,
+    Objective,
+    Transform,
+)
 
 if TYPE_CHECKING:
     import feast
@@ -12,6 +22,8 @@ if TYPE_CHECKING:
 MODEL_TAGS = frozenset({"label", "objective", "transform", "population"})
 PRECOMPUTED_TAGS = frozenset({"scored_by"})
 FIELD_TAGS = frozenset({"required", "default", "categorical"})
+NUMBER_DTYPES = ("int64", "int32", "float64")
+LARGEST = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 DTYPES: dict[str, DType] = {
     "Int64": "int64",
     "Int32": "int32",
@@ -91,19 +103,29 @@ def flag(owner: str, tags: Mapping[str, str], name: str) -> bool:
 
 
 def read_default(owner: str, text: str | None, dtype: DType) -> Literals | None:
-    if text is None or text in REQUEST_TIME:
+    if text is None or (text in REQUEST_TIME and dtype in NUMBER_DTYPES):
         return text
     try:
         return parse_literal(text, dtype)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise DefinitionError(
             f"{owner}: expected the tag default to be of type {dtype} or one of {', '.join(REQUEST_TIME)}, got {text!r}"
         ) from None
 
 
 def parse_literal(text: str, dtype: DType) -> Literals:
+    """A tag's text as a value of the field's type.
+
+    Raises:
+        ValueError, KeyError: it is none, or one that a contract can't hold.
+    """
+    if text in REQUEST_TIME:
+        raise ValueError
     if dtype == "string":
         return text
     if dtype == "bool":
         return {"true": True, "false": False}[text]
-    return float(text) if dtype == "float64" else int(text)
+    number = float(text) if dtype == "float64" else int(text)
+    if not math.isfinite(number) or (dtype != "float64" and abs(number) > LARGEST[dtype]):
+        raise ValueError
+    return number

@@ -83,17 +83,23 @@ def test_all_reasons_are_told_at_once(example: Example) -> None:
 
 
 def test_a_computed_feature_can_not_be_sent(example: Example) -> None:
-    body = check_error(example.stack.post(example.hybrid, example.changed(**{example.computed: 1.0})), 422, "SCHEMA_VALIDATION")
+    body = check_error(
+        example.stack.post(example.hybrid, example.changed(**{example.computed: 1.0})), 422, "SCHEMA_VALIDATION"
+    )
     assert "computed" in reasons(body)[example.computed]
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff\xfe", b'{"a":1}{"b":2}', b"{" * 5000])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff\xfe", b'{"a":1}{"b":2}', b"{" * 5000]
+)
 def test_a_body_that_is_no_record_is_refused(example: Example, text: bytes) -> None:
     for path in (example.hybrid, f"/predict/{example.stack.repo.realtime}"):
         check_error(example.stack.post(path, text), 422, "SCHEMA_VALIDATION")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"dataframe_records": {}, "x": 1}', b"\x00"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"dataframe_records": {}, "x": 1}', b"\x00"]
+)
 def test_a_body_that_is_no_batch_is_refused(example: Example, text: bytes) -> None:
     check_error(example.stack.post(f"{example.hybrid}/batch", text), 422, "SCHEMA_VALIDATION")
     check_error(example.stack.post(f"/lookup/{example.stack.repo.batch}", text), 422, "SCHEMA_VALIDATION")
@@ -157,7 +163,9 @@ def test_a_bad_row_harms_no_good_one(example: Example) -> None:
         None,
         example.good,
     ]
-    text = json.dumps({"dataframe_records": [*rows, example.changed(**{example.online: 12345.5})]}).replace("12345.5", "NaN")
+    text = json.dumps({"dataframe_records": [*rows, example.changed(**{example.online: 12345.5})]}).replace(
+        "12345.5", "NaN"
+    )
     body = example.stack.post(f"{example.hybrid}/batch", text.encode()).json()
     assert body["predictions"] == [alone, None, None, None, None, None, alone, None]
     codes = {error["row"]: error["error_code"] for error in body["errors"]}
@@ -168,7 +176,9 @@ def test_a_bad_row_harms_no_good_one(example: Example) -> None:
 def test_a_bad_id_harms_no_good_one(example: Example) -> None:
     good = example.good[example.key]
     alone = example.stack.get(f"/lookup/{example.stack.repo.batch}/{good}").json()["prediction"]
-    body = example.stack.post(f"/lookup/{example.stack.repo.batch}", {"ids": [good, True, example.unknown_id, good]}).json()
+    body = example.stack.post(
+        f"/lookup/{example.stack.repo.batch}", {"ids": [good, True, example.unknown_id, good]}
+    ).json()
     assert body["predictions"] == [alone, None, None, alone]
     assert {e["row"]: e["error_code"] for e in body["errors"]} == {1: "SCHEMA_VALIDATION", 2: "ENTITY_NOT_FOUND"}
 
@@ -232,7 +242,9 @@ def test_a_category_that_training_never_saw_is_named(houses: Any) -> None:
     answer = houses.post(example.hybrid, example.changed(Neighborhood="Atlantis"))
     assert answer.status_code == 200
     assert answer.json()["unseen"] == ["Neighborhood"]
-    body = houses.post(f"{example.hybrid}/batch", {"dataframe_records": [example.good, example.changed(Neighborhood="Atlantis")]})
+    body = houses.post(
+        f"{example.hybrid}/batch", {"dataframe_records": [example.good, example.changed(Neighborhood="Atlantis")]}
+    )
     assert body.json()["notes"] == [{"row": 1, "unseen": ["Neighborhood"]}]
 
 
@@ -243,4 +255,7 @@ def test_the_date_of_valuation_defaults_to_the_current_month(houses: Any) -> Non
     bare = {name: value for name, value in example.good.items() if name not in ("YrSold", "MoSold")}
     now = datetime.now(UTC)
     dated = {**bare, "YrSold": now.year, "MoSold": now.month}
-    assert houses.post(example.hybrid, bare).json()["prediction"] == houses.post(example.hybrid, dated).json()["prediction"]
+    assert (
+        houses.post(example.hybrid, bare).json()["prediction"]
+        == houses.post(example.hybrid, dated).json()["prediction"]
+    )

@@ -62,7 +62,9 @@ def test_an_entity_that_left_the_data_leaves_the_store(iris: Any, petals: Any) -
     iris.verbs(MATERIALIZE)
     assert predict(iris, gone).json()["error_code"] == "ENTITY_NOT_FOUND"
     assert predict(iris, stays).status_code == 200
-    assert iris.get(f"/lookup/{iris.repo.batch}/{gone['flower_id']}").status_code == 200, "the published run is another view"
+    assert iris.get(f"/lookup/{iris.repo.batch}/{gone['flower_id']}").status_code == 200, (
+        "the published run is another view"
+    )
 
 
 def test_as_of_decides_which_records_are_visible(iris: Any, petals: Any) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,10 @@ def quality():
 
 def dated(records, days, value):
     moved = pc.add(records["event_timestamp"], pa.scalar(timedelta(days=days)))
-    out = records.set_column(records.column_names.index("event_timestamp"), "event_timestamp", moved)
-    return out.set_column(out.column_names.index("OverallQual"), "OverallQual", pa.array([value] * len(out), pa.int64()))
+    values = pa.array([value] * len(records), pa.int64())
+    names = records.column_names
+    out = records.set_column(names.index("event_timestamp"), "event_timestamp", moved)
+    return out.set_column(names.index("OverallQual"), "OverallQual", values)
 
 path = folder / "assessor.parquet"
 truth = pq.read_table(path)
@@ -63,7 +64,7 @@ print("FOUND" + json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("point_in_time")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("POTLUCK_", "REDIS"))}
     command = [sys.executable, "-W", "ignore", "-c", SCENARIO, str(ROOT / "feature_repo")]
@@ -71,7 +72,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         command, env={**environment, "POTLUCK_HOME": str(home)}, capture_output=True, text=True, cwd=ROOT
     )
     assert ended.returncode == 0, ended.stderr
-    yield json.loads(ended.stdout.split("FOUND")[1])
+    return json.loads(ended.stdout.split("FOUND")[1])
 
 
 def test_every_sale_gets_the_record_of_its_own_time(found: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ def test_the_run_holds_parameters_metrics_and_a_picture(houses: Any, found: dict
 
 
 def test_the_run_says_what_the_model_was_made_of(houses: Any, found: dict[str, Any]) -> None:
-    tags = {name.removeprefix("potluck."): value for name, value in found["tags"].items() if name.startswith("potluck.")}
+    tags = {
+        name.removeprefix("potluck."): value for name, value in found["tags"].items() if name.startswith("potluck.")
+    }
     assert {"feature_service", "registry_hash", "data_hash", "lock_hash", "as_of"} <= set(tags)
     ((name, digest, context),) = found["inputs"]
     assert name == "sales"
