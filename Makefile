@@ -36,6 +36,7 @@ lock:
 	$(LOCK) --extra platform --group dev -o requirements.lock
 	$(LOCK) --extra platform -c requirements.lock -o docker/requirements-batch.lock
 	$(LOCK) -c requirements.lock -o docker/requirements-serving.lock
+	echo hatchling | $(LOCK:pyproject.toml=-) -c requirements.lock -o docker/requirements-build.lock
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or 3.12 on PATH; set PYTHON=/path/to/python3.12" >&2; exit 1; }

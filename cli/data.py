@@ -35,7 +35,7 @@ def apply_verb(repo: Path | None, as_json: bool) -> None:
     quiet_libraries(settings)
     from potluck.stores.apply import apply_repo
 
-    contracts = [definition.contract for definition in apply_repo(settings.repo).values()]
+    contracts = [definition.contract for _, definition in sorted(apply_repo(settings.repo).items())]
     models = {contract.service: len(contract.columns) for contract in contracts}
     precomputed = {p.service: contract.service for contract in contracts for p in contract.publications}
     lines = [f"  {name}: a model of {columns} columns" for name, columns in models.items()]

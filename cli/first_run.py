@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
+from potluck.stores.repo import project_name
 
 Environment = dict[str, str]
 
@@ -19,19 +21,29 @@ Environment = dict[str, str]
     "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic."
 )
 def first_run(data: Path | None) -> None:
-    """Fill the home unless it has a champion already."""
-    if not Releases(load_settings().releases).services():
-        fill_home(dict(os.environ), data)
+    """Fill the home, once: what broke off is taken up again, what is there already is not trained again."""
+    settings = load_settings()
+    done = settings.home / "first_run.done"
+    if not done.exists():
+        fill_home(dict(os.environ), data, trained=Releases(settings.releases).services())
+        done.touch()
 
 
-def fill_home(environment: Environment, data: Path | None) -> None:
-    """Ingest, apply, materialize, train every model, score the population."""
-    verb(environment, "ingest", *([str(data)] if data else []))
+def fill_home(environment: Environment, data: Path | None, trained: Sequence[str] = ()) -> None:
+    """Ingest, apply, materialize, train every model that is not trained yet, score the population."""
+    if not ingested(environment):
+        verb(environment, "ingest", *([str(data)] if data else []))
     applied = json.loads(captured(environment, "apply", "--json"))
     verb(environment, "materialize")
-    for service in applied["models"]:
+    for service in sorted(set(applied["models"]) - set(trained)):
         verb(environment, "train", service)
     verb(environment, "nightly")
+
+
+def ingested(environment: Environment) -> bool:
+    """Whether the home holds the repo's sources: they may be somebody's own, and ingesting would replace them."""
+    settings = load_settings(home=environment.get("POTLUCK_HOME"), repo=environment.get("POTLUCK_REPO"))
+    return settings.data_folder(project_name(settings.repo)).exists()
 
 
 def verb(environment: Environment, *words: str) -> None:

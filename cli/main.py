@@ -7,7 +7,7 @@ import click
 
 from cli.output import tell
 from potluck import __version__
-from potluck.contract.errors import PotluckError
+from potluck.contract.errors import PotluckError, UsageError
 
 VERBS = {
     "ingest": "cli.data",
@@ -57,6 +57,10 @@ def main() -> None:
     except PotluckError as error:
         tell(error, "--json" in sys.argv)
         raise SystemExit(error.exit_code) from None
+    except ModuleNotFoundError as error:
+        told = f"this installation can't do that: it lacks {error.name}; install potluck[platform]"
+        tell(UsageError(told), "--json" in sys.argv)
+        raise SystemExit(UsageError.exit_code) from None
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from potluck.contract.errors import MissingStepError, PotluckError, ServiceNotFound
@@ -22,6 +23,10 @@ class Live:
     predictors: dict[str, Predictor] = field(default_factory=dict)
     precomputed: dict[str, PrecomputedService] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        return sorted([*self.predictors, *self.precomputed])
+
     def predictor(self, service: str) -> Predictor:
         if service not in self.predictors:
             raise ServiceNotFound(f"no such service with a model; there are: {listed(self.predictors)}")
@@ -33,7 +38,7 @@ class Live:
         return self.precomputed[service]
 
 
-def listed(services: dict[str, Predictor] | dict[str, PrecomputedService]) -> str:
+def listed(services: Iterable[str]) -> str:
     return ", ".join(sorted(services)) or "none yet"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from potluck.contract.errors import BatchTooLarge, BodyTooLarge, RequestError
+from potluck.contract.errors import BatchTooLarge, BodyTooLarge, RequestError, ServiceNotFound
 from serving.answers import (
     Body,
     JsonAnswer,
@@ -18,7 +18,7 @@ from serving.answers import (
     prediction_body,
     service_body,
 )
-from serving.champions import Live
+from serving.champions import Live, listed
 from serving.metrics import ROWS, exposition
 from serving.online import OnlineStore
 from serving.schema import read_envelope
@@ -76,7 +76,7 @@ async def lookup_batch(request: Request, service: str) -> Response:
 
 @router.get("/services")
 async def services(request: Request) -> Response:
-    bodies = [describe(request, name) for name in names(live(request))]
+    bodies = [describe(request, name) for name in live(request).names]
     short = [{key: body[key] for key in ("service", "model_version", "objective", "served_by")} for body in bodies]
     return JsonAnswer({"services": short})
 
@@ -97,7 +97,7 @@ async def readyz(request: Request) -> Response:
     ready = bool(live(request).predictors)
     body = {
         "status": "ready" if ready else "no model is loaded; run `potluck train SERVICE`",
-        "services": names(live(request)),
+        "services": live(request).names,
         "online_store": await store(request).answers(),
     }
     return JsonAnswer(body, status_code=200 if ready else 503)
@@ -117,15 +117,13 @@ def store(request: Request) -> OnlineStore:
     return request.app.state.store  # type: ignore[no-any-return]
 
 
-def names(live: Live) -> list[str]:
-    return sorted([*live.predictors, *live.precomputed])
-
-
 def describe(request: Request, service: str) -> Body:
     now = live(request)
     if service in now.precomputed:
         return precomputed_body(now.precomputed[service])
-    return service_body(now.predictor(service))
+    if service in now.predictors:
+        return service_body(now.predictors[service])
+    raise ServiceNotFound(f"no such service; there are: {listed(now.names)}")
 
 
 async def read_body(request: Request, largest: int) -> bytes:

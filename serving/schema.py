@@ -83,16 +83,12 @@ class RequestSchema:
         self.adapter: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, entries))
         self.computed = {out.name for function in contract.functions for out in function.outputs}
 
-    def read(self, body: bytes) -> Record:
-        """One record from a body's bytes.
-
-        Raises:
-            SchemaValidation: malformed JSON, or a record that does not fit; names every field and reason.
-        """
+    def read(self, body: bytes) -> Record | SchemaValidation:
+        """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
         try:
             return self.adapter.validate_json(body)
         except ValidationError as error:
-            raise self.refusal(error) from None
+            return self.refusal(error)
 
     def check(self, row: Any) -> Record | SchemaValidation:
         """One record of a batch, or why it does not fit."""

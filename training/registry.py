@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+QUIET_AND_IMPATIENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+for name, value in QUIET_AND_IMPATIENT.items():  # MLflow reads them when it is imported
+    os.environ.setdefault(name, value)
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -27,6 +34,7 @@ from potluck.scoring.releases import Release, Releases
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ARTIFACT = "bundle"
+NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 
 
 class Registry:
@@ -70,11 +78,17 @@ class Registry:
         return str(info.registered_model_version)
 
     def version_of(self, service: str, alias: str) -> str | None:
-        """The version that an alias points to, None where there is none."""
+        """The version that an alias points to, None where there is none.
+
+        Raises:
+            ServiceUnreachable: MLflow does not answer; that is no reason to think that there is none.
+        """
         try:
             return str(self.client.get_model_version_by_alias(service, alias).version)
-        except MlflowException:
-            return None
+        except MlflowException as error:
+            if error.error_code in NO_SUCH_ALIAS:
+                return None
+            raise ServiceUnreachable(f"MLflow at {self.settings.tracking_uri} does not answer: {error}") from None
 
     def point(self, service: str, alias: str, version: str) -> None:
         self.client.set_registered_model_alias(service, alias, version)
@@ -139,7 +153,7 @@ def pull_champions(settings: Settings) -> list[Pulled]:
 
 def pull(settings: Settings, registry: Registry, service: str, version: str) -> Pulled:
     releases = Releases(settings.releases)
-    if service in releases.services() and releases.champion(service).model_version == version:
+    if releases.holds(service, version):
         return Pulled(service, version, changed=False)
     with tempfile.TemporaryDirectory() as folder:
         digest = releases.lay_down(registry.download(service, version, Path(folder)))

@@ -26,6 +26,11 @@ def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDeman
         raise BundleError(f"functions.py does not run: {type(error).__name__}: {error}") from None
 
 
+def cause(error: Exception) -> str:
+    """What may be told: the text of most errors holds a value, and a value is never echoed."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, NameError) else type(error).__name__
+
+
 def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Columns, rows: int) -> dict[str, list[Any]]:
     """One function over all rows.
 
@@ -36,7 +41,7 @@ def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Colum
         given = code({name: list(inputs[name]) for name in function.inputs})
         outputs = {field.name: list(given[field.name]) for field in function.outputs}
     except Exception as error:
-        raise DataError(f"on-demand function {function.name} failed: {type(error).__name__}") from error
+        raise DataError(f"on-demand function {function.name} failed: {cause(error)}") from error
     for name, values in outputs.items():
         if len(values) != rows:
             raise DataError(f"on-demand function {function.name} gave {len(values)} values of {name} for {rows} rows")

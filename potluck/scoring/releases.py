@@ -98,6 +98,14 @@ class Releases:
                 f"the champion file of {service} can't be read: {error}; promote a version again"
             ) from None
 
+    def holds(self, service: str, model_version: str) -> bool:
+        """Whether this version is the service's champion, and its bundle lies here unchanged."""
+        try:
+            release = self.champion(service)
+        except (MissingStepError, BundleError):
+            return False
+        return release.model_version == model_version and is_whole(self.bundles / release.digest)
+
     def open(self, release: Release) -> Model:
         """Open a release's bundle after digest and receipt; without a receipt it is checked first.
 

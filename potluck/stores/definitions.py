@@ -1,10 +1,6 @@
 """Feast's registry -> feature contract. A feature service is a model's signature; nothing else lists its features."""
 
-import ast
 import hashlib
-import textwrap
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,10 +20,11 @@ from potluck.contract.features import (
     Publication,
 )
 from potluck.contract.publication import SLOTS, slot_view
+from potluck.stores.on_demand import check_on_demand, function_source, function_tree
 from potluck.stores.repo import applied_services
+from potluck.stores.rules import check_contract, check_scored_by, check_unmapped
 from potluck.stores.tags import (
     MODEL_TAGS,
-    PRECOMPUTED_TAGS,
     check_tags,
     is_categorical,
     label_of,
@@ -116,8 +113,7 @@ class ServiceReader:
         known = {view.name: view for view in self.store.list_on_demand_feature_views()}
         chosen = [known[p.name] for p in self.service.feature_view_projections if p.name in known]
         for view in chosen:
-            if str(getattr(view.mode, "value", view.mode)) != "python" or view.singleton:
-                raise DefinitionError(f'on-demand view {view.name} needs mode="python" over lists, without singleton')
+            check_on_demand(view)
         return chosen
 
     @cached_property
@@ -195,44 +191,6 @@ class ServiceReader:
         return {field.name for owner, field in sources if is_categorical(owner, field)}
 
 
-def check_contract(contract: FeatureContract) -> None:
-    owner = contract.service
-    refuse_repeated(owner, "input", [field.name for field in contract.keys + contract.inputs])
-    refuse_repeated(owner, "model column", [column.name for column in contract.columns])
-    refuse_repeated(owner, "on-demand function", [function.name for function in contract.functions])
-    if not contract.columns:
-        raise DefinitionError(f"{owner} has no feature: a feature service is its model's signature")
-    if contract.label in {field.name for field in contract.fields}:
-        raise DefinitionError(f"{owner} would learn from its own label {contract.label}; take it out of the features")
-    if contract.publications and contract.population is None:
-        raise DefinitionError(
-            f"{owner} scores {contract.publications[0].service} and so needs the tag population: "
-            "the source with one row per entity"
-        )
-
-
-def refuse_repeated(owner: str, kind: str, names: Iterable[str]) -> None:
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    if repeated:
-        raise DefinitionError(f"{owner} has more than one {kind} called {repeated[0]}; rename one")
-
-
-def check_unmapped(owner: str, projections: Iterable[object]) -> None:
-    for projection in projections:
-        if getattr(projection, "join_key_map", None):
-            raise DefinitionError(f"{owner}: join key maps (with_join_key_map) are not supported; name the key alike")
-
-
-def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> None:
-    for service in precomputed:
-        check_tags(f"feature service {service.name}", service.tags, PRECOMPUTED_TAGS)
-        if service.tags["scored_by"] not in models:
-            raise DefinitionError(
-                f"{service.name} is scored_by {service.tags['scored_by']!r}; "
-                f"expected a service with a model, one of {', '.join(sorted(models))}"
-            )
-
-
 def read_publication(store: FeatureStore, service: FeatureService) -> Publication:
     """The one view that a precomputed service looks up."""
     names = [projection.name for projection in service.feature_view_projections]
@@ -268,18 +226,6 @@ def read_key(store: FeatureStore, join_key: str) -> Field:
 def field_id(view: str, feature: str) -> str:
     """Hex of the hash field under which Feast keeps a view's feature."""
     return str(_mmh3(f"{view}:{feature}").hex())
-
-
-def function_tree(view: OnDemandFeatureView) -> ast.FunctionDef:
-    tree = ast.parse(textwrap.dedent(view.feature_transformation.udf_string))
-    return next(node for node in tree.body if isinstance(node, ast.FunctionDef))
-
-
-def function_source(view: OnDemandFeatureView) -> str:
-    """The function's own text as Feast holds it, from its `def` line: the decorator is Feast's."""
-    text = textwrap.dedent(view.feature_transformation.udf_string)
-    node = function_tree(view)
-    return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
 def definition_hash(definition: Definition) -> str:

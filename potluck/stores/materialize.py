@@ -8,11 +8,11 @@ from datetime import datetime
 
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.errors import DataError, MissingStepError, PotluckError
+from potluck.contract.errors import DataError, PotluckError
 from potluck.contract.settings import Settings
 from potluck.stores.definitions import read_definitions, read_key
 from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.offline import EPOCH, read_latest
+from potluck.stores.offline import EPOCH, present, read_latest
 from potluck.stores.prune import present_keys, prune_view
 
 
@@ -36,13 +36,13 @@ def materialize(settings: Settings, store: FeatureStore, as_of: datetime) -> lis
     ensure_redis(settings)
     published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
     views = [view for view in store.list_feature_views() if view.online and view.name not in published]
+    for view in views:
+        present(view.batch_source)
     try:
         write_views(store, [view.name for view in views], as_of)
         return [prune(settings, store, view, as_of) for view in views]
     except PotluckError:
         raise
-    except FileNotFoundError as error:
-        raise MissingStepError(f"a source's file is not there ({error}); run `potluck ingest` first") from None
     except Exception as error:
         raise DataError(f"Feast could not fill the online store: {type(error).__name__}: {error}") from error
 

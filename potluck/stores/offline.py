@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +12,9 @@ import pyarrow.compute as pc
 from feast import FeatureStore
 from feast.data_source import DataSource
 from feast.errors import DataSourceObjectNotFoundException
+from feast.infra.offline_stores.file_source import FileSource
 
-from potluck.contract.errors import DataError, DefinitionError
+from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import FeatureContract, Field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,11 +45,23 @@ class Inputs:
 
 
 def data_source(store: FeatureStore, name: str) -> DataSource:
+    """A source of the registry, whose file is there.
+
+    Raises:
+        DefinitionError: the registry knows no such source.
+        MissingStepError: its file was never written.
+    """
     try:
-        return store.get_data_source(name)
+        return present(store.get_data_source(name))
     except DataSourceObjectNotFoundException:
         known = sorted(source.name for source in store.list_data_sources())
         raise DefinitionError(f"expected the source {name}; the registry holds {', '.join(known)}") from None
+
+
+def present(source: DataSource) -> DataSource:
+    if isinstance(source, FileSource) and "://" not in source.path and not Path(source.path).exists():
+        raise MissingStepError(f"the file of source {source.name} is not there ({source.path}); run `potluck ingest`")
+    return source
 
 
 def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], until: datetime) -> pa.Table:
@@ -108,6 +122,8 @@ def cast(column: pa.ChunkedArray, field: Field, owner: str) -> pa.ChunkedArray:
 
 def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> Inputs:
     """Join rows (keys, request fields, `event_timestamp`) with what the feature views knew at each row's time."""
+    for view in contract.views:
+        present(store.get_feature_view(view.name).batch_source)
     looked_up = historical_features(store, contract, rows) if contract.views else {}
     columns = {field.name: rows[field.name] for field in contract.request} | looked_up
     keys = rows.select([field.name for field in contract.keys])

@@ -20,7 +20,8 @@ def prune_view(
     """
     fields = [timestamp_field(view.name).encode(), *(_mmh3(f"{view.name}:{f.name}") for f in view.features)]
     pattern = glob_escaped(_redis_key_prefix([key.name for key in keys])) + b"*" + glob_escaped(store.project.encode())
-    gone = [name for name in client.scan_iter(pattern, count=SCAN_COUNT) if name not in present]
+    found = client.scan_iter(pattern, count=SCAN_COUNT)
+    gone = [name for name in found if name not in present and project_of(name, len(keys)) == store.project]
     pipe = client.pipeline(transaction=False)
     for name in gone:
         pipe.execute_command("HDEL", name, *fields)
@@ -31,6 +32,19 @@ def present_keys(project: str, keys: list[Field], rows: list[dict[str, Scalar]])
     """Redis keys of these entities."""
     names, dtypes = [key.name for key in keys], [key.dtype for key in keys]
     return {entity_key(project, names, [row[name] for name in names], dtypes) for row in rows}
+
+
+def project_of(name: bytes, keys: int) -> str:
+    """The project behind an entity's key: a pattern can't tell `house` from `warehouse`.
+
+    Args:
+        name: a Redis key that begins as the entity keys of `keys` join keys do.
+    """
+    rest = name[4:]
+    for _ in range(2 * keys):  # names first, then values, each with its type and length
+        length = int.from_bytes(rest[4:8], "little")
+        rest = rest[8 + length :]
+    return rest.decode(errors="replace")
 
 
 def glob_escaped(text: bytes) -> bytes:

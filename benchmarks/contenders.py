@@ -1,0 +1,129 @@
+"""Who is started in `startup`: Potluck and its peers, each with requests of its own kind."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.home import BIN, Home
+from potluck.contract.features import FeatureContract, Field
+from potluck.scoring.bundle import Model
+from potluck.scoring.golden import read_golden
+from potluck.scoring.releases import Releases
+
+BARE = "bare imports"
+POTLUCK, TWO_WORKERS = "potluck serve", "potluck serve --workers 2"
+FEAST, MLFLOW = "feast serve", "mlflow models serve"
+BARE_IMPORTS = "import fastapi, uvicorn, redis.asyncio, numpy"
+REQUESTS = 100
+
+NOTES = (
+    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, from start to exit; nothing is served.",
+    f"{POTLUCK}: ready with every model of the repo; Redis runs already. Its {REQUESTS} requests are hybrid ones:",
+    "  a record in, an online lookup, on-demand functions, a score, the prediction in the label's own space.",
+    f"{FEAST}: knows no model. It joins features and answers them; its requests fetch the hybrid service's.",
+    f"{MLFLOW}: knows no feature store, and one model only. Its requests carry the finished, encoded matrix row,",
+    "  and it answers the raw score (of a log-transformed label, the logarithm).",
+    "A worker is the process that answers: the largest one besides the one that only supervises it.",
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server under measurement."""
+
+    name: str
+    command: Callable[[int], list[str]]
+    """Port -> command line."""
+    ready_path: str
+    post_path: str
+    bodies: Sequence[bytes]
+    supervised: bool
+    """Whether the process that is started only supervises the one that answers."""
+    slow: bool = False
+    timed: bool = True
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The service that is asked, as it was laid down."""
+
+    contract: FeatureContract
+    model: Model
+    folder: Path
+
+
+def champion(home: Home, service: str) -> Bundle:
+    releases = Releases(home.settings.releases)
+    release = releases.champion(service)
+    model = releases.open(release)
+    return Bundle(model.contract, model, releases.bundles / release.digest)
+
+
+def contenders_for(home: Home, bundle: Bundle) -> list[Contender]:
+    service, repo = bundle.contract.service, str(home.settings.repo)
+    serve = [str(BIN / "potluck"), "serve", "--repo", repo, "--port"]
+    feast = [str(BIN / "feast"), "-c", repo, "serve", "--host", "127.0.0.1", "--port"]
+    mlflow = [str(BIN / "mlflow"), "models", "serve", "-m", f"models:/{service}@champion"]
+    local = ["--env-manager", "local", "--host", "127.0.0.1", "--port"]
+    records = first_records(home, bundle.contract)
+    ask = (f"/predict/{service}", [json.dumps(sent(record)).encode() for record in records])
+    return [
+        Contender(POTLUCK, lambda port: [*serve, str(port)], "/readyz", *ask, supervised=False),
+        Contender(
+            TWO_WORKERS,
+            lambda port: [*serve, str(port), "--workers", "2"],
+            *("/readyz", *ask),
+            supervised=True,
+            timed=False,
+        ),
+        Contender(
+            FEAST,
+            lambda port: [*feast, str(port)],
+            *("/health", "/get-online-features", feast_bodies(bundle.contract, records)),
+            supervised=True,
+            slow=True,
+        ),
+        Contender(
+            MLFLOW,
+            lambda port: [*mlflow, *local, str(port)],
+            *("/ping", "/invocations", mlflow_bodies(bundle)),
+            supervised=True,
+            slow=True,
+        ),
+    ]
+
+
+def first_records(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
+    """Keys and request fields of the population's first entities."""
+    path = home.settings.data_folder(contract.project) / f"{contract.population}.parquet"
+    names = [field.name for field in contract.keys + contract.request]
+    return list(pq.read_table(path, columns=names).slice(0, REQUESTS).to_pylist())
+
+
+def sent(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def feast_bodies(contract: FeatureContract, records: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Feast wants every request field, and a value in each."""
+    fields = contract.keys + contract.request
+    entities = [{field.name: [value_for_feast(field, record[field.name])] for field in fields} for record in records]
+    return [json.dumps({"feature_service": contract.service, "entities": entity}).encode() for entity in entities]
+
+
+def value_for_feast(field: Field, value: Any) -> Any:
+    return value if value is not None else "" if field.dtype == "string" else 0
+
+
+def mlflow_bodies(bundle: Bundle) -> list[bytes]:
+    """Encoded rows: the bundle's golden ones, as often as needed."""
+    golden = read_golden(bundle.folder)
+    matrix = bundle.model.rows.build(golden.inputs, golden.times).matrix
+    rows = [[None if value != value else value for value in row] for row in matrix.tolist()]
+    columns = [column.name for column in bundle.contract.columns]
+    bodies = [json.dumps({"dataframe_split": {"columns": columns, "data": [row]}}).encode() for row in rows]
+    return [bodies[number % len(bodies)] for number in range(REQUESTS)]

@@ -1,0 +1,22 @@
+"""Pruning touches the entities of its own project and view alone."""
+
+import struct
+
+import pytest
+
+from potluck.contract.redis_format import entity_key
+from potluck.stores.prune import glob_escaped, project_of
+
+
+@pytest.mark.parametrize("project", ["house", "warehouse", "a"])
+@pytest.mark.parametrize("entity", [(["Id"], [91], ["int64"]), (["a", "b"], ["house", 5], ["string", "int32"])])
+def test_the_project_is_read_from_behind_the_key(
+    project: str, entity: tuple[list[str], list[object], list[str]]
+) -> None:
+    names, values, dtypes = entity
+    name = entity_key(project, names, values, dtypes)  # type: ignore[arg-type]
+    assert project_of(name, len(names)) == project
+
+
+def test_bytes_that_mean_something_in_a_pattern_are_escaped() -> None:
+    assert glob_escaped(b"a*b[c]" + struct.pack("<I", 63)) == b"a\\*b\\[c\\]\\?\x00\x00\x00"
