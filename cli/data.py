@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, plain, quiet_libraries, settings_for
+from cli.output import answer, as_of_option, common_options, now_or, plain, prepare_libraries, settings_for
 
 
 @click.command("ingest")
@@ -32,7 +32,7 @@ def ingest_verb(files: tuple[Path, ...], rows: int, seed: int, repo: Path | None
 def apply_verb(repo: Path | None, as_json: bool) -> None:
     """Check the repo's definitions and register them with Feast."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from potluck.stores.apply import apply_repo
 
     contracts = [definition.contract for _, definition in sorted(apply_repo(settings.repo).items())]
@@ -50,7 +50,7 @@ def apply_verb(repo: Path | None, as_json: bool) -> None:
 def materialize_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
     """Fill every online view, except predictions, from the offline store."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from potluck.stores.materialize import materialize
     from potluck.stores.repo import open_store
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, progress_bar, quiet_libraries, settings_for
+from cli.output import answer, as_of_option, common_options, now_or, prepare_libraries, progress_bar, settings_for
 from potluck.contract.errors import PotluckError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def train_verb(
 ) -> None:
     """Train SERVICE's model, measure it on its latest fifth, register it and lay it down."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from training.train import Plan, train
 
     plan = Plan(service, now_or(as_of), seed, promote, dict(parameters))
@@ -80,7 +80,7 @@ def training_text(plan: "Plan", trained: "Trained") -> str:
 def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
     """Lay down the champions of MLflow's registry under the home, where the server finds them."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from training.registry import pull_champions
 
     while True:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, quiet_libraries, settings_for, steps_progress
+from cli.output import answer, as_of_option, common_options, now_or, prepare_libraries, settings_for, steps_progress
 
 if TYPE_CHECKING:
     from batch.nightly import RunSummary
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def nightly_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
     """Score the population with the champions and publish the predictions."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from batch.nightly import run_nightly
 
     with steps_progress() as progress:
@@ -42,7 +42,7 @@ def run_text(run: "RunSummary") -> str:
 def export_verb(service: str, to: Path, name: str, keys: Path | None, repo: Path | None, as_json: bool) -> None:
     """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants."""
     settings = settings_for(repo)
-    quiet_libraries(settings)
+    prepare_libraries(settings)
     from batch.export import export_run
 
     rows = export_run(settings, service, to, name, keys)

@@ -60,7 +60,9 @@ def data_source(store: FeatureStore, name: str) -> DataSource:
 
 def present(source: DataSource) -> DataSource:
     if isinstance(source, FileSource) and "://" not in source.path and not Path(source.path).exists():
-        raise MissingStepError(f"the file of source {source.name} is not there ({source.path}); run `potluck ingest`")
+        raise MissingStepError(
+            f"the file of source {source.name} is not there ({source.path}); run `potluck ingest` first"
+        )
     return source
 
 

@@ -35,7 +35,7 @@ def present_keys(project: str, keys: list[Field], rows: list[dict[str, Scalar]])
 
 
 def project_of(name: bytes, keys: int) -> str:
-    """The project behind an entity's key: a pattern can't tell `house` from `warehouse`.
+    """The project behind an entity's key: a pattern can't tell `rent` from `current`.
 
     Args:
         name: a Redis key that begins as the entity keys of `keys` join keys do.

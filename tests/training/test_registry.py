@@ -7,7 +7,7 @@ import pytest
 
 READ = """
 import json, sys
-import mlflow, numpy as np
+import mlflow, numpy as np, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 client = mlflow.MlflowClient()
 version = client.get_model_version(sys.argv[2], "1")
@@ -15,15 +15,15 @@ run = client.get_run(version.run_id)
 pictures = [file.path for file in client.list_artifacts(version.run_id)]
 folder = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}/1")
 loaded = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}/1")
-width = loaded.metadata.signature.inputs
+names = loaded.metadata.signature.inputs.input_names()
 import os
 print("FOUND" + json.dumps({
     "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags, "pictures": pictures,
     "inputs": [[i.dataset.name, i.dataset.digest, [t.value for t in i.tags]] for i in run.inputs.dataset_inputs],
     "aliases": client.get_registered_model(sys.argv[2]).aliases,
     "files": sorted(os.listdir(folder)),
-    "predicted": np.asarray(loaded.predict(np.zeros((1, len(width.inputs))))).tolist(),
-    "columns": width.input_names(),
+    "predicted": np.asarray(loaded.predict(pd.DataFrame(np.zeros((1, len(names))), columns=names))).tolist(),
+    "columns": names,
 }))
 """
 
