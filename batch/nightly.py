@@ -1,12 +1,10 @@
 """One nightly run, step by step. A killed run leaves last night's predictions whole; the same run again converges."""
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from feast import FeatureStore
 
@@ -14,8 +12,9 @@ from batch.history import write_history
 from batch.publish import publish, stage
 from batch.score import Scores, score_population
 from batch.verify import verify_scores, verify_staged
-from potluck.contract.errors import Locked, MissingStepError
+from potluck.contract.errors import MissingStepError
 from potluck.contract.features import Publication
+from potluck.contract.lock import exclusive
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import Model
@@ -57,7 +56,7 @@ def run_nightly(
         MissingStepError: there is no champion, or no population.
         Refused: verification said no; the last published run stays.
     """
-    with exclusive(settings.home / "nightly.lock"):
+    with exclusive(settings.home / "nightly.lock", "another nightly run of this home is at work; let it finish"):
         ensure_redis(settings)
         store = open_store(settings.repo)
         jobs = list(publications(settings, store.project))
@@ -141,15 +140,3 @@ class NightlyRun:
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
-
-
-@contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file of the home, which the kernel gives back however the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(f"another nightly run of this home is at work (it holds {path}); let it finish") from None
-        yield

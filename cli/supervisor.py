@@ -1,7 +1,6 @@
 """The processes behind `potluck up`: the server, MLflow's pages, and the watcher of a registry that lies elsewhere."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from types import FrameType
 import click
 
 from potluck.contract.errors import Locked
+from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
 
 STOP_SECONDS = 20.0
@@ -81,13 +81,8 @@ def pid_file(settings: Settings) -> Path:
 
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[None]:
-    """Hold the home's pid file; the kernel gives it back however the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked("this home is up already; `potluck down` stops it") from None
+    """Hold the home's pid file, with this process's number in it."""
+    with exclusive(path, "this home is up already; `potluck down` stops it") as file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -100,12 +95,11 @@ def running_supervisor(settings: Settings) -> int | None:
     path = pid_file(settings)
     if not path.exists():
         return None
-    with path.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return int(file.read() or 0) or None
-    return None
+    try:
+        with exclusive(path, "up"):
+            return None
+    except Locked:
+        return int(path.read_text() or 0) or None
 
 
 def stop_supervisor(settings: Settings) -> bool:

@@ -1,13 +1,15 @@
 """Records in, answers out: the request's fields, joined with what the store knows, scored by the champion."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from potluck.contract.errors import DataError, Detail, RequestError, SchemaValidation
 from potluck.contract.features import Literals
 from potluck.contract.redis_format import Scalar
-from potluck.scoring.bundle import Model, Scored
+from potluck.scoring.bundle import Model
 from potluck.scoring.releases import Release
 from serving.entities import EntityReader
 from serving.online import OnlineStore
@@ -112,15 +114,19 @@ class Predictor:
     def scored(self, batch: list[Joined], now: datetime) -> list[Answer | RequestError]:
         columns = {field.name: [joined.inputs[field.name] for joined in batch] for field in self.contract.inputs}
         scored = self.model.score(columns, [now] * len(batch))
-        return [answer(scored, row, joined) for row, joined in enumerate(batch)]
+        unseen, imputed = by_row(scored.rows.unseen), by_row(scored.rows.imputed)
+        shares: Sequence[dict[str, float] | None] = scored.predictions.probabilities or [None] * len(batch)
+        values = zip(scored.predictions.values, shares, batch, strict=True)
+        return [
+            Answer(value, share, joined.overridden, tuple(unseen[row]), tuple(imputed[row]))
+            for row, (value, share, joined) in enumerate(values)
+        ]
 
 
-def answer(scored: Scored, row: int, joined: Joined) -> Answer:
-    predictions, rows = scored.predictions, scored.rows
-    return Answer(
-        prediction=predictions.values[row],
-        probabilities=predictions.probabilities[row] if predictions.probabilities else None,
-        overridden=joined.overridden,
-        unseen=tuple(name for name, marked in rows.unseen.items() if row in marked),
-        imputed=tuple(name for name, marked in rows.imputed.items() if row in marked),
-    )
+def by_row(marked: Mapping[str, list[int]]) -> defaultdict[int, list[str]]:
+    """Column -> rows, turned into row -> columns."""
+    columns: defaultdict[int, list[str]] = defaultdict(list)
+    for name, rows in marked.items():
+        for row in rows:
+            columns[row].append(name)
+    return columns

@@ -1,0 +1,28 @@
+"""One at a time: a lock file that the kernel gives back however its holder ends."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from potluck.contract.errors import Locked
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, busy: str) -> Iterator[TextIO]:
+    """Hold a lock file, open for reading and appending, until the block ends.
+
+    Args:
+        busy: what to say where somebody else holds it.
+
+    Raises:
+        Locked: somebody else holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"{busy} (it holds {path})") from None
+        yield file
