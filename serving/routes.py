@@ -52,7 +52,7 @@ async def predict_batch(request: Request, service: str) -> Response:
     return JsonAnswer(batch_body(predictor, answers, request.state.request_id))
 
 
-@router.get("/lookup/{service}/{entity_id}")
+@router.get("/lookup/{service}/{entity_id:path}")  # a text key may hold a slash
 async def lookup(request: Request, service: str, entity_id: str) -> Response:
     precomputed = live(request).lookup(service)
     request.state.service = service

@@ -237,6 +237,11 @@ def test_an_integer_key_may_come_as_text(houses: Any) -> None:
     check_error(houses.get(f"/lookup/{houses.repo.batch}/x"), 422, "SCHEMA_VALIDATION")
 
 
+@pytest.mark.parametrize("sent", ["no/such/id", "%2F", "a%20b", "%00", "ü", "%ff"])
+def test_a_text_key_may_be_any_text(breast_cancer: Any, sent: str) -> None:
+    check_error(breast_cancer.get(f"/lookup/{breast_cancer.repo.batch}/{sent}"), 404, "ENTITY_NOT_FOUND")
+
+
 def test_a_category_that_training_never_saw_is_named(houses: Any) -> None:
     example = Example(houses)
     answer = houses.post(example.hybrid, example.changed(Neighborhood="Atlantis"))
