@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=lambda: nearest_home(Path.cwd()), alias="POTLUCK_HOME")
-    """Folder of all state. Default: the nearest `.potluck` at or above the working directory, else `./.potluck`."""
+    """Folder of all state. Default: the nearest `.potluck` at or above the working directory; where there is
+    none yet, one at the top of the git checkout, or else in the working directory."""
     repo: Path = Field(default=Path("feature_repo"), alias="POTLUCK_REPO")
     """The Feast feature repo."""
     redis_url: str | None = Field(default=None, alias="REDIS_URL")
@@ -118,11 +119,16 @@ def source_path(project: str, source: str) -> str:
 
 
 def nearest_home(start: Path) -> Path:
-    """The nearest `.potluck` at or above a folder, as git finds `.git`: `feast` changes into the repo's folder."""
-    for folder in (start, *start.parents):
+    """Where a home is looked for, and made: the same from a checkout's top and from within it.
+
+    `feast` changes into the repo's folder before it imports the definitions.
+    """
+    above = (start, *start.parents)
+    for folder in above:
         if (folder / HOME_NAME).is_dir():
             return folder / HOME_NAME
-    return start / HOME_NAME
+    checkout = next((folder for folder in above if (folder / ".git").exists()), start)
+    return checkout / HOME_NAME
 
 
 def short_socket(home: Path) -> Path:

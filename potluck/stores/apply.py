@@ -16,6 +16,7 @@ from feast.repo_operations import apply_total_with_repo_instance, parse_repo
 
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.definitions import Definition, read_definitions
+from potluck.stores.on_demand import check_on_demand
 from potluck.stores.repo import project_name
 
 
@@ -49,6 +50,8 @@ def read_contents(repo: Path) -> RepoContents:
 
 def rehearse(config: RepoConfig, contents: RepoContents) -> None:
     """Register everything in a folder of its own and read it back under Potluck's rules."""
+    for view in contents.on_demand_feature_views:  # before Feast runs them to infer their types
+        check_on_demand(view)
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = {
             "registry": {"registry_type": "file", "path": f"{folder}/registry.db", "cache_ttl_seconds": 0},

@@ -113,7 +113,7 @@ class ServiceReader:
         known = {view.name: view for view in self.store.list_on_demand_feature_views()}
         chosen = [known[p.name] for p in self.service.feature_view_projections if p.name in known]
         for view in chosen:
-            check_on_demand(view)
+            check_on_demand(view)  # plain `feast apply` may have registered it
         return chosen
 
     @cached_property

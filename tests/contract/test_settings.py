@@ -66,6 +66,13 @@ def test_the_nearest_home_upwards_is_taken(folder: Path) -> None:
     assert nearest_home(folder / "a" / "b") == folder / "a" / ".potluck"
 
 
+def test_without_a_home_yet_a_checkout_has_one_at_its_top(folder: Path) -> None:
+    (folder / "feature_repo").mkdir()
+    assert nearest_home(folder / "feature_repo") == folder / "feature_repo" / ".potluck"
+    (folder / ".git").mkdir()
+    assert nearest_home(folder / "feature_repo") == nearest_home(folder) == folder / ".potluck"
+
+
 def test_a_file_called_like_a_home_is_none(folder: Path) -> None:
     (folder / ".potluck").mkdir()
     (folder / "a").mkdir()

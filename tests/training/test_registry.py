@@ -40,6 +40,14 @@ def test_the_run_holds_parameters_metrics_and_a_picture(houses: Any, found: dict
     assert "feature_importance.png" in found["pictures"]
 
 
+def test_the_store_brings_what_the_request_alone_lacks(houses: Any, found: dict[str, Any]) -> None:
+    """On the latest fifth, which neither model saw, the hybrid is better."""
+    alone = json.loads(houses.python(READ, houses.settings.tracking_uri, houses.repo.realtime).split("FOUND")[1])
+    for name in ("rmsle", "mae", "rmse"):
+        assert found["metrics"][name] < alone["metrics"][name]
+    assert found["metrics"]["r2"] > alone["metrics"]["r2"]
+
+
 def test_the_run_says_what_the_model_was_made_of(houses: Any, found: dict[str, Any]) -> None:
     tags = {
         name.removeprefix("potluck."): value for name, value in found["tags"].items() if name.startswith("potluck.")
