@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,22 @@ from potluck.scoring.releases import Release, Releases
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ARTIFACT = "bundle"
+LONGEST_REASON = 200
 NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
+
+
+@contextlib.contextmanager
+def reaching_mlflow(settings: Settings) -> Iterator[None]:
+    """Tell in our own words that MLflow did not do what it was asked.
+
+    Raises:
+        ServiceUnreachable: it does not answer, or refuses.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        said = str(error).splitlines()[0][:LONGEST_REASON]
+        raise ServiceUnreachable(f"MLflow at {settings.tracking_uri} does not answer as expected: {said}") from error
 
 
 class Registry:
@@ -48,7 +62,7 @@ class Registry:
         mlflow.set_registry_uri(settings.tracking_uri)
         self.client = mlflow.MlflowClient()
 
-    @contextmanager
+    @contextlib.contextmanager
     def run(self, contract: FeatureContract) -> Iterator[mlflow.ActiveRun]:
         """A run in the project's experiment."""
         experiment = self.experiment(contract.project)
@@ -81,14 +95,14 @@ class Registry:
         """The version that an alias points to, None where there is none.
 
         Raises:
-            ServiceUnreachable: MLflow does not answer; that is no reason to think that there is none.
+            MlflowException: MLflow does not answer; that is no reason to think that there is none.
         """
         try:
             return str(self.client.get_model_version_by_alias(service, alias).version)
         except MlflowException as error:
             if error.error_code in NO_SUCH_ALIAS:
                 return None
-            raise ServiceUnreachable(f"MLflow at {self.settings.tracking_uri} does not answer: {error}") from None
+            raise
 
     def point(self, service: str, alias: str, version: str) -> None:
         self.client.set_registered_model_alias(service, alias, version)
@@ -138,17 +152,16 @@ def pull_champions(settings: Settings) -> list[Pulled]:
 
     Raises:
         MissingStepError: the registry knows no champion.
+        ServiceUnreachable: MLflow does not answer.
         BundleError: a bundle does not pass its check; the earlier champion stays.
     """
-    try:
+    with reaching_mlflow(settings):
         registry = Registry(settings)
         champions = {service: registry.version_of(service, CHAMPION) for service in registry.services()}
-    except MlflowException as error:
-        raise ServiceUnreachable(f"MLflow at {settings.tracking_uri} does not answer: {error}") from None
-    found = {service: version for service, version in champions.items() if version is not None}
-    if not found:
-        raise MissingStepError("MLflow's registry holds no champion; run `potluck train SERVICE` first")
-    return [pull(settings, registry, service, version) for service, version in found.items()]
+        found = {service: version for service, version in champions.items() if version is not None}
+        if not found:
+            raise MissingStepError("MLflow's registry holds no champion; run `potluck train SERVICE` first")
+        return [pull(settings, registry, service, version) for service, version in found.items()]
 
 
 def pull(settings: Settings, registry: Registry, service: str, version: str) -> Pulled:

@@ -21,7 +21,7 @@ from training.evidence import importance_figure
 from training.fit import DEFAULTS, Fitted, Parameters, Progress, fit
 from training.lineage import git_commit, lock_hash
 from training.metrics import evaluate
-from training.registry import CHALLENGER, CHAMPION, Registry
+from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
 
 GOLDEN_ROWS = 32
 
@@ -65,24 +65,48 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
     Raises:
         MissingStepError: nothing was applied or ingested.
         DefinitionError, DataError: the definitions or the data don't allow it.
+        ServiceUnreachable: MLflow, or the registry of Feast, does not answer.
         BundleError: what came out does not pass its own check; nothing is promoted.
     """
     store = open_store(settings.repo)
     definition = definition_of(store, plan.service)
     dataset = labelled_dataset(store, definition.contract, plan.as_of)
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        registry.experiment(store.project)  # before the work, not after it
+        return registered(settings, registry, plan, fitted(settings, definition, dataset, plan, progress))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A model that was measured, and refitted on all rows."""
+
+    served: Fitted
+    metrics: dict[str, float]
+    dataset: Dataset
+    train_rows: int
+    test_rows: int
+
+
+def fitted(settings: Settings, definition: Definition, dataset: Dataset, plan: Plan, progress: Progress) -> Result:
     earlier, later = split_by_time(dataset)
-    candidate = fit(definition, earlier, plan.all_parameters, plan.seed, progress)
-    metrics = measure(candidate, later)
+    metrics = measure(fit(definition, earlier, plan.all_parameters, plan.seed, progress), later)
     served = fit(definition, dataset, plan.all_parameters, plan.seed, progress)
     served = with_lineage(settings, definition, served, dataset, plan.as_of)
-    registry = Registry(settings)
+    return Result(served, metrics, dataset, len(earlier), len(later))
+
+
+def registered(settings: Settings, registry: Registry, plan: Plan, result: Result) -> Trained:
+    """Record the run, lay the bundle down, make it a version, and give that its alias."""
+    served = result.served
     with registry.run(served.contract) as run, tempfile.TemporaryDirectory() as folder:
-        record(plan, served, dataset, metrics)
-        digest = pack(Path(folder), served, dataset, plan.seed)
+        record(plan, served, result.dataset, result.metrics)
+        digest = pack(Path(folder), served, result.dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))
         version = registry.register(served.contract, Path(folder), run)
     alias = promote(settings, registry, Release(plan.service, digest, version), plan.promote)
-    return Trained(plan.service, version, alias, digest, metrics, len(earlier), len(later), run.info.run_id)
+    rows = (result.train_rows, result.test_rows)
+    return Trained(plan.service, version, alias, digest, result.metrics, *rows, run_id=run.info.run_id)
 
 
 def measure(fitted: Fitted, later: Dataset) -> dict[str, float]:

@@ -17,7 +17,7 @@ from feast.repo_operations import apply_total_with_repo_instance, parse_repo
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.definitions import Definition, read_definitions
 from potluck.stores.on_demand import check_on_demand
-from potluck.stores.repo import project_name
+from potluck.stores.repo import open_store, project_name
 
 
 def apply_repo(repo: Path) -> dict[str, Definition]:
@@ -34,7 +34,7 @@ def apply_repo(repo: Path) -> dict[str, Definition]:
     with inside(repo), warnings.catch_warnings(action="ignore"):
         contents = read_contents(repo)
         rehearse(config, contents)
-        store = FeatureStore(repo_path=str(repo))
+        store = open_store(repo)
         register(store, contents)
         return read_definitions(store)
 

@@ -1,11 +1,13 @@
 """Opening a feature repo: Feast's store, the project's name, and what was applied."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from potluck.contract.errors import MissingStepError, UsageError
+from potluck.contract.errors import MissingStepError, ServiceUnreachable, UsageError
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -28,11 +30,35 @@ def project_name(repo: Path) -> str:
 
 
 def open_store(repo: Path) -> "FeatureStore":
-    """Feast's store of a repo. The registry may be empty: Feast makes it at the first look."""
+    """Feast's store of a repo. The registry may be empty: Feast makes it at the first look.
+
+    Raises:
+        UsageError: the folder is no feature repo.
+        ServiceUnreachable: the registry does not answer.
+    """
     project_name(repo)
     from feast import FeatureStore
 
-    return FeatureStore(repo_path=str(repo))
+    with reaching_registry():
+        store = FeatureStore(repo_path=str(repo))
+        store.list_entities()
+    return store
+
+
+@contextmanager
+def reaching_registry() -> Iterator[None]:
+    """Tell in our own words that Feast's registry does not answer.
+
+    Raises:
+        ServiceUnreachable: its database refuses, or is not there.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        said = str(error.orig).splitlines()[0]
+        raise ServiceUnreachable(f"Feast's registry does not answer: {said}; is FEAST_REGISTRY_URL right?") from error
 
 
 def applied_services(store: "FeatureStore") -> "dict[str, FeatureService]":

@@ -106,6 +106,28 @@ def test_a_command_that_misses_an_earlier_step_says_which(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words", "said"),
+    [
+        ("REDIS_URL", "redis://127.0.0.1:9", ["materialize"], "127.0.0.1:9"),
+        ("REDIS_URL", "redis://127.0.0.1:9", ["nightly"], "online store does not answer"),
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:9", ["train", "iris_hybrid"], "MLflow at http://127.0.0.1:9"),
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:9", ["pull"], "MLflow at http://127.0.0.1:9"),
+        ("FEAST_REGISTRY_URL", "postgresql://127.0.0.1:9/feast", ["apply"], "registry does not answer"),
+        ("FEAST_REGISTRY_URL", "postgresql://127.0.0.1:9/feast", ["train", "iris_hybrid"], "registry does not answer"),
+    ],
+)
+def test_a_part_that_is_away_is_an_error_without_a_trace(
+    iris: Any, variable: str, value: str, words: list[str], said: str
+) -> None:
+    command = [sys.executable, "-m", "cli.main", *words]
+    environment = {**iris.environment, variable: value}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_printed_variables_let_plain_feast_see_the_home(iris: Any) -> None:
     printed = json.loads(iris.verb("env", "--json").stdout)
     assert printed["POTLUCK_HOME"] == str(iris.home)
