@@ -4,14 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
-import redis
-
 from batch.score import Scores
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_view
 from potluck.contract.redis_format import Scalar, encode_timestamp, encode_value, entity_key, timestamp_field
 from potluck.scoring.transform import class_name
+from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 CHUNK_ROWS = 2_000
 
@@ -19,7 +18,7 @@ Row = dict[str, Scalar]
 
 
 def stage(
-    client: redis.Redis,
+    client: RedisClient,
     project: str,
     publication: Publication,
     scores: Scores,
@@ -44,23 +43,24 @@ def stage(
         for start in range(0, len(rows), CHUNK_ROWS):
             write_chunk(client, project, publication, pointer, rows[start : start + CHUNK_ROWS])
             progress("stage", min(start + CHUNK_ROWS, len(rows)), len(rows))
-    except redis.RedisError as error:
+    except REDIS_ERRORS as error:
         raise ServiceUnreachable(
             f"Redis did not take the run ({error}); the last published run is still read; run `potluck nightly` again"
         ) from None
     return pointer
 
 
-def publish(client: redis.Redis, project: str, publication: Publication, pointer: Pointer) -> None:
+def publish(client: RedisClient, project: str, publication: Publication, pointer: Pointer) -> None:
     """Switch the readers, in one atomic step."""
     client.set(pointer_key(project, publication.view), pointer.to_json())
 
 
-def published(client: redis.Redis, project: str, publication: Publication) -> Pointer | None:
+def published(client: RedisClient, project: str, publication: Publication) -> Pointer | None:
     """The run that is read now."""
     try:
-        return read_pointer(client.execute_command("GET", pointer_key(project, publication.view)))
-    except redis.RedisError as error:
+        stored = client.execute_command("GET", pointer_key(project, publication.view))  # type: ignore[no-untyped-call]
+        return read_pointer(stored)
+    except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"the online store does not answer: {error}") from None
 
 
@@ -86,7 +86,7 @@ def stored_rows(publication: Publication, scores: Scores, pointer: Pointer) -> I
 
 
 def write_chunk(
-    client: redis.Redis, project: str, publication: Publication, pointer: Pointer, rows: list[tuple[int | str, Row]]
+    client: RedisClient, project: str, publication: Publication, pointer: Pointer, rows: list[tuple[int | str, Row]]
 ) -> None:
     fields = [bytes.fromhex(text) for text in publication.field_ids[pointer.slot]]
     stamp = [timestamp_field(slot_view(publication.view, pointer.slot)), encode_timestamp(pointer.as_of)]

@@ -3,14 +3,13 @@
 import math
 from typing import Any
 
-import redis
-
 from batch.publish import redis_key, stored_rows
 from batch.score import Scores
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.redis_format import Scalar, decode_value
+from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 LARGEST_FAILED_SHARE = 0.01
 SAMPLE_ROWS = 1_000
@@ -41,7 +40,7 @@ def is_sound(value: object) -> bool:
 
 
 def verify_staged(
-    client: redis.Redis, project: str, publication: Publication, scores: Scores, pointer: Pointer
+    client: RedisClient, project: str, publication: Publication, scores: Scores, pointer: Pointer
 ) -> None:
     """Read a sample of the idle slot back, spread over the run.
 
@@ -57,7 +56,7 @@ def verify_staged(
         pipe.execute_command("HMGET", redis_key(project, publication, entity), *fields)
     try:
         replies = pipe.execute(raise_on_error=False)
-    except redis.RedisError as error:
+    except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis went away ({error}); the last published run is still read") from None
     for (entity, row), stored in zip(expected, replies, strict=True):
         if read_back(stored) != list(row.values()):

@@ -20,6 +20,8 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     """Answer HTTP with the champions that are laid down."""
     import uvicorn
 
+    from serving.wire import PROTOCOL
+
     settings = settings_for(repo)
     ensure_redis(settings)
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
@@ -31,6 +33,8 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
             host=host,
             port=port,
             workers=workers,
+            http=PROTOCOL,
             access_log=False,
+            proxy_headers=False,
             log_level=settings.log_level.lower(),
         )

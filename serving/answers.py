@@ -1,14 +1,16 @@
 """Answers as the HTTP contract words them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.responses import Response
+from starlette.types import Send
 
 from potluck.contract.errors import RequestError
-from serving.precomputed import Found, PrecomputedService, Stored, probabilities_of
+from potluck.contract.publication import Pointer
+from serving.precomputed import Entity, Found, PrecomputedService, Stored, probabilities_of
 from serving.predictor import Answer, Predictor
 
 Body = dict[str, Any]
@@ -23,8 +25,22 @@ class JsonAnswer(Response):
         return to_json(content)
 
 
+async def send_json(send: Send, body: Body) -> None:
+    """A 200 as two plain messages."""
+    content = to_json(body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
 def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
     return JsonAnswer({**error_body(error), "request_id": request_id}, status_code=error.status)
+
+
+def unforeseen_answer(request_id: str) -> JsonAnswer:
+    """What nobody foresaw; the reason is in the log alone."""
+    error = RequestError("the server failed at this request; its log says why under the request id")
+    return error_answer(error, request_id)
 
 
 def error_body(error: RequestError) -> Body:
@@ -67,21 +83,13 @@ def row_errors(rows: Sequence[object]) -> list[Body]:
     return [{"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError)]
 
 
-def lookup_body(service: PrecomputedService, found: Found, entity: Any, now: datetime, request_id: str) -> Body:
-    """The answer for one id.
-
-    Raises:
-        RequestError: what the id was answered with.
-    """
-    (row,) = found.rows
-    if isinstance(row, RequestError):
-        raise row
+def lookup_body(service: PrecomputedService, pointer: Pointer, row: Stored, entity: Entity, request_id: str) -> Body:
     return {
         **stored_body(row),
         "service": service.publication.service,
         "entity_id": entity,
         "served_by": "precomputed",
-        **run_body(found, now),
+        **run_body(pointer),
         "request_id": request_id,
     }
 
@@ -91,7 +99,7 @@ def stored_body(row: Stored) -> Body:
     return {"prediction": row["prediction"], **({"probabilities": probabilities} if probabilities else {})}
 
 
-def lookups_body(service: PrecomputedService, found: Found, now: datetime, request_id: str) -> Body:
+def lookups_body(service: PrecomputedService, found: Found, request_id: str) -> Body:
     rows = [None if isinstance(row, RequestError) else stored_body(row) for row in found.rows]
     body: Body = {"predictions": [row and row["prediction"] for row in rows]}
     if service.objective != "regression":
@@ -101,18 +109,17 @@ def lookups_body(service: PrecomputedService, found: Found, now: datetime, reque
         "errors": row_errors(found.rows),
         "service": service.publication.service,
         "served_by": "precomputed",
-        **run_body(found, now),
+        **run_body(found.pointer),
         "request_id": request_id,
     }
 
 
-def run_body(found: Found, now: datetime) -> Body:
-    pointer = found.pointer
+def run_body(pointer: Pointer) -> Body:
     return {
         "model_version": pointer.model_version,
         "run_id": pointer.run_id,
         "as_of": pointer.as_of.isoformat(),
-        "age_seconds": pointer.age_seconds(now),
+        "age_seconds": pointer.age_seconds(datetime.now(UTC)),
     }
 
 
@@ -124,6 +131,7 @@ def service_body(predictor: Predictor) -> Body:
         "model_version": predictor.release.model_version,
         "objective": contract.objective,
         "served_by": contract.served_by,
+        "scorer": predictor.scorer,
         "classes": list(contract.classes),
         "entity": [key.name for key in contract.keys],
         "fields": [field_body(field) for field in contract.fields],

@@ -15,9 +15,10 @@ from potluck import __version__
 from potluck.contract.errors import RequestError
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
-from serving.answers import JsonAnswer, error_answer
+from serving.answers import JsonAnswer, error_answer, unforeseen_answer
 from serving.champions import Champions
 from serving.edge import Edge
+from serving.hot import Shortcut, hot_routes
 from serving.online import OnlineStore
 from serving.openapi import openapi_document
 from serving.routes import router
@@ -28,28 +29,30 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or load_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
-    app.state.champions = Champions(Releases(settings.releases))
-    app.state.settings = settings
+    app.state.store = OnlineStore(settings)
+    app.state.champions = Champions(Releases(settings.releases), app.state.store)
+    hot = hot_routes(app.state.champions)
     app.include_router(router)
+    app.router.routes.extend(hot)
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
     app.openapi = lambda: openapi_document(app.state.champions.live)
-    return Edge(app, settings.max_in_flight)
+    app.state.edge = Edge(app, Shortcut(hot), settings.max_in_flight)
+    return app.state.edge  # type: ignore[no-any-return]
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
-    app.state.store = OnlineStore(app.state.settings)
     app.state.champions.refresh()
-    watcher = asyncio.create_task(app.state.champions.watch())
+    tasks = [asyncio.create_task(work) for work in (app.state.champions.watch(), app.state.edge.report())]
     try:
         yield
     finally:
-        watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await app.state.store.close()
 
 
@@ -60,10 +63,7 @@ async def on_request_error(request: Request, error: Exception) -> Response:
 
 async def on_unforeseen(request: Request, _: Exception) -> Response:
     """What is left: Starlette raises the exception again, so that the edge logs it."""
-    return error_answer(
-        RequestError("the server failed at this request; its log says why under the request id"),
-        request.state.request_id,
-    )
+    return unforeseen_answer(request.state.request_id)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from potluck.contract.errors import MissingStepError, PotluckError, ServiceNotFound
 from potluck.scoring.releases import Release, Releases
 from serving.metrics import REFUSED_BUNDLES
+from serving.online import OnlineStore
 from serving.precomputed import PrecomputedService
 from serving.predictor import Predictor
 
@@ -45,8 +46,9 @@ def listed(services: Iterable[str]) -> str:
 class Champions:
     """Follows the champions of a home."""
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: Releases, store: OnlineStore) -> None:
         self.releases = releases
+        self.store = store
         self.live = Live()
         self.refused: dict[str, Release | None] = {}
         self._stamp: object = None
@@ -62,7 +64,7 @@ class Champions:
             predictor = self.current(service)
             if predictor is not None:
                 predictors[service] = predictor
-        self.live = Live(predictors, precomputed_services(predictors))
+        self.live = Live(predictors, precomputed_services(predictors, self.store))
 
     def current(self, service: str) -> Predictor | None:
         old = self.live.predictors.get(service)
@@ -70,7 +72,7 @@ class Champions:
             release = self.releases.champion(service)
             if old is not None and old.release == release:
                 return old
-            predictor = Predictor(release, self.releases.open(release))
+            predictor = Predictor(release, self.releases.open(release), self.store)
         except MissingStepError:
             return None
         except (PotluckError, OSError) as error:
@@ -91,9 +93,11 @@ class Champions:
                 logger.exception("looking for promoted bundles failed; looking again in %.0f s", LOOK_SECONDS)
 
 
-def precomputed_services(predictors: dict[str, Predictor]) -> dict[str, PrecomputedService]:
+def precomputed_services(predictors: dict[str, Predictor], store: OnlineStore) -> dict[str, PrecomputedService]:
     return {
-        publication.service: PrecomputedService(predictor.contract.project, predictor.contract.objective, publication)
+        publication.service: PrecomputedService(
+            predictor.contract.project, predictor.contract.objective, publication, store
+        )
         for predictor in predictors.values()
         for publication in predictor.contract.publications
     }

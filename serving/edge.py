@@ -1,28 +1,33 @@
 """The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody foresaw."""
 
+import asyncio
 import logging
+import random
 import re
 import time
-import uuid
+from collections.abc import Awaitable, Iterable
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from potluck.contract.errors import Overloaded
-from serving.answers import error_answer
-from serving.metrics import DURATION, IN_FLIGHT, REQUESTS
+from potluck.contract.errors import Overloaded, RequestError
+from serving.answers import error_answer, unforeseen_answer
+from serving.hot import Shortcut
+from serving.metrics import IN_FLIGHT, request_metrics
 
 logger = logging.getLogger("potluck.serving")
 
-REQUEST_ID = "x-request-id"
-SENDABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+REPORT_SECONDS = 1.0
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+REQUEST_ID = b"x-request-id"
+SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, max_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, shortcut: Shortcut, max_in_flight: int) -> None:
         self.app = app
+        self.shortcut = shortcut
         self.max_in_flight = max_in_flight
         self.in_flight = 0
 
@@ -30,56 +35,67 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        await Exchange(self, scope, receive, send).run()
+        exchange = Exchange(scope, send)
+        self.in_flight += 1
+        try:
+            await self.endpoint(scope)(scope, receive, exchange.send)
+        except RequestError as error:
+            await error_answer(error, exchange.request_id)(scope, receive, exchange.send)
+        except Exception:
+            logger.exception("request %s failed", exchange.request_id)
+            if not exchange.status:
+                await unforeseen_answer(exchange.request_id)(scope, receive, exchange.send)
+        finally:
+            self.in_flight -= 1
+            exchange.count()
+
+    async def report(self) -> None:
+        """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
+        while True:
+            IN_FLIGHT.set(self.in_flight)
+            await asyncio.sleep(REPORT_SECONDS)
+
+    def endpoint(self, scope: Scope) -> ASGIApp:
+        """
+        Raises:
+            Overloaded: the worker works on as many requests as it takes; probes are answered all the same.
+        """
+        if self.in_flight > self.max_in_flight and scope["path"] not in PROBES:
+            raise Overloaded("the server works on as many requests as it takes; ask again shortly")
+        return self.shortcut.find(scope) or self.app
 
 
 class Exchange:
     """One request and its answer."""
 
-    def __init__(self, edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
-        self.edge, self.scope, self.receive, self._send = edge, scope, receive, send
-        self.request_id = taken_or_new(Headers(scope=scope).get(REQUEST_ID))
+    __slots__ = ("_send", "request_id", "scope", "started", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope, self._send = scope, send
+        self.started = time.perf_counter()
+        self.request_id = request_id_of(scope["headers"])
         self.status = 0
         scope.setdefault("state", {})["request_id"] = self.request_id
 
-    async def run(self) -> None:
-        started = time.perf_counter()
-        self.edge.in_flight += 1
-        IN_FLIGHT.inc()
-        try:
-            await self.answer()
-        finally:
-            self.edge.in_flight -= 1
-            IN_FLIGHT.dec()
-            endpoint, service = labels(self.scope)
-            DURATION.labels(endpoint).observe(time.perf_counter() - started)
-            REQUESTS.labels(endpoint, service, str(self.status or 499)).inc()
-
-    async def answer(self) -> None:
-        try:
-            if self.edge.in_flight > self.edge.max_in_flight and not watched(self.scope):
-                raise Overloaded("the server works on as many requests as it takes; ask again shortly")
-            await self.edge.app(self.scope, self.receive, self.send)
-        except Overloaded as error:
-            await error_answer(error, self.request_id)(self.scope, self.receive, self.send)
-        except Exception:
-            logger.exception("request %s failed", self.request_id)
-
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (REQUEST_ID.encode(), self.request_id.encode())]
-        await self._send(message)
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self.request_id.encode())]
+        return self._send(message)
+
+    def count(self) -> None:
+        endpoint, service = labels(self.scope)
+        requests, duration = request_metrics(endpoint, service, self.status or 499)
+        duration.observe(time.perf_counter() - self.started)
+        requests.inc()
 
 
-def taken_or_new(sent: str | None) -> str:
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's request id if it can be sent back as it is, else a new one."""
-    return sent if sent is not None and SENDABLE_ID.fullmatch(sent) else uuid.uuid4().hex
-
-
-def watched(scope: Scope) -> bool:
-    """Whether a request is a probe's: those are answered however busy the server is."""
-    return scope["path"] in ("/livez", "/readyz", "/metrics")
+    for name, value in headers:
+        if name == REQUEST_ID and SENDABLE_ID.fullmatch(value):
+            return value.decode()
+    return f"{random.getrandbits(128):032x}"
 
 
 def labels(scope: Scope) -> tuple[str, str]:

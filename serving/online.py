@@ -1,62 +1,75 @@
-"""The online store as the server reads it: one round trip a request, a deadline, and no retry that outlives it."""
+"""The online store as the server reads it: one round trip a request, and no answer later than the deadline.
 
-import asyncio
+OnlineStore
+├── RedisServer             redis://, rediss://, unix://, and the master that sentinels name
+│   ├── Attempts            one attempt to connect for all who wait, and a pause where it failed
+│   └── Pipeline            the one connection, shared by all calls of the worker
+└── RedisClusterNodes       redis+cluster://: a RedisServer for each node
+"""
+
 from collections.abc import Sequence
-from typing import Any
 
-import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from potluck.contract.errors import FeatureStoreUnavailable
+from potluck.contract.redis_url import parse_redis_url
 from potluck.contract.settings import Settings
+from potluck.stores.redis_client import AsyncRedisClient, async_redis_client, close_async
+from serving.key_command import Call, KeyCommand
+from serving.redis_cluster import RedisClusterNodes
+from serving.redis_pipeline import Away, Reply
+from serving.redis_server import RedisServer
 
-Command = tuple[bytes | str, ...]
-Reply = Any
-"""bytes, a list of bytes or None, or the `redis.ResponseError` of this one command."""
-
-MOST_CONNECTIONS = 64
+__all__ = ["Call", "KeyCommand", "OnlineStore", "Reply"]
 
 
 class OnlineStore:
-    """Redis behind a deadline."""
+    """Redis behind a deadline, whatever its deployment."""
 
     def __init__(self, settings: Settings) -> None:
-        self.seconds = settings.redis_timeout
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            settings.online_store_url,
-            max_connections=MOST_CONNECTIONS,
-            timeout=self.seconds,
-            socket_timeout=self.seconds,
-            socket_connect_timeout=self.seconds,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        self.client = redis.asyncio.Redis.from_pool(pool)
+        seconds = settings.redis_timeout
+        self.client = client_of(settings)
+        self.source: RedisServer | RedisClusterNodes
+        if isinstance(self.client, redis.asyncio.RedisCluster):
+            self.source = RedisClusterNodes(self.client, seconds)
+        else:
+            self.source = RedisServer(self.client.connection_pool.make_connection, seconds)
 
-    async def read(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send all commands at once and answer one reply each.
+    async def read(self, calls: Sequence[Call]) -> list[Reply]:
+        """Send all calls at once and answer one reply each.
 
         Raises:
             FeatureStoreUnavailable: no answer within the deadline.
         """
+        if not calls:
+            return []
         try:
-            async with asyncio.timeout(self.seconds):
-                pipe = self.client.pipeline(transaction=False)
-                for command in commands:
-                    pipe.execute_command(*command)
-                return list(await pipe.execute(raise_on_error=False))
-        except (redis.RedisError, OSError, TimeoutError):
+            return await self.source.read(calls)
+        except Away:
             raise FeatureStoreUnavailable(
                 "the online store does not answer; a real-time service needs none, and fields of the store may be "
                 "asked for again later"
             ) from None
 
     async def answers(self) -> bool:
+        """Whether it answers a ping: of a cluster, every primary."""
         try:
-            return bool(await self.read([("PING",)]))
-        except FeatureStoreUnavailable:
+            await self.source.ping()
+        except Away:
             return False
+        return True
 
     async def close(self) -> None:
-        await self.client.aclose()
+        await self.source.close()
+        await close_async(self.client)
+
+
+def client_of(settings: Settings) -> AsyncRedisClient:
+    """redis-py's client, for what it knows: to connect, to ask sentinels for the master, a cluster for its nodes.
+
+    A host that hangs must leave time within the deadline to ask the next one.
+    """
+    url = settings.online_store_url
+    where = parse_redis_url(url)
+    share = settings.redis_timeout / (1 if where.deployment == "server" else len(where.hosts) + 1)
+    return async_redis_client(url, protocol=2, driver_info=None, socket_timeout=share, socket_connect_timeout=share)

@@ -1,16 +1,21 @@
 """Last night's predictions, looked up by id: one published run for all ids of a request."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, ModelNotReady, RequestError
 from potluck.contract.features import Objective, Publication
 from potluck.contract.publication import SLOTS, Pointer, pointer_key, read_pointer
-from potluck.contract.redis_format import Scalar, decode_value, entity_key
-from serving.online import Command, OnlineStore, Reply
+from potluck.contract.redis_format import DamagedValueError, Scalar, decode_value, entity_key_maker
+from potluck.scoring.plan import Remembered
+from serving.entities import NO_FEATURES
+from serving.metrics import count
+from serving.microbatch import MicroBatch
+from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
 
+Entity = int | str
 Stored = dict[str, Scalar]
 
 
@@ -25,15 +30,30 @@ class Found:
 class PrecomputedService:
     """Bound once to a publication."""
 
-    def __init__(self, project: str, objective: Objective, publication: Publication) -> None:
-        self.project = project
+    def __init__(self, project: str, objective: Objective, publication: Publication, store: OnlineStore) -> None:
+        key = publication.key
         self.objective = objective
         self.publication = publication
-        self.keys = KeyReader(publication.key)
+        self.store = store
+        self.keys = KeyReader(key)
         self.names = tuple(field.name for field in publication.features)
-        self.fields = tuple(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
+        self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
+        self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
+        self.read_row = KeyCommand(
+            "HMGET", *(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
+        )
+        self.pointers = Remembered(read_pointer)
+        self.together: MicroBatch[Entity, tuple[Pointer, Stored | RequestError]] = MicroBatch(self._lookup_each)
 
-    async def lookup(self, ids: Sequence[int | str | RequestError], store: OnlineStore) -> Found:
+    def lookup_one(self, entity: Entity) -> Awaitable[tuple[Pointer, Stored | RequestError]]:
+        """`lookup` of one id, together with those that other requests bring at the same time."""
+        return self.together.ask(entity)
+
+    async def _lookup_each(self, ids: Sequence[Entity]) -> list[tuple[Pointer, Stored | RequestError]]:
+        found = await self.lookup(ids)
+        return [(found.pointer, row) for row in found.rows]
+
+    async def lookup(self, ids: Sequence[Entity | RequestError]) -> Found:
         """Read every id under one pointer.
 
         A run that was published between reading the pointer and reading the rows shows in the rows' run ids; then all
@@ -43,32 +63,22 @@ class PrecomputedService:
             FeatureStoreUnavailable: the store does not answer.
             ModelNotReady: no run was published yet.
         """
-        found = await self.read(ids, store)
+        found = await self.read(ids)
         if any(isinstance(row, EntityNotFound) for row in found.rows):
-            latest = await self.pointer(store)
-            found = found if latest.run_id == found.pointer.run_id else await self.read(ids, store)
+            latest = self.published((await self.store.read([self.pointer_call]))[0])
+            found = found if latest.run_id == found.pointer.run_id else await self.read(ids)
+        count(self.publication.service, found.rows)
         return found
 
-    async def read(self, ids: Sequence[int | str | RequestError], store: OnlineStore) -> Found:
-        good = [entity for entity in ids if not isinstance(entity, RequestError)]
-        stored, *replies = await store.read([self.pointer_command, *map(self.command, good)])
+    async def read(self, ids: Sequence[Entity | RequestError]) -> Found:
+        good = [(self.read_row, self.entity_key([entity])) for entity in ids if not isinstance(entity, RequestError)]
+        stored, *replies = await self.store.read([self.pointer_call, *good])
         pointer = self.published(stored)
         rows = iter([self.row(reply, pointer) for reply in replies])
         return Found(pointer, [entity if isinstance(entity, RequestError) else next(rows) for entity in ids])
 
-    async def pointer(self, store: OnlineStore) -> Pointer:
-        return self.published((await store.read([self.pointer_command]))[0])
-
-    @property
-    def pointer_command(self) -> Command:
-        return ("GET", pointer_key(self.project, self.publication.view))
-
-    def command(self, entity: int | str) -> Command:
-        key = self.publication.key
-        return ("HMGET", entity_key(self.project, [key.name], [entity], [key.dtype]), *self.fields)
-
     def published(self, stored: Reply) -> Pointer:
-        pointer = read_pointer(stored if isinstance(stored, bytes) else None)
+        pointer: Pointer | None = self.pointers[stored] if isinstance(stored, bytes) else None
         if pointer is None:
             raise ModelNotReady(f"{self.publication.service} has no published run yet; run `potluck nightly`")
         return pointer
@@ -76,13 +86,13 @@ class PrecomputedService:
     def row(self, reply: Reply, pointer: Pointer) -> Stored | RequestError:
         """The stored row of the pointer's slot, if the pointer's run wrote it."""
         if not isinstance(reply, list):
-            return FeatureStoreUnavailable("the online store holds something else than features for this entity")
+            return FeatureStoreUnavailable(NO_FEATURES)
         width = len(self.names)
         start = SLOTS.index(pointer.slot) * width
         try:
             row = dict(zip(self.names, map(decode_value, reply[start : start + width]), strict=True))
-        except ValueError:
-            return FeatureStoreUnavailable("the online store holds something else than features for this entity")
+        except DamagedValueError:
+            return FeatureStoreUnavailable(NO_FEATURES)
         if row["run_id"] != pointer.run_id:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))

@@ -1,77 +1,47 @@
-"""The calls of the HTTP contract."""
+"""The calls of the HTTP contract, but for the two that stand in `hot`."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from potluck.contract.errors import BatchTooLarge, BodyTooLarge, RequestError, ServiceNotFound
+from potluck.contract.errors import BatchTooLarge, ServiceNotFound
 from serving.answers import (
     Body,
     JsonAnswer,
     batch_body,
-    lookup_body,
     lookups_body,
     precomputed_body,
-    prediction_body,
     service_body,
 )
 from serving.champions import Live, listed
-from serving.metrics import ROWS, exposition
+from serving.hot import read_body
+from serving.metrics import exposition
 from serving.online import OnlineStore
 from serving.schema import read_envelope
 
-LARGEST_BODY = 1 << 20
 LARGEST_BATCH_BODY = 8 << 20
 MOST_ROWS = 1000
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.post("/predict/{service}")
-async def predict(request: Request, service: str) -> Response:
-    predictor = live(request).predictor(service)
-    request.state.service = service
-    record = predictor.schema.read(await read_body(request, LARGEST_BODY))
-    (answer,) = await predictor.predict([record], store(request), datetime.now(UTC))
-    count(service, [answer])
-    if isinstance(answer, RequestError):
-        raise answer
-    return JsonAnswer(prediction_body(predictor, answer, request.state.request_id))
-
-
 @router.post("/predict/{service}/batch")
 async def predict_batch(request: Request, service: str) -> Response:
     predictor = live(request).predictor(service)
     request.state.service = service
-    rows = limited(read_envelope(await read_body(request, LARGEST_BATCH_BODY), "dataframe_records"))
-    answers = await predictor.predict([predictor.schema.check(row) for row in rows], store(request), datetime.now(UTC))
-    count(service, answers)
+    rows = limited(read_envelope(await read_body(request.receive, LARGEST_BATCH_BODY), "dataframe_records"))
+    answers = await predictor.predict([predictor.schema.check(row) for row in rows])
     return JsonAnswer(batch_body(predictor, answers, request.state.request_id))
-
-
-@router.get("/lookup/{service}/{entity_id:path}")  # a text key may hold a slash
-async def lookup(request: Request, service: str, entity_id: str) -> Response:
-    precomputed = live(request).lookup(service)
-    request.state.service = service
-    entity = precomputed.keys.check(entity_id)
-    if isinstance(entity, RequestError):
-        raise entity
-    found = await precomputed.lookup([entity], store(request))
-    count(service, found.rows)
-    return JsonAnswer(lookup_body(precomputed, found, entity, datetime.now(UTC), request.state.request_id))
 
 
 @router.post("/lookup/{service}")
 async def lookup_batch(request: Request, service: str) -> Response:
     precomputed = live(request).lookup(service)
     request.state.service = service
-    ids = limited(read_envelope(await read_body(request, LARGEST_BATCH_BODY), "ids"))
-    found = await precomputed.lookup([precomputed.keys.check(entity) for entity in ids], store(request))
-    count(service, found.rows)
-    return JsonAnswer(lookups_body(precomputed, found, datetime.now(UTC), request.state.request_id))
+    ids = limited(read_envelope(await read_body(request.receive, LARGEST_BATCH_BODY), "ids"))
+    found = await precomputed.lookup([precomputed.keys.check(entity) for entity in ids])
+    return JsonAnswer(lookups_body(precomputed, found, request.state.request_id))
 
 
 @router.get("/services")
@@ -126,30 +96,7 @@ def describe(request: Request, service: str) -> Body:
     raise ServiceNotFound(f"no such service; there are: {listed(now.names)}")
 
 
-async def read_body(request: Request, largest: int) -> bytes:
-    """The whole body, given up as soon as it is too large.
-
-    Raises:
-        BodyTooLarge: it is larger than `largest` bytes.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > largest:
-            raise BodyTooLarge(f"the body is larger than {largest} bytes; send fewer rows, or several calls")
-        parts.append(part)
-    return b"".join(parts)
-
-
 def limited(rows: list[Any]) -> list[Any]:
     if len(rows) > MOST_ROWS:
         raise BatchTooLarge(f"one call takes at most {MOST_ROWS} rows, this one has {len(rows)}; send several calls")
     return rows
-
-
-def count(service: str, rows: Sequence[object]) -> None:
-    failed = sum(isinstance(row, RequestError) for row in rows)
-    if failed:
-        ROWS.labels(service, "error").inc(failed)
-    if len(rows) > failed:
-        ROWS.labels(service, "answered").inc(len(rows) - failed)

@@ -1,7 +1,7 @@
 """A service's request as a typed schema, made from its contract and never restated: validation and OpenAPI share it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NotRequired
 
 from pydantic import (
@@ -81,12 +81,13 @@ class RequestSchema:
         fields = contract.keys + contract.request + contract.online
         entries = {field.name: entry(field, is_required(field), describe(field)) for field in fields}
         self.adapter: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, entries))
+        self.read_json: Callable[[bytes], Record] = self.adapter.validator.validate_json
         self.computed = {out.name for function in contract.functions for out in function.outputs}
 
     def read(self, body: bytes) -> Record | SchemaValidation:
         """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
         try:
-            return self.adapter.validate_json(body)
+            return self.read_json(body)
         except ValidationError as error:
             return self.refusal(error)
 

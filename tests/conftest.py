@@ -20,6 +20,8 @@ import pytest
 
 from potluck.contract.settings import Settings
 
+pytest_plugins = ["redis_servers", "redis_proxy"]
+
 ROOT = Path(__file__).resolve().parent.parent
 REAL_HOUSES = Path(os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv"))
 READY_SECONDS = 60

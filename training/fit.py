@@ -10,9 +10,10 @@ import numpy as np
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import Column, FeatureContract, Literals
 from potluck.scoring.bundle import Model
+from potluck.scoring.encoders import Numbers
 from potluck.scoring.functions import load_functions
 from potluck.scoring.lightgbm_library import Matrix
-from potluck.scoring.rows import RowBuilder, to_numbers
+from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
 from potluck.stores.definitions import Definition
 from training.dataset import Dataset
@@ -86,7 +87,7 @@ def complete(column: Column, values: Sequence[Any]) -> Column:
     """What these rows teach about a column: its categories, or its median where it was never missing."""
     if column.categorical:
         return replace(column, vocabulary=tuple(sorted({value for value in values if value is not None})))
-    numbers = to_numbers(column, values)
+    numbers = Numbers(column).numbers(values)
     return column if np.isnan(numbers).any() else replace(column, fill=float(np.median(numbers)))
 
 

@@ -7,7 +7,7 @@ Feast's own bytes.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 Scalar = str | int | float | bool | None
@@ -15,6 +15,10 @@ Scalar = str | int | float | bool | None
 STRING_TYPE, INT32_TYPE, INT64_TYPE = 2, 3, 4
 NULL = b"\x98\x01\x00"
 NULL_TIMESTAMP = -(2**63)
+
+
+class DamagedValueError(ValueError):
+    """Bytes that are nothing of Feast's."""
 
 
 def entity_key(project: str, join_keys: Sequence[str], values: Sequence[Scalar], dtypes: Sequence[str]) -> bytes:
@@ -26,10 +30,20 @@ def entity_key(project: str, join_keys: Sequence[str], values: Sequence[Scalar],
         values: one for each name, a str or an int.
         dtypes: `string`, `int32` or `int64`, one for each name.
     """
-    triples = sorted(zip(join_keys, values, dtypes, strict=True))
-    names = b"".join(struct.pack("<II", STRING_TYPE, len(name.encode())) + name.encode() for name, _, _ in triples)
-    packed = b"".join(packed_key_value(value, dtype) for _, value, dtype in triples)
-    return struct.pack("<I", len(triples)) + names + packed + project.encode()
+    return entity_key_maker(project, join_keys, dtypes)(values)
+
+
+def entity_key_maker(
+    project: str, join_keys: Sequence[str], dtypes: Sequence[str]
+) -> Callable[[Sequence[Scalar]], bytes]:
+    """`entity_key` for many entities of the same join keys: from values to the Redis key."""
+    order = sorted(range(len(join_keys)), key=lambda place: join_keys[place])
+    names = [join_keys[place].encode() for place in order]
+    head = struct.pack("<I", len(order)) + b"".join(struct.pack("<II", STRING_TYPE, len(n)) + n for n in names)
+    tail = project.encode()
+    if len(order) == 1:
+        return lambda values: head + packed_key_value(values[0], dtypes[0]) + tail
+    return lambda values: head + b"".join(packed_key_value(values[at], dtypes[at]) for at in order) + tail
 
 
 def packed_key_value(value: Scalar, dtype: str) -> bytes:
@@ -60,13 +74,17 @@ def encode_value(value: Scalar, dtype: str) -> bytes:
     return {"int32": b"\x18", "int64": b"\x20", "bool": b"\x38"}[dtype] + varint(int(value))
 
 
+def is_missing(stored: bytes | None) -> bool:
+    return not stored or stored == NULL
+
+
 def decode_value(stored: bytes | None) -> Scalar:
     """Read one scalar `Value` message; None for null, and for a field that is not there.
 
     Raises:
-        ValueError: the bytes are no scalar `Value`.
+        DamagedValueError: the bytes are no scalar `Value`.
     """
-    if not stored or stored == NULL:
+    if stored is None or is_missing(stored):
         return None
     tag, body = stored[0], stored[1:]
     try:
@@ -80,8 +98,8 @@ def decode_value(stored: bytes | None) -> Scalar:
         if tag in (0x18, 0x20, 0x38):
             return whole_number(tag, body)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise ValueError(f"a stored value is cut or changed: {error}") from None
-    raise ValueError(f"a stored value of wire tag {tag:#x} is no scalar of Feast's")
+        raise DamagedValueError(f"a stored value is cut or changed: {error}") from None
+    raise DamagedValueError(f"a stored value of wire tag {tag:#x} is no scalar of Feast's")
 
 
 def whole_number(tag: int, body: bytes) -> int | bool:
@@ -92,7 +110,7 @@ def whole_number(tag: int, body: bytes) -> int | bool:
 
 def exactly(body: bytes, length: int) -> bytes:
     if len(body) != length:
-        raise ValueError(f"a stored value has {len(body)} bytes where its header says {length}")
+        raise DamagedValueError(f"a stored value has {len(body)} bytes where its header says {length}")
     return body
 
 
@@ -107,7 +125,7 @@ def decode_timestamp(stored: bytes | None) -> float | None:
     """Seconds since 1970 of a serialized `Timestamp`; None where there is none.
 
     Raises:
-        ValueError: the bytes are no `Timestamp`.
+        DamagedValueError: the bytes are no `Timestamp`.
     """
     if stored is None:
         return None
@@ -117,7 +135,7 @@ def decode_timestamp(stored: bytes | None) -> float | None:
             tag = stored[position]
             parts[tag], position = read_varint(stored, position + 1)
     except (IndexError, KeyError):
-        raise ValueError("a stored timestamp is cut or changed") from None
+        raise DamagedValueError("a stored timestamp is cut or changed") from None
     return parts[0x08] + parts[0x10] / 1e9
 
 
@@ -141,6 +159,6 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
             break
         shift += 7
         if shift > 63:
-            raise ValueError("a stored value has a number of more than 64 bits")
+            raise DamagedValueError("a stored value has a number of more than 64 bits")
     number &= 0xFFFFFFFFFFFFFFFF
     return (number - (1 << 64) if number >= 1 << 63 else number), position

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from potluck.contract.errors import UsageError
+from potluck.contract.redis_url import parse_redis_url
 
 HOME_NAME = ".potluck"
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     repo: Path = Field(default=Path("feature_repo"), alias="POTLUCK_REPO")
     """The Feast feature repo."""
     redis_url: str | None = Field(default=None, alias="REDIS_URL")
-    """The online store, as redis-py reads it (redis://, rediss://, unix://). Default: an embedded redis-server."""
+    """The online store, in one of the forms of `potluck.contract.redis_url`. Default: an embedded redis-server."""
     mlflow_tracking_uri: str | None = Field(default=None, alias="MLFLOW_TRACKING_URI")
     """MLflow's tracking server and registry. Default: SQLite in the home."""
     feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
@@ -45,6 +46,13 @@ class Settings(BaseSettings):
     """Seconds that one online read may take before the answer is FEATURE_STORE_UNAVAILABLE."""
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
     """Requests that one worker works on at once; one more is answered OVERLOADED."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def redis_url_is_valid(cls, url: str | None) -> str | None:
+        if url is not None:
+            parse_redis_url(url)
+        return url
 
     def model_post_init(self, _context: object) -> None:
         object.__setattr__(self, "home", self.home.expanduser().absolute())

@@ -17,8 +17,9 @@ from potluck.contract.errors import BundleError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.manifest import verify_manifest, write_manifest
 from potluck.scoring.functions import Columns, load_functions
-from potluck.scoring.lightgbm_library import Booster, Matrix
+from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.rows import RowBuilder, Rows
+from potluck.scoring.scorer import open_scorer
 from potluck.scoring.transform import Predictions, predict
 
 CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = "contract.json", "functions.py", "model.txt", "golden.json"
@@ -40,12 +41,12 @@ class Model:
     def __init__(self, contract: FeatureContract, functions_source: str, model_text: bytes) -> None:
         self.contract = contract
         self.rows = RowBuilder(contract, load_functions(functions_source, contract))
-        self.booster = Booster(model_text)
+        self.scorer = open_scorer(model_text, len(contract.columns))
 
     def score(self, inputs: Columns, times: Sequence[datetime]) -> Scored:
         """Score rows given as columns; see `RowBuilder.build` for the arguments and errors."""
         rows = self.rows.build(inputs, times)
-        raw = self.booster.raw_scores(rows.matrix)
+        raw = self.scorer.raw_scores(rows.matrix)
         return Scored(self.predict(raw), rows, raw)
 
     def predict(self, raw: Matrix) -> Predictions:

@@ -77,12 +77,15 @@ def write_receipt(path: Path, content: dict[str, object]) -> None:
 
 
 def main(folder: Path) -> int:
-    """The child: open the bundle, score its golden rows, print how many there are."""
-    from potluck.scoring.bundle import open_bundle
+    """The child: open the bundle, compare its scorer with LightGBM, score its golden rows, print how many there are."""
+    from potluck.scoring.bundle import MODEL_FILE, open_bundle
     from potluck.scoring.golden import check_golden
+    from potluck.scoring.probe import check_scorer
 
     try:
-        print(f"golden rows: {check_golden(open_bundle(folder), folder)}")
+        model = open_bundle(folder)
+        check_scorer(model.scorer, (folder / MODEL_FILE).read_bytes())
+        print(f"golden rows: {check_golden(model, folder)}")
     except PotluckError as error:
         print(error, file=sys.stderr)
         return error.exit_code

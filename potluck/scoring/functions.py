@@ -1,13 +1,43 @@
 """On-demand functions: a feature service's own code, run on columns (lists in, lists out)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from potluck.contract.errors import BundleError, DataError
 from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.contract.redis_format import DamagedValueError
 
 Columns = Mapping[str, Sequence[Any]]
-ColumnFunction = Callable[[dict[str, list[Any]]], Mapping[str, Sequence[Any]]]
+ColumnFunction = Callable[[MutableMapping[str, list[Any]]], Mapping[str, Sequence[Any]]]
+
+
+class OwnColumns(MutableMapping[str, list[Any]]):
+    """What a function is given: a column becomes its own when it asks for it, and may be changed like any dict's."""
+
+    def __init__(self, names: Sequence[str], columns: Columns) -> None:
+        self.names, self.columns = dict.fromkeys(names), columns
+        self.own: dict[str, list[Any]] = {}
+
+    def __getitem__(self, name: str) -> list[Any]:
+        if name not in self.own:
+            if name not in self.names:
+                raise KeyError(name)
+            self.own[name] = list(self.columns[name])
+        return self.own[name]
+
+    def __setitem__(self, name: str, column: list[Any]) -> None:
+        self.names[name] = None
+        self.own[name] = column
+
+    def __delitem__(self, name: str) -> None:
+        del self.names[name]
+        self.own.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self.names))
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDemandFunction, ColumnFunction]]:
@@ -35,11 +65,14 @@ def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Colum
     """One function over all rows.
 
     Raises:
+        DamagedValueError: what it asked for can't be read.
         DataError: it raised, or gave something else than one list of `rows` values for each declared output.
     """
     try:
-        given = code({name: list(inputs[name]) for name in function.inputs})
+        given = code(OwnColumns(function.inputs, inputs))
         outputs = {field.name: list(given[field.name]) for field in function.outputs}
+    except DamagedValueError:
+        raise
     except Exception as error:
         raise DataError(f"on-demand function {function.name} failed: {cause(error)}") from error
     for name, values in outputs.items():

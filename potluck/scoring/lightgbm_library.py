@@ -3,6 +3,8 @@
 import ctypes
 import importlib.metadata
 import importlib.util
+import struct
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ from potluck.contract.errors import BundleError, PotluckError
 Matrix = npt.NDArray[np.float64]
 
 FLOAT64, ROW_MAJOR, RAW_SCORE, ALL_TREES = 1, 1, 1, -1
+PACKED = struct.Struct("=d")
 ONE_THREAD = b"num_threads=1"  # a fork after a multi-threaded predict hangs
 
 
@@ -47,7 +50,9 @@ def library_version() -> str:
 
 
 class Booster:
-    """A LightGBM text model, opened for scoring. Close it, or use it as a context."""
+    """A LightGBM text model, opened as a `Scorer`. Close it, or use it as a context."""
+
+    name = "lightgbm"
 
     def __init__(self, text: bytes) -> None:
         """Open a model. A corrupt text may abort the process: check it in a child first (`potluck.scoring.check`)."""
@@ -56,16 +61,18 @@ class Booster:
         call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(iterations), ctypes.byref(self._handle))
         self.width = self._count("LGBM_BoosterGetNumFeature")
         self.outputs = self._count("LGBM_BoosterGetNumClasses")
+        self.used = tuple(range(self.width))
+
+    def cell(self, _column: int, value: float) -> bytes:
+        return PACKED.pack(value)
+
+    def raw_scores_of_cells(self, cells: bytes, rows: int, order: Sequence[int]) -> Matrix:
+        arranged = np.frombuffer(cells).reshape(rows, self.width)
+        matrix = np.empty_like(arranged)
+        matrix[:, order] = arranged
+        return self.raw_scores(matrix)
 
     def raw_scores(self, matrix: Matrix) -> Matrix:
-        """Sum of the trees' leaves.
-
-        Args:
-            matrix: float64, shape (rows, width), C-contiguous; NaN is missing, a category is its code.
-
-        Returns:
-            float64, shape (rows, outputs).
-        """
         rows, width = matrix.shape
         if width != self.width:
             raise BundleError(f"the model takes {self.width} columns, the contract has {width}")

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from potluck.contract.errors import DataError
-from potluck.contract.features import Column, FeatureContract, OnDemandFunction
+from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.scoring.encoders import encoder
 from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix
-
-PLAIN_NUMBERS = frozenset({int, float, bool, type(None)})
-NUMBERS = (int, float, np.number, np.bool_, type(None))
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,7 @@ class RowBuilder:
     def __init__(self, contract: FeatureContract, functions: list[tuple[OnDemandFunction, ColumnFunction]]) -> None:
         self.contract = contract
         self.functions = functions
-        self.codes = {
-            column.name: {label: code for code, label in enumerate(column.vocabulary)}
-            for column in contract.columns
-            if column.categorical
-        }
+        self.encoders = [encoder(column) for column in contract.columns]
 
     def build(self, inputs: Columns, times: Sequence[datetime]) -> Rows:
         """Defaults, on-demand functions, categories, fills.
@@ -72,51 +65,9 @@ class RowBuilder:
     def encode(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
         """Model columns by name -> the matrix."""
         height = len(next(iter(columns.values())))
-        rows = Rows(np.empty((height, len(self.contract.columns)), dtype=np.float64))
-        for index, column in enumerate(self.contract.columns):
-            values = columns[column.name]
-            encoded = self._codes(column, values, rows) if column.categorical else self._numbers(column, values, rows)
-            rows.matrix[:, index] = encoded
+        rows = Rows(np.empty((height, len(self.encoders)), dtype=np.float64))
+        for index, column in enumerate(self.encoders):
+            rows.matrix[:, index], marked = column.many(columns[column.name])
+            if marked:
+                getattr(rows, column.mark)[column.name] = marked
         return rows
-
-    def _codes(self, column: Column, values: Sequence[Any], rows: Rows) -> list[float]:
-        codes = self.codes[column.name]
-        try:
-            encoded = [codes.get(value, np.nan) for value in values]
-        except TypeError:
-            raise DataError(f"{column.name} is a category, but holds something that can be none") from None
-        unseen = [row for row, value in enumerate(values) if value is not None and value not in codes]
-        if unseen:
-            rows.unseen[column.name] = unseen
-        return encoded
-
-    def _numbers(self, column: Column, values: Sequence[Any], rows: Rows) -> Matrix:
-        numbers = to_numbers(column, values)
-        if column.fill is not None:
-            missing = np.isnan(numbers)
-            if missing.any():
-                rows.imputed[column.name] = np.flatnonzero(missing).tolist()
-                numbers = np.where(missing, column.fill, numbers)
-        return numbers
-
-
-def to_numbers(column: Column, values: Sequence[Any]) -> Matrix:
-    """A numeric column as float64, None as NaN.
-
-    Raises:
-        DataError: a value is no number, or no whole number where the column is declared an integer.
-    """
-    try:
-        numbers = np.array(values, dtype=np.float64) if all_numbers(values) else None
-    except OverflowError:
-        numbers = None
-    if numbers is None:
-        raise DataError(f"{column.name} is declared {column.dtype}, but holds something that is no number")
-    if column.dtype in ("int64", "int32") and not (np.isnan(numbers) | (numbers == np.trunc(numbers))).all():
-        raise DataError(f"{column.name} is declared {column.dtype}, but holds a number with a fraction")
-    return numbers
-
-
-def all_numbers(values: Sequence[Any]) -> bool:
-    """Whether every value is a number or None: numpy would also take text that reads as one, and lists."""
-    return PLAIN_NUMBERS.issuperset(map(type, values)) or all(isinstance(value, NUMBERS) for value in values)

@@ -12,12 +12,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from potluck.contract.errors import PotluckError, ServiceUnreachable
 from potluck.contract.settings import Settings
+from potluck.stores.redis_client import REDIS_ERRORS, RedisClient, redis_client
 
 START_SECONDS = 10.0
 STEP_SECONDS = 0.01
@@ -51,20 +48,17 @@ def answers(settings: Settings) -> bool:
     """Whether the online store of these settings answers a ping."""
     try:
         return bool(client(settings).ping())
-    except redis.BusyLoadingError:
-        return False
-    except (redis.RedisError, OSError):
+    except (*REDIS_ERRORS, ServiceUnreachable):
         return False
 
 
-def client(settings: Settings) -> redis.Redis:
-    """A client that fails at once instead of retrying for seconds."""
-    return redis.Redis.from_url(
-        settings.online_store_url,
-        socket_timeout=30.0,
-        socket_connect_timeout=1.0,
-        retry=Retry(NoBackoff(), 0),
-    )
+def client(settings: Settings) -> RedisClient:
+    """A client that fails at once instead of retrying for seconds.
+
+    Raises:
+        ServiceUnreachable: no node of a cluster answers. Other deployments are not asked yet.
+    """
+    return redis_client(settings.online_store_url, socket_timeout=30.0, socket_connect_timeout=1.0)
 
 
 def start(settings: Settings, folder: Path, lock: int) -> None:

@@ -7,20 +7,16 @@ a precomputed service is read from the slot that the nightly run published (see 
 
 from typing import Any
 
-import redis
-import redis.asyncio
-import redis.asyncio.retry
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from pydantic import Field, StrictStr
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from potluck.contract.publication import pointer_key, read_pointer, slot_view
 from potluck.contract.redis_format import timestamp_field
 from potluck.contract.settings import load_settings
 from potluck.stores.embedded_redis import ensure_redis
+from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
 
 SOCKET_SECONDS = 30.0
 
@@ -34,7 +30,7 @@ class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 
     type: StrictStr = "potluck.stores.online.PotluckOnlineStore"
     connection_string: StrictStr = Field(default_factory=online_store_url)
-    """A URL as redis-py reads it: TLS, ACL and unix sockets included."""
+    """A `REDIS_URL`: TLS, ACL, unix sockets, Sentinel and Cluster included."""
     skip_dedup: bool = True
     """Feast's own check drops a corrected row that carries the timestamp of the wrong one, without a word."""
 
@@ -42,23 +38,20 @@ class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     """`RedisOnlineStore` with a URL for a connection string, and published slots resolved at read."""
 
-    _client: redis.Redis | None = None
-    _client_async: redis.asyncio.Redis | None = None
+    _client: RedisClient | None = None
+    _client_async: AsyncRedisClient | None = None
     _project: str | None = None
 
-    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> redis.Redis:
+    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> RedisClient:
         if self._client is None:
             ensure_redis(load_settings())
-            url = online_store_config.connection_string
-            self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **TIMEOUTS)
+            self._client = redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client
 
-    async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> redis.asyncio.Redis:
+    async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> AsyncRedisClient:
         if self._client_async is None:
             ensure_redis(load_settings())
-            retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-            url = online_store_config.connection_string
-            self._client_async = redis.asyncio.Redis.from_url(url, retry=retry, **TIMEOUTS)
+            self._client_async = async_redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client_async
 
     def online_read(self, config: RepoConfig, *args: Any, **kwargs: Any) -> Any:
@@ -98,7 +91,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """The slot's view name where a nightly run published this view, else None."""
         if self._client is None or self._project is None:
             return None
-        pointer = read_pointer(self._client.execute_command("GET", pointer_key(self._project, view)))
+        stored = self._client.execute_command("GET", pointer_key(self._project, view))  # type: ignore[no-untyped-call]
+        pointer = read_pointer(stored)
         return None if pointer is None else slot_view(view, pointer.slot)
 
 

@@ -1,17 +1,17 @@
 """Take entities that left the data out of the online store: Feast writes them, and never deletes one."""
 
-import redis
 from feast import FeatureStore, FeatureView
 from feast.infra.online_stores.helpers import _mmh3, _redis_key_prefix
 
 from potluck.contract.features import Field
 from potluck.contract.redis_format import Scalar, entity_key, timestamp_field
+from potluck.stores.redis_client import RedisClient
 
 SCAN_COUNT = 10_000
 
 
 def prune_view(
-    client: redis.Redis, store: FeatureStore, view: FeatureView, keys: list[Field], present: set[bytes]
+    client: RedisClient, store: FeatureStore, view: FeatureView, keys: list[Field], present: set[bytes]
 ) -> int:
     """Delete a view's features of every entity whose key is not among those present, and answer how many there were.
 

@@ -11,7 +11,8 @@ import pytest
 from potluck.contract.errors import DataError
 from potluck.contract.features import Column, DType
 from potluck.scoring.bundle import Model
-from potluck.scoring.rows import RowBuilder, to_numbers
+from potluck.scoring.encoders import Numbers
+from potluck.scoring.rows import RowBuilder
 
 JULY = datetime(2010, 7, 31, 23, 30, tzinfo=UTC)
 MAY = datetime(2011, 5, 1, tzinfo=UTC)
@@ -102,18 +103,18 @@ def test_the_fill_is_for_the_model_and_not_for_the_functions(model: Model) -> No
 @pytest.mark.parametrize("value", [4.5, -0.1, 1e-9])
 def test_a_fraction_where_an_integer_is_declared_is_refused(dtype: DType, value: float) -> None:
     with pytest.raises(DataError, match=f"count is declared {dtype}, but holds a number with a fraction"):
-        to_numbers(Column("count", dtype, "online"), [1, value, None])
+        Numbers(Column("count", dtype, "online")).numbers([1, value, None])
 
 
 def test_a_whole_float_is_an_integer() -> None:
-    assert to_numbers(Column("count", "int64", "online"), [4.0, -7]).tolist() == [4.0, -7.0]
+    assert Numbers(Column("count", "int64", "online")).numbers([4.0, -7]).tolist() == [4.0, -7.0]
 
 
 @pytest.mark.parametrize("value", ["four", "4", "", [4.0], {}, object(), 10**400])
 @pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
 def test_what_is_no_number_is_refused(dtype: DType, value: Any) -> None:
     with pytest.raises(DataError, match=f"size is declared {dtype}, but holds something that is no number"):
-        to_numbers(Column("size", dtype, "online"), [value])
+        Numbers(Column("size", dtype, "online")).numbers([value])
 
 
 @pytest.mark.parametrize("value", [["red"], {}, {"red"}])

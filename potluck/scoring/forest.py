@@ -1,0 +1,230 @@
+"""The scorer: all trees at once, as bit masks (after QuickScorer), equal to LightGBM's own sum in every bit.
+
+The leaves of each tree are numbered from the left. Where a value sends a node to the right, no leaf on the node's left
+can be reached any more. So a value rules out a set of leaves in every tree, and this set depends only on its rank among
+the column's thresholds (or on its category): it is one precomputed row of a table, a word for each tree. The rows of
+all columns are combined with AND; the lowest bit that is left in a tree's word is its leaf. Leaves are added in the
+trees' order, as LightGBM adds them.
+
+A value's row in the table is its cell (see `potluck.scoring.scorer`).
+"""
+
+import struct
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from potluck.scoring.lightgbm_library import Matrix
+from potluck.scoring.model_text import NAN_IS_MISSING, ZERO_IS_MISSING, TextModel, Tree
+
+MOST_LEAVES = 64
+LARGEST_TABLE = 64_000_000
+ROWS_AT_ONCE = 256
+FEW_ROWS = 16
+ZERO = float(np.float32(1e-35))
+"""LightGBM takes a value up to this far from 0 as 0."""
+
+Cells = npt.NDArray[np.intp]
+Masks = npt.NDArray[np.unsignedinteger]
+PACKED = struct.Struct("=q")
+
+
+class UnknownTreesError(Exception):
+    """The trees are of a kind that the tables can't hold; LightGBM scores them."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """An inner node, seen from its column."""
+
+    tree: int
+    threshold: float
+    categories: list[int] | None
+    missing_goes_left: bool
+    rules_out: int
+    """Mask of the leaves on its left."""
+
+
+class Forest:
+    """The trees of one model, as a `Scorer`."""
+
+    name = "forest"
+
+    def __init__(self, model: TextModel) -> None:
+        """Build the tables.
+
+        Raises:
+            UnknownTreesError: linear or averaged trees, more than 64 leaves, zero as missing, or tables too large.
+        """
+        refuse_unknown(model)
+        self.width, self.outputs = model.width, model.outputs
+        self.words = word_type(max(len(tree.leaves) for tree in model.trees))
+        self.columns = table_columns(model)
+        self.used = tuple(column.index for column in self.columns)
+        self.by_index = {column.index: column for column in self.columns}
+        self.table = self._table(len(model.trees))
+        self.leaves, self.first_leaf = leaf_values(model.trees, self.words.itemsize * 8)
+
+    def _table(self, trees: int) -> Masks:
+        rows = sum(column.rows for column in self.columns)
+        if rows * trees * self.words.itemsize > LARGEST_TABLE:
+            raise UnknownTreesError(f"its tables would take more than {LARGEST_TABLE >> 20} MiB")
+        table = np.full((rows, trees), np.iinfo(self.words).max, dtype=self.words)
+        first = 0
+        for column in self.columns:
+            column.fill(table[first : first + column.rows])
+            column.first = first
+            first += column.rows
+        return table
+
+    def cell(self, column: int, value: float) -> bytes:
+        used = self.by_index[column]
+        return PACKED.pack(used.first + used.row(value))
+
+    def raw_scores(self, matrix: Matrix) -> Matrix:
+        out = np.empty((len(matrix), self.outputs))
+        for start in range(0, len(matrix), ROWS_AT_ONCE):
+            block = matrix[start : start + ROWS_AT_ONCE]
+            cells = [column.first + column.rows_of(block[:, column.index]) for column in self.columns]
+            out[start : start + len(block)] = self._summed(self._reached(cells, len(block)))
+        return out
+
+    def raw_scores_of_cells(self, cells: bytes, rows: int, _order: Sequence[int]) -> Matrix:
+        numbers = np.frombuffer(cells, dtype=np.int64).reshape(rows, len(self.used))
+        if rows > FEW_ROWS:
+            blocks = (numbers[start : start + ROWS_AT_ONCE] for start in range(0, rows, ROWS_AT_ONCE))
+            return np.vstack([self._summed(self._reached(list(block.T), len(block))) for block in blocks])
+        return self._summed(np.bitwise_and.reduce(self.table.take(numbers, axis=0, mode="clip"), axis=1))
+
+    def _reached(self, cells: Sequence[Cells], rows: int) -> Masks:
+        """Column by column, so that what is combined stays in the cache."""
+        reached = np.full((rows, self.table.shape[1]), np.iinfo(self.words).max, dtype=self.words)
+        ruled_out = np.empty_like(reached)
+        for column in cells:
+            self.table.take(column, axis=0, out=ruled_out, mode="clip")
+            np.bitwise_and(reached, ruled_out, out=reached)
+        return reached
+
+    def _summed(self, reached: Masks) -> Matrix:
+        """The lowest leaf of every tree, added in the trees' order: a running sum rounds as LightGBM's loop does."""
+        up_to_lowest = np.bitwise_count(reached ^ (reached - self.words.type(1)))
+        values = self.leaves.take(up_to_lowest + self.first_leaf, mode="clip")
+        steps = values.reshape(len(values), self.table.shape[1] // self.outputs, self.outputs)
+        total: Matrix = np.add.accumulate(steps, axis=1)[:, -1] + 0.0  # LightGBM starts at 0.0, so no sum is -0.0
+        return total
+
+
+class NumberColumn:
+    """A numeric column: a value's row is its rank among the thresholds, the last row is for missing ones."""
+
+    def __init__(self, index: int, splits: Sequence[Split]) -> None:
+        self.index, self.splits = index, splits
+        self.thresholds = sorted({split.threshold for split in splits})
+        self.ordered = np.array(self.thresholds)
+        self.rows = len(self.thresholds) + 2
+        self.first = 0
+
+    def fill(self, table: Masks) -> None:
+        """Rule out, from each threshold's rank on, what its splits rule out."""
+        words = table.dtype.type
+        for split in self.splits:
+            rank = bisect_left(self.thresholds, split.threshold)
+            table[rank + 1, split.tree] &= ~words(split.rules_out)
+            if not split.missing_goes_left:
+                table[-1, split.tree] &= ~words(split.rules_out)
+        np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
+
+    def row(self, value: float) -> int:
+        if value != value:
+            return self.rows - 1
+        return bisect_left(self.thresholds, 0.0 if -ZERO <= value <= ZERO else value)
+
+    def rows_of(self, values: Matrix) -> Cells:
+        """`row` of each value."""
+        near_zero_as_zero = np.where(np.abs(values) <= ZERO, 0.0, values)
+        ranks = np.searchsorted(self.ordered, near_zero_as_zero)
+        return np.where(np.isnan(values), self.rows - 1, ranks)
+
+
+class CategoryColumn:
+    """A categorical column: a value's row is its code, the last row is for all that no split names."""
+
+    def __init__(self, index: int, splits: Sequence[Split]) -> None:
+        self.index, self.splits = index, splits
+        self.rows = max(code for split in splits for code in split.categories or [0]) + 2
+        self.first = 0
+
+    def fill(self, table: Masks) -> None:
+        words = table.dtype.type
+        for split in self.splits:
+            others = np.ones(self.rows, dtype=bool)
+            others[split.categories] = False
+            table[others, split.tree] &= ~words(split.rules_out)
+
+    def row(self, value: float) -> int:
+        """LightGBM cuts a fraction off, and sends what is below 0 or no number to the right."""
+        return int(value) if -1.0 < value < self.rows - 1 else self.rows - 1
+
+    def rows_of(self, values: Matrix) -> Cells:
+        """`row` of each value."""
+        known = (values > -1.0) & (values < self.rows - 1)
+        return np.where(known, values, self.rows - 1).astype(np.intp)
+
+
+def refuse_unknown(model: TextModel) -> None:
+    if model.linear or model.averages:
+        raise UnknownTreesError("its leaves hold linear models" if model.linear else "its trees are averaged")
+    if not model.trees or len(model.trees) % model.outputs:
+        raise UnknownTreesError("it has no whole round of trees")
+    largest = max(len(tree.leaves) for tree in model.trees)
+    if largest > MOST_LEAVES:
+        raise UnknownTreesError(f"a tree has {largest} leaves, the tables hold at most {MOST_LEAVES}")
+
+
+def word_type(leaves: int) -> np.dtype[np.unsignedinteger]:
+    """The smallest word with a bit for each leaf."""
+    return np.dtype(f"u{max(1, 1 << (leaves - 1).bit_length() >> 3)}")
+
+
+def table_columns(model: TextModel) -> list[NumberColumn | CategoryColumn]:
+    """The columns that a tree asks for, with their splits."""
+    splits: defaultdict[int, list[Split]] = defaultdict(list)
+    for number, tree in enumerate(model.trees):
+        for node, column in enumerate(tree.features):
+            splits[column].append(split_of(tree, number, node))
+    return [column_of(index, splits[index]) for index in sorted(splits)]
+
+
+def column_of(index: int, splits: Sequence[Split]) -> NumberColumn | CategoryColumn:
+    categorical = {split.categories is not None for split in splits}
+    if len(categorical) > 1:
+        raise UnknownTreesError(f"column {index} is split both as a number and as a category")
+    return CategoryColumn(index, splits) if categorical == {True} else NumberColumn(index, splits)
+
+
+def split_of(tree: Tree, number: int, node: int) -> Split:
+    rules_out = ((1 << tree.leaf_count(tree.left[node])) - 1) << tree.places[node]
+    if tree.is_categorical(node):
+        return Split(number, 0.0, tree.categories(node), False, rules_out)
+    return Split(number, tree.thresholds[node], None, missing_goes_left(tree, node), rules_out)
+
+
+def missing_goes_left(tree: Tree, node: int) -> bool:
+    """Whether NaN goes to the left; where training saw none, LightGBM reads it as 0."""
+    kind = tree.missing_kind(node)
+    if kind == ZERO_IS_MISSING:
+        raise UnknownTreesError("a split takes zero as missing")
+    return tree.goes_left_if_missing(node) if kind == NAN_IS_MISSING else tree.thresholds[node] >= 0.0
+
+
+def leaf_values(trees: Sequence[Tree], stride: int) -> tuple[Matrix, Cells]:
+    """Every tree's leaves from the left, and where each tree's begin, less the one bit that is always counted."""
+    values = np.zeros((len(trees), stride))
+    for row, tree in zip(values, trees, strict=True):
+        for leaf, value in enumerate(tree.leaves):
+            row[tree.places[~leaf]] = value
+    return values.ravel(), np.arange(len(trees), dtype=np.intp) * stride - 1

@@ -1,0 +1,197 @@
+"""The row builder's work for a few rows at a time: what can be known when a bundle goes live is known then.
+
+The plan gives what `RowBuilder` and `Model.score` give, to the bit. It looks nothing up by name, and it remembers: a
+value of a column, or the bytes that stand for it in the online store, becomes a cell of the scorer by way of the same
+encoder once, and is found under itself the next time.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from operator import getitem, itemgetter
+from typing import Any
+
+from potluck.contract.features import REQUEST_TIME, FeatureContract, Field
+from potluck.contract.redis_format import Scalar, decode_value
+from potluck.scoring.bundle import Model
+from potluck.scoring.encoders import Encoder, Mark
+from potluck.scoring.functions import run_function
+from potluck.scoring.transform import Predictions
+
+MOST_REMEMBERED = 4096
+"""Values of one column; more are forgotten, so that a column of ever new values takes no more memory."""
+
+Record = Mapping[str, Any]
+Stored = Sequence[bytes | None]
+"""Serialized values in the order of the contract's online fields; None for a missing one."""
+Marks = list[tuple[Mark, str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scored batch."""
+
+    predictions: Predictions
+    marks: dict[int, Marks]
+    """Row -> what is worth a note: the mark and its column."""
+
+
+class Remembered(dict[Any, Any]):
+    """What `make` makes of a key, kept for the next time."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, key: Any) -> Any:
+        return self.keep(key, self.make(key))
+
+    def keep(self, key: Any, made: Any) -> Any:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        self[key] = made
+        return made
+
+
+class Cells(Remembered):
+    """A column's values -> cells. What deserves a mark is marked each time, and not kept."""
+
+    def __init__(
+        self, encoder: Encoder, read: Callable[[Any], Scalar], cell: Callable[[float], bytes], marks: Marks
+    ) -> None:
+        super().__init__(read)
+        self.encoder, self.cell, self.marks = encoder, cell, marks
+
+    def __missing__(self, key: Any) -> bytes:
+        number, marked = self.encoder.one(self.make(key))
+        if marked:
+            self.marks.append((self.encoder.mark, self.encoder.name))
+            return self.cell(number)
+        cell: bytes = self.keep(key, self.cell(number))
+        return cell
+
+
+class KnownColumns(dict[str, list[Any]]):
+    """The inputs of some records by name, each made a column when somebody asks for it."""
+
+    def __init__(self, inputs: "Inputs", records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> None:
+        super().__init__()
+        self.inputs, self.records, self.stored, self.now = inputs, records, stored, now
+
+    def __missing__(self, name: str) -> list[Any]:
+        place = self.inputs.places.get(name)
+        if place is None:
+            column = [record.get(name) for record in self.records]
+        else:
+            value_of = self.inputs.values_of[place]
+            column = [value_of[known[place]] for known in self.stored]
+        field = self.inputs.defaults.get(name)
+        if field is not None:
+            default = field.default_at(self.now)
+            column = [default if value is None else value for value in column]
+        self[name] = column
+        return column
+
+
+class Inputs:
+    """Where a contract's inputs come from."""
+
+    def __init__(self, contract: FeatureContract) -> None:
+        self.places = {field.name: place for place, field in enumerate(contract.online)}
+        self.values_of = [Remembered(decode_value) for _ in contract.online]
+        self.defaults = {field.name: field for field in contract.inputs if field.default is not None}
+
+
+class Plan:
+    """Bound once to a model. Not for several threads at once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.functions = model.rows.functions
+        names = [column.name for column in model.contract.columns]
+        direct = direct_fields(model.contract)
+        self.inputs = Inputs(model.contract)
+        self.computed = [name for name in names if name not in direct]
+        self.direct = picker([place for place, field in enumerate(model.contract.online) if field.name in direct])
+        self.order = [names.index(name) for name in (*direct, *self.computed)]
+        self.marks: Marks = []
+        self.cells = [self._cells(place, direct.get(names[place])) for place in self.order]
+
+    def _cells(self, place: int, direct: Field | None) -> Cells:
+        scorer = self.model.scorer
+        cell = partial(scorer.cell, place) if place in scorer.used else no_cell
+        read = itself if direct is None else partial(read_stored, direct.default)
+        return Cells(self.model.rows.encoders[place], read, cell, self.marks)
+
+    def score(self, records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> Outcome:
+        """Score records with what the online store holds for each.
+
+        Args:
+            records: the request's fields by name.
+            stored: for each record its serialized values.
+            now: the requests' time, for defaults that stand for a part of it.
+
+        Raises:
+            DataError: an on-demand function failed, or a value is not of its declared type.
+            DamagedValueError: stored bytes are no value of Feast's.
+        """
+        self.marks.clear()
+        cells: list[bytes] = []
+        marks: dict[int, Marks] = {}
+        for row, (known, computed) in enumerate(zip(stored, self.computed_rows(records, stored, now), strict=True)):
+            cells += self.cells_of((*self.direct(known), *computed))
+            if self.marks:
+                marks[row] = self.marks.copy()
+                self.marks.clear()
+        raw = self.model.scorer.raw_scores_of_cells(b"".join(cells), len(records), self.order)
+        return Outcome(self.model.predict(raw), marks)
+
+    def computed_rows(
+        self, records: Sequence[Record], stored: Sequence[Stored], now: datetime
+    ) -> Iterable[Sequence[Any]]:
+        """The columns that are no stored field, row by row."""
+        known = KnownColumns(self.inputs, records, stored, now)
+        outputs = [run_function(declared, code, known, len(records)) for declared, code in self.functions]
+        for output in outputs:
+            known.update(output)
+        return zip(*(known[name] for name in self.computed), strict=True) if self.computed else [()] * len(records)
+
+    def cells_of(self, values: Sequence[Any]) -> list[bytes]:
+        """The cell of each column's value, all but the first time by one look-up."""
+        try:
+            return [*map(getitem, self.cells, values)]
+        except TypeError:
+            for cells, value in zip(self.cells, values, strict=True):
+                cells.encoder.one(cells.make(value))  # says which column holds what can be no value
+            raise
+
+
+def direct_fields(contract: FeatureContract) -> dict[str, Field]:
+    """Looked-up fields that are columns as they are: their cells can be known by the stored bytes."""
+    computed = {out.name for function in contract.functions for out in function.outputs}
+    names = {column.name for column in contract.columns} - computed
+    return {f.name: f for f in contract.online if f.name in names and f.default not in REQUEST_TIME}
+
+
+def read_stored(default: Scalar, stored: bytes | None) -> Scalar:
+    value = decode_value(stored)
+    return default if value is None else value
+
+
+def itself(value: Any) -> Any:
+    return value
+
+
+def no_cell(_value: float) -> bytes:
+    """Of a column that no tree asks for."""
+    return b""
+
+
+def picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Takes the values at these places out of a row."""
+    first = places[0] if places else 0
+    side_by_side = range(first, first + len(places))
+    if [*places] == [*side_by_side]:
+        return itemgetter(slice(side_by_side.start, side_by_side.stop))
+    return itemgetter(*places)

@@ -1,0 +1,61 @@
+"""Verbs and Feast's SDK fill and read Sentinel and a Cluster as they do the home's own Redis."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_servers import Processes
+
+from potluck.contract.redis_format import entity_key
+from potluck.stores.embedded_redis import client
+from potluck.stores.redis_client import redis_client
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+FILL_AND_READ = """
+import json, sys
+from cli.main import potluck
+for verb in json.loads(sys.argv[1]):
+    potluck.main(verb, standalone_mode=False)
+from potluck.contract.settings import load_settings
+from potluck.stores.repo import open_store
+features = ["petal_record:petal_length", "species_predictions:prediction", "species_predictions:run_id"]
+rows = [{"flower_id": number} for number in (0, 70, 149)]
+print(json.dumps(open_store(load_settings().repo).get_online_features(features, rows).to_dict()))
+"""
+FILL = [["materialize"], ["nightly", "--as-of", "2026-06-01"]]
+
+
+def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
+    command = [sys.executable, "-W", "ignore", "-c", FILL_AND_READ, json.dumps(verbs)]
+    environment = {**stack.environment, **variables}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def at_home(iris: Any) -> Any:
+    return online(iris, [])
+
+
+@pytest.fixture(params=["sentinel", "cluster"])
+def url(request: pytest.FixtureRequest, shared_processes: Processes) -> str:
+    if request.param == "cluster":
+        return f"redis+cluster://127.0.0.1:{request.getfixturevalue('cluster')[0].port}"
+    sentinel = shared_processes.sentinel(shared_processes.start(), "ours")
+    return f"redis+sentinel://127.0.0.1:{sentinel.port}/ours/1"
+
+
+def test_what_is_filled_reads_the_same_and_what_left_is_pruned(iris: Any, at_home: Any, url: str) -> None:
+    home, elsewhere = client(iris.settings), redis_client(url)
+    present, gone = (entity_key("iris", ["flower_id"], [number], ["int64"]) for number in (70, 9999))
+    elsewhere.hset(gone, mapping=home.hgetall(present))
+    assert None not in at_home["prediction"]
+    assert online(iris, FILL, REDIS_URL=url) == at_home
+    assert 0 < elsewhere.hlen(gone) < elsewhere.hlen(present)
+    for name in list(elsewhere.scan_iter(b"*")):
+        elsewhere.delete(name)
