@@ -46,12 +46,17 @@ class Home:
     environment: dict[str, str]
 
     def potluck(self, *arguments: str) -> Any:
-        """Run a verb and answer its JSON."""
+        """Run a verb that answers one JSON object, and answer it."""
+        told = self.run(*arguments)
+        return json.loads(told[told.index("{") :])
+
+    def run(self, *arguments: str) -> str:
+        """Run a verb and answer what it printed."""
         command = [str(BIN / "potluck"), *arguments, "--json"]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
         if done.returncode != 0:
             raise SystemExit(f"potluck {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-2000:]}")
-        return json.loads(done.stdout[done.stdout.index("{") :])
+        return done.stdout
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """What a figure depends on besides the code (machine, versions, data), and how results are told and kept."""
 
 import json
+import operator
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,10 +15,13 @@ from training.lineage import git_commit
 
 RESULTS = Path(__file__).parent / "results"
 PROJECT = Path(__file__).parent.parent
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 PACKAGES = (
-    *("potluck", "numpy", "lightgbm", "fastapi", "uvicorn", "redis", "pydantic"),
+    *("potluck", "numpy", "lightgbm", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "redis", "pydantic"),
     *("feast", "mlflow", "scikit-learn", "pandas", "pyarrow", "duckdb"),
 )
+
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Goal:
 
     name: str
     figure: float
-    comparison: Literal["<", "<="]
+    comparison: Literal["<", "<=", ">="]
     goal: float
 
     @property
     def met(self) -> bool:
-        return self.figure < self.goal if self.comparison == "<" else self.figure <= self.goal
+        return bool(COMPARISONS[self.comparison](self.figure, self.goal))
 
 
 def machine() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Server processes under measurement: started in a session of their own, looked at through /proc, always stopped."""
 
+import functools
 import http.client
 import os
 import signal
@@ -89,12 +90,21 @@ class Server:
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """Start a server; at the end it and all that it started are gone."""
+def started(
+    command: Sequence[str], port: int, environment: Mapping[str, str], log: Path, cores: frozenset[int] | None = None
+) -> Iterator[Server]:
+    """Start a server, on these cores only if they are given; at the end it and all that it started are gone."""
+    pinned = functools.partial(os.sched_setaffinity, 0, cores) if cores else None
     with log.open("wb") as out:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=pinned,
         )
         try:
             yield Server(process, port, log, begin)

@@ -4,7 +4,7 @@ Columns keep the names of Kaggle's data; areas are in square feet, lengths in fe
 clock: the date of valuation is the listing's own `YrSold`, `MoSold`.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
@@ -122,20 +122,20 @@ def house_on_listing(inputs: "Columns") -> "Columns":
     A feature is missing where one of its parts is.
     """
 
-    def each(combine: "Callable[..., float | None]", *names: str) -> "list[float | None]":
-        rows = zip(*(inputs[name] for name in names), strict=True)
-        return [None if None in row else combine(*row) for row in rows]
+    def rows(*names: str) -> "Iterator[tuple[Any, ...]]":
+        return zip(*(inputs[name] for name in names), strict=True)
 
+    floors = rows("TotalBsmtSF", "1stFlrSF", "2ndFlrSF")
+    baths = rows("FullBath", "BsmtFullBath", "HalfBath", "BsmtHalfBath")
     return {
-        "years_since_remodel": each(lambda sold, year: sold - year, "YrSold", "YearRemodAdd"),
-        "garage_age": each(lambda sold, year: sold - year, "YrSold", "GarageYrBlt"),
-        "total_area": each(lambda *floors: sum(floors), "TotalBsmtSF", "1stFlrSF", "2ndFlrSF"),
-        "living_area_share": each(lambda area, lot: area / lot if lot else None, "GrLivArea", "LotArea"),
-        "quality_area": each(lambda quality, area: float(quality) * area, "OverallQual", "GrLivArea"),
-        "total_baths": each(
-            lambda *baths: baths[0] + baths[1] + (baths[2] + baths[3]) / 2,
-            *("FullBath", "BsmtFullBath", "HalfBath", "BsmtHalfBath"),
-        ),
+        "years_since_remodel": [None if None in row else row[0] - row[1] for row in rows("YrSold", "YearRemodAdd")],
+        "garage_age": [None if None in row else row[0] - row[1] for row in rows("YrSold", "GarageYrBlt")],
+        "total_area": [None if None in row else sum(row) for row in floors],
+        "living_area_share": [
+            None if None in row or not row[1] else row[0] / row[1] for row in rows("GrLivArea", "LotArea")
+        ],
+        "quality_area": [None if None in row else float(row[0]) * row[1] for row in rows("OverallQual", "GrLivArea")],
+        "total_baths": [None if None in row else row[0] + row[1] + (row[2] + row[3]) / 2 for row in baths],
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator
 
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
     app.state.champions.refresh()
+    gc.freeze()  # what lives as long as the process need not be looked through again
     tasks = [asyncio.create_task(work) for work in (app.state.champions.watch(), app.state.edge.report())]
     try:
         yield

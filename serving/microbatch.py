@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-ENOUGH = 32
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -13,12 +11,14 @@ Result = TypeVar("Result")
 class MicroBatch(Generic[Item, Result]):
     """Gathers items, and hands each its own result of the batch."""
 
-    def __init__(self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]]) -> None:
+    def __init__(self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]], enough: int) -> None:
         """
         Args:
             work: items in, one result for each out; what it raises, everyone who asked in this batch gets.
+            enough: so many items are a batch, though more may come.
         """
         self.work = work
+        self.enough = enough
         self.waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -35,7 +35,7 @@ class MicroBatch(Generic[Item, Result]):
     def _look(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
         """Begin when a turn brought nothing new, or enough has come."""
         count = len(self.waiting)
-        if before < count < ENOUGH:
+        if before < count < self.enough:
             loop.call_soon(self._look, loop, count)
         else:
             self._begin(loop)

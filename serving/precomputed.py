@@ -16,6 +16,7 @@ from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
 
 Entity = int | str
+ENOUGH = 8
 Stored = dict[str, Scalar]
 
 
@@ -43,7 +44,7 @@ class PrecomputedService:
             "HMGET", *(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
         )
         self.pointers = Remembered(read_pointer)
-        self.together: MicroBatch[Entity, tuple[Pointer, Stored | RequestError]] = MicroBatch(self._lookup_each)
+        self.together: MicroBatch[Entity, tuple[Pointer, Stored | RequestError]] = MicroBatch(self._lookup_each, ENOUGH)
 
     def lookup_one(self, entity: Entity) -> Awaitable[tuple[Pointer, Stored | RequestError]]:
         """`lookup` of one id, together with those that other requests bring at the same time."""

@@ -1,7 +1,8 @@
 """Records in, answers out: the request's fields, joined with what the store knows, scored by the champion."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from serving.online import OnlineStore, Reply
 from serving.schema import Record, RequestSchema
 
 ROWS_PER_TURN = 64  # then other requests have their turn
+ENOUGH_TO_READ, ENOUGH_TO_SCORE = 16, 32  # the store works on some records while the next ones are read
 
 Joined = tuple[Record, Known]
 NOTHING_KNOWN = Known((), ())
@@ -52,15 +54,28 @@ class Predictor:
         self.entities = EntityReader(model.contract)
         self.plan = Plan(model)
         self.store = store
-        self.together: MicroBatch[Record, Answer | RequestError] = MicroBatch(self.predict)
+        self.joining: MicroBatch[Record, Joined | RequestError] = MicroBatch(self.join_each, ENOUGH_TO_READ)
+        self.scoring: MicroBatch[Joined, Answer | RequestError] = MicroBatch(self.score_each, ENOUGH_TO_SCORE)
 
-    def predict_one(self, record: Record) -> Awaitable[Answer | RequestError]:
+    async def predict_one(self, record: Record) -> Answer | RequestError:
         """Answer a checked record, together with those that other requests bring at the same time.
 
         Raises:
             FeatureStoreUnavailable: the service looks features up, and the store does not answer.
         """
-        return self.together.ask(record)
+        if not self.entities.hashes:
+            return await self.scoring.ask((record, NOTHING_KNOWN))
+        joined = await self.joining.ask(record)
+        return joined if isinstance(joined, RequestError) else await self.scoring.ask(joined)
+
+    async def join_each(self, records: Sequence[Record]) -> list[Joined | RequestError]:
+        replies, now = await self.replies(records), time.time()
+        return [self.join(record, replies, now) for record in records]
+
+    async def score_each(self, batch: Sequence[Joined]) -> Sequence[Answer | RequestError]:
+        answers = self.scored(batch, datetime.now(UTC))
+        count(self.contract.service, answers)
+        return answers
 
     async def predict(self, records: Sequence[Record | SchemaValidation]) -> list[Answer | RequestError]:
         """Answer every record in its place; a bad one is an error in its place, and harms no other.

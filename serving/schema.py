@@ -81,13 +81,22 @@ class RequestSchema:
         fields = contract.keys + contract.request + contract.online
         entries = {field.name: entry(field, is_required(field), describe(field)) for field in fields}
         self.adapter: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, entries))
-        self.read_json: Callable[[bytes], Record] = self.adapter.validator.validate_json
+        own = {field.name: entries[field.name] for field in contract.keys + contract.request}
+        plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
+        self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
         self.computed = {out.name for function in contract.functions for out in function.outputs}
 
     def read(self, body: bytes) -> Record | SchemaValidation:
         """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
         try:
-            return self.read_json(body)
+            return self.read_plain(body)
+        except ValidationError:
+            return self.read_with_overrides(body)
+
+    def read_with_overrides(self, body: bytes) -> Record | SchemaValidation:
+        """The whole schema: looking for each field that may be overridden takes as long as all the rest."""
+        try:
+            return self.adapter.validator.validate_json(body)  # type: ignore[no-any-return]
         except ValidationError as error:
             return self.refusal(error)
 

@@ -1,0 +1,67 @@
+"""Runs of `serving` -> figures: medians over the rounds, with the least and the most."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.load import Run
+from benchmarks.rounds import Key
+
+LOAD_LIMIT = 0.9
+"""Share of its core above which the load, not the server, may have set the pace."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One rival in one case at one number of connections."""
+
+    per_second: float
+    """Answers; the median, as everywhere below."""
+    least_per_second: float
+    most_per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_cpu: float
+    """Cores that the server's processes kept busy."""
+    load_cpu: float
+    redis_cpu: float
+
+    @property
+    def load_was_the_limit(self) -> bool:
+        return self.load_cpu > LOAD_LIMIT
+
+
+Figures = Mapping[Key, Figure]
+
+
+def figures_of(runs: Mapping[Key, Sequence[Run]]) -> dict[Key, Figure]:
+    """Of those that never failed."""
+    return {key: figure(done) for key, done in runs.items() if not failure(done)}
+
+
+def failures_of(runs: Mapping[Key, Sequence[Run]]) -> dict[Key, str]:
+    return {key: told for key, done in runs.items() if (told := failure(done))}
+
+
+def failure(done: Sequence[Run]) -> str | None:
+    """What the first answer said that was no 200: one is enough for a figure to be none."""
+    return next((run.first_failure or "failed" for run in done if run.failures), None)
+
+
+def figure(done: Sequence[Run]) -> Figure:
+    rates = [run.per_second for run in done]
+    p50, p99 = (statistics.median(run.p50_ms for run in done), statistics.median(run.p99_ms for run in done))
+    cpu = [statistics.median(run.cpu[name] for run in done) for name in ("server", "load", "redis")]
+    return Figure(statistics.median(rates), min(rates), max(rates), p50, p99, *cpu)
+
+
+def told(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> dict[str, Any]:
+    """Case -> rival -> connections -> figure and runs, or why there is none."""
+    found: dict[str, Any] = {}
+    for key, done in runs.items():
+        case, name, connections = key
+        entry = asdict(figures[key]) if key in figures else {"failed": failure(done)}
+        entry["runs"] = [asdict(run) for run in done]
+        found.setdefault(case, {}).setdefault(name, {})[str(connections)] = entry
+    return found

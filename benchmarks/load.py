@@ -1,0 +1,202 @@
+"""The load: a closed loop over N keep-alive connections, in a process of its own, with the standard library alone.
+
+    python -m benchmarks.load < job.json > run.json
+
+Each connection has one request in flight, sent whole in one call; the next follows when its answer is read whole. So
+the latencies are those of a closed loop: what N callers see who wait for each other's turn, not what a queue that
+fills by itself would show.
+"""
+
+import gc
+import json
+import os
+import re
+import select
+import socket
+import sys
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+RECEIVE_BYTES = 1 << 18
+SILENCE_SECONDS = 60.0
+FEWEST_ANSWERS, LONGEST = 20, 5  # a slow server gets up to five windows for its first twenty answers
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to send, for how long, and whose processor time to watch meanwhile."""
+
+    requests: str
+    """A JSON file: [[method, path, body], ...]; a null body is none."""
+    port: int
+    connections: int
+    warm_up: float
+    seconds: float
+    watched: Mapping[str, Sequence[int]]
+    """Name -> processes."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it."""
+
+    answers: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    most_ms: float
+    cpu: dict[str, float]
+    """Name -> processor seconds per second; `load` is this process."""
+    failures: int
+    """Answers other than 200, and connections that were lost."""
+    first_failure: str | None
+
+
+class Connection:
+    """A socket with one request in flight."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SILENCE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(None)
+        self.received = b""
+        self.sent = 0
+
+    def send(self, request: bytes) -> None:
+        self.sent = time.perf_counter_ns()
+        self.socket.sendall(request)
+
+    def receive(self) -> bytes | None:
+        """The answer if it is whole by now.
+
+        Raises:
+            ConnectionError: the server hung up.
+        """
+        part = self.socket.recv(RECEIVE_BYTES)
+        if not part:
+            raise ConnectionError("the server closed the connection")
+        answer = self.received + part if self.received else part
+        if is_whole(answer):
+            self.received = b""
+            return answer
+        self.received = answer
+        return None
+
+
+def is_whole(answer: bytes) -> bool:
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    length = LENGTH.search(answer, 0, end)
+    return answer.endswith(b"\r\n0\r\n\r\n") if length is None else len(answer) >= end + 4 + int(length[1])
+
+
+class Loop:
+    """All connections, and what they measured since the last mark."""
+
+    def __init__(self, job: Job) -> None:
+        self.requests = [encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())]
+        self.next = 0
+        self.epoll = select.epoll()
+        self.connections = [Connection(job.port) for _ in range(job.connections)]
+        self.by_number = {connection.socket.fileno(): connection for connection in self.connections}
+        self.nanoseconds = array("q")
+        self.failures = 0
+        self.first_failure: str | None = None
+
+    def start(self) -> None:
+        for number, connection in self.by_number.items():
+            self.epoll.register(number, select.EPOLLIN)
+            connection.send(self.following())
+
+    def following(self) -> bytes:
+        self.next = (self.next + 1) % len(self.requests)
+        return self.requests[self.next]
+
+    def drive(self, seconds: float) -> float:
+        """Send and receive until the time is up; answers how long it took."""
+        begin = now = time.perf_counter()
+        enough, latest = begin + seconds, begin + LONGEST * seconds
+        while now < enough or (len(self.nanoseconds) < FEWEST_ANSWERS and now < latest):
+            self.turn()
+            now = time.perf_counter()
+        return now - begin
+
+    def turn(self) -> None:
+        """Take what has come, and send as much again."""
+        ready = self.epoll.poll(SILENCE_SECONDS)
+        if not ready:
+            raise TimeoutError(f"the server was silent for {SILENCE_SECONDS:.0f} s")
+        for number, _ in ready:
+            connection = self.by_number[number]
+            answer = connection.receive()
+            if answer is not None:
+                self.nanoseconds.append(time.perf_counter_ns() - connection.sent)
+                if answer[9:12] != b"200":
+                    self.failed(answer)
+                connection.send(self.following())
+
+    def failed(self, answer: bytes) -> None:
+        self.failures += 1
+        self.first_failure = self.first_failure or answer[:600].decode(errors="replace")
+
+    def mark(self) -> None:
+        self.nanoseconds = array("q")
+
+
+def encoded(port: int, method: str, path: str, body: str | None) -> bytes:
+    """A request as it goes out: head and body in one piece."""
+    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
+    if body is None:
+        return f"{head}\r\n".encode()
+    content = body.encode()
+    return f"{head}content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n".encode() + content
+
+
+def run(job: Job) -> Run:
+    loop = Loop(job)
+    loop.start()
+    loop.drive(job.warm_up)
+    loop.mark()
+    before = processor_seconds(job.watched)
+    took = loop.drive(job.seconds)
+    after = processor_seconds(job.watched)
+    cpu = {name: (after[name] - before[name]) / took for name in after}
+    sorted_ms = [ns / 1e6 for ns in sorted(loop.nanoseconds)]
+    p50, p99 = (quantile(sorted_ms, share) for share in (0.5, 0.99))
+    found = (len(sorted_ms), len(sorted_ms) / took, p50, p99, max(sorted_ms, default=0.0))
+    return Run(*found, cpu, loop.failures, loop.first_failure)
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share does not exceed; of nothing, 0."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def processor_seconds(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    return {"load": time.process_time(), **{name: sum(map(seconds_of, pids)) for name, pids in watched.items()}}
+
+
+def seconds_of(pid: int) -> float:
+    """User and system time of a process and its threads, to the kernel's tick (10 ms)."""
+    fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Do the job on standard input; a server that hangs up or goes silent is a failure like a wrong status."""
+    job = Job(**json.load(sys.stdin))
+    gc.disable()
+    try:
+        done = run(job)
+    except OSError as error:
+        done = Run(0, 0.0, 0.0, 0.0, 0.0, {}, 1, f"{type(error).__name__}: {error}")
+    json.dump(asdict(done), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What Potluck is measured against: servers as a competent team would write or start them."""

@@ -1,0 +1,65 @@
+"""(e) MLServer with the native Booster of the real-time service, in an environment of its own outside the project."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+MLSERVER_VERSION = "1.7.1"
+SETTINGS = {"debug": False, "parallel_workers": 0}  # 0: scores in the worker itself, which on one core is the fastest
+IMPLEMENTATION = "mlserver_lightgbm.LightGBMModel"
+
+
+def environment_folder() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "potluck-benchmarks" / f"mlserver-{MLSERVER_VERSION}"
+
+
+def mlserver_program() -> Path:
+    """Its command, installed where it is not yet: the only step of any benchmark that needs the network.
+
+    Raises:
+        SystemExit: it can't be installed.
+    """
+    folder = environment_folder()
+    program = folder / "bin" / "mlserver"
+    if not (folder / ".ready").exists():
+        install(folder)
+        (folder / ".ready").touch()
+    return program
+
+
+def install(folder: Path) -> None:
+    """With the same HTTP parser, loop and LightGBM as everybody else's."""
+    print(f"installing MLServer {MLSERVER_VERSION} in {folder} ...", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    same = [f"{package}=={version(package)}" for package in ("lightgbm", "uvicorn", "httptools", "uvloop")]
+    wanted = [f"mlserver=={MLSERVER_VERSION}", f"mlserver-lightgbm=={MLSERVER_VERSION}", *same]
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"MLServer can't be installed; leave --mlserver out:\n{done.stderr[-2000:]}")
+
+
+def model_folder(contract: Mapping[str, Any], bundle: Path, folder: Path) -> Path:
+    """What `mlserver start` wants: settings of the server and of the model."""
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(SETTINGS))
+    model = {"name": contract["service"], "implementation": IMPLEMENTATION}
+    where = {"uri": str(bundle / "model.txt")}
+    (folder / "model-settings.json").write_text(json.dumps({**model, "parameters": where}))
+    return folder
+
+
+def start_command(program: Path, folder: Path, port: int, others: Sequence[int]) -> list[str]:
+    """With its three ports; gRPC and metrics are up as they are by default, and idle."""
+    names = ("HTTP", "GRPC", "METRICS")
+    ports = [f"MLSERVER_{name}_PORT={number}" for name, number in zip(names, (port, *others), strict=True)]
+    return ["env", *ports, "MLSERVER_HOST=127.0.0.1", str(program), "start", str(folder)]

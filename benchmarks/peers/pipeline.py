@@ -1,0 +1,104 @@
+"""The scikit-learn pipelines of (a) and (b), learnt from the rows that Potluck's models learnt from, kept as MLflow models.
+
+    python -m benchmarks.peers.pipeline REPO DATA TARGET BUNDLE...
+
+Also written: `rows.json`, the finished feature rows of the population's entities, which a server without a store must be
+sent. The first bundle's service has all the columns; the others' are among them.
+"""
+
+import json
+import sys
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import lightgbm
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from feast import FeatureStore
+from mlflow.models import infer_signature
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from training.fit import DEFAULTS
+
+ROWS = "rows.json"
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+Contract = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("repo", type=FOLDER)
+@click.argument("data", type=FOLDER)
+@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("bundles", type=FOLDER, nargs=-1, required=True)
+def main(repo: Path, data: Path, target: Path, bundles: tuple[Path, ...]) -> None:
+    """Fit a pipeline for each bundle's service and keep it under TARGET."""
+    contracts = [json.loads((bundle / "contract.json").read_bytes()) for bundle in bundles]
+    store = FeatureStore(repo_path=str(repo))
+    labelled = pd.read_parquet(data / f"{contracts[0]['label_source']}.parquet")
+    known = historical_rows(store, contracts[0], labelled)
+    for contract, bundle in zip(contracts, bundles, strict=True):
+        trees = (bundle / "model.txt").read_text().count("\nTree=")
+        keep(fitted(contract, known, trees), contract, known, target / contract["service"])
+    population = pd.read_parquet(data / f"{contracts[0]['population']}.parquet")
+    (target / ROWS).write_text(online_rows(store, contracts[0], population))
+
+
+def historical_rows(store: FeatureStore, contract: Contract, labelled: pd.DataFrame) -> pd.DataFrame:
+    """Every labelled row's features, as known at its time, and the label."""
+    service = store.get_feature_service(contract["service"])
+    table = store.get_historical_features(entity_df=labelled, features=service).to_df()
+    return as_numbers(table.loc[:, ~table.columns.duplicated()], contract)
+
+
+def as_numbers(table: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """Numeric columns as float64: an integer column with a gap would change its type from table to table."""
+    return table.astype({column["name"]: "float64" for column in contract["columns"] if not column["categorical"]})
+
+
+def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
+    """One-hot categories, plain numbers, as many trees as Potluck's model and its parameters."""
+    numbers, categories = (
+        [c["name"] for c in contract["columns"] if c["categorical"] == kind] for kind in (False, True)
+    )
+    encoder = ColumnTransformer(
+        [("numbers", "passthrough", numbers), ("categories", OneHotEncoder(handle_unknown="ignore"), categories)]
+    )
+    parameters = {**DEFAULTS, "num_iterations": trees, "n_jobs": 1, "verbose": -1}
+    label = table[contract["label"]]
+    columns = [column["name"] for column in contract["columns"]]
+    return Pipeline([("encode", encoder), ("model", lightgbm.LGBMRegressor(**parameters))]).fit(
+        table[columns], np.log(label) if contract["transform"] == "log" else label
+    )
+
+
+def keep(pipeline: Pipeline, contract: Contract, table: pd.DataFrame, folder: Path) -> None:
+    columns = table[[column["name"] for column in contract["columns"]]]
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder,
+        signature=infer_signature(columns, pipeline.predict(columns)),
+        serialization_format="cloudpickle",
+    )
+
+
+def online_rows(store: FeatureStore, contract: Contract, population: pd.DataFrame) -> str:
+    """The model's columns of each entity as JSON records, in the population's order; missing is null."""
+    asked = [field["name"] for field in (*contract["keys"], *contract["request"])]
+    rows = records(population[asked])
+    service = store.get_feature_service(contract["service"])
+    found = store.get_online_features(features=service, entity_rows=rows).to_df()
+    columns = [column["name"] for column in contract["columns"]]
+    return json.dumps(records(found[columns]))
+
+
+def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Feast as it comes: its own Redis store instead of Potluck's plug-in, over the same registry and the same Redis."""
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.home import BIN, Home
+from potluck.contract.features import FeatureContract
+
+CONFIGURATION = """\
+project: {project}
+provider: local
+registry:
+  registry_type: sql
+  path: {registry}
+  cache_ttl_seconds: 0
+offline_store:
+  type: duckdb
+online_store:
+  type: redis
+  connection_string: "localhost:0,unix_socket_path={socket}"
+entity_key_serialization_version: 3
+"""
+
+
+def stock_repo(home: Home, contract: FeatureContract) -> Path:
+    """A repo without definitions, as the registry has them, in the home; its published view is filled by Feast."""
+    folder = home.settings.home / "stock_feast"
+    folder.mkdir()
+    told = {"registry": home.settings.registry_url, "socket": home.settings.redis_socket}
+    (folder / "feature_store.yaml").write_text(CONFIGURATION.format(project=contract.project, **told))
+    materialize(home, folder, contract.publications[0].view)
+    return folder
+
+
+def materialize(home: Home, repo: Path, view: str) -> None:
+    """`feast materialize` of what the nightly run wrote to the offline store: stock Feast reads no published slot."""
+    span = ("2000-01-01T00:00:00", datetime.now(UTC).isoformat(timespec="seconds"))
+    command = [str(BIN / "feast"), "-c", str(repo), "materialize", *span, "--views", view]
+    subprocess.run(command, env=home.environment, check=True, capture_output=True)

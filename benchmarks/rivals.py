@@ -1,0 +1,168 @@
+"""Who answers in `serving`: Potluck, its peers, and echoes that do nothing but answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ground import Ground
+from benchmarks.home import BIN
+from benchmarks.peers.mlserver_peer import mlserver_program, model_folder, start_command
+from benchmarks.peers.place import Place
+from benchmarks.processes import free_port
+from benchmarks.traffic import (
+    HYBRID,
+    REALTIME,
+    Traffic,
+    feast_sdk_traffic,
+    feast_traffic,
+    mlflow_traffic,
+    mlserver_traffic,
+)
+
+POTLUCK, POTLUCK_2, ECHO, ECHO_2, ECHO_ASYNCIO = "potluck", "potluck-2", "echo", "echo-2", "echo-asyncio"
+STARLETTE, FASTAPI, PYDANTIC = "starlette", "fastapi", "pydantic"
+FEAST_PANDAS, FEAST_BOOSTER, FEAST, MLSERVER = "feast-pandas", "feast-booster", "feast", "mlserver"
+MLFLOW, MLFLOW_REALTIME = "mlflow", "mlflow-realtime"
+MANY, ONE = 16, 1
+UVICORN = (str(BIN / "python"), "-m", "uvicorn", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+
+Prices = Callable[[Any], list[float]]
+"""An answer's JSON -> the prices in it."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A server, how it is started and what it is asked."""
+
+    name: str
+    label: str
+    command: Callable[[int], Sequence[str]]
+    """Port -> command line."""
+    ready_path: str
+    traffic: Traffic
+    prices: Prices | None = None
+    """None: it only echoes."""
+    same_model: bool = True
+    """Whether it answers with the very model that Potluck serves in that case."""
+    connections: tuple[int, ...] = (MANY, ONE)
+    workers: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def rivals_for(ground: Ground, with_mlserver: bool) -> list[Rival]:
+    peers = [*feast_sdks(ground), *mlflows(ground), feast(ground), *([mlserver(ground)] if with_mlserver else [])]
+    return [*potlucks(ground), *echoes(ground), *peers]
+
+
+def potlucks(ground: Ground) -> list[Rival]:
+    serve = [str(BIN / "potluck"), "serve", "--repo", str(ground.home.settings.repo), "--port"]
+    hybrid = {HYBRID: ground.traffic[HYBRID]}
+    return [
+        Rival(POTLUCK, "potluck serve", lambda port: [*serve, str(port)], "/readyz", ground.traffic, own_prices),
+        Rival(
+            *(POTLUCK_2, "potluck serve --workers 2", lambda port: [*serve, str(port), "--workers", "2"]),
+            *("/readyz", hybrid, own_prices),
+            connections=(MANY,),
+            workers=2,
+        ),
+    ]
+
+
+def echoes(ground: Ground) -> list[Rival]:
+    hybrid, place = {HYBRID: ground.traffic[HYBRID]}, ground.place(HYBRID)
+    bare, two = ("benchmarks.peers.echoes:bare", "--lifespan", "off"), ("--workers", "2")
+    return [
+        Rival(ECHO, "bare ASGI echo", uvicorn(*bare), "/livez", ground.traffic),
+        Rival(ECHO_2, "bare ASGI echo, 2 workers", uvicorn(*bare, *two), "/livez", hybrid, None, True, (MANY,), 2),
+        Rival(ECHO_ASYNCIO, "bare ASGI echo, asyncio's loop", uvicorn(*bare, loop="asyncio"), "/livez", hybrid),
+        Rival(STARLETTE, "Starlette echo", factory("echoes:starlette_app"), "/livez", hybrid),
+        Rival(FASTAPI, "FastAPI echo", factory("echoes:fastapi_app"), "/livez", hybrid),
+        fitted_out(PYDANTIC, "FastAPI echo, pydantic body", factory("echoes:pydantic_app"), hybrid, place),
+    ]
+
+
+def feast_sdks(ground: Ground) -> list[Rival]:
+    place, traffic = ground.place(HYBRID), feast_sdk_traffic(ground.records)
+    pandas = "FastAPI + Feast SDK + pandas + sklearn pipeline"
+    booster = "FastAPI + Feast SDK + native Booster"
+    return [
+        fitted_out(FEAST_PANDAS, pandas, factory("feast_pandas:create_app"), traffic, place, own_prices, False),
+        fitted_out(FEAST_BOOSTER, booster, factory("feast_booster:create_app"), traffic, place, own_prices),
+    ]
+
+
+def mlflows(ground: Ground) -> list[Rival]:
+    """`mlflow models serve` of both pipelines: the hybrid service's columns, and the real-time service's."""
+    serve = [str(BIN / "mlflow"), "models", "serve", "--env-manager", "local", "--host", "127.0.0.1"]
+    described = ((MLFLOW, HYBRID, "all columns sent"), (MLFLOW_REALTIME, REALTIME, "real-time columns"))
+    return [
+        Rival(
+            *(name, f"mlflow models serve of a sklearn pipeline, {told}"),
+            lambda port, folder=str(ground.place(case).pipeline): [*serve, "-m", folder, "--port", str(port)],
+            "/ping",
+            mlflow_traffic(case, ground.bundles[case].contract, ground.rows),
+            logarithms("predictions"),
+            same_model=False,
+        )
+        for name, case, told in described
+    ]
+
+
+def feast(ground: Ground) -> Rival:
+    """Without a limit of requests: by default a worker is replaced after about a thousand."""
+    repo, contract = str(ground.stock_repo), ground.bundles[HYBRID].contract
+    serve = [str(BIN / "feast"), "-c", repo, "serve", "--max-requests", "0", "--no-access-log", "--host", "127.0.0.1"]
+    traffic = feast_traffic(contract, ground.records)
+    return Rival(FEAST, "feast serve", lambda port: [*serve, "--port", str(port)], "/health", traffic, feast_prices)
+
+
+def mlserver(ground: Ground) -> Rival:
+    """The real-time service's Booster; encoded rows in, the model's own space out."""
+    program, place = mlserver_program(), ground.place(REALTIME)
+    folder = model_folder(place.contract, place.bundle, ground.home.settings.home / "mlserver")
+    return Rival(
+        MLSERVER,
+        "MLServer, native Booster",
+        lambda port: start_command(program, folder, port, (free_port(), free_port())),
+        "/v2/health/ready",
+        mlserver_traffic(place.contract, ground.rows),
+        lambda body: logarithms("data")(body["outputs"][0]),
+    )
+
+
+def uvicorn(*arguments: str, loop: str = "uvloop") -> Callable[[int], list[str]]:
+    return lambda port: [*UVICORN, "--loop", loop, "--port", str(port), *arguments]
+
+
+def factory(application: str) -> Callable[[int], list[str]]:
+    return uvicorn("--factory", f"benchmarks.peers.{application}")
+
+
+def fitted_out(
+    name: str,
+    label: str,
+    command: Callable[[int], Sequence[str]],
+    traffic: Traffic,
+    place: Place,
+    prices: Prices | None = None,
+    same_model: bool = True,
+) -> Rival:
+    """A server of `benchmarks.peers` that reads what it serves."""
+    return Rival(name, label, command, "/livez", traffic, prices, same_model, variables=place.variables)
+
+
+def own_prices(body: Any) -> list[float]:
+    """Of Potluck, (a) and (c)."""
+    return body["predictions"] if "predictions" in body else [body["prediction"]]
+
+
+def logarithms(name: str) -> Prices:
+    """Of a server that answers the model's own space."""
+    return lambda body: np.exp(np.array(body[name], dtype=np.float64)).tolist()
+
+
+def feast_prices(body: Any) -> list[float]:
+    column = body["metadata"]["feature_names"].index("prediction")
+    return list(body["results"][column]["values"])

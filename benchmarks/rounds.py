@@ -1,0 +1,108 @@
+"""Rounds of load over servers that are all up and idle but for the one that is asked."""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from os import sched_setaffinity
+from pathlib import Path
+
+import redis
+
+from benchmarks.cores import Cores, for_one_worker, for_two_workers, pin
+from benchmarks.load import Job, Run
+from benchmarks.processes import Server, session_of
+from benchmarks.rivals import Rival
+
+
+@dataclass(frozen=True)
+class Running:
+    """A rival whose server is up."""
+
+    rival: Rival
+    server: Server
+    requests: Mapping[str, Path]
+    """Case -> file of requests."""
+
+    @property
+    def pids(self) -> list[int]:
+        return session_of(self.server.process.pid)
+
+    @property
+    def cores(self) -> Cores:
+        return cores_for(self.rival)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long and how often."""
+
+    warm_up: float
+    seconds: float
+    repeats: int
+
+
+Key = tuple[str, str, int]
+"""Case, rival, connections."""
+
+
+def cores_for(rival: Rival) -> Cores:
+    return for_two_workers() if rival.workers > 1 else for_one_worker()
+
+
+def rounds(running: Sequence[Running], cases: Sequence[str], store: int, pace: Pace) -> dict[Key, list[Run]]:
+    """Each figure once in every round; every other round goes backwards, so that nobody always follows the same one.
+
+    Args:
+        store: process of the Redis that all read.
+    """
+    plan = [
+        (one, case, connections)
+        for case in cases
+        for connections in (16, 1)
+        for one in running
+        if case in one.requests and connections in one.rival.connections
+    ]
+    runs: dict[Key, list[Run]] = defaultdict(list)
+    for number in range(pace.repeats):
+        for one, case, connections in plan if number % 2 == 0 else reversed(plan):
+            done = measured(one, case, connections, store, pace)
+            tell(f"round {number + 1} of {pace.repeats}", one.rival.name, case, connections, done)
+            runs[case, one.rival.name, connections].append(done)
+    return dict(runs)
+
+
+def measured(one: Running, case: str, connections: int, store: int, pace: Pace) -> Run:
+    """Load on one server, everybody on their cores."""
+    pin([store], one.cores.redis)
+    watched = {"server": one.pids, "redis": [store]}
+    return loaded(
+        Job(str(one.requests[case]), one.server.port, connections, pace.warm_up, pace.seconds, watched), one.cores.load
+    )
+
+
+def loaded(job: Job, cores: frozenset[int]) -> Run:
+    """Run the load in its own process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load"],
+        input=json.dumps(asdict(job)),
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=partial(sched_setaffinity, 0, cores),
+    )
+    return Run(**json.loads(done.stdout))
+
+
+def tell(where: str, name: str, case: str, connections: int, done: Run) -> None:
+    failed = f"  {done.failures} FAILED" if done.failures else ""
+    figure = f"{done.per_second:,.0f}/s, p50 {done.p50_ms:.3f} ms"
+    print(f"{where}: {case} x {connections}, {name}: {figure}{failed}", file=sys.stderr, flush=True)
+
+
+def process_of_redis(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("server")["process_id"])

@@ -1,0 +1,180 @@
+"""Requests per second and latency of every kind of service, beside bare echoes and peers on the same rows.
+
+    python -m benchmarks.serving [--data FILE | --rows N --seed S] [--seconds 3] [--repeats 3] [--quick] [--mlserver]
+                                 [--only NAME]...
+
+Every server is started here and idles while another one is asked.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.agreement import agreements
+from benchmarks.chart import draw
+from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
+from benchmarks.figures import Figures, failures_of, figures_of, told
+from benchmarks.ground import SERVICES, Ground, lay_ground
+from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
+from benchmarks.load import Run
+from benchmarks.machine import PROJECT, goals_table, machine, table, write_result
+from benchmarks.processes import free_port, started
+from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival, rivals_for
+from benchmarks.rounds import Key, Pace, Running, cores_for, process_of_redis, rounds
+from benchmarks.traffic import BATCH, CASES, HYBRID, ROWS_IN_BATCH
+from benchmarks.verdict import NOTES, SHARED_CORES, goals_of, two_workers
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # on one core a second thread only waits
+
+
+@click.command()
+@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kaggle's train.csv")
+@click.option("--rows", default=1460, show_default=True, help="Synthetic houses, without --data.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="Of one measurement.")
+@click.option("--repeats", type=click.IntRange(1, 50), default=3, show_default=True)
+@click.option("--quick", is_flag=True, help="Half a second, once: whether it works, not how fast.")
+@click.option("--mlserver", is_flag=True, help="Also MLServer; the first time it is installed outside the project.")
+@click.option("--only", multiple=True, help="A server by its short name; may be repeated.")
+def main(
+    file: Path | None,
+    rows: int,
+    seed: int,
+    seconds: float,
+    repeats: int,
+    quick: bool,
+    mlserver: bool,
+    only: Sequence[str],
+) -> None:
+    """Measure everybody in turn, compare, draw."""
+    stop_like_ctrl_c()
+    surroundings = {**machine(), "pinned": pinned()}
+    pace = Pace(0.5, 0.5, 1) if quick else Pace(1.0, seconds, repeats)
+    data = Data(file, rows, seed)
+    with fresh_home(PROJECT / "feature_repo") as home:
+        ground = lay_ground(home, data)
+        rivals = chosen(rivals_for(ground, mlserver), only)
+        with running(ground, rivals) as up:
+            agreed = agreements(up, CASES)
+            runs = rounds(up, CASES, process_of_redis(home.settings.online_store_url), pace)
+        described = {**data.described(), **about(ground), "warm_up": pace.warm_up, "seconds": pace.seconds}
+    report(surroundings, {**described, "repeats": pace.repeats}, rivals, agreed, runs)
+
+
+def pinned() -> dict[str, Any]:
+    return {"one worker": for_one_worker().told(), "two workers": for_two_workers().told()}
+
+
+def about(ground: Ground) -> dict[str, Any]:
+    contract = ground.bundles[HYBRID].contract
+    assert contract.lineage is not None
+    width = {"looked_up": len(contract.online), "columns": len(contract.columns)}
+    return {"data_hash": contract.lineage.data_hash, "services": SERVICES, "entities": len(ground.records), **width}
+
+
+def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
+    names = [rival.name for rival in rivals]
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        raise click.UsageError(
+            f"no server {unknown[0]!r} here; there are {', '.join(names)}; {MLSERVER} with --mlserver"
+        )
+    return [rival for rival in rivals if not only or rival.name in only]
+
+
+@contextmanager
+def running(ground: Ground, rivals: Sequence[Rival]) -> Iterator[list[Running]]:
+    """All servers, up one after the other; at the end none of them is left."""
+    folder = ground.home.settings.home
+    with ExitStack() as stack:
+        up = []
+        for rival in rivals:
+            print(f"starting {rival.label} ...", file=sys.stderr, flush=True)
+            port, variables = free_port(), {**ground.home.environment, **ONE_THREAD, **rival.variables}
+            log, cores = folder / f"{rival.name}.log", cores_for(rival).server
+            server = stack.enter_context(started(rival.command(port), port, variables, log, cores))
+            server.wait_ready(rival.ready_path)
+            up.append(Running(rival, server, written(rival, folder)))
+        yield up
+
+
+def written(rival: Rival, folder: Path) -> dict[str, Path]:
+    """Its requests as files for the load."""
+    files = {case: folder / f"{rival.name}-{case}.json" for case in rival.traffic}
+    for case, path in files.items():
+        path.write_text(json.dumps(rival.traffic[case]))
+    return files
+
+
+def report(
+    surroundings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    rivals: Sequence[Rival],
+    agreed: Mapping[str, Any],
+    runs: Mapping[Key, Sequence[Run]],
+) -> None:
+    figures, goals = figures_of(runs), goals_of(figures_of(runs))
+    notes = [*NOTES, *(SHARED_CORES if surroundings["cores"] < ENOUGH else ()), *warnings(figures, runs)]
+    for case in CASES:
+        print(case_table(case, rivals, figures) + "\n")
+    print("\n".join(notes) + "\n")
+    print(goals_table(goals))
+    labels = {rival.name: {"label": rival.label, "same_model": rival.same_model} for rival in rivals}
+    kept = {"servers": labels, "cases": told(figures, runs), "two_workers": two_workers(figures), "agreement": agreed}
+    path = write_result("serving", surroundings, data, kept, goals, notes)
+    print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
+
+
+def warnings(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> list[str]:
+    """What takes a figure's worth away."""
+    busy = [key for key, figure in figures.items() if figure.load_was_the_limit]
+    return [
+        *(f"{name}, {case} x {count}: FAILED: {why}" for (case, name, count), why in failures_of(runs).items()),
+        *(
+            f"{name}, {case} x {count}: the load's core was full, the server may be faster"
+            for case, name, count in busy
+        ),
+    ]
+
+
+def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
+    """A row for each server that was asked: rates with many connections, latencies with many and with one."""
+    unit = "rows/s" if case == BATCH else "answers/s"
+    head = (
+        case,
+        f"{unit} x {MANY}",
+        "least",
+        "most",
+        "÷ echo",
+        "p50 ms",
+        "p99",
+        "p50 x 1",
+        "p99 x 1",
+        "server",
+        "load",
+    )
+    rows = [cells for rival in rivals if (cells := case_row(case, rival, figures))]
+    return table(head, rows)
+
+
+def case_row(case: str, rival: Rival, figures: Figures) -> tuple[str, ...] | None:
+    many, one, echo = (
+        figures.get(key) for key in ((case, rival.name, MANY), (case, rival.name, ONE), (case, ECHO, MANY))
+    )
+    if many is None:
+        return None
+    rows = ROWS_IN_BATCH if case == BATCH else 1
+    rates = [f"{rows * rate:,.0f}" for rate in (many.per_second, many.least_per_second, many.most_per_second)]
+    ratio = f"{many.per_second / echo.per_second:.4f}" if echo else "-"
+    latencies = [f"{ms:.3f}" for ms in (many.p50_ms, many.p99_ms)]
+    alone = [f"{ms:.3f}" for ms in (one.p50_ms, one.p99_ms)] if one else ["-", "-"]
+    return (rival.label, *rates, ratio, *latencies, *alone, f"{many.server_cpu:.2f}", f"{many.load_cpu:.2f}")
+
+
+if __name__ == "__main__":
+    main()
