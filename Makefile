@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TEST_JOBS ?= 2
 
-.PHONY: demo test up lint lock bench-accuracy bench-startup clean
+.PHONY: demo test up lint lock bench-accuracy bench-startup bench-serving bench-growth clean
 
 demo: $(READY)
 	$(BIN)/python -m cli.demo $(if $(DATA),--data "$(DATA)") $(if $(REPO),--repo "$(REPO)") $(if $(PORT),--port "$(PORT)")
@@ -29,6 +29,12 @@ bench-accuracy: $(READY)
 
 bench-startup: $(READY)
 	$(BIN)/python -m benchmarks.startup $(if $(DATA),--data "$(DATA)")
+
+bench-serving: $(READY)
+	$(BIN)/python -m benchmarks.serving $(if $(DATA),--data "$(DATA)") $(if $(MLSERVER),--mlserver)
+
+bench-growth: $(READY)
+	$(BIN)/python -m benchmarks.growth
 
 # The hashed lock files hold no address: pip is told elsewhere where to look. Needs uv.
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml

@@ -5,7 +5,7 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.rivals import POTLUCK
@@ -28,19 +28,34 @@ class Agreement:
     largest_difference: float
 
 
-def agreements(running: Sequence[Running], cases: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By case and rival.
+Agreements = dict[str, dict[str, Agreement]]
+"""By case and rival."""
+
+
+def agreements(running: Sequence[Running], cases: Sequence[str]) -> Agreements:
+    """Compare everybody's first answers.
 
     Raises:
         SystemExit: a rival fails, or with the same model answers something else, or with another nothing like it.
     """
-    told: dict[str, dict[str, Any]] = {}
+    told: Agreements = {}
     for case in cases:
         answering = [one for one in running if case in one.requests and one.rival.prices]
         ours = next((prices(one, case) for one in answering if one.rival.name == POTLUCK), None)
         if ours is not None:
-            told[case] = {one.rival.name: asdict(checked(one, case, ours)) for one in answering}
+            told[case] = {one.rival.name: checked(one, case, ours) for one in answering if one.rival.name != POTLUCK}
     return told
+
+
+def agreement_notes(agreed: Agreements) -> list[str]:
+    return [f"{name}, {case}: {described(found)}" for case, by in agreed.items() for name, found in by.items()]
+
+
+def described(found: Agreement) -> str:
+    bits = f"{found.same_bits} of {found.compared} prices are Potluck's to the bit"
+    if found.same_bits == found.compared:
+        return bits
+    return f"{bits}; the median difference is {found.median_difference:.2g}, the largest {found.largest_difference:.2g}"
 
 
 def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.load import Run
 from benchmarks.rounds import Key
 
-LOAD_LIMIT = 0.9
-"""Share of its core above which the load, not the server, may have set the pace."""
+FULL = 0.9
+"""Share of a core above which it is taken for full."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Figure:
 
     @property
     def load_was_the_limit(self) -> bool:
-        return self.load_cpu > LOAD_LIMIT
+        """Its core was full and the server's was not."""
+        return self.load_cpu > FULL > self.server_cpu
 
 
 Figures = Mapping[Key, Figure]
@@ -61,7 +62,7 @@ def told(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, done in runs.items():
         case, name, connections = key
-        entry = asdict(figures[key]) if key in figures else {"failed": failure(done)}
+        entry: dict[str, Any] = asdict(figures[key]) if key in figures else {"failed": failure(done)}
         entry["runs"] = [asdict(run) for run in done]
         found.setdefault(case, {}).setdefault(name, {})[str(connections)] = entry
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,12 +96,11 @@ def feast_sdks(ground: Ground) -> list[Rival]:
 
 def mlflows(ground: Ground) -> list[Rival]:
     """`mlflow models serve` of both pipelines: the hybrid service's columns, and the real-time service's."""
-    serve = [str(BIN / "mlflow"), "models", "serve", "--env-manager", "local", "--host", "127.0.0.1"]
     described = ((MLFLOW, HYBRID, "all columns sent"), (MLFLOW_REALTIME, REALTIME, "real-time columns"))
     return [
         Rival(
             *(name, f"mlflow models serve of a sklearn pipeline, {told}"),
-            lambda port, folder=str(ground.place(case).pipeline): [*serve, "-m", folder, "--port", str(port)],
+            mlflow_command(ground.place(case).pipeline),
             "/ping",
             mlflow_traffic(case, ground.bundles[case].contract, ground.rows),
             logarithms("predictions"),
@@ -110,12 +110,19 @@ def mlflows(ground: Ground) -> list[Rival]:
     ]
 
 
+def mlflow_command(model: Path) -> Callable[[int], list[str]]:
+    serve = [str(BIN / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local", "--host", "127.0.0.1"]
+    return lambda port: [*serve, "--port", str(port)]
+
+
 def feast(ground: Ground) -> Rival:
     """Without a limit of requests: by default a worker is replaced after about a thousand."""
     repo, contract = str(ground.stock_repo), ground.bundles[HYBRID].contract
     serve = [str(BIN / "feast"), "-c", repo, "serve", "--max-requests", "0", "--no-access-log", "--host", "127.0.0.1"]
     traffic = feast_traffic(contract, ground.records)
-    return Rival(FEAST, "feast serve", lambda port: [*serve, "--port", str(port)], "/health", traffic, feast_prices)
+    return Rival(
+        FEAST, "feast serve (no model)", lambda port: [*serve, "--port", str(port)], "/health", traffic, feast_prices
+    )
 
 
 def mlserver(ground: Ground) -> Rival:

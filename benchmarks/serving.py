@@ -10,12 +10,13 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.agreement import agreements
+from benchmarks.agreement import Agreements, agreement_notes, agreements
 from benchmarks.chart import draw
 from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
 from benchmarks.figures import Figures, failures_of, figures_of, told
@@ -115,17 +116,24 @@ def report(
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     rivals: Sequence[Rival],
-    agreed: Mapping[str, Any],
+    agreed: Agreements,
     runs: Mapping[Key, Sequence[Run]],
 ) -> None:
-    figures, goals = figures_of(runs), goals_of(figures_of(runs))
-    notes = [*NOTES, *(SHARED_CORES if surroundings["cores"] < ENOUGH else ()), *warnings(figures, runs)]
-    for case in CASES:
+    figures = figures_of(runs)
+    goals = goals_of(figures)
+    shared = SHARED_CORES if surroundings["cores"] < ENOUGH else ()
+    notes = [*NOTES, *shared, *agreement_notes(agreed), *warnings(figures, runs)]
+    for case in sorted({case for case, _, _ in figures}, key=CASES.index):
         print(case_table(case, rivals, figures) + "\n")
-    print("\n".join(notes) + "\n")
-    print(goals_table(goals))
+    print("\n".join(notes) + "\n\n" + goals_table(goals))
     labels = {rival.name: {"label": rival.label, "same_model": rival.same_model} for rival in rivals}
-    kept = {"servers": labels, "cases": told(figures, runs), "two_workers": two_workers(figures), "agreement": agreed}
+    agreement = {case: {name: asdict(found) for name, found in by.items()} for case, by in agreed.items()}
+    kept = {
+        "servers": labels,
+        "cases": told(figures, runs),
+        "two_workers": two_workers(figures),
+        "agreement": agreement,
+    }
     path = write_result("serving", surroundings, data, kept, goals, notes)
     print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
 

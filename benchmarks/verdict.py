@@ -40,7 +40,7 @@ NOTES = (
     f"{ECHO}: answers each request with its own body (a GET with its path); it gets the very requests Potluck gets.",
     f"{FEAST_PANDAS}: ANOTHER MODEL, a scikit-learn pipeline (one-hot, LGBMRegressor) with as many trees and the same",
     "  parameters, learnt from the same rows.",
-    f"{FEAST_BOOSTER}: the very model that Potluck serves. Both block in a coroutine, which was no slower than a thread.",
+    f"{FEAST_BOOSTER}: the very model that Potluck serves. Both block in a coroutine: a thread was no faster.",
     f"{MLFLOW}: looks nothing up, and runs the pipeline of {FEAST_PANDAS}; it is sent the finished feature row and",
     f"  answers the logarithm of the price. {MLFLOW_REALTIME}: the same with the real-time service's columns only.",
     f"{FEAST}: runs no model; it looks up the prediction that the nightly run wrote. --max-requests 0.",

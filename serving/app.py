@@ -19,7 +19,7 @@ from potluck.scoring.releases import Releases
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
 from serving.champions import Champions
 from serving.edge import Edge
-from serving.hot import Shortcut, hot_routes
+from serving.hot import HotCalls
 from serving.online import OnlineStore
 from serving.openapi import openapi_document
 from serving.routes import router
@@ -32,14 +32,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
-    hot = hot_routes(app.state.champions)
+    hot = HotCalls(app.state.champions)
     app.include_router(router)
-    app.router.routes.extend(hot)
+    app.router.routes.extend(hot.routes)
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
     app.openapi = lambda: openapi_document(app.state.champions.live)
-    app.state.edge = Edge(app, Shortcut(hot), settings.max_in_flight)
+    app.state.edge = Edge(app, hot, settings.max_in_flight)
     return app.state.edge  # type: ignore[no-any-return]
 
 

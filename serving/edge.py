@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from potluck.contract.errors import Overloaded, RequestError
 from serving.answers import error_answer, unforeseen_answer
-from serving.hot import Shortcut
+from serving.hot import HotCalls
 from serving.metrics import IN_FLIGHT, request_metrics
 
 logger = logging.getLogger("potluck.serving")
@@ -22,12 +22,23 @@ REQUEST_ID = b"x-request-id"
 SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
+class Exchange:
+    """One request and its answer, as they are told to the log and to the metrics."""
+
+    __slots__ = ("endpoint", "request_id", "service", "started", "status")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.started = time.perf_counter()
+        self.request_id = request_id_of(headers)
+        self.endpoint, self.service, self.status = "unknown", "", 0
+
+
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, shortcut: Shortcut, max_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, hot: HotCalls, max_in_flight: int) -> None:
         self.app = app
-        self.shortcut = shortcut
+        self.hot = hot
         self.max_in_flight = max_in_flight
         self.in_flight = 0
 
@@ -35,19 +46,40 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(scope, send)
-        self.in_flight += 1
+        exchange = Exchange(scope["headers"])
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        reply = Reply(exchange, send)
         try:
-            await self.endpoint(scope)(scope, receive, exchange.send)
+            self.enter(probe=scope["path"] in PROBES)
+            await self.app(scope, receive, reply.send)
         except RequestError as error:
-            await error_answer(error, exchange.request_id)(scope, receive, exchange.send)
+            await error_answer(error, exchange.request_id)(scope, receive, reply.send)
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if not exchange.status:
-                await unforeseen_answer(exchange.request_id)(scope, receive, exchange.send)
+                await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
         finally:
-            self.in_flight -= 1
-            exchange.count()
+            exchange.endpoint, exchange.service = labels(scope)
+            self.leave(exchange)
+
+    def enter(self, probe: bool = False) -> None:
+        """Let a request in; `leave` follows whatever comes of it.
+
+        Args:
+            probe: those are answered however busy the worker is.
+
+        Raises:
+            Overloaded: the worker works on as many requests as it takes.
+        """
+        self.in_flight += 1
+        if self.in_flight > self.max_in_flight and not probe:
+            raise Overloaded("the server works on as many requests as it takes; ask again shortly")
+
+    def leave(self, exchange: Exchange) -> None:
+        self.in_flight -= 1
+        requests, duration = request_metrics(exchange.endpoint, exchange.service, exchange.status or 499)
+        duration.observe(time.perf_counter() - exchange.started)
+        requests.inc()
 
     async def report(self) -> None:
         """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
@@ -55,39 +87,18 @@ class Edge:
             IN_FLIGHT.set(self.in_flight)
             await asyncio.sleep(REPORT_SECONDS)
 
-    def endpoint(self, scope: Scope) -> ASGIApp:
-        """
-        Raises:
-            Overloaded: the worker works on as many requests as it takes; probes are answered all the same.
-        """
-        if self.in_flight > self.max_in_flight and scope["path"] not in PROBES:
-            raise Overloaded("the server works on as many requests as it takes; ask again shortly")
-        return self.shortcut.find(scope) or self.app
 
+class Reply:
+    """The way back: notes the status, adds the request id."""
 
-class Exchange:
-    """One request and its answer."""
-
-    __slots__ = ("_send", "request_id", "scope", "started", "status")
-
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.scope, self._send = scope, send
-        self.started = time.perf_counter()
-        self.request_id = request_id_of(scope["headers"])
-        self.status = 0
-        scope.setdefault("state", {})["request_id"] = self.request_id
+    def __init__(self, exchange: Exchange, send: Send) -> None:
+        self.exchange, self._send = exchange, send
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self.request_id.encode())]
+            self.exchange.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self.exchange.request_id.encode())]
         return self._send(message)
-
-    def count(self) -> None:
-        endpoint, service = labels(self.scope)
-        requests, duration = request_metrics(endpoint, service, self.status or 499)
-        duration.observe(time.perf_counter() - self.started)
-        requests.inc()
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:

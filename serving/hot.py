@@ -1,90 +1,142 @@
-"""The two calls that are made a thousand times a second, as plain ASGI endpoints, and a short way to them.
+"""The two calls that are made a thousand times a second: begun with a body, answered by a callback.
 
-The router knows them too, and would find them; its walk over the routes alone takes longer than all of their work.
+`serving.wire` carries them from the connection and back without a task, a scope or a router. What it leaves alone (a
+body in chunks, a large one, an escaped path, another server than uvicorn) comes here by way of the router.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from potluck.contract.errors import BodyTooLarge, RequestError
-from serving.answers import lookup_body, prediction_body, send_json
+from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
 from serving.metrics import count
 
 LARGEST_BODY = 1 << 20
 
+Answered = Callable[[Body | RequestError], None]
+
+
+class Target(NamedTuple):
+    """What a call is about."""
+
+    service: str
+    entity_id: str
+    request_id: str
+
+
+class HotCall(Protocol):
+    """One of the two calls."""
+
+    path: str
+    method: str
+
+    def label(self, service: str) -> str:
+        """The service for the metrics, nothing if there is none of that name."""
+
+    def begin(self, target: Target, body: bytes, answered: Answered) -> None:
+        """Begin; `answered` is called once, now or later.
+
+        Raises:
+            RequestError: the answer is known to be this error, and `answered` is not called.
+        """
+
 
 class Predict:
     """`POST /predict/{service}`: one record."""
 
+    path, method = "/predict/{service}", "POST"
+
     def __init__(self, champions: Champions) -> None:
         self.champions = champions
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = scope["path_params"]["service"]
-        predictor = self.champions.live.predictor(service)
-        scope["state"]["service"] = service
-        record = predictor.schema.read(await read_body(receive, LARGEST_BODY))
+    def label(self, service: str) -> str:
+        return service if service in self.champions.live.predictors else ""
+
+    def begin(self, target: Target, body: bytes, answered: Answered) -> None:
+        predictor = self.champions.live.predictor(target.service)
+        record = predictor.schema.read(body)
         if isinstance(record, RequestError):
-            count(service, [record])
+            count(target.service, [record])
             raise record
-        answer = await predictor.predict_one(record)
-        if isinstance(answer, RequestError):
-            raise answer
-        await send_json(send, prediction_body(predictor, answer, scope["state"]["request_id"]))
+        predictor.submit(
+            record,
+            lambda answer: answered(
+                answer if isinstance(answer, RequestError) else prediction_body(predictor, answer, target.request_id)
+            ),
+        )
 
 
 class Lookup:
     """`GET /lookup/{service}/{entity_id}`: one precomputed prediction."""
 
+    path, method = "/lookup/{service}/{entity_id:path}", "GET"  # a text key may hold a slash
+
     def __init__(self, champions: Champions) -> None:
         self.champions = champions
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = scope["path_params"]["service"]
-        precomputed = self.champions.live.lookup(service)
-        scope["state"]["service"] = service
-        entity = precomputed.keys.check(scope["path_params"]["entity_id"])
+    def label(self, service: str) -> str:
+        return service if service in self.champions.live.precomputed else ""
+
+    def begin(self, target: Target, _body: bytes, answered: Answered) -> None:
+        precomputed = self.champions.live.lookup(target.service)
+        entity = precomputed.keys.check(target.entity_id)
         if isinstance(entity, RequestError):
-            count(service, [entity])
+            count(target.service, [entity])
             raise entity
-        pointer, row = await precomputed.lookup_one(entity)
-        if isinstance(row, RequestError):
-            raise row
-        await send_json(send, lookup_body(precomputed, pointer, row, entity, scope["state"]["request_id"]))
+        precomputed.submit(
+            entity,
+            lambda found: answered(
+                found
+                if isinstance(found, RequestError)
+                else lookup_body(precomputed, *found, entity, target.request_id)
+            ),
+        )
 
 
-def hot_routes(champions: Champions) -> list[Route]:
-    return [
-        Route("/predict/{service}", Predict(champions), methods=["POST"]),
-        Route("/lookup/{service}/{entity_id:path}", Lookup(champions), methods=["GET"]),  # a text key may hold a slash
-    ]
+class HotCalls:
+    """Both calls, found by method and path."""
 
+    def __init__(self, champions: Champions) -> None:
+        self.predict, self.lookup = Predict(champions), Lookup(champions)
 
-class Shortcut:
-    """From a request to its hot endpoint, past the router."""
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self.predict, self.lookup = routes
-
-    def find(self, scope: Scope) -> ASGIApp | None:
-        """The endpoint, with the scope as the router would leave it; None if the router is to be asked."""
-        method, path = scope["method"], scope["path"]
-        if method == "POST" and path.startswith("/predict/") and path.count("/") == 2:
-            return taken(scope, self.predict, {"service": path[9:]})
-        if method == "GET" and path.startswith("/lookup/"):
+    def find(self, method: bytes, path: str, request_id: str) -> tuple[HotCall, Target] | None:
+        """The call, if the path is one of the two as they are usually written."""
+        if method == b"POST" and path.startswith("/predict/") and path.count("/") == 2:
+            return self.predict, Target(path[9:], "", request_id)
+        if method == b"GET" and path.startswith("/lookup/"):
             service, slash, entity = path[8:].partition("/")
             if slash and entity:
-                return taken(scope, self.lookup, {"service": service, "entity_id": entity})
+                return self.lookup, Target(service, entity, request_id)
         return None
 
+    @property
+    def routes(self) -> list[Route]:
+        calls: tuple[HotCall, ...] = (self.predict, self.lookup)
+        return [Route(call.path, Endpoint(call), methods=[call.method]) for call in calls]
 
-def taken(scope: Scope, route: Route, path_params: dict[str, Any]) -> ASGIApp:
-    scope["route"], scope["path_params"] = route, path_params
-    return route.app
+
+class Endpoint:
+    """A hot call as an ASGI application, behind a router."""
+
+    def __init__(self, call: HotCall) -> None:
+        self.call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["path_params"]
+        target = Target(asked["service"], asked.get("entity_id", ""), scope["state"]["request_id"])
+        scope["state"]["service"] = self.call.label(target.service)
+        body = await read_body(receive, LARGEST_BODY)
+        outcome: asyncio.Future[Body | RequestError] = asyncio.get_running_loop().create_future()
+        self.call.begin(target, body, lambda answer: None if outcome.done() else outcome.set_result(answer))
+        answer = await outcome
+        if isinstance(answer, RequestError):
+            raise answer
+        await send_json(send, answer)
 
 
 async def read_body(receive: Receive, largest: int) -> bytes:
@@ -93,15 +145,12 @@ async def read_body(receive: Receive, largest: int) -> bytes:
     Raises:
         BodyTooLarge: it is larger than `largest` bytes.
     """
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts, size = [body], len(body)
-        while message.get("more_body") and size <= largest:
-            message = await receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        body = b"".join(parts)
-    if len(body) > largest:
-        raise BodyTooLarge(f"the body is larger than {largest} bytes; send fewer rows, or several calls")
-    return body
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > largest:
+            raise BodyTooLarge(f"the body is larger than {largest} bytes; send fewer rows, or several calls")
+        more = message.get("more_body", False)
+    return b"".join(parts)

@@ -1,7 +1,7 @@
 """Last night's predictions, looked up by id: one published run for all ids of a request."""
 
 import json
-from collections.abc import Awaitable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, ModelNotReady, RequestError
@@ -14,10 +14,13 @@ from serving.metrics import count
 from serving.microbatch import MicroBatch
 from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
+from serving.tasks import Tasks, answer_to
 
 Entity = int | str
 ENOUGH = 8
 Stored = dict[str, Scalar]
+Answered = Callable[[tuple[Pointer, Stored] | RequestError], None]
+Asked = tuple[Entity, Answered]
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,29 @@ class PrecomputedService:
             "HMGET", *(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
         )
         self.pointers = Remembered(read_pointer)
-        self.together: MicroBatch[Entity, tuple[Pointer, Stored | RequestError]] = MicroBatch(self._lookup_each, ENOUGH)
+        self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
+        self.tasks = Tasks()
 
-    def lookup_one(self, entity: Entity) -> Awaitable[tuple[Pointer, Stored | RequestError]]:
-        """`lookup` of one id, together with those that other requests bring at the same time."""
-        return self.together.ask(entity)
+    def submit(self, entity: Entity, answered: Answered) -> None:
+        """Look one id up later, together with those that other requests bring at the same time.
 
-    async def _lookup_each(self, ids: Sequence[Entity]) -> list[tuple[Pointer, Stored | RequestError]]:
-        found = await self.lookup(ids)
-        return [(found.pointer, row) for row in found.rows]
+        Args:
+            answered: called once with the published run and its row, or with the error that is the answer.
+        """
+        self.together.add((entity, answered))
+
+    def _begin(self, batch: list[Asked]) -> None:
+        self.tasks.start(self._lookup_each(batch))
+
+    async def _lookup_each(self, batch: list[Asked]) -> None:
+        rows: Sequence[tuple[Pointer, Stored] | RequestError]
+        try:
+            found = await self.lookup([entity for entity, _ in batch])
+            rows = [row if isinstance(row, RequestError) else (found.pointer, row) for row in found.rows]
+        except Exception as error:
+            rows = [answer_to(error)] * len(batch)
+        for (_, answered), row in zip(batch, rows, strict=True):
+            answered(row)
 
     async def lookup(self, ids: Sequence[Entity | RequestError]) -> Found:
         """Read every id under one pointer.

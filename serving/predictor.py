@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,11 +17,15 @@ from serving.metrics import count
 from serving.microbatch import MicroBatch
 from serving.online import OnlineStore, Reply
 from serving.schema import Record, RequestSchema
+from serving.tasks import Tasks, answer_to
 
 ROWS_PER_TURN = 64  # then other requests have their turn
-ENOUGH_TO_READ, ENOUGH_TO_SCORE = 16, 32  # the store works on some records while the next ones are read
+ENOUGH_TO_READ, ENOUGH_TO_SCORE = 8, 32  # the store works on some records while the next ones are read
 
 Joined = tuple[Record, Known]
+Answered = Callable[["Answer | RequestError"], None]
+Asked = tuple[Record, Answered]
+ReadyToScore = tuple[Joined, Answered]
 NOTHING_KNOWN = Known((), ())
 
 
@@ -54,28 +58,46 @@ class Predictor:
         self.entities = EntityReader(model.contract)
         self.plan = Plan(model)
         self.store = store
-        self.joining: MicroBatch[Record, Joined | RequestError] = MicroBatch(self.join_each, ENOUGH_TO_READ)
-        self.scoring: MicroBatch[Joined, Answer | RequestError] = MicroBatch(self.score_each, ENOUGH_TO_SCORE)
+        self.reading: MicroBatch[Asked] = MicroBatch(self._read, ENOUGH_TO_READ)
+        self.scoring: MicroBatch[ReadyToScore] = MicroBatch(self._score, ENOUGH_TO_SCORE)
+        self.tasks = Tasks()
 
-    async def predict_one(self, record: Record) -> Answer | RequestError:
-        """Answer a checked record, together with those that other requests bring at the same time.
+    def submit(self, record: Record, answered: Answered) -> None:
+        """Answer a checked record later, together with those that other requests bring at the same time.
 
-        Raises:
-            FeatureStoreUnavailable: the service looks features up, and the store does not answer.
+        Args:
+            answered: called once with the answer, or with the error that is the answer.
         """
-        if not self.entities.hashes:
-            return await self.scoring.ask((record, NOTHING_KNOWN))
-        joined = await self.joining.ask(record)
-        return joined if isinstance(joined, RequestError) else await self.scoring.ask(joined)
+        if self.entities.hashes:
+            self.reading.add((record, answered))
+        else:
+            self.scoring.add(((record, NOTHING_KNOWN), answered))
 
-    async def join_each(self, records: Sequence[Record]) -> list[Joined | RequestError]:
-        replies, now = await self.replies(records), time.time()
-        return [self.join(record, replies, now) for record in records]
+    def _read(self, batch: list[Asked]) -> None:
+        self.tasks.start(self._join(batch))
 
-    async def score_each(self, batch: Sequence[Joined]) -> Sequence[Answer | RequestError]:
-        answers = self.scored(batch, datetime.now(UTC))
+    async def _join(self, batch: list[Asked]) -> None:
+        try:
+            replies, now = await self.replies([record for record, _ in batch]), time.time()
+            joined = [self.join(record, replies, now) for record, _ in batch]
+        except Exception as error:
+            joined = [answer_to(error)] * len(batch)
+        for (_, answered), each in zip(batch, joined, strict=True):
+            if isinstance(each, RequestError):
+                count(self.contract.service, [each])
+                answered(each)
+            else:
+                self.scoring.add((each, answered))
+
+    def _score(self, batch: list[ReadyToScore]) -> None:
+        answers: Sequence[Answer | RequestError]
+        try:
+            answers = self.scored([joined for joined, _ in batch], datetime.now(UTC))
+        except Exception as error:
+            answers = [answer_to(error)] * len(batch)
         count(self.contract.service, answers)
-        return answers
+        for (_, answered), answer in zip(batch, answers, strict=True):
+            answered(answer)
 
     async def predict(self, records: Sequence[Record | SchemaValidation]) -> list[Answer | RequestError]:
         """Answer every record in its place; a bad one is an error in its place, and harms no other.

@@ -1,9 +1,9 @@
-"""The scikit-learn pipelines of (a) and (b), learnt from the rows that Potluck's models learnt from, kept as MLflow models.
+"""The scikit-learn pipelines of (a) and (b), learnt from the rows that Potluck's models learnt from.
 
     python -m benchmarks.peers.pipeline REPO DATA TARGET BUNDLE...
 
-Also written: `rows.json`, the finished feature rows of the population's entities, which a server without a store must be
-sent. The first bundle's service has all the columns; the others' are among them.
+Each is kept as an MLflow model. Also written: `rows.json`, the finished feature rows of the population, which
+a server without a store must be sent. The first bundle's service has all the columns; the others' are among them.
 """
 
 import json
@@ -97,7 +97,7 @@ def online_rows(store: FeatureStore, contract: Contract, population: pd.DataFram
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+    return list(table.astype(object).where(table.notna(), None).to_dict("records"))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch:
     monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
     with iris.second_server() as server:
         slow = http.client.HTTPConnection("127.0.0.1", server.port)
-        slow.putrequest("POST", f"/predict/{server.repo.realtime}")
+        slow.putrequest("POST", f"/predict/{server.repo.realtime}/batch")
         slow.putheader("content-length", "50")
         slow.endheaders()
-        slow.send(b'{"sepal_length"')
+        slow.send(b'{"dataframe_records"')
         refused = None
         for _ in range(200):
             refused = server.get("/services")
@@ -23,7 +23,7 @@ def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch:
         assert refused is not None
         assert refused.json()["error_code"] == "OVERLOADED"
         assert server.get("/livez").status_code == 200
-        slow.send(b": 5.1}" + b" " * 29)
+        slow.send(b": []}" + b" " * 25)
         assert slow.getresponse().status == 200
         assert server.get("/services").status_code == 200
 
