@@ -1,5 +1,6 @@
 """Who answers in `serving`: Potluck, its peers, and echoes that do nothing but answer."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ FEAST_PANDAS, FEAST_BOOSTER, FEAST, MLSERVER = "feast-pandas", "feast-booster", 
 MLFLOW, MLFLOW_REALTIME = "mlflow", "mlflow-realtime"
 MANY, ONE = 16, 1
 UVICORN = (str(BIN / "python"), "-m", "uvicorn", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+BARE = ("benchmarks.peers.echoes:bare", "--lifespan", "off")
 
 Prices = Callable[[Any], list[float]]
 """An answer's JSON -> the prices in it."""
@@ -58,30 +60,32 @@ def rivals_for(ground: Ground, with_mlserver: bool) -> list[Rival]:
 
 
 def potlucks(ground: Ground) -> list[Rival]:
-    serve = [str(BIN / "potluck"), "serve", "--repo", str(ground.home.settings.repo), "--port"]
-    hybrid = {HYBRID: ground.traffic[HYBRID]}
-    return [
-        Rival(POTLUCK, "potluck serve", lambda port: [*serve, str(port)], "/readyz", ground.traffic, own_prices),
-        Rival(
-            *(POTLUCK_2, "potluck serve --workers 2", lambda port: [*serve, str(port), "--workers", "2"]),
-            *("/readyz", hybrid, own_prices),
-            connections=(MANY,),
-            workers=2,
-        ),
-    ]
+    repo, hybrid = ground.home.settings.repo, {HYBRID: ground.traffic[HYBRID]}
+    two = dataclasses.replace(potluck(repo, hybrid, "--workers", "2"), name=POTLUCK_2, connections=(MANY,), workers=2)
+    return [potluck(repo, ground.traffic), two]
+
+
+def potluck(repo: Path, traffic: Traffic, *options: str) -> Rival:
+    label = " ".join(["potluck serve", *options])
+    serve = [str(BIN / "potluck"), "serve", "--repo", str(repo), *options, "--port"]
+    return Rival(POTLUCK, label, lambda port: [*serve, str(port)], "/readyz", traffic, own_prices)
 
 
 def echoes(ground: Ground) -> list[Rival]:
     hybrid, place = {HYBRID: ground.traffic[HYBRID]}, ground.place(HYBRID)
-    bare, two = ("benchmarks.peers.echoes:bare", "--lifespan", "off"), ("--workers", "2")
+    two, asyncio = uvicorn(*BARE, "--workers", "2"), uvicorn(*BARE, loop="asyncio")
     return [
-        Rival(ECHO, "bare ASGI echo", uvicorn(*bare), "/livez", ground.traffic),
-        Rival(ECHO_2, "bare ASGI echo, 2 workers", uvicorn(*bare, *two), "/livez", hybrid, None, True, (MANY,), 2),
-        Rival(ECHO_ASYNCIO, "bare ASGI echo, asyncio's loop", uvicorn(*bare, loop="asyncio"), "/livez", hybrid),
+        bare_echo(ground.traffic),
+        Rival(ECHO_2, "bare ASGI echo, 2 workers", two, "/livez", hybrid, connections=(MANY,), workers=2),
+        Rival(ECHO_ASYNCIO, "bare ASGI echo, asyncio's loop", asyncio, "/livez", hybrid),
         Rival(STARLETTE, "Starlette echo", factory("echoes:starlette_app"), "/livez", hybrid),
         Rival(FASTAPI, "FastAPI echo", factory("echoes:fastapi_app"), "/livez", hybrid),
         fitted_out(PYDANTIC, "FastAPI echo, pydantic body", factory("echoes:pydantic_app"), hybrid, place),
     ]
+
+
+def bare_echo(traffic: Traffic) -> Rival:
+    return Rival(ECHO, "bare ASGI echo", uvicorn(*BARE), "/livez", traffic)
 
 
 def feast_sdks(ground: Ground) -> list[Rival]:

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from os import sched_setaffinity
@@ -13,9 +14,10 @@ from pathlib import Path
 import redis
 
 from benchmarks.cores import Cores, for_one_worker, for_two_workers, pin
+from benchmarks.home import Home
 from benchmarks.load import Job, Run
-from benchmarks.processes import Server, session_of
-from benchmarks.rivals import Rival
+from benchmarks.processes import Server, free_port, session_of, started
+from benchmarks.rivals import MANY, ONE, Rival
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,36 @@ class Pace:
     repeats: int
 
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # on one core a second thread only waits
+
 Key = tuple[str, str, int]
 """Case, rival, connections."""
+
+
+@contextmanager
+def running(home: Home, rivals: Sequence[Rival]) -> Iterator[list[Running]]:
+    """All servers, up one after the other; at the end none of them is left."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(up(home, rival)) for rival in rivals]
+
+
+@contextmanager
+def up(home: Home, rival: Rival) -> Iterator[Running]:
+    """One server on its cores, ready."""
+    print(f"starting {rival.label} ...", file=sys.stderr, flush=True)
+    port, log = free_port(), home.settings.home / f"{rival.name}.log"
+    variables = {**home.environment, **ONE_THREAD, **rival.variables}
+    with started(rival.command(port), port, variables, log, cores_for(rival).server) as server:
+        server.wait_ready(rival.ready_path)
+        yield Running(rival, server, written(rival, home.settings.home))
+
+
+def written(rival: Rival, folder: Path) -> dict[str, Path]:
+    """Its requests as files for the load."""
+    files = {case: folder / f"{rival.name}-{number}.json" for number, case in enumerate(rival.traffic)}
+    for case, path in files.items():
+        path.write_text(json.dumps(rival.traffic[case]))
+    return files
 
 
 def cores_for(rival: Rival) -> Cores:
@@ -62,7 +92,7 @@ def rounds(running: Sequence[Running], cases: Sequence[str], store: int, pace: P
     plan = [
         (one, case, connections)
         for case in cases
-        for connections in (16, 1)
+        for connections in (MANY, ONE)
         for one in running
         if case in one.requests and connections in one.rival.connections
     ]

@@ -6,10 +6,7 @@
 Every server is started here and idles while another one is asked.
 """
 
-import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,13 +21,10 @@ from benchmarks.ground import SERVICES, Ground, lay_ground
 from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
 from benchmarks.load import Run
 from benchmarks.machine import PROJECT, goals_table, machine, table, write_result
-from benchmarks.processes import free_port, started
 from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival, rivals_for
-from benchmarks.rounds import Key, Pace, Running, cores_for, process_of_redis, rounds
+from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
 from benchmarks.traffic import BATCH, CASES, HYBRID, ROWS_IN_BATCH
 from benchmarks.verdict import NOTES, SHARED_CORES, goals_of, two_workers
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # on one core a second thread only waits
 
 
 @click.command()
@@ -60,7 +54,7 @@ def main(
     with fresh_home(PROJECT / "feature_repo") as home:
         ground = lay_ground(home, data)
         rivals = chosen(rivals_for(ground, mlserver), only)
-        with running(ground, rivals) as up:
+        with running(home, rivals) as up:
             agreed = agreements(up, CASES)
             runs = rounds(up, CASES, process_of_redis(home.settings.online_store_url), pace)
         described = {**data.described(), **about(ground), "warm_up": pace.warm_up, "seconds": pace.seconds}
@@ -86,30 +80,6 @@ def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
             f"no server {unknown[0]!r} here; there are {', '.join(names)}; {MLSERVER} with --mlserver"
         )
     return [rival for rival in rivals if not only or rival.name in only]
-
-
-@contextmanager
-def running(ground: Ground, rivals: Sequence[Rival]) -> Iterator[list[Running]]:
-    """All servers, up one after the other; at the end none of them is left."""
-    folder = ground.home.settings.home
-    with ExitStack() as stack:
-        up = []
-        for rival in rivals:
-            print(f"starting {rival.label} ...", file=sys.stderr, flush=True)
-            port, variables = free_port(), {**ground.home.environment, **ONE_THREAD, **rival.variables}
-            log, cores = folder / f"{rival.name}.log", cores_for(rival).server
-            server = stack.enter_context(started(rival.command(port), port, variables, log, cores))
-            server.wait_ready(rival.ready_path)
-            up.append(Running(rival, server, written(rival, folder)))
-        yield up
-
-
-def written(rival: Rival, folder: Path) -> dict[str, Path]:
-    """Its requests as files for the load."""
-    files = {case: folder / f"{rival.name}-{case}.json" for case in rival.traffic}
-    for case, path in files.items():
-        path.write_text(json.dumps(rival.traffic[case]))
-    return files
 
 
 def report(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import getitem
 
 from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, ModelNotReady, RequestError
 from potluck.contract.features import Objective, Publication
@@ -47,6 +48,7 @@ class PrecomputedService:
             "HMGET", *(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
         )
         self.pointers = Remembered(read_pointer)
+        self.values_of = [Remembered(decode_value) for _ in self.names]
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 
@@ -107,8 +109,9 @@ class PrecomputedService:
             return FeatureStoreUnavailable(NO_FEATURES)
         width = len(self.names)
         start = SLOTS.index(pointer.slot) * width
+        stored = reply[start : start + width]
         try:
-            row = dict(zip(self.names, map(decode_value, reply[start : start + width]), strict=True))
+            row = dict(zip(self.names, map(getitem, self.values_of, stored), strict=True))
         except DamagedValueError:
             return FeatureStoreUnavailable(NO_FEATURES)
         if row["run_id"] != pointer.run_id:
