@@ -141,8 +141,9 @@ class Loop:
                 connection.send(self.following())
 
     def failed(self, answer: bytes) -> None:
+        head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
         self.failures += 1
-        self.first_failure = self.first_failure or answer[:600].decode(errors="replace")
+        self.first_failure = self.first_failure or f"{head.splitlines()[0]} {body[:300]}"
 
     def mark(self) -> None:
         self.nanoseconds = array("q")

@@ -19,7 +19,7 @@ from potluck.scoring.encoders import Encoder, Mark
 from potluck.scoring.functions import run_function
 from potluck.scoring.transform import Predictions
 
-MOST_REMEMBERED = 4096
+MOST_REMEMBERED = 2048
 """Values of one column; more are forgotten, so that a column of ever new values takes no more memory."""
 
 Record = Mapping[str, Any]

@@ -1,0 +1,116 @@
+"""Where each microsecond of a hybrid request goes, stage by stage, in a server under load.
+
+    python -m benchmarks.microseconds [--data FILE | --rows N --seed S] [--seconds 5] [--connections 16]
+
+The server's own functions are timed from outside, one call of a clock before and after each; what that costs is in the
+stages around them. What no stage covers is uvicorn, the event loop and the kernel.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from benchmarks.contenders import champion
+from benchmarks.cores import for_one_worker, pin
+from benchmarks.home import Data, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.load import Job
+from benchmarks.machine import PROJECT, machine, table, write_result
+from benchmarks.processes import free_port, started
+from benchmarks.rounds import loaded, process_of_redis
+from benchmarks.traffic import HYBRID, population, product_traffic
+
+SERVICES = ("house_price_realtime", "house_price_hybrid")
+NOTES = (
+    "Microseconds of the server's wall clock, divided by the requests answered; `of it` is part of the stage above.",
+    "other: uvicorn's parser and connections, the event loop, system calls. idle: the server's core had nothing to do,",
+    "  as every connection waited for Redis or for the load.",
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A function of the server."""
+
+    label: str
+    place: str
+    """module:Class.function"""
+    depth: int = 0
+
+
+STAGES = (
+    Stage("request head: request id, route", "serving.wire:ShortWayProtocol.hot_cycle"),
+    Stage("body to batch", "serving.wire:HotCycle.begin"),
+    Stage("validate", "serving.schema:RequestSchema.read", 1),
+    Stage("Redis: keys and commands", "serving.entities:EntityReader.calls"),
+    Stage("Redis: write", "serving.redis_pipeline:Pipeline.ask"),
+    Stage("Redis: read and parse", "serving.redis_pipeline:Pipeline.data_received"),
+    Stage("join: freshness, overrides", "serving.entities:EntityReader.known"),
+    Stage("plan", "potluck.scoring.plan:Plan.score"),
+    Stage("inputs and on-demand functions", "potluck.scoring.plan:Plan.computed_rows", 1),
+    Stage("cells", "potluck.scoring.plan:Plan.cells_of", 1),
+    Stage("trees", "potluck.scoring.forest:Forest.raw_scores_of_cells", 1),
+    Stage("answer: JSON, head, write, metrics", "serving.wire:HotCycle.answered"),
+)
+
+
+@click.command()
+@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kaggle's train.csv")
+@click.option("--rows", default=1460, show_default=True, help="Synthetic houses, without --data.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=5.0, show_default=True)
+@click.option("--connections", type=click.IntRange(1), default=16, show_default=True)
+def main(file: Path | None, rows: int, seed: int, seconds: float, connections: int) -> None:
+    """Load a server whose stages are timed, and tell where the time went."""
+    stop_like_ctrl_c()
+    surroundings, data, cores = machine(), Data(file, rows, seed), for_one_worker()
+    with fresh_home(PROJECT / "feature_repo") as home:
+        lay_down(home, data, SERVICES)
+        realtime, hybrid = (champion(home, service).contract for service in SERVICES)
+        requests, spent = home.settings.home / "requests.json", home.settings.home / "spent.json"
+        requests.write_text(json.dumps(product_traffic(hybrid, realtime, population(home, hybrid))[HYBRID]))
+        port = free_port()
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.timed_server",
+            str(port),
+            str(spent),
+            *(stage.place for stage in STAGES),
+        ]
+        with started(command, port, home.environment, home.settings.home / "server.log", cores.server) as server:
+            server.wait_ready("/readyz")
+            pin([process_of_redis(home.settings.online_store_url)], cores.redis)
+            run = loaded(
+                Job(str(requests), port, connections, 1.0, seconds, {"server": [server.process.pid]}), cores.load
+            )
+        if run.failures:
+            raise SystemExit(f"the server failed: {run.first_failure}")
+        report(surroundings, data, connections, 1e6 / run.per_second, run.cpu["server"], stages_of(spent))
+
+
+def stages_of(spent: Path) -> dict[str, float]:
+    """Place -> microseconds a request, over the server's whole life."""
+    told = json.loads(spent.read_bytes())
+    requests = told[STAGES[-1].place]["calls"]
+    return {place: 1e6 * entry["seconds"] / requests for place, entry in told.items()}
+
+
+def report(
+    surroundings: dict[str, object], data: Data, connections: int, whole: float, busy: float, spent: dict[str, float]
+) -> None:
+    covered = sum(spent[stage.place] for stage in STAGES if stage.depth == 0)
+    idle = whole * max(0.0, 1 - busy)
+    rows = [("of it: " * stage.depth + stage.label, spent[stage.place]) for stage in STAGES]
+    rows += [("other", whole - idle - covered), ("idle", idle), ("one request", whole)]
+    print(table(("stage", "µs", "share"), [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in rows]))
+    print("\n" + "\n".join(NOTES))
+    figures = {"connections": connections, "stages_us": dict(rows)}
+    path = write_result("microseconds", surroundings, data.described(), figures, (), NOTES)
+    print(f"\nwrote {path.relative_to(PROJECT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The server with a clock around some of its functions; for `microseconds`.
+
+    python -m benchmarks.timed_server PORT FILE MODULE:CLASS.FUNCTION...
+
+What each took goes to FILE as JSON when the server ends.
+"""
+
+import functools
+import importlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from benchmarks.home import stop_like_ctrl_c
+from serving.app import create_app
+from serving.wire import PROTOCOL
+
+
+def main(port: str, file: str, *places: str) -> None:
+    """Serve until a signal comes."""
+    seconds: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for place in places:
+        put_a_clock_around(place, seconds, calls)
+    stop_like_ctrl_c()
+    try:
+        uvicorn.run(create_app(), port=int(port), http=PROTOCOL, access_log=False, proxy_headers=False)
+    finally:
+        told = {place: {"seconds": seconds[place], "calls": calls[place]} for place in places}
+        Path(file).write_text(json.dumps(told))
+
+
+def put_a_clock_around(place: str, seconds: Counter[str], calls: Counter[str]) -> None:
+    module, _, path = place.partition(":")
+    owner_name, _, name = path.partition(".")
+    owner = getattr(importlib.import_module(module), owner_name)
+    setattr(owner, name, clocked(getattr(owner, name), place, seconds, calls))
+
+
+def clocked(work: Callable[..., Any], place: str, seconds: Counter[str], calls: Counter[str]) -> Callable[..., Any]:
+    @functools.wraps(work)
+    def timed(*arguments: Any) -> Any:
+        begin = time.perf_counter()
+        result = work(*arguments)
+        seconds[place] += time.perf_counter() - begin
+        calls[place] += 1
+        return result
+
+    return timed
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
