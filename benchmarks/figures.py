@@ -32,6 +32,11 @@ class Figure:
         """Its core was full and the server's was not."""
         return self.load_cpu > FULL > self.server_cpu
 
+    @property
+    def nobody_was_busy(self) -> bool:
+        """With many connections: the machine did something else."""
+        return max(self.server_cpu, self.load_cpu + self.redis_cpu) < FULL
+
 
 Figures = Mapping[Key, Figure]
 

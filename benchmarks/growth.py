@@ -52,10 +52,10 @@ SERVICES = tuple({service.name: service for services in GROWING.values() for ser
 REQUESTS = 200
 
 NOTES = (
-    f"The base: {BASE_STORE.features} features looked up, every fifth a text of 10 categories, in {BASE_STORE.views} view;",
-    f"  {BASE.trees} trees of 16 leaves; 1 row. Each line differs in one thing. A request brings a key and a number.",
+    f"The base: {BASE_STORE.features} features looked up in {BASE_STORE.views} view, every fifth a text; 1 row;",
+    f"  {BASE.trees} trees of 16 leaves. Each line differs in one thing. A request brings a key and a number.",
     "rows: one row goes to /predict/{service}, more to /predict/{service}/batch.",
-    f"cpu: the server's processor time for one request, in a closed loop over {MANY} connections; Redis's is not in it.",
+    f"cpu: the server's processor time for one request, in a closed loop over {MANY} connections; without Redis's.",
     f"{ECHO}: a bare ASGI server that answers the base's requests with their own bodies.",
 )
 
@@ -87,7 +87,7 @@ BASE_CASE = Point("rows", 1, BASE).case
 @click.command()
 @click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of one measurement.")
 @click.option("--repeats", type=click.IntRange(1, 50), default=3, show_default=True)
-@click.option("--quick", is_flag=True, help="Half a second, once: whether it works, not how fast.")
+@click.option("--quick", is_flag=True, help="Half a second, once, nothing kept: whether it works.")
 @click.option("--entities", type=click.IntRange(1000), default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(seconds: float, repeats: int, quick: bool, entities: int, seed: int) -> None:
@@ -101,7 +101,7 @@ def main(seconds: float, repeats: int, quick: bool, entities: int, seed: int) ->
         train(home, data)
         runs = measure(home, entities, pace)
     described = {**data.described(), **asdict(pace), "pinned": for_one_worker().told()}
-    report(surroundings, described, runs)
+    report(surroundings, described, runs, keep=not quick)
 
 
 def train(home: Home, data: Data) -> None:
@@ -134,7 +134,9 @@ def requests_for(point: Point, entities: int) -> Iterator[Request]:
         yield post(path, records[0]) if single else post(f"{path}/batch", {"dataframe_records": records})
 
 
-def report(surroundings: Mapping[str, Any], data: Mapping[str, Any], runs: Mapping[Key, Sequence[Run]]) -> None:
+def report(
+    surroundings: Mapping[str, Any], data: Mapping[str, Any], runs: Mapping[Key, Sequence[Run]], keep: bool
+) -> None:
     figures = figures_of(runs)
     notes = [
         *NOTES,
@@ -143,8 +145,9 @@ def report(surroundings: Mapping[str, Any], data: Mapping[str, Any], runs: Mappi
     head = ("axis", "value", "p50 ms x 1", "p99 ms x 1", f"requests/s x {MANY}", "rows/s", "cpu us", "÷ base")
     print(table(head, [cells for point in POINTS if (cells := row_of(point, figures))]))
     print("\n" + "\n".join(notes))
-    kept = {"growth": grown(figures), "per_unit_cpu_us": slopes(figures), "cases": told(figures, runs)}
-    print(f"\nwrote {write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}")
+    if keep:
+        kept = {"growth": grown(figures), "per_unit_cpu_us": slopes(figures), "cases": told(figures, runs)}
+        print(f"\nwrote {write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}")
 
 
 def row_of(point: Point, figures: Figures) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.ground import Ground
 from benchmarks.home import BIN
-from benchmarks.peers.mlserver_peer import mlserver_program, model_folder, start_command
+from benchmarks.peers.mlserver_peer import MLSERVER_VERSION, mlserver_program, model_folder, start_command
 from benchmarks.peers.place import Place
 from benchmarks.processes import free_port
 from benchmarks.traffic import (
@@ -55,8 +55,9 @@ class Rival:
 
 
 def rivals_for(ground: Ground, with_mlserver: bool) -> list[Rival]:
-    peers = [*feast_sdks(ground), *mlflows(ground), feast(ground), *([mlserver(ground)] if with_mlserver else [])]
-    return [*potlucks(ground), *echoes(ground), *peers]
+    program = mlserver_program() if with_mlserver else None
+    native = [mlserver(ground, program)] if program else []
+    return [*potlucks(ground), *echoes(ground), *feast_sdks(ground), *mlflows(ground), feast(ground), *native]
 
 
 def potlucks(ground: Ground) -> list[Rival]:
@@ -129,13 +130,13 @@ def feast(ground: Ground) -> Rival:
     )
 
 
-def mlserver(ground: Ground) -> Rival:
+def mlserver(ground: Ground, program: Path) -> Rival:
     """The real-time service's Booster; encoded rows in, the model's own space out."""
-    program, place = mlserver_program(), ground.place(REALTIME)
+    place = ground.place(REALTIME)
     folder = model_folder(place.contract, place.bundle, ground.home.settings.home / "mlserver")
     return Rival(
         MLSERVER,
-        "MLServer, native Booster",
+        f"MLServer {MLSERVER_VERSION}, native Booster",
         lambda port: start_command(program, folder, port, (free_port(), free_port())),
         "/v2/health/ready",
         mlserver_traffic(place.contract, ground.rows),

@@ -3,7 +3,7 @@
     python -m benchmarks.serving [--data FILE | --rows N --seed S] [--seconds 3] [--repeats 3] [--quick] [--mlserver]
                                  [--only NAME]...
 
-Every server is started here and idles while another one is asked.
+Every server is started here and idles while another one is asked. A trial (--quick, --only) is printed and not kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ from benchmarks.verdict import NOTES, SHARED_CORES, goals_of, two_workers
 @click.option("--seed", default=0, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="Of one measurement.")
 @click.option("--repeats", type=click.IntRange(1, 50), default=3, show_default=True)
-@click.option("--quick", is_flag=True, help="Half a second, once: whether it works, not how fast.")
+@click.option("--quick", is_flag=True, help="Half a second, once, nothing kept: whether it works.")
 @click.option("--mlserver", is_flag=True, help="Also MLServer; the first time it is installed outside the project.")
-@click.option("--only", multiple=True, help="A server by its short name; may be repeated.")
+@click.option("--only", multiple=True, help="A server by its short name; nothing is kept.")
 def main(
     file: Path | None,
     rows: int,
@@ -58,7 +58,7 @@ def main(
             agreed = agreements(up, CASES)
             runs = rounds(up, CASES, process_of_redis(home.settings.online_store_url), pace)
         described = {**data.described(), **about(ground), "warm_up": pace.warm_up, "seconds": pace.seconds}
-    report(surroundings, {**described, "repeats": pace.repeats}, rivals, agreed, runs)
+    report(surroundings, {**described, "repeats": pace.repeats}, rivals, agreed, runs, keep=not (quick or only))
 
 
 def pinned() -> dict[str, Any]:
@@ -88,6 +88,7 @@ def report(
     rivals: Sequence[Rival],
     agreed: Agreements,
     runs: Mapping[Key, Sequence[Run]],
+    keep: bool,
 ) -> None:
     figures = figures_of(runs)
     goals = goals_of(figures)
@@ -104,20 +105,19 @@ def report(
         "two_workers": two_workers(figures),
         "agreement": agreement,
     }
-    path = write_result("serving", surroundings, data, kept, goals, notes)
-    print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
+    if keep:
+        path = write_result("serving", surroundings, data, kept, goals, notes)
+        print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
 
 
 def warnings(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> list[str]:
     """What takes a figure's worth away."""
-    busy = [key for key, figure in figures.items() if figure.load_was_the_limit]
-    return [
-        *(f"{name}, {case} x {count}: FAILED: {why}" for (case, name, count), why in failures_of(runs).items()),
-        *(
-            f"{name}, {case} x {count}: the load's core was full, the server may be faster"
-            for case, name, count in busy
-        ),
-    ]
+    full = [key for key, figure in figures.items() if figure.load_was_the_limit]
+    idle = [key for key, figure in figures.items() if key[2] == MANY and figure.nobody_was_busy]
+    found = [(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
+    found += [(key, "the load's core was full, so the server may be faster") for key in full]
+    found += [(key, "no core was full: it waited for another, or the machine was busy elsewhere") for key in idle]
+    return [f"{name}, {case} x {count}: {why}" for (case, name, count), why in found]
 
 
 def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
