@@ -1,6 +1,8 @@
 """The verb that serves."""
 
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,6 +26,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
 
     settings = settings_for(repo)
     ensure_redis(settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises it again when all is answered
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
         if workers > 1:
             os.environ.setdefault(MULTIPROCESS_FOLDER, folder)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import NamedTuple
 
 from potluck.contract.errors import DataError, Detail, FeatureStoreUnavailable, RequestError, SchemaValidation
@@ -19,7 +20,7 @@ from serving.online import OnlineStore, Reply
 from serving.schema import Record, RequestSchema
 from serving.tasks import Tasks, answer_to
 
-ROWS_PER_TURN = 64  # then other requests have their turn
+ROWS_PER_TURN = 64
 ENOUGH_TO_READ, ENOUGH_TO_SCORE = 8, 32  # the store works on some records while the next ones are read
 
 Joined = tuple[Record, Known]
@@ -102,6 +103,8 @@ class Predictor:
     async def predict(self, records: Sequence[Record | SchemaValidation]) -> list[Answer | RequestError]:
         """Answer every record in its place; a bad one is an error in its place, and harms no other.
 
+        The store works on the next rows while these are scored, and other requests have their turn in between.
+
         Args:
             records: checked records, or why a record failed its check.
 
@@ -110,11 +113,14 @@ class Predictor:
         """
         now = datetime.now(UTC)
         out: list[Answer | RequestError] = []
-        replies = await self.replies(records)
-        for start in range(0, len(records), ROWS_PER_TURN):
-            if start:
+        parts = [records[start : start + ROWS_PER_TURN] for start in range(0, len(records), ROWS_PER_TURN)]
+        reading = [asyncio.create_task(self.replies(part)) for part in parts[:1]]
+        for part, following in zip_longest(parts, parts[1:]):
+            replies = await reading.pop()
+            if following is not None:
+                reading.append(asyncio.create_task(self.replies(following)))
                 await asyncio.sleep(0)
-            out += self.answers(records[start : start + ROWS_PER_TURN], replies, now)
+            out += self.answers(part, replies, now)
         count(self.contract.service, out)
         return out
 

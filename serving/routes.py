@@ -30,8 +30,8 @@ router = APIRouter(include_in_schema=False)
 async def predict_batch(request: Request, service: str) -> Response:
     predictor = live(request).predictor(service)
     request.state.service = service
-    rows = limited(read_envelope(await read_body(request.receive, LARGEST_BATCH_BODY), "dataframe_records"))
-    answers = await predictor.predict([predictor.schema.check(row) for row in rows])
+    rows = limited(predictor.schema.read_rows(await read_body(request.receive, LARGEST_BATCH_BODY)))
+    answers = await predictor.predict(rows)
     return JsonAnswer(batch_body(predictor, answers, request.state.request_id))
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic import Field as Constraint
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, core_schema, from_json
 from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
@@ -24,6 +24,7 @@ from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, F
 
 Record = dict[str, Any]
 
+ROWS = "dataframe_records"
 MOST_DETAILS = 20
 LONGEST_NAME = 64
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -84,6 +85,7 @@ class RequestSchema:
         own = {field.name: entries[field.name] for field in contract.keys + contract.request}
         plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
+        self.read_plain_rows = SchemaValidator(rows_of(plain.core_schema)).validate_json
         self.computed = {out.name for function in contract.functions for out in function.outputs}
 
     def read(self, body: bytes) -> Record | SchemaValidation:
@@ -99,6 +101,17 @@ class RequestSchema:
             return self.adapter.validator.validate_json(body)  # type: ignore[no-any-return]
         except ValidationError as error:
             return self.refusal(error)
+
+    def read_rows(self, body: bytes) -> list[Record | SchemaValidation]:
+        """The records of a batch's body, each checked by itself.
+
+        Raises:
+            SchemaValidation: malformed JSON, or something else than a list of rows under `dataframe_records`.
+        """
+        try:
+            return list(self.read_plain_rows(body)[ROWS])
+        except ValidationError:
+            return [self.check(row) for row in read_envelope(body, ROWS)]
 
     def check(self, row: Any) -> Record | SchemaValidation:
         """One record of a batch, or why it does not fit."""
@@ -118,6 +131,12 @@ class RequestSchema:
             text = "computed on demand; it can't be sent" if name in self.computed else "no such field in this service"
             return Detail(name, text)
         return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
+
+
+def rows_of(record: CoreSchema) -> CoreSchema:
+    """The body of a batch of such records."""
+    rows = core_schema.typed_dict_field(core_schema.list_schema(record))
+    return core_schema.typed_dict_schema({ROWS: rows}, extra_behavior="forbid")
 
 
 def record_type(service: str, entries: dict[str, Any]) -> Any:
