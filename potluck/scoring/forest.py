@@ -13,7 +13,7 @@ import struct
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,7 @@ class UnknownTreesError(Exception):
     """The trees are of a kind that the tables can't hold; LightGBM scores them."""
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """An inner node, seen from its column."""
 
     tree: int
@@ -130,12 +129,12 @@ class NumberColumn:
 
     def fill(self, table: Masks) -> None:
         """Rule out, from each threshold's rank on, what its splits rule out."""
-        words = table.dtype.type
-        for split in self.splits:
-            rank = bisect_left(self.thresholds, split.threshold)
-            table[rank + 1, split.tree] &= ~words(split.rules_out)
-            if not split.missing_goes_left:
-                table[-1, split.tree] &= ~words(split.rules_out)
+        trees = np.array([split.tree for split in self.splits])
+        keeps = ~np.array([split.rules_out for split in self.splits], dtype=table.dtype)
+        ranks = np.searchsorted(self.ordered, [split.threshold for split in self.splits])
+        np.bitwise_and.at(table, (ranks + 1, trees), keeps)
+        right = np.array([not split.missing_goes_left for split in self.splits])
+        np.bitwise_and.at(table[-1], trees[right], keeps[right])
         np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
 
     def row(self, value: float) -> int:

@@ -44,7 +44,7 @@ class Tree:
         """The codes that a categorical node sends to the left."""
         first, end = self.category_bounds[int(self.thresholds[node]) :][:2]
         words = enumerate(self.category_words[first:end])
-        return [place * WORD + bit for place, word in words for bit in range(WORD) if word >> bit & 1]
+        return [place * WORD + bit for place, word in words for bit in set_bits(word)]
 
     def leaf_count(self, child: int) -> int:
         """Leaves below a child."""
@@ -80,6 +80,12 @@ class TextModel:
     """Whether a score is the trees' mean and not their sum, as in a random forest."""
     linear: bool
     """Whether a leaf holds a linear model."""
+
+
+def set_bits(word: int) -> Iterator[int]:
+    while word:
+        yield (word & -word).bit_length() - 1
+        word &= word - 1
 
 
 def read_model(text: bytes) -> TextModel:
