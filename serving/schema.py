@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Annotated, Any, NotRequired
 
 from pydantic import (
@@ -81,7 +82,7 @@ class RequestSchema:
     def __init__(self, contract: FeatureContract) -> None:
         fields = contract.keys + contract.request + contract.online
         entries = {field.name: entry(field, is_required(field), describe(field)) for field in fields}
-        self.adapter: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, entries))
+        self.service, self.entries = contract.service, entries
         own = {field.name: entries[field.name] for field in contract.keys + contract.request}
         plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
@@ -94,6 +95,11 @@ class RequestSchema:
             return self.read_plain(body)
         except ValidationError:
             return self.read_with_overrides(body)
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Record]:
+        """With the fields that may be overridden; made when the first one is, so that a start does not wait for it."""
+        return TypeAdapter(record_type(self.service, self.entries))
 
     def read_with_overrides(self, body: bytes) -> Record | SchemaValidation:
         """The whole schema: looking for each field that may be overridden takes as long as all the rest."""
