@@ -113,9 +113,11 @@ def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
     with tqdm(disable=not sys.stderr.isatty(), leave=False, unit=" rows", unit_scale=True) as bar:
 
         def follow(step: str, done: int, total: int) -> None:
-            bar.set_description(step)
-            bar.total, bar.n = total, done
-            bar.refresh()
+            if bar.desc != f"{step}: ":
+                bar.reset(total)  # so that rate and time left are this step's
+                bar.set_description(step)
+            bar.total = total
+            bar.update(done - bar.n)
 
         yield follow
 

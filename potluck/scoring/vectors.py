@@ -12,6 +12,8 @@ import numpy as np
 from potluck.contract.features import DType
 from potluck.scoring.lightgbm_library import Matrix
 
+PYTHON: dict[DType, Callable[[float], Any]] = {"int64": int, "int32": int, "float64": float, "bool": bool}
+
 
 class Vector(Sequence[Any]):
     """A column: a sequence of Python values, None where one is missing."""
@@ -46,8 +48,6 @@ class Vector(Sequence[Any]):
 class NumberVector(Vector):
     """Numbers or truth values."""
 
-    PYTHON: dict[DType, Callable[[float], Any]] = {"int64": int, "int32": int, "float64": float, "bool": bool}
-
     def __init__(self, numbers: Matrix, dtype: DType) -> None:
         """
         Args:
@@ -55,8 +55,7 @@ class NumberVector(Vector):
             dtype: of the values that a function is given.
         """
         super().__init__(len(numbers))
-        self.numbers, self.python = numbers, self.PYTHON[dtype]
-        self.dtype = dtype
+        self.numbers, self.dtype, self.python = numbers, dtype, PYTHON[dtype]
 
     def values(self) -> list[Any]:
         listed, missing = self.numbers.tolist(), np.isnan(self.numbers)

@@ -45,9 +45,7 @@ def test_it_lists_its_values_in_their_types(dtype: DType, values: list[Any]) -> 
 
 @pytest.mark.parametrize(("dtype", "values"), CASES)
 @pytest.mark.parametrize("fill", [None, 2.5])
-def test_numbers_and_categories_are_encoded_as_from_a_list(
-    dtype: DType, values: list[Any], fill: float | None
-) -> None:
+def test_numbers_and_categories_are_encoded_as_from_a_list(dtype: DType, values: list[Any], fill: float | None) -> None:
     known = [value for value in values if value is not None][:2]
     columns = [Column("x", dtype, "online", categorical=True, vocabulary=tuple(known))]
     columns += [] if dtype == "string" else [Column("x", dtype, "online", fill=fill)]
@@ -60,7 +58,12 @@ def test_numbers_and_categories_are_encoded_as_from_a_list(
 
 @pytest.mark.parametrize(
     ("dtype", "values", "default"),
-    [("int64", [3, None], 9), ("float64", [None, 2.0], 1.0), ("bool", [None, False], True), ("string", [None, "a"], "a")],
+    [
+        ("int64", [3, None], 9),
+        ("float64", [None, 2.0], 1.0),
+        ("bool", [None, False], True),
+        ("string", [None, "a"], "a"),
+    ],
 )
 def test_a_default_stands_for_what_is_missing(dtype: DType, values: list[Any], default: Any) -> None:
     expected = [default if value is None else value for value in values]
