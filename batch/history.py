@@ -46,7 +46,9 @@ class History:
         if not self.folder.exists():
             raise MissingStepError(f"the history {self.folder} is not there; run `potluck ingest` first")
         if not self.folder.is_dir():
-            raise DataError(f"expected the history {self.folder} to be a folder, got a file; move it away and ingest")
+            raise MissingStepError(
+                f"the history {self.folder} is a single file, as version 0.1.0 kept it; run `potluck ingest` first"
+            )
         declared = self.folder / SCHEMA_FILE
         found = pq.read_schema(declared) if declared.exists() else self.schema
         if lacking := [name for name in self.schema.names if name not in found.names]:

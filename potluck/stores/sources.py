@@ -73,10 +73,15 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
 
 
 def write_schema(folder: Path, schema: pa.Schema) -> None:
-    """Make the folder of a source that others fill, unless it is there."""
+    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file."""
+    earlier = folder.with_suffix(".earlier")
+    if folder.is_file():
+        os.replace(folder, earlier)
     if not folder.exists():
         folder.mkdir()
         write_parquet(folder / SCHEMA_FILE, schema.empty_table())
+    if earlier.exists():
+        os.replace(earlier, folder / "earlier.parquet")
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
