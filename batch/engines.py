@@ -9,10 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
-from potluck.stores.population import Shard
-
 from batch.score import ScoredShard, ScoringJob
 from potluck.contract.errors import PotluckError, UsageError
+from potluck.stores.population import Shard
 
 Engine = Callable[[ScoringJob, Sequence[Shard], int], Iterator[ScoredShard]]
 """Job, shards and how many to score at once -> the scored shards, as they get ready."""

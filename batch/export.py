@@ -50,7 +50,7 @@ def export_run(settings: Settings, service: str, to: Path, name: str = "predicti
 
 
 def find_publication(settings: Settings, project: str, service: str) -> Publication:
-    known = {publication.service: publication for _, _, publication in publications(settings, project)}
+    known = {task.publication.service: task.publication for task in publications(settings, project)}
     if service not in known:
         raise UsageError(
             f"expected a precomputed service, one of {', '.join(sorted(known)) or 'none yet'}; got {service}"

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 from feast import FeatureStore
-from potluck.stores.population import Population, Shard
 
 from batch.engines import ENGINES
 from batch.history import History
@@ -21,17 +20,18 @@ from batch.lease import Lease
 from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
-from batch.publish import NO_PROGRESS, Progress, Rejected, View, new_pointer, predicted_rows, stage
+from batch.publish import NO_PROGRESS, Progress, Staged, View, new_pointer, predicted_rows, stage
 from batch.runs import NAMED, Manifest, RunFolder, Runs, Skipped, Status, now
 from batch.score import FAILURE, ScoredShard, ScoringJob
 from batch.verify import SAMPLE_ROWS, Outcome, must_hold, predicted, refuse, should_hold, spread, verify_staged
-from potluck.contract.errors import DefinitionError, MissingStepError, PotluckError, Refused
+from potluck.contract.errors import MissingStepError, PotluckError, Refused
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE, Model
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.embedded_redis import client, ensure_redis
+from potluck.stores.population import Population, Shard
 from potluck.stores.repo import open_store
 
 PREFLIGHT_ROWS = 64
@@ -256,16 +256,15 @@ class NightlyRun:
     def validated(self) -> Population:
         """The population, looked over; its content names the run."""
         contract = self.contract
-        if len(contract.keys) != 1 or contract.population is None:
-            raise DefinitionError(f"{contract.service} needs one join key and the tag population to be scored by night")
         population = Population.of(self.store, contract, self.as_of)
-        counted = population.counted()
-        if not counted.entities:
+        survey = population.survey(self.settings.nightly_shard_rows)
+        if not survey.entities:
             raise MissingStepError(
                 f"{contract.population} holds no row up to {self.as_of:%Y-%m-%d}; ingest, or take a later date"
             )
-        self.manifest.population = counted.entities
-        self.manifest.skipped = [Skipped(found.reason, found.count, found.first) for found in counted.skipped]
+        self.shards = survey.shards
+        self.manifest.population = survey.entities
+        self.manifest.skipped = [Skipped(found.reason, found.count, found.first) for found in survey.unread]
         self.manifest.run_id = self.run_id(population)
         self.folder = self.runs.folder(self.manifest.run_id)
         self.earlier = self.folder.read()
@@ -285,7 +284,7 @@ class NightlyRun:
 
     def score(self, population: Population) -> None:
         """Score every shard that an interrupted run did not, and keep each as it comes."""
-        shards = population.shards(self.settings.nightly_shard_rows)
+        shards = self.shards
         known = self.earlier.shards if self.earlier else {}
         whole = {shard.number for shard in shards if self.kept.holds(shard, known.get(shard.number))}
         self.manifest.shards = {number: known[number] for number in whole}
@@ -333,27 +332,27 @@ class NightlyRun:
             version = self.task.release.model_version
             pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
             check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
-            rejected = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
-            self.name_rejected(rejected)
+            staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
+            self.name_refused(staged)
         with self.step("verify"):
-            self.verify(current, pointer, rejected)
+            self.verify(current, pointer, staged)
         with self.step("publish"):
-            return self.view.switch(self.lease, replace(pointer, rows=rows - len(rejected)))
+            return self.view.switch(self.lease, replace(pointer, rows=rows - staged.refused))
 
-    def name_rejected(self, rejected: Rejected) -> None:
-        if rejected:
-            first = [f"{key!r}: {reason}" for key, reason in rejected[:NAMED]]
+    def name_refused(self, staged: Staged) -> None:
+        if staged.refused:
+            first = [f"{key!r}: {reason}" for key, reason in staged.named]
             self.manifest.skipped.append(
-                Skipped("the entity's key in Redis holds something else", len(rejected), first)
+                Skipped("the entity's key in Redis holds something else", staged.refused, first)
             )
 
-    def verify(self, current: Pointer | None, pointer: Pointer, rejected: Rejected) -> None:
+    def verify(self, current: Pointer | None, pointer: Pointer, staged: Staged) -> None:
         manifest = self.manifest
         outcome = Outcome(
             population=manifest.population,
             failures=manifest.failed_rows,
             first_failure=next(iter(manifest.failures), ""),
-            rejected=len(rejected),
+            rejected=staged.refused,
             values=predicted(map(predicted_rows, self.tables())),
         )
         last = self.history.profile(current) if current is not None else None
@@ -362,7 +361,7 @@ class NightlyRun:
         refuse(required)
         if self.force is None:
             refuse(thresholds, OVERRULE)
-        verify_staged(self.view, self.sample(SAMPLE_ROWS), pointer, {key for key, _ in rejected})
+        verify_staged(self.view, self.sample(SAMPLE_ROWS), pointer, staged.refused)
 
     def sample(self, rows: int) -> pa.Table:
         """A few scored rows of every shard."""

@@ -1,5 +1,6 @@
 """Scoring on Ray Data: the same function on the same shards, and the same sink."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,10 +10,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is import
 import pyarrow as pa
 import ray
 import ray.data
-from potluck.stores.population import Shard
 
 from batch.score import ScoredShard, ScoringJob, scored_schema
 from potluck.contract.errors import PotluckError
+from potluck.stores.population import Shard
 
 
 class ShardScorer:
@@ -42,7 +43,7 @@ def scored_on_ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Ite
         return
     started = not ray.is_initialized()
     if started:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         for row in rows_of(job, shards, min(workers, len(shards))):
             seconds = {step: float(row[step]) for step in ("features", "score")}

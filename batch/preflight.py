@@ -85,7 +85,7 @@ def growth_per_row(view: View, sample: pa.Table, pointer: Pointer) -> float:
     return sum(grown) / max(1, len(grown))
 
 
-def growth(client: RedisClient, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) -> int:
+def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) -> int:
     """Bytes that a hash takes more with these fields, tried on a copy under another name."""
     with contextlib.suppress(redis.ResponseError):  # the key holds something else: it will be left as it is
         copy = client.dump(key)
@@ -93,8 +93,9 @@ def growth(client: RedisClient, key: bytes, scratch: bytes, fields: dict[bytes, 
             client.restore(scratch, 0, copy, replace=True)
         try:
             before = client.memory_usage(scratch) or 0
-            client.hset(scratch, mapping=fields)  # type: ignore[arg-type]
-            return max(0, (client.memory_usage(scratch) or 0) - before + (0 if copy else len(key) - len(scratch)))
+            client.hset(scratch, mapping=fields)
+            grown = int(client.memory_usage(scratch) or 0) - int(before)
+            return max(0, grown + (0 if copy else len(key) - len(scratch)))
         finally:
             client.delete(scratch)
     return 0

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
-from potluck.stores.bulk_writer import BulkWriter
-from potluck.stores.feast_bytes import encode_values, entity_keys
 
 from batch.lease import Lease
 from batch.score import FAILURE, PREDICTION, PROBABILITIES
@@ -15,13 +13,23 @@ from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_fields, slot_view
 from potluck.contract.redis_format import encode_timestamp, encode_value, timestamp_field
 from potluck.scoring.transform import class_name
+from potluck.stores.bulk_writer import BulkWriter
+from potluck.stores.feast_bytes import encode_values, entity_keys
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, rows done and rows in all."""
 NO_PROGRESS: Progress = lambda step, done, total: None  # noqa: E731
 
-Rejected = list[tuple[bytes, str]]
+
+@dataclass(frozen=True)
+class Staged:
+    """What Redis did with a run."""
+
+    refused: int
+    """Entities whose key holds something else than a hash."""
+    named: list[tuple[bytes, str]]
+    """Key and Redis's words for the first of them."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,8 @@ def new_pointer(current: Pointer | None, run_id: str, as_of: datetime, model_ver
 
 def stage(
     view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease, total: int, progress: Progress = NO_PROGRESS
-) -> Rejected:
-    """Write every prediction into the pointer's slot, and answer the entities whose key holds something else.
+) -> Staged:
+    """Write every prediction into the pointer's slot, and answer what Redis refused.
 
     Raises:
         ServiceUnreachable: Redis went away, or is full; nothing that is read was touched.
@@ -120,7 +128,7 @@ def stage(
                 done += rows.num_rows
                 progress("stage", done, total)
             writer.flush()
-            return list(writer.rejected)
+            return Staged(writer.refused, writer.rejected)
     except (ServiceUnreachable, *REDIS_ERRORS) as error:
         raise ServiceUnreachable(
             f"Redis did not take the run ({error}); the last published run is still read; "

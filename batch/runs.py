@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from potluck.stores.population import Shard
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from batch.score import FAILURE, ScoredShard
+from potluck.stores.population import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
 KEPT_RUNS = 100

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from potluck.stores.population import Population, Shard
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract
 from potluck.scoring.bundle import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
 from potluck.stores.offline import ARROW_TYPES
+from potluck.stores.population import Population, Shard
 
 PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
 LABEL_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}

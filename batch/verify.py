@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import redis
 
 from batch.profile import Predicted, Profile, rows_of, share_outside, stability_index
 from batch.publish import View, stored_columns
@@ -98,12 +99,12 @@ def refuse(checks: Sequence[Check], way_out: str = "") -> None:
         raise Refused(f"{'; '.join(check.told for check in broken)}; the last published run stays{way_out}")
 
 
-def verify_staged(view: View, sample: pa.Table, pointer: Pointer, rejected: set[bytes]) -> None:
+def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) -> None:
     """Read a sample of the idle slot back through the server's own reader.
 
     Args:
         sample: scored rows.
-        rejected: Redis keys that could not be written.
+        refused: entities that Redis refused, as their key holds something else; only if there are any may a reply say so.
 
     Raises:
         Refused: a row reads back as something else than was written.
@@ -119,8 +120,8 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, rejected: set[
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis went away ({error}); the last published run is still read") from None
     entities = sample[view.publication.key.name].to_pylist()
-    for entity, key, row, reply in zip(entities, keys, written(view, sample, pointer), replies, strict=True):
-        if key not in rejected and read_back(reader, reply, pointer) != row:
+    for entity, row, reply in zip(entities, written(view, sample, pointer), replies, strict=True):
+        if not (refused and is_another_type(reply)) and read_back(reader, reply, pointer) != row:
             raise Refused(f"the prediction of {entity} does not read back as it was written; the last run stays")
 
 
@@ -132,6 +133,10 @@ def written(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[str, Sc
         for name in names
     ]
     return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def is_another_type(reply: Any) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[str, Scalar] | None:

@@ -58,11 +58,11 @@ class NumberVector(Vector):
         self.numbers, self.dtype, self.python = numbers, dtype, PYTHON[dtype]
 
     def values(self) -> list[Any]:
-        listed, missing = self.numbers.tolist(), np.isnan(self.numbers)
+        listed: list[Any] = self.numbers.tolist()
         if self.python is not float:
             python = self.python
             listed = [None if number != number else python(number) for number in listed]
-        elif missing.any():
+        elif np.isnan(self.numbers).any():
             listed = [None if number != number else number for number in listed]
         return listed
 

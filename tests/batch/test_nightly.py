@@ -382,17 +382,21 @@ def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(iris: 
     assert not [name for name in elsewhere.client.scan_iter(b"*") if b"potluck:" not in name]
 
 
-@pytest.mark.parametrize(
-    "patch",
-    [
-        "batch.nightly.check_memory = lambda *_: None\n"
-        "import redis; redis.Redis.from_url(os.environ['REDIS_URL']).config_set('maxmemory', '1mb')",
-        "import redis\n"
-        "def stop(writer, *_): writer.flush(); redis.Redis.from_url(os.environ['REDIS_URL']).shutdown(nosave=True)\n"
-        "after(BulkWriter, 'write', stop)",
-    ],
-    ids=["full", "gone"],
-)
+FULL = """
+batch.nightly.check_memory = lambda *_: None
+import redis
+redis.Redis.from_url(os.environ['REDIS_URL']).config_set('maxmemory', '1mb')
+"""
+GONE = """
+import redis
+def stop(writer, *_):
+    writer.flush()
+    redis.Redis.from_url(os.environ['REDIS_URL']).shutdown(nosave=True)
+after(BulkWriter, 'write', stop)
+"""
+
+
+@pytest.mark.parametrize("patch", [FULL, GONE], ids=["full", "gone"])
 def test_a_redis_that_fails_midway_publishes_nothing(iris: Any, processes: Processes, patch: str) -> None:
     elsewhere = processes.start()
     ended = run(iris, "--as-of", "2026-06-21", patch=patch, REDIS_URL=url(elsewhere), **FEW_ROWS_A_SHARD)
