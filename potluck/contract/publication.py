@@ -23,6 +23,8 @@ class Pointer:
     as_of: datetime
     model_version: str
     rows: int
+    published_at: datetime | None = None
+    """When readers were switched to it."""
 
     def to_json(self) -> bytes:
         return POINTER.dump_json(self)

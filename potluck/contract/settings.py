@@ -47,6 +47,14 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
     """Requests that one worker works on at once; one more is answered OVERLOADED."""
 
+    nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
+    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows what is valid."""
+
+    @field_validator("nightly_cron")
+    @classmethod
+    def off_is_empty(cls, cron: str) -> str:
+        return "" if cron.strip().lower() == "off" else " ".join(cron.split())
+
     @field_validator("redis_url")
     @classmethod
     def redis_url_is_valid(cls, url: str | None) -> str | None:
