@@ -169,6 +169,27 @@ def test_a_failed_run_does_not_end_the_schedule_and_a_signal_does_at_once(
     assert "Traceback" not in said
 
 
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task").glob("*/children")  # of each thread
+    return [int(child) for thread in listed for child in thread.read_text().split()]
+
+
+def test_a_signal_ends_the_run_that_is_at_work_and_it_is_still_owed(
+    process: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    wait_for(lambda: children(process.pid))
+    (nightly,) = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(nightly, 0)
+    record = read_record(tmp_path / "home" / "schedule.json")
+    assert record == Record(since=datetime(2020, 1, 1, tzinfo=UTC))
+
+
 def test_a_home_is_scheduled_once(process: "subprocess.Popen[str]", tmp_path: Path) -> None:
     home = tmp_path / "home"
     wait_for(lambda: schedule_status(Settings(home=home), NIGHT)["scheduled"])
