@@ -150,8 +150,16 @@ def schedule_status(settings: Settings, now: datetime) -> dict[str, Any]:
         "last_due": record.tried if record else None,
         "last_exit_code": record.exit_code if record else None,
         "last_ended_at": record.ended_at if record else None,
-        "next_due": Cron(running).next(now) if running else None,
+        "next_due": next_due(running, now) if running else None,
     }
+
+
+def next_due(expression: str, now: datetime) -> datetime | None:
+    """None in the serving image, which has no APScheduler, but may share the home with a schedule."""
+    try:
+        return Cron(expression).next(now)
+    except ModuleNotFoundError:
+        return None
 
 
 def schedule_text(status: dict[str, Any]) -> str:
@@ -161,7 +169,8 @@ def schedule_text(status: dict[str, Any]) -> str:
         ran = f"run of {status['last_due']} ended at {status['last_ended_at']:%F %T} with {status['last_exit_code']}"
     if not status["scheduled"]:
         return f"not scheduled now, `potluck up` and `potluck schedule` have it at {status['cron']}; {ran}"
-    return f"{status['cron']} (UTC), next at {status['next_due']}; {ran}"
+    following = f", next at {status['next_due']}" if status["next_due"] else ""
+    return f"{status['cron']} (UTC){following}; {ran}"
 
 
 def running_cron(settings: Settings) -> str | None:

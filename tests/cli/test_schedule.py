@@ -17,6 +17,7 @@ import cli.schedule
 from cli.cron import Cron
 from cli.nights import Nights, Record, read_record, write_record
 from cli.schedule import NightlyProcess, Schedule, schedule_status, schedule_text
+from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
 
 NIGHT = datetime(2026, 3, 5, 2, tzinfo=UTC)
@@ -131,6 +132,18 @@ def test_status_tells_a_home_without_a_schedule(tmp_path: Path) -> None:
     found = schedule_status(Settings(home=tmp_path), NIGHT)
     assert (found["scheduled"], found["cron"], found["next_due"], found["last_due"]) == (False, "0 2 * * *", None, None)
     assert "not scheduled now" in schedule_text(found)
+
+
+def test_status_tells_a_schedule_where_apscheduler_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apscheduler.triggers.cron", None)
+    with exclusive(tmp_path / "schedule.lock", "held") as file:
+        file.write(YEARLY)
+        file.flush()
+        found = schedule_status(Settings(home=tmp_path), NIGHT)
+    assert (found["scheduled"], found["cron"], found["next_due"]) == (True, YEARLY, None)
+    assert schedule_text(found) == f"{YEARLY} (UTC); no run yet"
 
 
 @pytest.fixture
