@@ -23,7 +23,17 @@ from batch.prune import prune_slot
 from batch.publish import NO_PROGRESS, Progress, Staged, View, new_pointer, predicted_rows, stage
 from batch.runs import NAMED, Manifest, RunFolder, Runs, Skipped, Status, now
 from batch.score import FAILURE, ScoredShard, ScoringJob
-from batch.verify import SAMPLE_ROWS, Outcome, must_hold, predicted, refuse, should_hold, spread, verify_staged
+from batch.verify import (
+    SAMPLE_ROWS,
+    Outcome,
+    must_hold,
+    not_earlier,
+    predicted,
+    refuse,
+    should_hold,
+    spread,
+    verify_staged,
+)
 from potluck.contract.errors import MissingStepError, PotluckError, Refused
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
@@ -356,7 +366,8 @@ class NightlyRun:
             values=predicted(map(predicted_rows, self.tables())),
         )
         last = self.history.profile(current) if current is not None else None
-        required, thresholds = must_hold(outcome), should_hold(outcome, last, self.settings)
+        required = must_hold(outcome)
+        thresholds = not_earlier(self.as_of, current) + should_hold(outcome, last, self.settings)
         manifest.checks = required + thresholds
         refuse(required)
         if self.force is None:

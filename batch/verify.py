@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,15 @@ def must_hold(outcome: Outcome) -> list[Check]:
         Check("complete", abs(lost), 0, lost == 0, f"{told} and {outcome.failures} failures"),
         Check("finite", wild, 0, wild == 0, f"{wild} predictions are not finite; train again"),
     ]
+
+
+def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
+    """A run of an earlier date than the published one, as when a missed night is caught up, is no news."""
+    if current is None:
+        return []
+    days = (current.as_of.astimezone(UTC) - as_of) / timedelta(days=1)
+    told = f"the published run is as of {current.as_of.isoformat()}, this one of {as_of.isoformat()}"
+    return [Check("days earlier", max(days, 0.0), 0, days <= 0, told)]
 
 
 def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
@@ -104,7 +114,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
 
     Args:
         sample: scored rows.
-        refused: entities that Redis refused, as their key holds something else; only if there are any may a reply say so.
+        refused: entities that Redis refused, as their key holds something else; if none, no reply may say so.
 
     Raises:
         Refused: a row reads back as something else than was written.

@@ -53,9 +53,9 @@ def now_or(as_of: datetime | None) -> datetime:
     return as_of or datetime.now(UTC).replace(microsecond=0)
 
 
-def settings_for(repo: Path | None) -> Settings:
+def settings_for(repo: Path | None, **flags: object) -> Settings:
     """Settings of this command, also put into the environment for what it starts and for Feast's own plug-ins."""
-    settings = load_settings(repo=repo)
+    settings = load_settings(repo=repo, **flags)
     os.environ.update(settings.variables())
     return settings
 

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     """Share of predictions beyond the lowest and the highest of the published run."""
     nightly_max_drift: float = Field(default=0.25, alias="POTLUCK_NIGHTLY_MAX_DRIFT", ge=0)
     """Population stability index of the predictions against the published run; not looked at below 200 rows."""
+    nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
+    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows what is valid."""
+
+    @field_validator("nightly_cron")
+    @classmethod
+    def off_is_empty(cls, cron: str) -> str:
+        return "" if cron.strip().lower() == "off" else " ".join(cron.split())
 
     @field_validator("redis_url")
     @classmethod
