@@ -107,19 +107,26 @@ def progress_bar(total: int | None, text: str) -> Iterator[Callable[[int], None]
 
 @contextmanager
 def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that follows named steps, each with its own total."""
+    """A bar for each named step, with rows, rows a second and the time left."""
     from tqdm import tqdm
 
-    with tqdm(disable=not sys.stderr.isatty(), leave=False, unit=" rows", unit_scale=True) as bar:
+    bars: dict[str, tqdm[Any]] = {}
 
-        def follow(step: str, done: int, total: int) -> None:
-            if bar.desc != f"{step}: ":
-                bar.reset(total)  # so that rate and time left are this step's
-                bar.set_description(step)
-            bar.total = total
-            bar.update(done - bar.n)
+    def follow(step: str, done: int, total: int) -> None:
+        if step not in bars:
+            close_all()
+            silent = not sys.stderr.isatty()
+            bars[step] = tqdm(total=total, desc=step, disable=silent, leave=False, unit=" rows", unit_scale=True)
+        bars[step].update(done - bars[step].n)
 
+    def close_all() -> None:
+        while bars:
+            bars.popitem()[1].close()
+
+    try:
         yield follow
+    finally:
+        close_all()
 
 
 def tell(error: PotluckError, as_json: bool) -> None:
