@@ -206,19 +206,13 @@ class Population:
         Raises:
             DataError: a source can't be read as declared.
         """
-        rows = self.latest(self.population, shard)
-        keys = rows[KEY]
-        columns = {self.contract.keys[0].name: cast(keys, self.contract.keys[0], self.population.name)}
-        columns |= {field.name: rows[field.name] for field in self.contract.request}
+        (key,), rows = self.contract.keys, self.latest(self.population, shard)
+        columns = {key.name: cast(rows[KEY], key, self.population.name), **typed(rows, self.population)}
         for view in self.views:
             known = self.latest(view, shard)
-            places = pc.index_in(keys, value_set=known[KEY].combine_chunks())
-            joined = known.take(places)
-            columns |= {field.name: joined[field.name] for field, _ in view.columns}
-        wanted = [*self.contract.keys, *self.contract.inputs]
-        owner = self.contract.service
-        arrays = [cast(columns[field.name], field, owner).combine_chunks() for field in wanted]
-        return pa.RecordBatch.from_arrays(arrays, names=[field.name for field in wanted])
+            columns |= typed(known.take(pc.index_in(rows[KEY], value_set=known[KEY].combine_chunks())), view)
+        names = [field.name for field in (key, *self.contract.inputs)]
+        return pa.RecordBatch.from_arrays([columns[name].combine_chunks() for name in names], names=names)
 
     def latest(self, source: Source, shard: Shard) -> pa.Table:
         """The latest visible row of each entity; which of several of the same moment is decided once and for all."""
@@ -241,6 +235,11 @@ class Population:
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
         return digest.hexdigest()
+
+
+def typed(rows: pa.Table, source: Source) -> dict[str, pa.ChunkedArray]:
+    """A source's columns in their declared types."""
+    return {field.name: cast(rows[field.name], field, source.name) for field, _ in source.columns}
 
 
 def source_of(source: DataSource, key: str, fields: Sequence[Field], ttl_seconds: int) -> Source:
