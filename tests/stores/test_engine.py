@@ -167,14 +167,14 @@ def test_a_row_without_key_is_an_error(tmp_path: Path, redis: RedisProcess) -> N
 
 
 def test_what_needs_a_transformation_is_left_to_feasts_engine(tmp_path: Path, redis: RedisProcess) -> None:
-    def doubled(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame.assign(x=frame["x"] * 2)
+    def twice_the_id(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(x=frame["id"] * 2.0)
 
     table = pa.table({"id": [1, 2], "x": [1.0, 2.0], "event_timestamp": times(NOON, NOON)})
     schema = view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64}).schema
     view = BatchFeatureView(
         name="numbers", mode="pandas", entities=[HOUSE], schema=schema, source=write_rows(tmp_path, table),
-        udf=doubled, udf_string="doubled", ttl=timedelta(0), online=True,
+        udf=twice_the_id, udf_string="twice_the_id", ttl=timedelta(0), online=True,
     )  # fmt: skip
     store = open_store(tmp_path, redis, [HOUSE, view], ours=True)
     store.materialize(START, END)
