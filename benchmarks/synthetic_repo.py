@@ -17,6 +17,8 @@ offline_store:
   type: duckdb
 online_store:
   type: potluck.stores.online.PotluckOnlineStore
+batch_engine:
+  type: potluck.stores.engine.PotluckEngine
 entity_key_serialization_version: 3
 """
 

@@ -1,11 +1,25 @@
 """Verbs that bring data in: ingest, apply, materialize."""
 
+import time
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, plain, prepare_libraries, settings_for
+from cli.output import (
+    answer,
+    as_of_option,
+    common_options,
+    now_or,
+    plain,
+    prepare_libraries,
+    rows_progress,
+    settings_for,
+)
+
+if TYPE_CHECKING:
+    from potluck.stores.materialize import Materialized
 
 
 @click.command("ingest")
@@ -55,8 +69,29 @@ def materialize_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -
     from potluck.stores.repo import open_store
 
     moment = now_or(as_of)
-    views = materialize(settings, open_store(settings.repo), moment)
-    gone = [f", {view.pruned} gone from the data taken out" if view.pruned else "" for view in views]
-    lines = [f"  {view.view}: {view.entities} entities{more}" for view, more in zip(views, gone, strict=True)]
-    text = "\n".join([f"materialized {len(views)} view(s) as of {moment.isoformat()}", *lines])
-    answer(as_json, {"views": plain(views), "as_of": moment.isoformat()}, text)
+    started = time.monotonic()
+    with rows_progress() as progress:
+        views = materialize(settings, open_store(settings.repo), moment, progress)
+    seconds = time.monotonic() - started
+    found = {"views": plain(views), "as_of": moment.isoformat(), "seconds": round(seconds, 3)}
+    answer(
+        as_json,
+        found,
+        "\n".join([f"materialized {len(views)} view(s) as of {moment.isoformat()}", *map(view_text, views)]),
+    )
+
+
+def view_text(view: "Materialized") -> str:
+    """One line, and one for each kind of rows that stayed out."""
+    gone = f", {view.pruned} gone from the data taken out" if view.pruned else ""
+    stayed_out = {
+        "older": (view.skipped_older, "skipped: the online store holds a newer one"),
+        "future": (view.skipped_future, "skipped: dated in the future"),
+        "rejected": (view.rejected, "refused by Redis: the key holds something else than a hash"),
+    }
+    notes = [
+        f"    {count} {why} ({', '.join(view.examples.get(reason, []))})"
+        for reason, (count, why) in stayed_out.items()
+        if count
+    ]
+    return "\n".join([f"  {view.view}: {view.entities} entities, {view.written} rows written{gone}", *notes])

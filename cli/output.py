@@ -129,6 +129,28 @@ def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
         close_all()
 
 
+@contextmanager
+def rows_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar of rows and rows per second for one table after the other."""
+    from tqdm import tqdm
+
+    bars: dict[str, Any] = {}
+
+    def follow(table: str, done: int, total: int | None) -> None:
+        if table not in bars:
+            while bars:
+                bars.popitem()[1].close()
+            quiet = not sys.stderr.isatty()
+            bars[table] = tqdm(desc=table, total=total, disable=quiet, leave=False, unit=" rows", unit_scale=True)
+        bars[table].update(done - bars[table].n)
+
+    try:
+        yield follow
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
 def tell(error: PotluckError, as_json: bool) -> None:
     """Print an error where it belongs."""
     if as_json:

@@ -22,6 +22,8 @@ Numbers = npt.NDArray[np.uint64]
 
 BYTES_TYPE, TIMESTAMP_TYPE = 1, 8
 MICROS = 1_000_000
+LONGEST_TIMESTAMP = 22
+LARGEST_SECONDS = 253_402_300_800  # the year 10000
 SECONDS_PER_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 KEY_TYPES = {
@@ -174,6 +176,30 @@ def encode_timestamps(column: "pa.Array") -> "pa.BinaryArray":
     return ragged(np.hstack([first[0], second[0]]), np.hstack([within(*first), within(*second)]))
 
 
+def decode_timestamps(stored: "pa.BinaryArray") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Microseconds since 1970 of serialized `Timestamp`s, and which of them are there and whole."""
+    text = pc.fill_null(stored, b"")
+    sizes = lengths(text)
+    sound = numbers(stored.is_valid()) & (sizes <= LONGEST_TIMESTAMP)
+    data, starts = np.frombuffer(content(text), np.uint8), np.cumsum(sizes) - sizes
+    parts, which = np.zeros((2, len(sizes)), np.uint64), np.zeros(len(sizes), np.intp)
+    shift, inside = np.zeros(len(sizes), np.uint64), np.zeros(len(sizes), np.bool_)
+    for position in range(int(sizes.max(initial=0, where=sound))):
+        rows = np.flatnonzero(sound & (sizes > position))
+        byte, within_number = data[starts[rows] + position].astype(np.uint64), inside[rows]
+        tagged, tags = rows[~within_number], byte[~within_number]
+        sound[tagged] = (tags == 0x08) | (tags == 0x10)
+        which[tagged], shift[tagged], inside[tagged] = tags == 0x10, 0, True
+        going, digits = rows[within_number], byte[within_number]
+        sound[going] = shift[going] < 64
+        parts[which[going], going] |= (digits & np.uint64(0x7F)) << np.minimum(shift[going], np.uint64(63))
+        shift[going] += np.uint64(7)
+        inside[going] = digits >= 0x80
+    whole, nanos = parts.view(np.int64)
+    sound &= ~inside & (np.abs(whole) <= LARGEST_SECONDS)
+    return np.where(sound, whole, 0) * MICROS + nanos // 1000, sound
+
+
 def epoch_micros(column: "pa.Array") -> npt.NDArray[np.int64]:
     """Microseconds since 1970 of every row; what is finer is cut off."""
     column = one_array(column)
@@ -273,6 +299,15 @@ def as_binary(column: "pa.Array", dtype: str) -> "pa.Array":
     if not any(is_kind(column.type) for is_kind in kinds[dtype]):
         raise pa.ArrowInvalid(f"expected {dtype}")
     return column.cast(pa.binary())
+
+
+def content(column: "pa.BinaryArray") -> memoryview:
+    """The bytes of all rows, one after the other, without a copy."""
+    if not len(column):
+        return memoryview(b"")
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
+    return memoryview(data)[int(ends[0]) : int(ends[1])]
 
 
 def lengths(column: "pa.BinaryArray") -> npt.NDArray[np.int64]:

@@ -1,24 +1,40 @@
-"""Feast's Redis online store, pointed at the home's Redis and impatient with one that is gone.
+"""Feast's Redis online store, pointed at the home's Redis, quicker to write, and honest about what it reads.
 
 Named in `feature_store.yaml` as `online_store: {type: potluck.stores.online.PotluckOnlineStore}`. Feast owns the wire
-format; what differs from stock is where the connection comes from, how long it is waited for, and that the view of
-a precomputed service is read from the slot that the nightly run published (see `potluck.contract.publication`).
+format, to the byte. What differs from stock: where the connection comes from and how long it is waited for; rows are
+written in bulk, and which row is newer is decided otherwise (see `ViewWriter`); an unknown entity is not found, a value
+older than its view's ttl is none, and one damaged key does not fail its neighbours; the view of a precomputed service
+is read from the slot that the nightly run published (see `potluck.contract.publication`).
 """
 
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from feast import FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import _mmh3
+import pyarrow as pa
+from feast import FeatureView, RepoConfig, utils
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 from pydantic import Field, StrictStr
 
-from potluck.contract.publication import pointer_key, read_pointer, slot_view
-from potluck.contract.redis_format import timestamp_field
+from potluck.contract.publication import Pointer, pointer_key, read_pointer
 from potluck.contract.settings import load_settings
+from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.embedded_redis import ensure_redis
+from potluck.stores.online_read import Reading, Row, mark_expired, reading
 from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
+from potluck.stores.view_writer import Session, ViewWriter
 
 SOCKET_SECONDS = 30.0
+TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
+BATCH_ROWS = 10_000
+
+ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+Progress = Callable[[int], Any]
 
 
 def online_store_url() -> str:
@@ -31,16 +47,17 @@ class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     type: StrictStr = "potluck.stores.online.PotluckOnlineStore"
     connection_string: StrictStr = Field(default_factory=online_store_url)
     """A `REDIS_URL`: TLS, ACL, unix sockets, Sentinel and Cluster included."""
-    skip_dedup: bool = True
-    """Feast's own check drops a corrected row that carries the timestamp of the wrong one, without a word."""
+    skip_dedup: bool = False
+    """Write without looking at what is stored. Else a row is skipped if the stored one is strictly newer."""
 
 
 class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
-    """`RedisOnlineStore` with a URL for a connection string, and published slots resolved at read."""
+    """`RedisOnlineStore` that writes in bulk, and resolves published slots, ttl and unknown entities at read."""
 
     _client: RedisClient | None = None
     _client_async: AsyncRedisClient | None = None
-    _project: str | None = None
+    session: Session | None = None
+    """What `potluck materialize` wants to know of the rows that go through."""
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> RedisClient:
         if self._client is None:
@@ -54,46 +71,224 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             self._client_async = async_redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client_async
 
-    def online_read(self, config: RepoConfig, *args: Any, **kwargs: Any) -> Any:
-        self._connect(config)
-        return super().online_read(config, *args, **kwargs)
+    def view_writer(self, config: RepoConfig, view: FeatureView, features: Sequence[str]) -> ViewWriter:
+        """Open a writer of a view's rows, with a connection of its own.
 
-    async def online_read_async(self, config: RepoConfig, *args: Any, **kwargs: Any) -> Any:
-        self._connect(config)
-        return await super().online_read_async(config, *args, **kwargs)
+        Raises:
+            ServiceUnreachable: Redis does not answer.
+        """
+        options, name = config.online_store, name_in_redis(view, config)
+        horizon = self.session.horizon if self.session else None
+        return ViewWriter(
+            BulkWriter(self._get_client(options)),
+            name,
+            [_mmh3(f"{name}:{feature}") for feature in features],
+            check=not options.skip_dedup,
+            horizon=horizon or datetime.now(UTC),
+            lifetime=options.key_ttl_seconds,
+            session=self.session,
+        )
 
-    def _read_features_per_fv(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
-        self._connect(config)
-        super()._read_features_per_fv(config, *args, **kwargs)
+    def online_write_batch(
+        self, config: RepoConfig, table: FeatureView, data: list[ProtoRow], progress: Progress | None
+    ) -> None:
+        """Write rows of protobuf messages, as `push` and `write_to_online_store` do.
 
-    async def _read_features_per_fv_async(self, config: RepoConfig, *args: Any, **kwargs: Any) -> None:
-        self._connect(config)
-        await super()._read_features_per_fv_async(config, *args, **kwargs)
+        Raises:
+            ServiceUnreachable: Redis failed; rows before may be written.
+        """
+        for names, rows in same_features(data):
+            with self.view_writer(config, table, names) as writer:
+                for start in range(0, len(rows), BATCH_ROWS):
+                    batch = rows[start : start + BATCH_ROWS]
+                    writer.write(*columns_of(config, names, batch))
+                    if progress:
+                        progress(len(batch))
 
-    def _connect(self, config: RepoConfig) -> None:
-        """Keep what the next method needs to find a pointer: Feast hands it no configuration."""
-        self._project = config.project
-        self._get_client(config.online_store)
+    async def online_write_batch_async(
+        self, config: RepoConfig, table: FeatureView, data: list[ProtoRow], progress: Progress | None
+    ) -> None:
+        """The same beside the event loop."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
-    def _generate_hset_keys_for_features(
+    def online_read(
         self,
-        feature_view: FeatureView,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-        fv_name_override: str | None = None,
-    ) -> tuple[list[str], list[str | bytes]]:
-        names, fields = super()._generate_hset_keys_for_features(feature_view, requested_features, fv_name_override)
-        slot = self._published_view(fv_name_override or feature_view.name)
-        if slot is None:
-            return names, fields
-        return names, [*(_mmh3(f"{slot}:{name}") for name in names[:-1]), timestamp_field(slot)]
+    ) -> list[Row]:
+        """Read entities of one view.
 
-    def _published_view(self, view: str) -> str | None:
-        """The slot's view name where a nightly run published this view, else None."""
-        if self._client is None or self._project is None:
-            return None
-        stored = self._client.execute_command("GET", pointer_key(self._project, view))  # type: ignore[no-untyped-call]
-        pointer = read_pointer(stored)
-        return None if pointer is None else slot_view(view, pointer.slot)
+        Answers:
+            For each its timestamp and features: (None, None) if unknown, (timestamp, None) if older than the ttl.
+        """
+        keys = self._generate_redis_keys_for_entities(config, entity_keys)
+        plan = self.readings(config, [(table, requested_features)], self.pointers(config, [table]))[0]
+        replies = self.read_many(config, [(key, plan.fields) for key in keys])
+        return rows_of(plan, replies)
+
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[Row]:
+        """`online_read` for asyncio."""
+        keys = self._generate_redis_keys_for_entities(config, entity_keys)
+        pointers = await self.pointers_async(config, [table])
+        plan = self.readings(config, [(table, requested_features)], pointers)[0]
+        replies = await self.read_many_async(config, [(key, plan.fields) for key in keys])
+        return rows_of(plan, replies)
+
+    def _read_features_per_fv(
+        self,
+        config: RepoConfig,
+        grouped_refs: list[tuple[FeatureView, list[str]]],
+        join_key_values: Any,
+        entity_name_to_join_key_map: Any,
+        online_features_response: Any,
+        *naming: bool,
+        **options: bool,
+    ) -> None:
+        """Read all views of a request in one round trip, after one for the pointers."""
+        views = [view for view, _ in grouped_refs]
+        plans = self.readings(config, grouped_refs, self.pointers(config, views))
+        asked = [self.entities(config, view, join_key_values, entity_name_to_join_key_map) for view in views]
+        replies = self.read_many(config, commands_of(plans, asked))
+        answer(online_features_response, grouped_refs, plans, asked, replies, *naming, **options)
+
+    async def _read_features_per_fv_async(
+        self,
+        config: RepoConfig,
+        grouped_refs: list[tuple[FeatureView, list[str]]],
+        join_key_values: Any,
+        entity_name_to_join_key_map: Any,
+        online_features_response: Any,
+        *naming: bool,
+        **options: bool,
+    ) -> None:
+        """`_read_features_per_fv` for asyncio."""
+        views = [view for view, _ in grouped_refs]
+        plans = self.readings(config, grouped_refs, await self.pointers_async(config, views))
+        asked = [self.entities(config, view, join_key_values, entity_name_to_join_key_map) for view in views]
+        replies = await self.read_many_async(config, commands_of(plans, asked))
+        answer(online_features_response, grouped_refs, plans, asked, replies, *naming, **options)
+
+    def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> "Asked":
+        found, places, length = utils._get_unique_entities(view, values, names)
+        keys = self._generate_redis_keys_for_entities(config, utils._get_entity_key_protos(found))
+        return keys, list(places), length
+
+    def readings(
+        self, config: RepoConfig, asked: Iterable[tuple[FeatureView, list[str] | None]], stored: list[Any]
+    ) -> list[Reading]:
+        """What to read of each view, given what lies under its pointer's key."""
+        return [
+            reading(view, name_in_redis(view, config), features, pointer_of(pointer))
+            for (view, features), pointer in zip(asked, stored, strict=True)
+        ]
+
+    def pointers(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for view in views:
+                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
+            return pipe.execute(raise_on_error=False)
+
+    async def pointers_async(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
+        client = await self._get_client_async(config.online_store)
+        async with client.pipeline(transaction=False) as pipe:
+            for view in views:
+                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
+            return await pipe.execute(raise_on_error=False)
+
+    def read_many(self, config: RepoConfig, commands: "Commands") -> list[Any]:
+        """One HMGET each, in one round trip; an error stands in the place of its reply."""
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key, fields in commands:
+                pipe.execute_command("HMGET", key, *fields)
+            return pipe.execute(raise_on_error=False)
+
+    async def read_many_async(self, config: RepoConfig, commands: "Commands") -> list[Any]:
+        client = await self._get_client_async(config.online_store)
+        async with client.pipeline(transaction=False) as pipe:
+            for key, fields in commands:
+                pipe.execute_command("HMGET", key, *fields)
+            return await pipe.execute(raise_on_error=False)
 
 
-TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
+Asked = tuple[list[bytes], list[list[int]], int]
+"""Redis keys of a view's entities, where each stands in the response, and the response's length."""
+
+Commands = list[tuple[bytes, list[bytes]]]
+
+
+def name_in_redis(view: FeatureView, config: RepoConfig) -> str:
+    return str(compute_versioned_name(view, config.registry.enable_online_feature_view_versioning))
+
+
+def pointer_of(stored: Any) -> Pointer | None:
+    """What lies under a pointer's key, or the error that came for it."""
+    if isinstance(stored, Exception) and not str(stored).startswith("WRONGTYPE"):
+        raise stored
+    return read_pointer(stored) if isinstance(stored, bytes) else None
+
+
+def commands_of(plans: list[Reading], asked: list[Asked]) -> Commands:
+    return [(key, plan.fields) for plan, (keys, _, _) in zip(plans, asked, strict=True) for key in keys]
+
+
+def rows_of(plan: Reading, replies: list[Any]) -> list[Row]:
+    now = datetime.now(UTC)
+    return [plan.row(reply, now) for reply in replies]
+
+
+def answer(
+    response: Any,
+    grouped_refs: list[tuple[FeatureView, list[str]]],
+    plans: list[Reading],
+    asked: list[Asked],
+    replies: list[Any],
+    full_feature_names: bool,
+    include_feature_view_version_metadata: bool,
+) -> None:
+    """Put the rows of every view into Feast's response."""
+    rest = iter(replies)
+    for (view, _), plan, (keys, places, length) in zip(grouped_refs, plans, asked, strict=True):
+        rows = rows_of(plan, [next(rest) for _ in keys])
+        utils._populate_response_from_feature_data(
+            plan.features,
+            rows,
+            places,
+            response,
+            full_feature_names,
+            view,
+            length,
+            include_feature_view_version_metadata,
+        )
+        mark_expired(response, len(plan.features), rows, places)
+
+
+def same_features(data: list[ProtoRow]) -> Iterable[tuple[list[str], list[ProtoRow]]]:
+    """Runs of rows that hold the same features in the same order; Feast's own writers give one."""
+    start = 0
+    for end in range(1, len(data) + 1):
+        if end == len(data) or data[end][1].keys() != data[start][1].keys():
+            yield list(data[start][1]), data[start:end]
+            start = end
+
+
+def columns_of(
+    config: RepoConfig, names: list[str], rows: list[ProtoRow]
+) -> "tuple[pa.BinaryArray, pa.Array, list[pa.BinaryArray]]":
+    """Redis keys, event timestamps and serialized values."""
+    project, version = config.project.encode(), config.entity_key_serialization_version
+    keys = [serialize_entity_key(key, entity_key_serialization_version=version) + project for key, _, _, _ in rows]
+    times = [utils.make_tzaware(moment) for _, _, moment, _ in rows]
+    values = [[values[name].SerializeToString() for _, values, _, _ in rows] for name in names]
+    return (
+        pa.array(keys, pa.binary()),
+        pa.array(times, pa.timestamp("us", tz="UTC")),
+        [pa.array(column, pa.binary()) for column in values],
+    )

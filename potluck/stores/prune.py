@@ -1,37 +1,77 @@
 """Take entities that left the data out of the online store: Feast writes them, and never deletes one."""
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from feast import FeatureStore, FeatureView
 from feast.infra.online_stores.helpers import _mmh3, _redis_key_prefix
 
-from potluck.contract.features import Field
-from potluck.contract.redis_format import Scalar, entity_key, timestamp_field
-from potluck.stores.redis_client import RedisClient
+from potluck.contract.errors import ServiceUnreachable
+from potluck.contract.redis_format import timestamp_field
+from potluck.stores.bulk_writer import BulkWriter
+from potluck.stores.online import name_in_redis
+from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+from potluck.stores.resp_stream import key_hashes
 
 SCAN_COUNT = 10_000
 
+Hashes = npt.NDArray[np.uint64]
+
 
 def prune_view(
-    client: RedisClient, store: FeatureStore, view: FeatureView, keys: list[Field], present: set[bytes]
+    client: RedisClient,
+    store: FeatureStore,
+    view: FeatureView,
+    present: Hashes,
+    progress: Callable[[str, int, int | None], None] | None = None,
 ) -> int:
     """Delete a view's features of every entity whose key is not among those present, and answer how many there were.
 
     Args:
-        present: Redis keys of the entities that the data holds.
+        present: `sorted_hashes` of the Redis keys of the entities that the data holds.
+        progress: told `prune <view>` and how many keys were looked at.
+
+    Raises:
+        ServiceUnreachable: Redis failed; some may be deleted.
     """
-    fields = [timestamp_field(view.name).encode(), *(_mmh3(f"{view.name}:{f.name}") for f in view.features)]
-    pattern = glob_escaped(_redis_key_prefix([key.name for key in keys])) + b"*" + glob_escaped(store.project.encode())
+    name, looked_at = name_in_redis(view, store.config), 0
+    fields = [timestamp_field(name).encode(), *(_mmh3(f"{name}:{feature.name}") for feature in view.features)]
+    with BulkWriter(client) as writer:
+        for keys in entity_keys_online(client, store.project, view.join_keys):
+            gone = keys.filter(pa.array(~is_among(key_hashes(keys), present))).to_pylist()
+            mine = [key for key in gone if project_of(key, len(view.join_keys)) == store.project]
+            writer.delete(pa.array(mine, pa.binary()), fields)
+            looked_at += len(keys)
+            if progress:
+                progress(f"prune {view.name}", looked_at, None)
+    return writer.deleted
+
+
+def entity_keys_online(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
+    """Redis keys that look like these entities, some of them perhaps of another project, a block at a time."""
+    pattern = glob_escaped(_redis_key_prefix(list(join_keys))) + b"*" + glob_escaped(project.encode())
     found = client.scan_iter(pattern, count=SCAN_COUNT)
-    gone = [name for name in found if name not in present and project_of(name, len(keys)) == store.project]
-    pipe = client.pipeline(transaction=False)
-    for name in gone:
-        pipe.execute_command("HDEL", name, *fields)
-    return sum(1 for deleted in pipe.execute() if deleted)
+    try:
+        while block := list(islice(found, SCAN_COUNT)):
+            yield pa.array(block, pa.binary())
+    except REDIS_ERRORS as error:
+        raise ServiceUnreachable(f"Redis went away while its keys were looked at ({error}); run again") from None
 
 
-def present_keys(project: str, keys: list[Field], rows: list[dict[str, Scalar]]) -> set[bytes]:
-    """Redis keys of these entities."""
-    names, dtypes = [key.name for key in keys], [key.dtype for key in keys]
-    return {entity_key(project, names, [row[name] for name in names], dtypes) for row in rows}
+def sorted_hashes(parts: list[Hashes]) -> Hashes:
+    """Each once, from several arrays."""
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *parts]))
+
+
+def is_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
+    places = np.searchsorted(known, hashes)
+    found = np.zeros(len(hashes), np.bool_)
+    inside = places < len(known)
+    found[inside] = known[places[inside]] == hashes[inside]
+    return found
 
 
 def project_of(name: bytes, keys: int) -> str:

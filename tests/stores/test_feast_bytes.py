@@ -18,8 +18,14 @@ from redis.crc import key_slot
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, Field
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
-from potluck.stores.feast_bytes import encode_timestamps, encode_values, entity_keys, typed_entity_keys
-from potluck.stores.resp_stream import command_stream, hash_slots
+from potluck.stores.feast_bytes import (
+    decode_timestamps,
+    encode_timestamps,
+    encode_values,
+    entity_keys,
+    typed_entity_keys,
+)
+from potluck.stores.resp_stream import command_stream, hash_slots, key_hashes
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 
@@ -168,6 +174,30 @@ def test_timestamps_are_protobufs_to_the_byte(moments: list[datetime]) -> None:
     assert encode_timestamps(column).to_pylist() == theirs
 
 
+@repeatable
+@given(st.lists(MOMENT, max_size=6))
+@example(MOMENTS)
+def test_timestamps_come_back(moments: list[datetime]) -> None:
+    column = pa.array(moments, pa.timestamp("us"))
+    micros, sound = decode_timestamps(encode_timestamps(column))
+    assert micros.tolist() == column.cast(pa.int64()).to_pylist()
+    assert sound.all()
+
+
+@repeatable
+@given(st.lists(st.none() | st.binary(max_size=26), max_size=8))
+@example([None, b"", b"\x08", b"\x08\x80", b"\x12\x02ab", b"\x08" + b"\xff" * 12 + b"\x01", b"\x08\x01\x10\x80"])
+@example([b"\x08" + b"\x80" * 10 + b"\x01"])
+def test_damaged_timestamps_are_told_from_sound_ones(stored: list[bytes | None]) -> None:
+    micros, sound = decode_timestamps(pa.array(stored, pa.binary()))
+    for text, found, is_sound in zip(stored, micros.tolist(), sound.tolist(), strict=True):
+        if is_sound and text is not None:
+            theirs = Timestamp()
+            theirs.ParseFromString(text)
+            assert found == theirs.seconds * 1_000_000 + theirs.nanos // 1000
+    assert [sound[row] for row, text in enumerate(stored) if text is None] == [False] * stored.count(None)
+
+
 def test_timestamps_of_any_unit_and_zone_are_the_same_moment() -> None:
     moment = datetime(2010, 7, 31, 2, tzinfo=UTC)
     expected = [encode_timestamp(moment)]
@@ -191,6 +221,18 @@ def test_a_row_without_timestamp_is_refused() -> None:
 @example([b"{a}b", b"a{}b", b"x{tag}y{z}", b"}{", b"{", b"", b"z" * 600])
 def test_slots_are_the_clusters(keys: list[bytes]) -> None:
     assert hash_slots(pa.array(keys, pa.binary())).tolist() == [key_slot(key) for key in keys]
+
+
+@repeatable
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_a_key_has_the_hash_of_its_bytes(keys: list[bytes]) -> None:
+    expected = []
+    for key in keys:
+        found = 0xCBF29CE484222325
+        for byte in key:
+            found = ((found ^ byte) * 0x100000001B3) % 2**64
+        expected.append(found)
+    assert key_hashes(pa.array(keys, pa.binary())).tolist() == expected
 
 
 def test_a_stream_is_redis_protocol() -> None:
