@@ -18,6 +18,9 @@ from potluck.contract.features import LARGEST_INTEGER
 Sources = Mapping[str, pa.Table | pa.Schema]
 """Source name -> its rows, which replace what was there, or the schema of a table that others fill."""
 
+ROW_GROUP_ROWS = 50_000
+"""Small enough that a reader of a range of keys skips most of a file."""
+
 Ingest = Callable[[Sequence[Path], int, int], Sources]
 
 
@@ -72,7 +75,14 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
-    pq.write_table(table, path, coerce_timestamps="us", allow_truncated_timestamps=True, compression="zstd")
+    pq.write_table(
+        table,
+        path,
+        coerce_timestamps="us",
+        allow_truncated_timestamps=True,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+    )
 
 
 def clean(source: str, table: pa.Table) -> pa.Table:

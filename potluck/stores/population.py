@@ -1,0 +1,236 @@
+"""What the nightly run reads: every entity with its features as they were known at a date, shard by shard.
+
+`Population.of` asks Feast's registry once. What it answers is plain data: another process or machine reads its shards
+with DuckDB alone.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from potluck.contract.errors import DataError, DefinitionError, MissingStepError
+from potluck.contract.features import FeatureContract, Field
+from potluck.stores.arrow_types import cast
+from potluck.stores.parquet import AGAIN, ParquetSource, connected, moment, quoted
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+    from feast.data_source import DataSource
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COUNT = """
+WITH entities AS (
+    SELECT k, count(*) AS rows, count(*) FILTER (visible) AS visible, max(moment, 2) FILTER (visible) AS latest
+    FROM ({rows}) GROUP BY k
+), told AS (SELECT *, rows > visible AS late, len(latest) = 2 AND latest[1] = latest[2] AS tied FROM entities)
+SELECT
+    count(*) FILTER (k IS NOT NULL AND visible > 0) AS entities,
+    CAST(coalesce(sum(rows) FILTER (k IS NULL), 0) AS BIGINT) AS without_key,
+    CAST(coalesce(sum(rows - visible) FILTER (k IS NOT NULL), 0) AS BIGINT) AS invisible,
+    min(k, 5) FILTER (k IS NOT NULL AND late) AS invisible_keys,
+    count(*) FILTER (k IS NOT NULL AND tied) AS ambiguous,
+    min(k, 5) FILTER (k IS NOT NULL AND tied) AS ambiguous_keys
+FROM told
+"""
+KEY_TYPES = {
+    "int64": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+    "int32": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+    "string": ("VARCHAR",),
+}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Entities whose keys lie in a range, both ends included."""
+
+    number: int
+    rows: int
+    first: int | str
+    last: int | str
+
+
+@dataclass(frozen=True)
+class Some:
+    """How many, and the smallest keys of them."""
+
+    count: int
+    keys: tuple[int | str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a population holds at its date, and what of it does not count."""
+
+    entities: int
+    invisible: Some
+    """Rows dated after the date (or before 1970, or not at all)."""
+    without_key: Some
+    """Rows whose key is null."""
+    ambiguous: Some
+    """Entities with more than one latest row: the one further down in the file counts."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Fields that come from one source."""
+
+    source: ParquetSource
+    key: str
+    columns: tuple[tuple[Field, str], ...]
+    """Each field, and its column in the source."""
+    owner: str
+    """Whom to name where a column does not hold what was declared."""
+    until: datetime
+    since: datetime | None
+    """Older records don't count; None lets every age through."""
+
+    @property
+    def visible(self) -> str:
+        """Whether a record counts; unknown where it has no timestamp."""
+        since = "" if self.since is None else f" AND {self.source.time} >= {moment(self.since)}"
+        return f"({self.source.time} <= {moment(self.until)}{since})"
+
+
+@dataclass(frozen=True)
+class Population:
+    """Every entity of a service with its features as they were known at a date, shard by shard."""
+
+    key: Field
+    as_of: datetime
+    parts: tuple[Part, ...]
+    """The population's own source, then one a feature view."""
+    threads: int = 1
+    memory_limit: str = "512MB"
+    """Of DuckDB, beside the shard that is answered; more spills to the disk."""
+
+    @classmethod
+    def of(
+        cls,
+        store: "FeatureStore",
+        contract: FeatureContract,
+        as_of: datetime,
+        threads: int = 1,
+        memory_limit: str = "512MB",
+    ) -> "Population":
+        """Resolve files, keys, timestamps and lifetimes from the registry.
+
+        Raises:
+            DefinitionError: the service has no single join key or no population, or a source is no parquet file.
+            MissingStepError: a source's file is not there.
+            DataError: a source has not the columns that were declared.
+        """
+        if len(contract.keys) != 1 or contract.population is None:
+            raise DefinitionError(f"{contract.service} needs one join key and the tag population to be scored by night")
+        own = own_part(store, contract, contract.population, as_of)
+        parts = (own, *(view_part(store, contract, view.name, as_of) for view in contract.views))
+        with connected() as connection:
+            for part in parts:
+                check(part, contract.keys[0], connection)
+        return cls(contract.keys[0], as_of, parts, threads, memory_limit)
+
+    def run(self, query: str, **parameters: Any) -> pa.Table:
+        with connected(self.threads, self.memory_limit) as connection:
+            return connection.execute(query, parameters).to_arrow_table()
+
+    def shards(self, rows: int = 50_000) -> list[Shard]:
+        """Ranges of the key with so many entities each, in order.
+
+        Raises:
+            MissingStepError: the population is empty at its date.
+        """
+        own, key = self.parts[0], quoted(self.parts[0].key)
+        keys = f"SELECT DISTINCT {key} AS k FROM {own.source.scan} WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"
+        numbered = f"SELECT k, (row_number() OVER () - 1) // $rows AS number FROM ({keys})"
+        query = f"SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last FROM ({numbered}) GROUP BY number"
+        found = self.run(f"{query} ORDER BY number", rows=rows).to_pylist()
+        if not found:
+            raise MissingStepError(
+                f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d}; ingest, or take a later date"
+            )
+        return [Shard(**row) for row in found]
+
+    def read(self, shard: Shard) -> pa.RecordBatch:
+        """The shard's entities by key: the key, then every input of the contract; a missing value is null.
+
+        Raises:
+            DataError: a column does not hold what was declared.
+        """
+        table = self.run(self.query, first=shard.first, last=shard.last)
+        fields = [(self.key, self.parts[0].owner), *((f, part.owner) for part in self.parts for f, _ in part.columns)]
+        columns = [cast(column, field, owner) for column, (field, owner) in zip(table.columns, fields, strict=True)]
+        batch: pa.RecordBatch = pa.table(columns, names=[f.name for f, _ in fields]).combine_chunks().to_batches()[0]
+        return batch
+
+    @property
+    def query(self) -> str:
+        """The latest records of every source, joined; fields are numbered, as they may bear any name."""
+        tables, chosen = [], ["p0.k"]
+        for number, part in enumerate(self.parts):
+            columns = {f"c{place}": column for place, (_, column) in enumerate(part.columns)}
+            where = f"{quoted(part.key)} BETWEEN $first AND $last AND {part.visible}"
+            tables.append(f"({part.source.latest([part.key], {'k': part.key, **columns}, where)}) AS p{number}")
+            chosen += [f"p{number}.{alias}" for alias in columns]
+        joins = [f" LEFT JOIN {table} ON p0.k = p{number}.k" for number, table in enumerate(tables[1:], 1)]
+        return f"SELECT {', '.join(chosen)} FROM {tables[0]}{''.join(joins)} ORDER BY p0.k"
+
+    def counted(self) -> Counted:
+        """Count entities, and rows that don't count or could stand for another."""
+        own = self.parts[0]
+        chosen = f"{quoted(own.key)} AS k, {own.visible} AS visible, {own.source.moment} AS moment"
+        found = self.run(COUNT.format(rows=f"SELECT {chosen} FROM {own.source.scan}")).to_pylist()[0]
+        invisible, ambiguous = (
+            Some(found[name], tuple(found[f"{name}_keys"] or ())) for name in ("invisible", "ambiguous")
+        )
+        return Counted(found["entities"], invisible, Some(found["without_key"]), ambiguous)
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the content of every file, source by source."""
+        whole = hashlib.sha256()
+        for part in self.parts:
+            for name in part.source.files:
+                with open(name, "rb") as file:
+                    whole.update(hashlib.file_digest(file, "sha256").digest())
+        return whole.hexdigest()
+
+
+def own_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
+    """The request fields, from the population's latest rows."""
+    from potluck.stores.offline import data_source
+
+    columns = tuple((field, field.name) for field in contract.request)
+    return Part(local(data_source(store, name)), contract.keys[0].name, columns, name, as_of, EPOCH)
+
+
+def view_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
+    """The looked-up fields of one feature view."""
+    view, key = store.get_feature_view(name), contract.keys[0].name
+    column = {new: old for old, new in view.batch_source.field_mapping.items()}
+    features = {feature for known in contract.views if known.name == name for feature in known.features}
+    columns = tuple((field, column.get(field.name, field.name)) for field in contract.online if field.name in features)
+    since = as_of - view.ttl if view.ttl else None
+    return Part(local(view.batch_source), column.get(key, key), columns, contract.service, as_of, since)
+
+
+def local(source: "DataSource") -> ParquetSource:
+    from potluck.stores.offline import parquet_source
+
+    found = parquet_source(source)
+    if found is None:
+        raise DefinitionError(
+            f"source {source.name} can't be read by the nightly run: expected a FileSource of parquet on a mounted "
+            f"disk, got {type(source).__name__}"
+        )
+    return found
+
+
+def check(part: Part, key: Field, connection: duckdb.DuckDBPyConnection) -> None:
+    part.source.check(connection, [part.key, *(column for _, column in part.columns)])
+    held = part.source.types(connection)[part.key]
+    if held not in KEY_TYPES[key.dtype]:
+        raise DataError(
+            f"source {part.source.name}, column {part.key}: expected a key of type {key.dtype}, got {held}; {AGAIN}"
+        )
