@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from potluck.contract.errors import DataError, MissingStepError
+from potluck.contract.errors import DataError, MissingStepError, UsageError
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
@@ -24,6 +24,7 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
 
     Raises:
         DataError: DuckDB can't read what a query asks for.
+        UsageError: it can't do so within the memory limit.
     """
     with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
         wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
@@ -31,6 +32,11 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
             connection.execute("SET TimeZone = 'UTC'")
             try:
                 yield connection
+            except duckdb.OutOfMemoryException as error:
+                said = str(error).splitlines()[0]
+                raise UsageError(
+                    f"DuckDB needs more than {memory_limit} of memory ({said}); raise memory_limit"
+                ) from None
             except duckdb.Error as error:
                 raise DataError(f"DuckDB can't read the sources as declared: {error}; {AGAIN}") from error
 
@@ -100,11 +106,15 @@ class ParquetSource:
         return f"{created}{FILE} DESC, {LINE} DESC"
 
     def latest(self, keys: Iterable[str], columns: Mapping[str, str], where: str) -> str:
-        """The latest record of every entity among those `where` lets through; `columns` is alias -> column."""
+        """The latest record of every entity among those `where` lets through; `columns` is alias -> column.
+
+        Where the rows stand is found first: to sort whole rows takes a third longer.
+        """
         chosen = ", ".join(f"{quoted(column)} AS {quoted(alias)}" for alias, column in columns.items())
         entity = ", ".join(map(quoted, keys))
         order = f"PARTITION BY {entity} ORDER BY {self.time} DESC, {self.later_first}"
-        return f"SELECT {chosen} FROM {self.scan} WHERE {where} QUALIFY row_number() OVER ({order}) = 1"
+        rows = f"SELECT {FILE}, {LINE} FROM {self.scan} WHERE {where} QUALIFY row_number() OVER ({order}) = 1"
+        return f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({FILE}, {LINE}) IN ({rows})"
 
 
 def parquet_files(name: str, path: str) -> tuple[str, ...]:

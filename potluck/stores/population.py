@@ -5,8 +5,10 @@ with DuckDB alone.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -27,15 +29,11 @@ WITH entities AS (
     SELECT k, count(*) AS rows, count(*) FILTER (visible) AS visible, max(moment, 2) FILTER (visible) AS latest
     FROM ({rows}) GROUP BY k
 ), told AS (SELECT *, rows > visible AS late, len(latest) = 2 AND latest[1] = latest[2] AS tied FROM entities)
-SELECT
-    count(*) FILTER (k IS NOT NULL AND visible > 0) AS entities,
-    CAST(coalesce(sum(rows) FILTER (k IS NULL), 0) AS BIGINT) AS without_key,
-    CAST(coalesce(sum(rows - visible) FILTER (k IS NOT NULL), 0) AS BIGINT) AS invisible,
-    min(k, 5) FILTER (k IS NOT NULL AND late) AS invisible_keys,
-    count(*) FILTER (k IS NOT NULL AND tied) AS ambiguous,
-    min(k, 5) FILTER (k IS NOT NULL AND tied) AS ambiguous_keys
+SELECT count(*) FILTER (visible > 0), sum(rows - visible)::BIGINT, min(k, 5) FILTER (late),
+    count(*) FILTER (tied), min(k, 5) FILTER (tied)
 FROM told
 """
+EXAMPLES = 5
 KEY_TYPES = {
     "int64": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
     "int32": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
@@ -59,6 +57,10 @@ class Some:
 
     count: int
     keys: tuple[int | str, ...] = ()
+
+    def and_more(self, count: int | None, keys: Iterable[int | str] | None) -> "Some":
+        """With those of a higher range."""
+        return Some(self.count + (count or 0), (*self.keys, *(keys or ()))[:EXAMPLES])
 
 
 @dataclass(frozen=True)
@@ -178,14 +180,25 @@ class Population:
         return f"SELECT {', '.join(chosen)} FROM {tables[0]}{''.join(joins)} ORDER BY p0.k"
 
     def counted(self) -> Counted:
-        """Count entities, and rows that don't count or could stand for another."""
-        own = self.parts[0]
-        chosen = f"{quoted(own.key)} AS k, {own.visible} AS visible, {own.source.moment} AS moment"
-        found = self.run(COUNT.format(rows=f"SELECT {chosen} FROM {own.source.scan}")).to_pylist()[0]
-        invisible, ambiguous = (
-            Some(found[name], tuple(found[f"{name}_keys"] or ())) for name in ("invisible", "ambiguous")
-        )
-        return Counted(found["entities"], invisible, Some(found["without_key"]), ambiguous)
+        """Count entities, and rows that don't count or could stand for another; a range of keys at a time.
+
+        Raises:
+            MissingStepError: the population is empty at its date.
+        """
+        own, key = self.parts[0], quoted(self.parts[0].key)
+        chosen = f"SELECT {key} AS k, {own.visible} AS visible, {own.source.moment} AS moment FROM {own.source.scan}"
+        entities, invisible, ambiguous = 0, Some(0), Some(0)
+        ends = [None, *(shard.last for shard in self.shards()[:-1]), None]
+        with connected(self.threads, self.memory_limit) as connection:
+            for above, upto in pairwise(ends):
+                bounds = {name: end for name, end in (("above", above), ("upto", upto)) if end is not None}
+                within = [f"{key} {'>' if name == 'above' else '<='} ${name}" for name in bounds]
+                rows = f"{chosen} WHERE {' AND '.join([f'{key} IS NOT NULL', *within])}"
+                found = connection.execute(COUNT.format(rows=rows), bounds).fetchone()
+                entities, invisible = entities + found[0], invisible.and_more(found[1], found[2])
+                ambiguous = ambiguous.and_more(found[3], found[4])
+            nulls = connection.execute(f"SELECT count(*) FROM {own.source.scan} WHERE {key} IS NULL").fetchone()
+        return Counted(entities, invisible, Some(nulls[0]), ambiguous)
 
     def fingerprint(self) -> str:
         """sha256 (hex) over the content of every file, source by source."""
