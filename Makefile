@@ -39,7 +39,7 @@ bench-growth: $(READY)
 # The hashed lock files hold no address: pip is told elsewhere where to look. Needs uv.
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 lock:
-	$(LOCK) --extra platform --group dev -o requirements.lock
+	$(LOCK) --extra platform --extra ray --group dev -o requirements.lock
 	$(LOCK) --extra platform -c requirements.lock -o docker/requirements-batch.lock
 	$(LOCK) -c requirements.lock -o docker/requirements-serving.lock
 	echo hatchling | $(LOCK:pyproject.toml=-) -c requirements.lock -o docker/requirements-build.lock

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from batch.history import history_file, read_history
+from batch.history import History
 from batch.nightly import publications
-from batch.publish import published
+from batch.publish import View
 from potluck.contract.errors import DataError, MissingStepError, UsageError
 from potluck.contract.features import Publication
 from potluck.contract.settings import Settings
@@ -39,23 +39,18 @@ def export_run(settings: Settings, service: str, to: Path, name: str = "predicti
     store = open_store(settings.repo)
     publication = find_publication(settings, store.project, service)
     ensure_redis(settings)
-    pointer = published(client(settings), store.project, publication)
+    pointer = View(client(settings), store.project, publication).published()
     if pointer is None:
         raise MissingStepError(f"{service} has no published run yet; run `potluck nightly` first")
-    path, _ = history_file(store, publication)
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
-    columns = {
-        field.name: ARROW_TYPES[field.dtype] for field in publication.features if field.name in ("prediction", "run_id")
-    }
-    run = read_history(path, pa.schema({key: dtype, **columns}))
-    run = run.filter(pc.equal(run["run_id"], pointer.run_id)).select([key, "prediction"]).sort_by(key)
+    run = History(store, publication).read(pointer, [key, "prediction"]).sort_by(key)
     chosen = run if keys is None else choose(run, key, read_keys(keys, key, dtype))
     WRITERS[to.suffix](chosen.rename_columns([key, name]), to)
     return int(chosen.num_rows)
 
 
 def find_publication(settings: Settings, project: str, service: str) -> Publication:
-    known = {publication.service: publication for _, _, publication in publications(settings, project)}
+    known = {task.publication.service: task.publication for task in publications(settings, project)}
     if service not in known:
         raise UsageError(
             f"expected a precomputed service, one of {', '.join(sorted(known)) or 'none yet'}; got {service}"

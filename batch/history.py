@@ -1,71 +1,120 @@
-"""Published runs in the offline store: one parquet file, one run for each as-of date."""
+"""Published runs in the offline store: a folder of parquet files, one for each as-of date."""
 
 import os
 import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from feast import FeatureStore
 from feast.infra.offline_stores.file_source import FileSource
+from pydantic import ValidationError
 
-from batch.publish import stored_rows
-from batch.score import Scores
+from batch.profile import PROFILE, Profile
+from batch.publish import predicted_rows, stored_columns
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.stores.offline import ARROW_TYPES, data_source
-from potluck.stores.sources import write_parquet
+from potluck.stores.sources import SCHEMA_FILE
+
+PROFILE_KEY = b"potluck.profile"
 
 
-def write_history(store: FeatureStore, publication: Publication, scores: Scores, pointer: Pointer) -> None:
-    """Keep a run, in the place of an earlier one of the same as-of date."""
-    path, time_column = history_file(store, publication)
-    run = history_table(publication, scores, pointer, time_column)
-    kept = read_history(path, run.schema)
-    kept = kept.filter(pc.not_equal(kept[time_column], pa.scalar(pointer.as_of, pa.timestamp("us", tz="UTC"))))
-    whole = pa.concat_tables([kept, run])
-    handle, staging = tempfile.mkstemp(prefix=".history-", dir=path.parent)
-    os.close(handle)
-    try:
-        write_parquet(Path(staging), whole)
-        os.chmod(staging, 0o644)
-        os.replace(staging, path)
-    finally:
-        Path(staging).unlink(missing_ok=True)
+class History:
+    """The history of one precomputed service."""
 
+    def __init__(self, store: FeatureStore, publication: Publication) -> None:
+        """
+        Raises:
+            DefinitionError: its source is no parquet source.
+            MissingStepError: the folder that `potluck ingest` leaves is gone.
+            DataError: it has not the columns of a run.
+        """
+        source = data_source(store, publication.source)
+        if not isinstance(source, FileSource):
+            raise DefinitionError(f"expected source {source.name} of {publication.service} to be a parquet FileSource")
+        self.publication, self.folder, self.time = publication, Path(source.path), source.timestamp_field
+        columns = {field.name: ARROW_TYPES[field.dtype] for field in publication.features}
+        key = publication.key
+        self.schema = pa.schema({key.name: ARROW_TYPES[key.dtype], self.time: pa.timestamp("us", tz="UTC"), **columns})
+        self._check()
 
-def history_file(store: FeatureStore, publication: Publication) -> tuple[Path, str]:
-    source = data_source(store, publication.source)
-    if not isinstance(source, FileSource):
-        raise DefinitionError(f"expected source {source.name} of {publication.service} to be a parquet FileSource")
-    return Path(source.path), source.timestamp_field
+    def _check(self) -> None:
+        if not self.folder.exists():
+            raise MissingStepError(f"the history {self.folder} is not there; run `potluck ingest` first")
+        if not self.folder.is_dir():
+            raise MissingStepError(
+                f"the history {self.folder} is a single file, as version 0.1.0 kept it; run `potluck ingest` first"
+            )
+        declared = self.folder / SCHEMA_FILE
+        found = pq.read_schema(declared) if declared.exists() else self.schema
+        if lacking := [name for name in self.schema.names if name not in found.names]:
+            raise DataError(
+                f"the history {self.folder} does not hold the columns of a run: {', '.join(lacking)} not among "
+                f"{', '.join(found.names)}; correct the schema in ingest.py, move the folder away and ingest again"
+            )
 
+    def file(self, as_of: datetime) -> Path:
+        return self.folder / f"{as_of.astimezone(UTC):%Y%m%dT%H%M%S.%f}Z.parquet"
 
-def history_table(publication: Publication, scores: Scores, pointer: Pointer, time_column: str) -> pa.Table:
-    rows = list(stored_rows(publication, scores, pointer))
-    columns: dict[str, Any] = {
-        publication.key.name: pa.array(scores.keys, ARROW_TYPES[publication.key.dtype]),
-        time_column: pa.array([pointer.as_of] * len(rows), pa.timestamp("us", tz="UTC")),
-    }
-    for field in publication.features:
-        columns[field.name] = pa.array([row[field.name] for row in rows], ARROW_TYPES[field.dtype])
-    return pa.table(columns)
+    def write(self, tables: Iterable[pa.Table], pointer: Pointer, profile: Profile) -> None:
+        """Keep a run, in the place of an earlier one of the same as-of date.
 
+        Args:
+            tables: scored rows, in the order of their keys.
+        """
+        schema = self.schema.with_metadata({PROFILE_KEY: PROFILE.dump_json(profile)})
+        handle, staging = tempfile.mkstemp(prefix=".history-", dir=self.folder)
+        os.close(handle)
+        try:
+            with pq.ParquetWriter(staging, schema, compression="zstd") as writer:
+                for table in tables:
+                    writer.write_table(
+                        self.rows(predicted_rows(table), pointer).replace_schema_metadata(schema.metadata)
+                    )
+            os.chmod(staging, 0o644)
+            os.replace(staging, self.file(pointer.as_of))
+        finally:
+            Path(staging).unlink(missing_ok=True)
 
-def read_history(path: Path, schema: pa.Schema) -> pa.Table:
-    """What is kept, in the columns of a run.
+    def rows(self, table: pa.Table, pointer: Pointer) -> pa.Table:
+        """Scored rows as the view's source declares them."""
+        columns = stored_columns(self.publication, table, pointer)
+        times = pa.repeat(pa.scalar(pointer.as_of, pa.timestamp("us", tz="UTC")), table.num_rows)
+        known = {self.publication.key.name: table[self.publication.key.name].combine_chunks(), self.time: times}
+        arrays = [known[name] if name in known else columns.get(name) for name in self.schema.names]
+        return pa.table(
+            [
+                array.cast(kind) if isinstance(array, pa.Array) else pa.repeat(pa.scalar(array, kind), table.num_rows)
+                for array, kind in zip(arrays, self.schema.types, strict=True)
+            ],
+            schema=self.schema,
+        )
 
-    Raises:
-        MissingStepError: the file that `potluck ingest` leaves is gone.
-        DataError: it has not the columns of a run.
-    """
-    if not path.exists():
-        raise MissingStepError(f"the history {path} is not there; run `potluck ingest` first")
-    try:
-        return pq.read_table(path, columns=schema.names).cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"the history {path} does not hold the columns of a run: {reason}") from None
+    def profile(self, pointer: Pointer) -> Profile | None:
+        """The shape of a kept run; None where it is gone."""
+        try:
+            metadata = pq.read_schema(self.file(pointer.as_of)).metadata or {}
+            found = PROFILE.validate_json(metadata.get(PROFILE_KEY, b""))
+        except (OSError, pa.ArrowException, ValidationError):
+            return None
+        return found if found.run_id == pointer.run_id else None
+
+    def read(self, pointer: Pointer, names: list[str]) -> pa.Table:
+        """Columns of a kept run.
+
+        Raises:
+            MissingStepError: it is not kept.
+        """
+        try:
+            table = pq.read_table(self.file(pointer.as_of), columns=[*names, "run_id"])
+        except FileNotFoundError:
+            table = None
+        if table is None or table["run_id"].unique().to_pylist() not in ([], [pointer.run_id]):
+            raise MissingStepError(
+                f"the published run {pointer.run_id} is not in the history {self.folder}; run `potluck nightly` again"
+            )
+        return table.select(names)

@@ -1,102 +1,175 @@
 """Writing a run into the idle slot, in Feast's own bytes, and making it the one that is read."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from batch.score import Scores
-from potluck.contract.errors import ServiceUnreachable
+import pyarrow as pa
+
+from batch.lease import Lease
+from batch.score import FAILURE, PREDICTION, PROBABILITIES
+from potluck.contract.errors import MissingStepError, ServiceUnreachable
 from potluck.contract.features import Publication
-from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_view
-from potluck.contract.redis_format import Scalar, encode_timestamp, encode_value, entity_key, timestamp_field
+from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_fields, slot_view
+from potluck.contract.redis_format import encode_timestamp, encode_value, timestamp_field
 from potluck.scoring.transform import class_name
+from potluck.stores.bulk_writer import BulkWriter
+from potluck.stores.feast_bytes import encode_values, entity_keys
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
-CHUNK_ROWS = 2_000
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, rows done and rows in all."""
+NO_PROGRESS: Progress = lambda step, done, total: None  # noqa: E731
 
-Row = dict[str, Scalar]
+
+@dataclass(frozen=True)
+class Staged:
+    """What Redis did with a run."""
+
+    refused: int
+    """Entities whose key holds something else than a hash."""
+    named: list[tuple[bytes, str]]
+    """Key and Redis's words for the first of them."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A precomputed view in its store."""
+
+    client: RedisClient
+    project: str
+    publication: Publication
+
+    @property
+    def pointer_key(self) -> str:
+        return pointer_key(self.project, self.publication.view)
+
+    def stored_pointer(self) -> bytes | None:
+        """The pointer's bytes.
+
+        Raises:
+            ServiceUnreachable: the online store does not answer.
+        """
+        try:
+            found: bytes | None = self.client.execute_command("GET", self.pointer_key)  # type: ignore[no-untyped-call]
+        except REDIS_ERRORS as error:
+            raise ServiceUnreachable(f"the online store does not answer: {error}") from None
+        return found
+
+    def published(self) -> Pointer | None:
+        """The run that is read now."""
+        return read_pointer(self.stored_pointer())
+
+    def keys(self, rows: pa.Table) -> pa.BinaryArray:
+        """Redis keys of these rows' entities."""
+        return entity_keys(self.project, [self.publication.key], rows)
+
+    def release_idle_slot(self, lease: Lease) -> Pointer | None:
+        """Before the idle slot is overwritten: the run that it held can't be rolled back to any more.
+
+        Answers:
+            The published run.
+        """
+        stored = self.stored_pointer()
+        current = read_pointer(stored)
+        if current is not None and current.previous is not None:
+            lease.switch(stored, current.alone().to_json())
+        return current
+
+    def switch(self, lease: Lease, pointer: Pointer) -> Pointer:
+        """Have readers read another run, in one atomic step; the one before can be rolled back to.
+
+        Raises:
+            Locked: the lease is lost, or somebody else moved the pointer.
+        """
+        stored = self.stored_pointer()
+        current = read_pointer(stored)
+        previous = current.alone() if current is not None and current.slot != pointer.slot else None
+        published = replace(pointer, token=lease.token, previous=previous, published_at=datetime.now(UTC))
+        lease.switch(stored, published.to_json())
+        return published
+
+    def roll_back(self, lease: Lease) -> Pointer:
+        """Have readers read the run before.
+
+        Raises:
+            MissingStepError: there is none, or its slot was written over since.
+        """
+        current = self.published()
+        if current is None or current.previous is None:
+            raise MissingStepError(
+                f"{self.publication.service} has no run to roll back to: expected two published runs, and none begun "
+                "after them; run `potluck nightly` with another champion or date instead"
+            )
+        return self.switch(lease, current.previous)
+
+
+def new_pointer(current: Pointer | None, run_id: str, as_of: datetime, model_version: str, rows: int) -> Pointer:
+    """The pointer that would publish a run from the slot that is idle now."""
+    return Pointer(slot=idle_slot(current), run_id=run_id, as_of=as_of, model_version=model_version, rows=rows)
 
 
 def stage(
-    client: RedisClient,
-    project: str,
-    publication: Publication,
-    scores: Scores,
-    model_version: str,
-    progress: Callable[[str, int, int], None],
-) -> Pointer:
-    """Write every prediction into the slot that nobody reads, and answer the pointer that would publish them.
+    view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease, total: int, progress: Progress = NO_PROGRESS
+) -> Staged:
+    """Write every prediction into the pointer's slot, and answer what Redis refused.
 
     Raises:
         ServiceUnreachable: Redis went away, or is full; nothing that is read was touched.
+        Locked: the lease was lost meanwhile.
     """
-    current = published(client, project, publication)
-    pointer = Pointer(
-        slot=idle_slot(current),
-        run_id=run_id(scores, model_version),
-        as_of=scores.as_of,
-        model_version=model_version,
-        rows=len(scores.keys),
-    )
-    rows = list(zip(scores.keys, stored_rows(publication, scores, pointer), strict=True))
+    done = 0
     try:
-        for start in range(0, len(rows), CHUNK_ROWS):
-            write_chunk(client, project, publication, pointer, rows[start : start + CHUNK_ROWS])
-            progress("stage", min(start + CHUNK_ROWS, len(rows)), len(rows))
-    except REDIS_ERRORS as error:
+        with BulkWriter(view.client) as writer:
+            for table in tables:
+                lease.check()
+                rows = predicted_rows(table)
+                writer.write(view.keys(rows), stored_fields(view.publication, rows, pointer))
+                done += rows.num_rows
+                progress("stage", done, total)
+            writer.flush()
+            return Staged(writer.refused, writer.rejected)
+    except (ServiceUnreachable, *REDIS_ERRORS) as error:
         raise ServiceUnreachable(
-            f"Redis did not take the run ({error}); the last published run is still read; run `potluck nightly` again"
+            f"Redis did not take the run ({error}); the last published run is still read; "
+            "run `potluck nightly --resume`"
         ) from None
-    return pointer
 
 
-def publish(client: RedisClient, project: str, publication: Publication, pointer: Pointer) -> None:
-    """Switch the readers, in one atomic step."""
-    client.set(pointer_key(project, publication.view), pointer.to_json())
+def predicted_rows(table: pa.Table) -> pa.Table:
+    """The rows that have a prediction."""
+    return table.filter(table[FAILURE].is_null())
 
 
-def published(client: RedisClient, project: str, publication: Publication) -> Pointer | None:
-    """The run that is read now."""
-    try:
-        stored = client.execute_command("GET", pointer_key(project, publication.view))  # type: ignore[no-untyped-call]
-        return read_pointer(stored)
-    except REDIS_ERRORS as error:
-        raise ServiceUnreachable(f"the online store does not answer: {error}") from None
+def stored_fields(
+    publication: Publication, rows: pa.Table, pointer: Pointer
+) -> Sequence[tuple[bytes, pa.BinaryArray | bytes]]:
+    """Hash fields and their bytes in Feast's order: the timestamp, then the view's features."""
+    stamp = timestamp_field(slot_view(publication.view, pointer.slot)).encode(), encode_timestamp(pointer.as_of)
+    columns = stored_columns(publication, rows, pointer)
+    features = zip(slot_fields(publication, pointer.slot), publication.features, strict=True)
+    return [stamp, *((field, encoded(columns.get(feature.name), feature.dtype)) for field, feature in features)]
 
 
-def run_id(scores: Scores, model_version: str) -> str:
-    """Named after date, model and result: the same run again has the same name."""
-    result = hashlib.sha256(json.dumps([scores.keys, scores.values, scores.probabilities]).encode())
-    return f"{scores.as_of:%Y%m%dT%H%M%SZ}-v{model_version}-{result.hexdigest()[:12]}"
+def stored_columns(publication: Publication, rows: pa.Table, pointer: Pointer) -> dict[str, pa.Array | str]:
+    """What the view's features are filled with: a column, or one text for all rows."""
+    dtypes = {field.name: field.dtype for field in publication.features}
+    return {
+        PREDICTION: prediction_column(rows[PREDICTION].combine_chunks(), dtypes[PREDICTION]),
+        PROBABILITIES: rows[PROBABILITIES].combine_chunks(),
+        "model_version": pointer.model_version,
+        "run_id": pointer.run_id,
+    }
 
 
-def stored_rows(publication: Publication, scores: Scores, pointer: Pointer) -> Iterator[Row]:
-    """Each prediction with the features that the view declares."""
-    names = [field.name for field in publication.features]
-    numeric = next(field.dtype for field in publication.features if field.name == "prediction") != "string"
-    shares: list[dict[str, float]] | list[None] = scores.probabilities or [None] * len(scores.keys)
-    for value, share in zip(scores.values, shares, strict=True):
-        row: Row = {
-            "prediction": value if numeric or isinstance(value, str) else class_name(value),
-            "probabilities": None if share is None else json.dumps(share),
-            "model_version": pointer.model_version,
-            "run_id": pointer.run_id,
-        }
-        yield {name: row.get(name) for name in names}
+def prediction_column(column: pa.Array, dtype: str) -> pa.Array:
+    """A label becomes its name where the view declares a string."""
+    if dtype != "string" or pa.types.is_string(column.type):
+        return column
+    labels = column.dictionary_encode()
+    names = pa.array([class_name(label) for label in labels.dictionary.to_pylist()], pa.string())
+    return names.take(labels.indices)
 
 
-def write_chunk(
-    client: RedisClient, project: str, publication: Publication, pointer: Pointer, rows: list[tuple[int | str, Row]]
-) -> None:
-    fields = [bytes.fromhex(text) for text in publication.field_ids[pointer.slot]]
-    stamp = [timestamp_field(slot_view(publication.view, pointer.slot)), encode_timestamp(pointer.as_of)]
-    pipe = client.pipeline(transaction=False)
-    for entity, row in rows:
-        values = [encode_value(row[field.name], field.dtype) for field in publication.features]
-        pairs = [part for pair in zip(fields, values, strict=True) for part in pair]
-        pipe.execute_command("HSET", redis_key(project, publication, entity), *stamp, *pairs)
-    pipe.execute()
-
-
-def redis_key(project: str, publication: Publication, entity: int | str) -> bytes:
-    return entity_key(project, [publication.key.name], [entity], [publication.key.dtype])
+def encoded(column: pa.Array | str | None, dtype: str) -> pa.BinaryArray | bytes:
+    return encode_value(column, dtype) if column is None or isinstance(column, str) else encode_values(column, dtype)

@@ -1,80 +1,130 @@
-"""The population, as it was known at a date, scored by the champion."""
+"""One shard of the population -> its predictions: a pure function from record batch to record batch."""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from feast import FeatureStore
 
-from potluck.contract.errors import DataError, DefinitionError, MissingStepError
-from potluck.contract.features import Literals
+from potluck.contract.errors import DataError
+from potluck.contract.features import DType, FeatureContract
 from potluck.scoring.bundle import Model
-from potluck.stores.offline import TIME, Inputs, data_source, point_in_time, read_latest
+from potluck.scoring.vectors import LabelVector, NumberVector
+from potluck.stores.offline import ARROW_TYPES
+from potluck.stores.population import Population, Shard
 
-CHUNK_ROWS = 10_000
+PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
+LABEL_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Predictions by entity; `keys`, `values` and `probabilities` go side by side."""
+class ScoredShard:
+    """What a worker answers."""
 
+    shard: Shard
+    rows: pa.RecordBatch
+    seconds: dict[str, float]
+    """Step -> seconds of this worker."""
+
+
+@dataclass(frozen=True)
+class ScoringJob:
+    """Everything that scoring a shard takes, as plain data: it travels to another process or machine."""
+
+    contract: FeatureContract
+    functions: str
+    model_text: bytes
+    population: Population
     as_of: datetime
-    population: int
-    keys: list[int | str]
-    values: list[Literals]
-    probabilities: list[dict[str, float]] | None
-    failures: list[tuple[Any, str]]
-    """Key and reason of every row that could not be scored."""
+
+    @cached_property
+    def model(self) -> Model:
+        """Opened once in each process."""
+        return Model(self.contract, self.functions, self.model_text)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "model"}
+
+    def run(self, shard: Shard) -> ScoredShard:
+        """Read a shard's features and score them."""
+        started = time.perf_counter()
+        batch = self.population.read(shard)
+        read = time.perf_counter()
+        scored = score_batch(self.model, batch, self.as_of)
+        return ScoredShard(shard, scored, {"features": read - started, "score": time.perf_counter() - read})
 
 
-def score_population(
-    store: FeatureStore, model: Model, as_of: datetime, progress: Callable[[str, int, int], None]
-) -> Scores:
-    """Score every entity of the population whose row is dated up to `as_of`.
+def score_batch(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.RecordBatch:
+    """Score every row by itself: one that can't be scored says why, and harms no other.
 
-    Raises:
-        MissingStepError: the population is empty at that date.
-        DefinitionError: the service has no single join key.
+    Args:
+        batch: the key, and every input of the contract.
+        as_of: request time of defaults that stand for a part of it.
+
+    Returns:
+        The key, `prediction`, `probabilities` (JSON text; null for a regression), `failure` (null where scored).
     """
-    inputs = population_inputs(store, model, as_of)
-    keys = inputs.keys.column(0).to_pylist()
-    scores = Scores(as_of, len(keys), [], [], [] if model.contract.classes else None, [])
-    for start in range(0, len(keys), CHUNK_ROWS):
-        rows = list(range(start, min(start + CHUNK_ROWS, len(keys))))
-        score_rows(model, inputs, keys, rows, scores)
-        progress("score", rows[-1] + 1, len(keys))
-    return scores
-
-
-def population_inputs(store: FeatureStore, model: Model, as_of: datetime) -> Inputs:
     contract = model.contract
-    if len(contract.keys) != 1 or contract.population is None:
-        raise DefinitionError(f"{contract.service} needs one join key and the tag population to be scored by night")
-    source = data_source(store, contract.population)
-    rows = read_latest(store, source, contract.keys, contract.request, as_of)
-    if rows.num_rows == 0:
-        raise MissingStepError(
-            f"{contract.population} holds no row up to {as_of:%Y-%m-%d}; ingest, or take a later date"
-        )
-    moments = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
-    return point_in_time(store, contract, rows.set_column(rows.column_names.index(TIME), TIME, moments))
+    inputs = {field.name: vector(batch.column(field.name), field.dtype) for field in contract.inputs}
+    values, shares, failures = scored_rows(model, inputs, [as_of] * batch.num_rows)
+    columns = {
+        contract.keys[0].name: batch.column(contract.keys[0].name),
+        PREDICTION: pa.array(values, prediction_type(contract)),
+        PROBABILITIES: pa.array(shares, pa.string()),
+        FAILURE: pa.array(failures, pa.string()),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=scored_schema(contract))
 
 
-def score_rows(model: Model, inputs: Inputs, keys: list[Any], rows: list[int], scores: Scores) -> None:
-    """Score these rows; where one makes an on-demand function fail, each by itself."""
-    columns = {name: [values[row] for row in rows] for name, values in inputs.columns.items()}
+def scored_schema(contract: FeatureContract) -> pa.Schema:
+    key = contract.keys[0]
+    return pa.schema(
+        {
+            key.name: ARROW_TYPES[key.dtype],
+            PREDICTION: prediction_type(contract),
+            PROBABILITIES: pa.string(),
+            FAILURE: pa.string(),
+        }
+    )
+
+
+def prediction_type(contract: FeatureContract) -> pa.DataType:
+    return LABEL_TYPES[type(contract.classes[0])] if contract.classes else pa.float64()
+
+
+def vector(column: pa.Array, dtype: DType) -> Sequence[Any]:
+    """A column as the row builder takes it, without a Python object for each value."""
+    if dtype != "string":
+        return NumberVector(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype)
+    encoded = column.dictionary_encode()
+    places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy().astype(np.intp)
+    return LabelVector(places, encoded.dictionary.to_pylist())
+
+
+Outcome = tuple[list[Any], list[str | None], list[str | None]]
+"""Values, probabilities and failures, row by row."""
+
+
+def scored_rows(model: Model, inputs: dict[str, Sequence[Any]], times: list[datetime]) -> Outcome:
+    """Score rows; where one makes an on-demand function fail, halve them until it stands alone."""
+    height = len(times)
     try:
-        scored = model.score(columns, [inputs.times[row] for row in rows])
+        predictions = model.score(inputs, times).predictions
     except DataError as error:
-        if len(rows) == 1:
-            scores.failures.append((keys[rows[0]], str(error)))
-        else:
-            for row in rows:
-                score_rows(model, inputs, keys, [row], scores)
-        return
-    scores.keys.extend(keys[row] for row in rows)
-    scores.values.extend(scored.predictions.values)
-    if scores.probabilities is not None and scored.predictions.probabilities is not None:
-        scores.probabilities.extend(scored.predictions.probabilities)
+        if height == 1:
+            return [None], [None], [str(error)]
+        parts = [(0, height // 2), (height // 2, height)]
+        scored = [
+            scored_rows(model, {name: column[start:end] for name, column in inputs.items()}, times[start:end])
+            for start, end in parts
+        ]
+        values, shares, failures = ([row for part in outcome for row in part] for outcome in zip(*scored, strict=True))
+        return values, shares, failures
+    if predictions.probabilities is None:
+        return predictions.values, [None] * height, [None] * height
+    return predictions.values, list(map(json.dumps, predictions.probabilities)), [None] * height

@@ -1,71 +1,173 @@
-"""What must hold before a run is published."""
+"""What must hold before a run is published, and what should: a threshold may be overruled with a reason."""
 
-import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from batch.publish import redis_key, stored_rows
-from batch.score import Scores
-from potluck.contract.errors import Refused, ServiceUnreachable
-from potluck.contract.features import Publication
-from potluck.contract.publication import Pointer
-from potluck.contract.redis_format import Scalar, decode_value
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import redis
 
-LARGEST_FAILED_SHARE = 0.01
+from batch.profile import Predicted, Profile, rows_of, share_outside, stability_index
+from batch.publish import View, stored_columns
+from batch.runs import Check
+from batch.score import PREDICTION
+from potluck.contract.errors import Refused, ServiceUnreachable
+from potluck.contract.publication import Pointer, StoredPredictions
+from potluck.contract.redis_format import DamagedValueError, Scalar
+from potluck.contract.settings import Settings
+from potluck.scoring.transform import class_name
+from potluck.stores.redis_client import REDIS_ERRORS
+
 SAMPLE_ROWS = 1_000
 
 
-def verify_scores(scores: Scores) -> None:
-    """Every entity has one finite prediction, but for a few that could not be scored.
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    population: int
+    failures: int
+    first_failure: str
+    rejected: int
+    values: Predicted
+    """What was predicted."""
+
+    @property
+    def rows(self) -> int:
+        return rows_of(self.values)
+
+
+def must_hold(outcome: Outcome) -> list[Check]:
+    """What no reason overrules: every entity is accounted for, and every prediction is a number."""
+    lost = outcome.population - outcome.rows - outcome.failures
+    wild = 0 if isinstance(outcome.values, dict) else int(np.count_nonzero(~np.isfinite(outcome.values)))
+    told = f"expected one prediction for each of {outcome.population} entities, got {outcome.rows}"
+    return [
+        Check("complete", abs(lost), 0, lost == 0, f"{told} and {outcome.failures} failures"),
+        Check("finite", wild, 0, wild == 0, f"{wild} predictions are not finite; train again"),
+    ]
+
+
+def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
+    """A run of an earlier date than the published one, as when a missed night is caught up, is no news."""
+    if current is None:
+        return []
+    days = (current.as_of.astimezone(UTC) - as_of) / timedelta(days=1)
+    told = f"the published run is as of {current.as_of.isoformat()}, this one of {as_of.isoformat()}"
+    return [Check("days earlier", max(days, 0.0), 0, days <= 0, told)]
+
+
+def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
+    """The thresholds of the settings, most of them against the run that is read now."""
+    missing = outcome.failures + outcome.rejected
+    share = missing / max(1, outcome.population)
+    first = f", the first being {outcome.first_failure}" if missing else ""
+    told = f"{missing} of {outcome.population} entities could not be scored or stored{first}"
+    found: list[tuple[str, float | None, float, str]] = [("failed share", share, settings.nightly_max_failed, told)]
+    if last is not None:
+        change = abs(outcome.rows / last.rows - 1) if last.rows else None
+        found += [
+            (
+                "change of rows",
+                change,
+                settings.nightly_max_rows_change,
+                f"{outcome.rows} rows after {last.rows} last time",
+            ),
+            (
+                "share out of range",
+                share_outside(last, outcome.values),
+                settings.nightly_max_outside,
+                f"predictions beyond last time's {last.lowest} to {last.highest}",
+            ),
+            (
+                "stability index",
+                stability_index(last, outcome.values),
+                settings.nightly_max_drift,
+                "the distribution of predictions moved",
+            ),
+        ]
+    return [
+        Check(name, value, limit, value <= limit, f"{told}: {name} {value:.4g}, expected at most {limit:g}")
+        for name, value, limit, told in found
+        if value is not None
+    ]
+
+
+def refuse(checks: Sequence[Check], way_out: str = "") -> None:
+    """
+    Args:
+        way_out: what the caller may do about it.
 
     Raises:
-        Refused: it does not hold.
+        Refused: a check does not hold.
     """
-    failed = len(scores.failures)
-    if failed > LARGEST_FAILED_SHARE * scores.population:
-        key, reason = scores.failures[0]
-        raise Refused(
-            f"{failed} of {scores.population} entities could not be scored, the first being {key}: {reason}; "
-            f"expected at most {LARGEST_FAILED_SHARE:.0%}; the last published run stays"
-        )
-    if len(scores.keys) + failed != scores.population or len(set(scores.keys)) != len(scores.keys):
-        raise Refused(f"expected one prediction for each of {scores.population} entities, got {len(scores.keys)}")
-    wild = [key for key, value in zip(scores.keys, scores.values, strict=True) if not is_sound(value)]
-    if wild:
-        raise Refused(f"{len(wild)} predictions are not finite, the first being that of {wild[0]}; train again")
+    broken = [check for check in checks if not check.holds]
+    if broken:
+        raise Refused(f"{'; '.join(check.told for check in broken)}; the last published run stays{way_out}")
 
 
-def is_sound(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) -> None:
+    """Read a sample of the idle slot back through the server's own reader.
 
-
-def verify_staged(
-    client: RedisClient, project: str, publication: Publication, scores: Scores, pointer: Pointer
-) -> None:
-    """Read a sample of the idle slot back, spread over the run.
+    Args:
+        sample: scored rows.
+        refused: entities that Redis refused, as their key holds something else; if none, no reply may say so.
 
     Raises:
         Refused: a row reads back as something else than was written.
         ServiceUnreachable: Redis went away.
     """
-    step = max(1, len(scores.keys) // SAMPLE_ROWS)
-    expected = list(zip(scores.keys, stored_rows(publication, scores, pointer), strict=True))[::step]
-    fields = [bytes.fromhex(text) for text in publication.field_ids[pointer.slot]]
-    pipe = client.pipeline(transaction=False)
-    for entity, _ in expected:
-        pipe.execute_command("HMGET", redis_key(project, publication, entity), *fields)
+    reader = StoredPredictions(view.publication)
+    keys = view.keys(sample).to_pylist()
+    pipe = view.client.pipeline(transaction=False)
+    for key in keys:
+        pipe.execute_command("HMGET", key, *reader.fields)
     try:
         replies = pipe.execute(raise_on_error=False)
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis went away ({error}); the last published run is still read") from None
-    for (entity, row), stored in zip(expected, replies, strict=True):
-        if read_back(stored) != list(row.values()):
+    entities = sample[view.publication.key.name].to_pylist()
+    for entity, row, reply in zip(entities, written(view, sample, pointer), replies, strict=True):
+        if not (refused and is_another_type(reply)) and read_back(reader, reply, pointer) != row:
             raise Refused(f"the prediction of {entity} does not read back as it was written; the last run stays")
 
 
-def read_back(stored: Any) -> list[Scalar] | None:
-    """The values of an HMGET's reply; None where it holds something else."""
+def written(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[str, Scalar]]:
+    columns = stored_columns(view.publication, sample, pointer)
+    names = [field.name for field in view.publication.features]
+    lists = [
+        column.to_pylist() if isinstance(column := columns.get(name), pa.Array) else [column] * sample.num_rows
+        for name in names
+    ]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def is_another_type(reply: Any) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
+def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[str, Scalar] | None:
+    """A row by the server's reader; None where the key holds something else."""
     try:
-        return list(map(decode_value, stored)) if isinstance(stored, list) else None
-    except ValueError:
+        return reader.row(reply, pointer) if isinstance(reply, list) else None
+    except DamagedValueError:
         return None
+
+
+def spread(table: pa.Table, rows: int) -> pa.Table:
+    """A few rows from the first to the last."""
+    places = np.unique(np.linspace(0, table.num_rows - 1, min(rows, table.num_rows)).astype(np.int64))
+    return table.take(pa.array(places))
+
+
+def predicted(tables: Iterable[pa.Table]) -> Predicted:
+    """What all shards predicted: numbers, or how often each label."""
+    columns = [table[PREDICTION] for table in tables]
+    whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    if pa.types.is_floating(whole.type):
+        return np.asarray(whole.to_numpy())
+    counts = pc.value_counts(whole).to_pylist()
+    return {class_name(found["values"]): found["counts"] for found in counts}

@@ -17,6 +17,7 @@ VERBS = {
     "pull": "cli.models",
     "nightly": "cli.night",
     "export": "cli.night",
+    "schedule": "cli.schedule",
     "serve": "cli.server",
     "predict": "cli.calls",
     "lookup": "cli.calls",

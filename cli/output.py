@@ -53,9 +53,9 @@ def now_or(as_of: datetime | None) -> datetime:
     return as_of or datetime.now(UTC).replace(microsecond=0)
 
 
-def settings_for(repo: Path | None) -> Settings:
+def settings_for(repo: Path | None, **flags: object) -> Settings:
     """Settings of this command, also put into the environment for what it starts and for Feast's own plug-ins."""
-    settings = load_settings(repo=repo)
+    settings = load_settings(repo=repo, **flags)
     os.environ.update(settings.variables())
     return settings
 
@@ -107,17 +107,26 @@ def progress_bar(total: int | None, text: str) -> Iterator[Callable[[int], None]
 
 @contextmanager
 def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that follows named steps, each with its own total."""
+    """A bar for each named step, with rows, rows a second and the time left."""
     from tqdm import tqdm
 
-    with tqdm(disable=not sys.stderr.isatty(), leave=False, unit=" rows", unit_scale=True) as bar:
+    bars: dict[str, tqdm[Any]] = {}
 
-        def follow(step: str, done: int, total: int) -> None:
-            bar.set_description(step)
-            bar.total, bar.n = total, done
-            bar.refresh()
+    def follow(step: str, done: int, total: int) -> None:
+        if step not in bars:
+            close_all()
+            silent = not sys.stderr.isatty()
+            bars[step] = tqdm(total=total, desc=step, disable=silent, leave=False, unit=" rows", unit_scale=True)
+        bars[step].update(done - bars[step].n)
 
+    def close_all() -> None:
+        while bars:
+            bars.popitem()[1].close()
+
+    try:
         yield follow
+    finally:
+        close_all()
 
 
 @contextmanager

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from cli.cron import Cron
 from cli.output import answer, common_options, settings_for
+from cli.schedule import schedule_status, schedule_text, utc_now
 from cli.supervisor import Supervisor, running_supervisor, stop_supervisor
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
@@ -19,10 +21,15 @@ from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
     "--port", type=click.IntRange(1, 65534), default=8000, show_default=True, help="MLflow gets the next one."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--nightly", help='When to call `potluck nightly`, in cron\'s words and UTC; or "off".  [default: "0 2 * * *"]'
+)
 @common_options
-def up_verb(host: str, port: int, workers: int, repo: Path | None, as_json: bool) -> None:
-    """Keep Redis, the server and MLflow's pages running until interrupted or `potluck down`."""
-    settings = settings_for(repo)
+def up_verb(host: str, port: int, workers: int, nightly: str | None, repo: Path | None, as_json: bool) -> None:
+    """Keep Redis, the server, MLflow's pages and the nightly's schedule running until interrupted or `potluck down`."""
+    settings = settings_for(repo, nightly_cron=nightly)
+    if settings.nightly_cron:
+        Cron(settings.nightly_cron)  # a wrong one is told before anything starts
     ensure_redis(settings)
     raise SystemExit(Supervisor(settings, host, port, workers).run())
 
@@ -43,7 +50,8 @@ def status_verb(repo: Path | None, as_json: bool) -> None:
     """What this home holds and what runs for it."""
     settings = settings_for(repo)
     found = home_status(settings)
-    lines = [f"{name}: {value}" for name, value in found.items() if name != "champions"]
+    shown = {**found, "nightly": schedule_text(found["nightly"])}
+    lines = [f"{name}: {value}" for name, value in shown.items() if name != "champions"]
     champions = [f"  {service}: version {version}" for service, version in found["champions"].items()]
     answer(as_json, found, "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]))
 
@@ -56,6 +64,7 @@ def home_status(settings: Settings) -> dict[str, Any]:
         "repo": str(settings.repo),
         "redis": "answers" if answers(settings) else "does not answer",
         "stack": f"up (process {pid})" if pid else "down",
+        "nightly": schedule_status(settings, utc_now()),
         "champions": {service: releases.champion(service).model_version for service in releases.services()},
     }
 

@@ -1,4 +1,7 @@
-"""The processes behind `potluck up`: the server, MLflow's pages, and the watcher of a registry that lies elsewhere."""
+"""The processes behind `potluck up`.
+
+The server, MLflow's pages or the watcher of a registry that lies elsewhere, and the nightly run's schedule.
+"""
 
 import contextlib
 import os
@@ -56,10 +59,12 @@ class Supervisor:
 def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str, list[str]]:
     verb = [sys.executable, "-m", "cli.main"]
     serve = [*verb, "serve", "--host", host, "--port", str(port), "--workers", str(workers)]
+    cron = settings.nightly_cron
+    nightly = {"nightly": [*verb, "schedule", "--cron", cron]} if cron else {}
     if settings.tracking_uri != settings.local_tracking_uri:
-        return {"server": serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)]}
+        return {"server": serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
     pages = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port + 1), "--workers", "1"]
-    return {"server": serve, "mlflow": [*pages, "--backend-store-uri", settings.tracking_uri]}
+    return {"server": serve, "mlflow": [*pages, "--backend-store-uri", settings.tracking_uri], **nightly}
 
 
 def end(children: dict[str, subprocess.Popen[bytes]]) -> None:

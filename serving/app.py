@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -22,6 +23,7 @@ from serving.edge import Edge
 from serving.hot import HotCalls
 from serving.online import OnlineStore
 from serving.openapi import openapi_document
+from serving.publication_age import PublicationAges
 from serving.routes import router
 
 
@@ -32,6 +34,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
+    app.state.publication_ages = PublicationAges(app.state.champions, app.state.store, lambda: datetime.now(UTC))
     hot = HotCalls(app.state.champions)
     app.include_router(router)
     app.router.routes.extend(hot.routes)

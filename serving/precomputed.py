@@ -3,11 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import getitem
 
 from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, ModelNotReady, RequestError
 from potluck.contract.features import Objective, Publication
-from potluck.contract.publication import SLOTS, Pointer, pointer_key, read_pointer
+from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
 from potluck.contract.redis_format import DamagedValueError, Scalar, decode_value, entity_key_maker
 from potluck.scoring.plan import Remembered
 from serving.entities import NO_FEATURES
@@ -41,14 +40,13 @@ class PrecomputedService:
         self.publication = publication
         self.store = store
         self.keys = KeyReader(key)
-        self.names = tuple(field.name for field in publication.features)
+        self.stored = StoredPredictions(
+            publication, [Remembered(decode_value).__getitem__ for _ in publication.features]
+        )
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
-        self.read_row = KeyCommand(
-            "HMGET", *(bytes.fromhex(field) for slot in SLOTS for field in publication.field_ids[slot])
-        )
+        self.read_row = KeyCommand("HMGET", *self.stored.fields)
         self.pointers = Remembered(read_pointer)
-        self.values_of = [Remembered(decode_value) for _ in self.names]
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 
@@ -107,14 +105,11 @@ class PrecomputedService:
         """The stored row of the pointer's slot, if the pointer's run wrote it."""
         if not isinstance(reply, list):
             return FeatureStoreUnavailable(NO_FEATURES)
-        width = len(self.names)
-        start = SLOTS.index(pointer.slot) * width
-        stored = reply[start : start + width]
         try:
-            row = dict(zip(self.names, map(getitem, self.values_of, stored), strict=True))
+            row = self.stored.row(reply, pointer)
         except DamagedValueError:
             return FeatureStoreUnavailable(NO_FEATURES)
-        if row["run_id"] != pointer.run_id:
+        if row is None:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))
         return row

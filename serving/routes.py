@@ -18,6 +18,7 @@ from serving.champions import Live, listed
 from serving.hot import read_body
 from serving.metrics import exposition
 from serving.online import OnlineStore
+from serving.publication_age import PublicationAges
 from serving.schema import read_envelope
 
 LARGEST_BATCH_BODY = 8 << 20
@@ -74,9 +75,10 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
     text, media_type = exposition()
-    return Response(text, media_type=media_type)
+    ages: PublicationAges = request.app.state.publication_ages
+    return Response(text + await ages.exposition(), media_type=media_type)
 
 
 def live(request: Request) -> Live:

@@ -4,11 +4,17 @@ A run writes the slot that nobody reads, then moves the pointer. Every stored pr
 reader can tell a row of the published run from one that another run left behind.
 """
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from operator import itemgetter
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+
+from potluck.contract.features import Publication
+from potluck.contract.redis_format import Scalar, decode_value
 
 Slot = Literal["a", "b"]
 SLOTS: tuple[Slot, ...] = ("a", "b")
@@ -23,6 +29,12 @@ class Pointer:
     as_of: datetime
     model_version: str
     rows: int
+    token: int = 0
+    """Fencing token of the lease under which readers were switched to it."""
+    previous: "Pointer | None" = None
+    """The run before, as long as its slot holds it."""
+    published_at: datetime | None = None
+    """When readers were switched to it."""
 
     def to_json(self) -> bytes:
         return POINTER.dump_json(self)
@@ -30,6 +42,10 @@ class Pointer:
     def age_seconds(self, now: datetime) -> float:
         """Seconds since the as-of date: how old the records behind the predictions may be."""
         return (now - self.as_of.astimezone(UTC)).total_seconds()
+
+    def alone(self) -> "Pointer":
+        """Without the run before."""
+        return dataclasses.replace(self, previous=None)
 
 
 POINTER = TypeAdapter(Pointer)
@@ -48,7 +64,12 @@ def read_pointer(stored: bytes | None) -> Pointer | None:
 
 def pointer_key(project: str, view: str) -> str:
     """Redis key of the pointer."""
-    return f"potluck:{project}:{view}:published"
+    return publication_key(project, view, "published")
+
+
+def publication_key(project: str, view: str, name: str) -> str:
+    """Redis key of what belongs to a precomputed view; the braces keep all of them on one node of a cluster."""
+    return f"potluck:{{{project}:{view}}}:{name}"
 
 
 def slot_view(view: str, slot: Slot) -> str:
@@ -59,3 +80,39 @@ def slot_view(view: str, slot: Slot) -> str:
 def idle_slot(pointer: Pointer | None) -> Slot:
     """The slot that no reader reads."""
     return "b" if pointer is not None and pointer.slot == "a" else "a"
+
+
+def slot_fields(publication: Publication, slot: Slot) -> list[bytes]:
+    """Hash fields of the view's features while it lies in a slot."""
+    return [bytes.fromhex(text) for text in publication.field_ids[slot]]
+
+
+class StoredPredictions:
+    """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly run's own check."""
+
+    def __init__(
+        self, publication: Publication, decoders: Sequence[Callable[[bytes | None], Scalar]] | None = None
+    ) -> None:
+        """
+        Args:
+            decoders: `decode_value`, or one that remembers, for each feature.
+        """
+        self.names = tuple(field.name for field in publication.features)
+        self.decoders = decoders or [decode_value] * len(self.names)
+        self.fields = [field for slot in SLOTS for field in slot_fields(publication, slot)]
+        """What to ask the hash for."""
+        width = len(self.names)
+        self.part_of = {slot: itemgetter(slice(place * width, (place + 1) * width)) for place, slot in enumerate(SLOTS)}
+
+    def row(self, reply: Sequence[Any], pointer: Pointer) -> dict[str, Scalar] | None:
+        """The row in the pointer's slot; None where another run wrote it, or none did.
+
+        Args:
+            reply: the values of `fields`.
+
+        Raises:
+            DamagedValueError: the bytes are no value of Feast's.
+        """
+        stored = self.part_of[pointer.slot](reply)
+        row = {name: read(value) for name, read, value in zip(self.names, self.decoders, stored, strict=True)}
+        return row if row["run_id"] == pointer.run_id else None

@@ -38,12 +38,17 @@ def entity_key_maker(
 ) -> Callable[[Sequence[Scalar]], bytes]:
     """`entity_key` for many entities of the same join keys: from values to the Redis key."""
     order = sorted(range(len(join_keys)), key=lambda place: join_keys[place])
-    names = [join_keys[place].encode() for place in order]
-    head = struct.pack("<I", len(order)) + b"".join(struct.pack("<II", STRING_TYPE, len(n)) + n for n in names)
+    head = entity_key_head(join_keys)
     tail = project.encode()
     if len(order) == 1:
         return lambda values: head + packed_key_value(values[0], dtypes[0]) + tail
     return lambda values: head + b"".join(packed_key_value(values[at], dtypes[at]) for at in order) + tail
+
+
+def entity_key_head(join_keys: Sequence[str]) -> bytes:
+    """What the Redis keys of all entities of these join keys begin with."""
+    names = [name.encode() for name in sorted(join_keys)]
+    return struct.pack("<I", len(names)) + b"".join(struct.pack("<II", STRING_TYPE, len(n)) + n for n in names)
 
 
 def packed_key_value(value: Scalar, dtype: str) -> bytes:

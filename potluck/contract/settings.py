@@ -47,6 +47,28 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
     """Requests that one worker works on at once; one more is answered OVERLOADED."""
 
+    nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
+    """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""
+    nightly_workers: int = Field(default_factory=lambda: available_cores(), alias="POTLUCK_NIGHTLY_WORKERS", ge=1)
+    """Shards scored at once. Default: the cores of this machine."""
+    nightly_shard_rows: int = Field(default=50_000, alias="POTLUCK_NIGHTLY_SHARD_ROWS", ge=1)
+    """Entities that a worker holds in memory at a time."""
+    nightly_max_failed: float = Field(default=0.01, alias="POTLUCK_NIGHTLY_MAX_FAILED", ge=0)
+    """Share of entities that may go without a prediction before a run is refused."""
+    nightly_max_rows_change: float = Field(default=0.5, alias="POTLUCK_NIGHTLY_MAX_ROWS_CHANGE", ge=0)
+    """Relative change of the number of predictions against the published run."""
+    nightly_max_outside: float = Field(default=0.05, alias="POTLUCK_NIGHTLY_MAX_OUTSIDE", ge=0)
+    """Share of predictions beyond the lowest and the highest of the published run."""
+    nightly_max_drift: float = Field(default=0.25, alias="POTLUCK_NIGHTLY_MAX_DRIFT", ge=0)
+    """Population stability index of the predictions against the published run; not looked at below 200 rows."""
+    nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
+    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows what is valid."""
+
+    @field_validator("nightly_cron")
+    @classmethod
+    def off_is_empty(cls, cron: str) -> str:
+        return "" if cron.strip().lower() == "off" else " ".join(cron.split())
+
     @field_validator("redis_url")
     @classmethod
     def redis_url_is_valid(cls, url: str | None) -> str | None:
@@ -124,6 +146,13 @@ def load_settings(**flags: object) -> Settings:
 def source_path(project: str, source: str) -> str:
     """Where `potluck ingest` puts the parquet file of a source; for the feature repo's `FileSource(path=…)`."""
     return str(load_settings().data_folder(project) / f"{source}.parquet")
+
+
+def available_cores() -> int:
+    """Those that this process may run on."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def nearest_home(start: Path) -> Path:

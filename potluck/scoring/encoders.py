@@ -9,6 +9,7 @@ import numpy as np
 from potluck.contract.errors import DataError
 from potluck.contract.features import Column
 from potluck.scoring.lightgbm_library import Matrix
+from potluck.scoring.vectors import LabelVector, NumberVector
 
 PLAIN_NUMBERS = frozenset({int, float, bool, type(None)})
 NUMBERS = (int, float, np.integer, np.floating, np.bool_, type(None))
@@ -39,6 +40,11 @@ class Codes:
 
     def many(self, values: Sequence[Any]) -> tuple[Matrix, list[int]]:
         """The codes, and the rows with an unseen category."""
+        if isinstance(values, NumberVector):
+            values = values.labelled()
+        if isinstance(values, LabelVector):
+            encoded, unseen = self.many(values.labels)
+            return encoded[values.places], np.flatnonzero(np.isin(values.places, unseen)).tolist() if unseen else []
         codes = self.codes
         try:
             encoded = np.array([codes.get(value, math.nan) for value in values], dtype=np.float64)
@@ -91,15 +97,21 @@ class Numbers:
 
     def numbers(self, values: Sequence[Any]) -> Matrix:
         """As float64, None as NaN, nothing imputed."""
-        try:
-            numbers = np.array(values, dtype=np.float64) if all_numbers(values) else None
-        except OverflowError:
-            numbers = None
+        if isinstance(values, NumberVector):
+            numbers: Matrix | None = values.numbers
+        else:
+            numbers = self.as_floats(values)
         if numbers is None:
             raise self.no_number()
         if self.whole and not (np.isnan(numbers) | (numbers == np.trunc(numbers))).all():
             raise self.fraction()
         return numbers
+
+    def as_floats(self, values: Sequence[Any]) -> Matrix | None:
+        try:
+            return np.array([*values], dtype=np.float64) if all_numbers(values) else None
+        except OverflowError:
+            return None
 
     def no_number(self) -> DataError:
         return DataError(f"{self.name} is declared {self.dtype}, but holds something that is no number")

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.contract.features import FeatureContract, Field, OnDemandFunction
 from potluck.scoring.encoders import encoder
 from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix
+from potluck.scoring.vectors import Vector
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class RowBuilder:
         filled = dict(inputs)
         for entry in self.contract.inputs:
             if entry.default is not None:
-                pairs = zip(inputs[entry.name], times, strict=True)
-                filled[entry.name] = [entry.default_at(at) if value is None else value for value, at in pairs]
+                filled[entry.name] = with_default(inputs[entry.name], entry, times)
         return filled
 
     def encode(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
@@ -71,3 +71,9 @@ class RowBuilder:
             if marked:
                 getattr(rows, column.mark)[column.name] = marked
         return rows
+
+
+def with_default(column: Sequence[Any], entry: Field, times: Sequence[datetime]) -> Sequence[Any]:
+    if isinstance(column, Vector) and len(set(times)) == 1:
+        return column.filled(entry.default_at(times[0]))
+    return [entry.default_at(at) if value is None else value for value, at in zip(column, times, strict=True)]

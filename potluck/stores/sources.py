@@ -16,7 +16,10 @@ from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import LARGEST_INTEGER
 
 Sources = Mapping[str, pa.Table | pa.Schema]
-"""Source name -> its rows, which replace what was there, or the schema of a table that others fill."""
+"""Source name -> its rows, which replace what was there, or the schema of a folder of files that others fill."""
+
+SCHEMA_FILE = "schema.parquet"
+"""Without a row: it says what the files beside it hold."""
 
 Ingest = Callable[[Sequence[Path], int, int], Sources]
 
@@ -45,7 +48,7 @@ def load_ingest(repo: Path) -> Ingest:
 
 
 def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
-    """Write every source as `<name>.parquet`; nothing is replaced unless everything could be written.
+    """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all could be written.
 
     Answers:
         Source -> its number of rows.
@@ -53,11 +56,7 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
     Raises:
         DataError: a table holds what the online store, the model and JSON can't hold alike.
     """
-    tables = {
-        name: clean(name, source) if isinstance(source, pa.Table) else source.empty_table()
-        for name, source in sources.items()
-        if isinstance(source, pa.Table) or not (folder / f"{name}.parquet").exists()
-    }
+    tables = {name: clean(name, source) for name, source in sources.items() if isinstance(source, pa.Table)}
     folder.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".ingest-", dir=folder))
     try:
@@ -67,7 +66,22 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
             os.replace(staging / f"{name}.parquet", folder / f"{name}.parquet")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return {name: table.num_rows for name, table in tables.items()}
+    filled = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
+    for name, schema in filled.items():
+        write_schema(folder / f"{name}.parquet", schema)
+    return {name: table.num_rows for name, table in tables.items()} | dict.fromkeys(filled, 0)
+
+
+def write_schema(folder: Path, schema: pa.Schema) -> None:
+    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file."""
+    earlier = folder.with_suffix(".earlier")
+    if folder.is_file():
+        os.replace(folder, earlier)
+    if not folder.exists():
+        folder.mkdir()
+        write_parquet(folder / SCHEMA_FILE, schema.empty_table())
+    if earlier.exists():
+        os.replace(earlier, folder / "earlier.parquet")
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

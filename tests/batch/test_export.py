@@ -46,10 +46,10 @@ def test_what_can_not_be_exported_is_said(houses: Any, tmp_path: Path) -> None:
 
 def test_a_bad_source_file_leaves_everything_as_it_was(houses: Any, tmp_path: Path) -> None:
     folder = houses.settings.data_folder("house_prices")
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.parquet") if path.is_file()}
     bad = tmp_path / "bad.csv"
     bad.write_text("Id,SalePrice\n1,x\n")
     ended = houses.verb("ingest", str(bad), "--json")
     assert ended.returncode == 1
     assert "bad.csv" in json.loads(ended.stderr)["message"]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.parquet") if path.is_file()} == before

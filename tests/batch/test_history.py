@@ -1,21 +1,22 @@
-"""The history of published runs: one parquet file, one run for each as-of date."""
+"""The history of published runs: a folder of parquet files, one for each as-of date."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from feast import FileSource
 
-from batch.history import history_table, read_history, write_history
-from batch.score import Scores
+from batch.history import History
+from batch.profile import profile_of
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.features import Field, Publication
 from potluck.contract.publication import Pointer
-from potluck.stores.sources import write_parquet
+from potluck.stores.sources import write_parquet, write_schema
 
 JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 PUBLICATION = Publication(
@@ -54,20 +55,28 @@ class Store:
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
     """What `potluck ingest` leaves: the schema, and no row."""
-    write_parquet(tmp_path / "history.parquet", SCHEMA.empty_table())
+    write_schema(tmp_path / "history.parquet", SCHEMA)
     return Store(tmp_path / "history.parquet")
 
 
-def scores(as_of: datetime, *values: float) -> Scores:
-    return Scores(as_of, len(values), list(range(1, len(values) + 1)), list(values), None, [])
+def pointer(as_of: datetime, run_id: str, rows: int = 1) -> Pointer:
+    return Pointer("a", run_id, as_of, "3", rows)
 
 
-def pointer(run: Scores, run_id: str) -> Pointer:
-    return Pointer("a", run_id, run.as_of, "3", len(run.keys))
+def scored(*values: float | None) -> pa.Table:
+    return pa.table(
+        {
+            "shop_id": pa.array(range(1, len(values) + 1), pa.int64()),
+            "prediction": pa.array(values, pa.float64()),
+            "probabilities": pa.nulls(len(values), pa.string()),
+            "failure": pa.array([None if value is not None else "no weight" for value in values], pa.string()),
+        }
+    )
 
 
-def keep(store: Any, run: Scores, run_id: str) -> None:
-    write_history(store, PUBLICATION, run, pointer(run, run_id))
+def keep(store: Any, as_of: datetime, run_id: str, *values: float | None) -> None:
+    tables, profile = [scored(*values)], profile_of(run_id, np.array([v for v in values if v is not None]))
+    History(store, PUBLICATION).write(tables, pointer(as_of, run_id, len(values)), profile)
 
 
 def kept(store: Any) -> list[tuple[int, datetime, float, str, str]]:
@@ -75,73 +84,103 @@ def kept(store: Any) -> list[tuple[int, datetime, float, str, str]]:
 
 
 def test_a_run_is_kept_row_by_row(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0, 20.0), "first")
+    keep(store, JUNE, "first", 10.0, 20.0)
     assert kept(store) == [(1, JUNE, 10.0, "first", "3"), (2, JUNE, 20.0, "first", "3")]
 
 
+def test_a_row_without_a_prediction_is_not_kept(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0, None)
+    assert kept(store) == [(1, JUNE, 10.0, "first", "3")]
+
+
+def test_shards_follow_each_other(store: Any) -> None:
+    History(store, PUBLICATION).write(
+        iter([scored(10.0), scored(11.0)]), pointer(JUNE, "first"), profile_of("first", np.array([10.0, 11.0]))
+    )
+    assert [row[2] for row in kept(store)] == [10.0, 11.0]
+
+
 def test_another_date_is_kept_beside_it(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0), "first")
-    keep(store, scores(JULY, 11.0), "second")
+    keep(store, JUNE, "first", 10.0)
+    keep(store, JULY, "second", 11.0)
     assert kept(store) == [(1, JUNE, 10.0, "first", "3"), (1, JULY, 11.0, "second", "3")]
 
 
 def test_the_same_date_again_takes_the_place_of_its_run(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0, 20.0), "first")
-    keep(store, scores(JULY, 11.0), "second")
-    keep(store, scores(JUNE, 12.0), "corrected")
-    assert sorted(kept(store)) == [(1, JUNE, 12.0, "corrected", "3"), (1, JULY, 11.0, "second", "3")]
-
-
-def test_the_same_run_twice_is_kept_once(store: Any) -> None:
-    for _ in range(2):
-        keep(store, scores(JUNE, 10.0, 20.0), "first")
-    assert len(kept(store)) == 2
+    keep(store, JUNE, "first", 10.0, 20.0)
+    keep(store, JULY, "second", 11.0)
+    keep(store, JUNE, "corrected", 12.0)
+    assert kept(store) == [(1, JUNE, 12.0, "corrected", "3"), (1, JULY, 11.0, "second", "3")]
 
 
 def test_types_stay_those_of_the_declared_source(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0), "first")
-    assert pq.read_schema(store.path).equals(SCHEMA)
+    keep(store, JUNE, "first", 10.0)
+    assert pq.read_table(store.path).schema.equals(SCHEMA)
 
 
-def test_nothing_but_the_history_is_left_in_the_folder(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0), "first")
-    assert [path.name for path in store.path.parent.iterdir()] == ["history.parquet"]
-    assert store.path.stat().st_mode & 0o777 == 0o644
+def test_nothing_but_runs_is_left_in_the_folder(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0)
+    files = sorted(path.name for path in store.path.iterdir())
+    assert files == ["20260601T000000.000000Z.parquet", "schema.parquet"]
+    assert (store.path / files[0]).stat().st_mode & 0o777 == 0o644
 
 
-def test_a_run_that_can_not_be_written_leaves_the_history_as_it_was(
-    store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep(store, scores(JUNE, 10.0), "first")
+def test_a_run_that_can_not_be_written_leaves_the_history_as_it_was(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0)
 
-    def full(*_: Any) -> None:
+    def broken() -> Any:
+        yield scored(11.0)
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("batch.history.write_parquet", full)
     with pytest.raises(OSError, match="no space"):
-        keep(store, scores(JULY, 11.0), "second")
+        History(store, PUBLICATION).write(broken(), pointer(JUNE, "second"), profile_of("second", np.array([11.0])))
     assert kept(store) == [(1, JUNE, 10.0, "first", "3")]
-    assert [path.name for path in store.path.parent.iterdir()] == ["history.parquet"]
+    assert len(list(store.path.iterdir())) == 2
 
 
-def test_a_history_that_was_never_ingested_says_which_step_is_missing(store: Any) -> None:
-    store.path.unlink()
+def test_the_shape_of_a_run_is_kept_with_it(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0, 20.0)
+    history = History(store, PUBLICATION)
+    assert history.profile(pointer(JUNE, "first")) == profile_of("first", np.array([10.0, 20.0]))
+    assert history.profile(pointer(JUNE, "another")) is None
+    assert history.profile(pointer(JULY, "first")) is None
+
+
+def test_a_damaged_file_has_no_shape(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0)
+    (store.path / "20260601T000000.000000Z.parquet").write_bytes(b"PAR1")
+    assert History(store, PUBLICATION).profile(pointer(JUNE, "first")) is None
+
+
+def test_a_published_run_is_read_back(store: Any) -> None:
+    keep(store, JUNE, "first", 10.0)
+    history = History(store, PUBLICATION)
+    assert history.read(pointer(JUNE, "first"), ["shop_id", "prediction"]).to_pydict() == {
+        "shop_id": [1],
+        "prediction": [10.0],
+    }
+    for gone in (pointer(JUNE, "another"), pointer(JULY, "first")):
+        with pytest.raises(MissingStepError, match="is not in the history"):
+            history.read(gone, ["shop_id"])
+
+
+def test_a_history_that_was_never_ingested_says_which_step_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingStepError, match="run `potluck ingest` first"):
-        keep(store, scores(JUNE, 10.0), "first")
+        History(Store(tmp_path / "history.parquet"), PUBLICATION)  # type: ignore[arg-type]
 
 
-def test_a_history_of_other_columns_is_refused(store: Any) -> None:
-    write_parquet(store.path, SCHEMA.remove(3).empty_table())
+def test_the_single_file_of_an_earlier_version_moves_into_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "history.parquet"
+    row = {"shop_id": 1, "at": JUNE, "prediction": 10.0, "run_id": "first", "model_version": "3"}
+    write_parquet(path, pa.Table.from_pylist([row], SCHEMA))
+    with pytest.raises(MissingStepError, match="run `potluck ingest` first"):
+        History(Store(path), PUBLICATION)  # type: ignore[arg-type]
+    write_schema(path, SCHEMA)
+    keep(Store(path), JULY, "second", 11.0)
+    assert sorted(row[2] for row in kept(Store(path))) == [10.0, 11.0]
+
+
+def test_a_history_of_other_columns_is_refused(tmp_path: Path) -> None:
+    write_schema(tmp_path / "history.parquet", SCHEMA.remove(3))
     with pytest.raises(DataError, match="run_id"):
-        keep(store, scores(JUNE, 10.0), "first")
-
-
-def test_a_table_holds_just_what_the_view_declares() -> None:
-    run = scores(JUNE, 10.0)
-    assert history_table(PUBLICATION, run, pointer(run, "first"), "at").schema.equals(SCHEMA)
-
-
-def test_reading_takes_the_asked_columns_alone(store: Any) -> None:
-    keep(store, scores(JUNE, 10.0), "first")
-    wanted = pa.schema([("shop_id", pa.int64()), ("prediction", pa.float64())])
-    assert read_history(store.path, wanted).to_pydict() == {"shop_id": [1], "prediction": [10.0]}
+        History(Store(tmp_path / "history.parquet"), PUBLICATION)  # type: ignore[arg-type]

@@ -28,14 +28,15 @@ PROMISED = {
     "nightly": {"--as-of"},
     "export": {"--to"},
     "serve": {"--host", "--port", "--workers"},
-    "up": {"--port"},
+    "schedule": {"--cron"},
+    "up": {"--port", "--nightly"},
     "down": set(),
     "status": set(),
     "env": set(),
     "predict": set(),
     "lookup": set(),
 }
-HEAVY = ("feast", "mlflow", "pandas", "uvicorn", "sklearn", "lightgbm", "pyarrow", "duckdb", "fastapi")
+HEAVY = ("feast", "mlflow", "pandas", "uvicorn", "sklearn", "lightgbm", "pyarrow", "duckdb", "fastapi", "apscheduler")
 ERRORS = [
     each
     for each in vars(errors).values()

@@ -1,13 +1,19 @@
-"""`potluck up` keeps server and MLflow running, `status` tells, `down` stops them and Redis."""
+"""`potluck up` keeps server, MLflow and schedule running, `status` tells, `down` stops them and Redis."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cli.nights import Record, read_record, write_record
 
 PATIENCE_SECONDS = 90
 
@@ -65,6 +71,64 @@ def test_up_and_down(breast_cancer: Any, port: int) -> None:
     from potluck.stores.embedded_redis import ensure_redis
 
     ensure_redis(breast_cancer.settings)
+
+
+@contextlib.contextmanager
+def up(stack: Any, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`potluck up`, ended by a signal, so that Redis stays."""
+    with (stack.home / "up.log").open("ab") as log:
+        command = [sys.executable, "-m", "cli.main", "up", *options]
+        process = subprocess.Popen(command, env=stack.environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0, (stack.home / "up.log").read_text()
+
+
+@pytest.fixture
+def record(iris: Any) -> Iterator[Path]:
+    """The record of a schedule that ran last years ago; afterwards the stack's own run is published again."""
+    path = iris.home / "schedule.json"
+    write_record(path, Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    yield path
+    path.unlink()
+    assert iris.verb("nightly", "--as-of", "2026-06-01").returncode == 0
+
+
+def test_up_catches_a_missed_night_up_once_and_status_tells(iris: Any, record: Path, port: int) -> None:
+    due = datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
+    options = ("--port", str(port), "--nightly", "0 0 1 1 *")
+
+    def status() -> Any:
+        return json.loads(iris.verb("status", "--json").stdout)["nightly"]
+
+    def done() -> bool:
+        found = read_record(record)
+        return found is not None and found.done == due
+
+    with up(iris, *options) as process:
+        until(done, process)
+        as_of = iris.get("/lookup/iris_batch/0").json()["as_of"]
+        assert datetime.fromisoformat(as_of) == due
+        found = status()
+        assert (found["scheduled"], found["cron"], found["last_exit_code"]) == (True, "0 0 1 1 *", 0)
+        assert datetime.fromisoformat(found["last_due"]) == due
+        assert datetime.fromisoformat(found["next_due"]) == due.replace(year=due.year + 1)
+    caught_up = record.read_bytes()
+    with up(iris, *options) as process:
+        until(lambda: status()["scheduled"], process)
+        time.sleep(2)
+    assert record.read_bytes() == caught_up
+    assert not status()["scheduled"]
+
+
+def until(happened: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert process.poll() is None, "it ended"
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.2)
 
 
 def test_predict_and_lookup_ask_the_running_server(breast_cancer: Any) -> None:
@@ -138,8 +202,6 @@ def test_printed_variables_let_plain_feast_see_the_home(iris: Any) -> None:
 
 
 def test_plain_feast_applies_and_materializes(iris: Any) -> None:
-    from pathlib import Path
-
     feast = [str(Path(sys.executable).with_name("feast")), "-c", str(iris.repo.path)]
     for words in (["apply"], ["materialize", "2019-01-01T00:00:00", "2026-06-01T00:00:00"]):
         ended = subprocess.run([*feast, *words], env=iris.environment, capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """Two slots and a pointer."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -15,6 +16,15 @@ def pointer(slot: Slot = "a", as_of: datetime = AS_OF) -> Pointer:
 
 def test_a_pointer_comes_back_as_it_was_written() -> None:
     assert read_pointer(pointer().to_json()) == pointer()
+
+
+def test_a_pointer_tells_when_it_was_published_and_reads_one_that_does_not() -> None:
+    published = replace(pointer(), published_at=AS_OF + timedelta(hours=3))
+    assert read_pointer(published.to_json()) == published
+    earlier = b'{"slot":"a","run_id":"r","as_of":"2010-07-31T12:30:15Z","model_version":"3","rows":1}'
+    found = read_pointer(earlier)
+    assert found is not None
+    assert found.published_at is None
 
 
 def test_nothing_published_is_no_pointer() -> None:

@@ -135,6 +135,21 @@ def test_a_bad_value_is_a_usage_error_that_names_the_setting(
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("word", ["off", " OFF ", ""])
+def test_the_nightly_schedule_can_be_switched_off(word: str) -> None:
+    assert load_settings(nightly_cron=word).nightly_cron == ""
+
+
+def test_the_nightly_schedule_is_off_by_a_word_since_an_empty_variable_is_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().nightly_cron == "0 2 * * *"
+    monkeypatch.setenv("POTLUCK_NIGHTLY_CRON", "")
+    assert load_settings().nightly_cron == "0 2 * * *"
+    monkeypatch.setenv("POTLUCK_NIGHTLY_CRON", "off")
+    assert load_settings().nightly_cron == ""
+
+
 def test_a_command_with_a_bad_setting_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POTLUCK_LOG_LEVEL", "LOUD")
     ended = subprocess.run([sys.executable, "-m", "cli.main", "env"], capture_output=True, text=True, check=False)

@@ -1,0 +1,78 @@
+"""Where shards are scored: in this process, in several on this machine, or on a Ray cluster. The rows are the same."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+
+from batch.score import ScoredShard, ScoringJob
+from potluck.contract.errors import PotluckError, UsageError
+from potluck.stores.population import Shard
+
+Engine = Callable[[ScoringJob, Sequence[Shard], int], Iterator[ScoredShard]]
+"""Job, shards and how many to score at once -> the scored shards, as they get ready."""
+
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def local(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+    """Processes of this machine; a single shard, or a single worker, stays in this one."""
+    if min(workers, len(shards)) <= 1:
+        return map(job.run, shards)
+    return in_processes(job, shards, min(workers, len(shards)))
+
+
+def in_processes(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+    spawn = multiprocessing.get_context("spawn")
+    waiting, running = iter(shards), set[Future[ScoredShard]]()
+    with ProcessPoolExecutor(workers, spawn, initializer=prepare, initargs=(job,)) as pool:
+        try:
+            while True:
+                running |= {pool.submit(run_prepared, shard) for shard in islice(waiting, 2 * workers - len(running))}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        except BrokenProcessPool:
+            raise PotluckError(
+                "a scoring process was killed, maybe for want of memory; run `potluck nightly --resume`, "
+                "with a smaller POTLUCK_NIGHTLY_WORKERS or POTLUCK_NIGHTLY_SHARD_ROWS if it happens again"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+prepared: list[ScoringJob] = []
+"""The job of this process, in a scoring process."""
+
+
+def prepare(job: ScoringJob) -> None:
+    """Before a scoring process's first shard: it ends with its parent, also where that one is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    prepared.append(job)
+
+
+def run_prepared(shard: Shard) -> ScoredShard:
+    return prepared[-1].run(shard)
+
+
+def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+    """Ray Data: the cluster that RAY_ADDRESS names, or one of this machine. Every node must see the sources' paths.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    try:
+        from batch.on_ray import scored_on_ray
+    except ModuleNotFoundError:
+        raise UsageError("POTLUCK_NIGHTLY_ENGINE=ray needs Ray; install potluck[ray]") from None
+    return scored_on_ray(job, shards, workers)
+
+
+ENGINES: dict[str, Engine] = {"local": local, "ray": ray}

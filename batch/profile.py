@@ -1,0 +1,77 @@
+"""The shape of a run's predictions, kept with its history, so that the next run can be held against it."""
+
+import numpy as np
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+BINS = 10
+SMALLEST_SHARE = 1e-4
+"""Stands for an empty bin, whose logarithm there is not."""
+FEWEST_ROWS = 200
+"""Of fewer rows the shares of ten bins say little."""
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
+Labels = dict[str, int]
+"""Label -> how often it was predicted."""
+Predicted = Numbers | Labels
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Of numbers: range, inner edges of ten bins and their shares. Of classes: shares by label."""
+
+    run_id: str
+    rows: int
+    lowest: float | None
+    highest: float | None
+    edges: tuple[float, ...]
+    shares: dict[str, float]
+
+
+PROFILE = TypeAdapter(Profile)
+
+
+def rows_of(values: Predicted) -> int:
+    return sum(values.values()) if isinstance(values, dict) else len(values)
+
+
+def profile_of(run_id: str, values: Predicted) -> Profile:
+    """Profile of a run's predictions."""
+    if isinstance(values, dict):
+        return Profile(run_id, rows_of(values), None, None, (), shares_of_labels(values))
+    if not len(values):
+        return Profile(run_id, 0, None, None, (), {})
+    edges = tuple(np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).tolist())
+    shares = shares_of_numbers(values, edges)
+    return Profile(run_id, len(values), float(values.min()), float(values.max()), edges, shares)
+
+
+def shares_of_numbers(values: Numbers, edges: tuple[float, ...]) -> dict[str, float]:
+    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
+    return {str(place): count / len(values) for place, count in enumerate(counts.tolist())}
+
+
+def shares_of_labels(labels: Labels) -> dict[str, float]:
+    return {label: count / rows_of(labels) for label, count in sorted(labels.items())}
+
+
+def stability_index(last: Profile, values: Predicted) -> float | None:
+    """Population stability index of the predictions against last run's; None where either has too few rows.
+
+    0 is the same distribution; from 0.25 on it is commonly called a major shift.
+    """
+    if min(last.rows, rows_of(values)) < FEWEST_ROWS:
+        return None
+    shares = shares_of_labels(values) if isinstance(values, dict) else shares_of_numbers(values, last.edges)
+    pairs = [
+        (max(last.shares.get(name, 0.0), SMALLEST_SHARE), max(shares.get(name, 0.0), SMALLEST_SHARE))
+        for name in sorted({*last.shares, *shares})
+    ]
+    return float(sum((now - before) * np.log(now / before) for before, now in pairs))
+
+
+def share_outside(last: Profile, values: Predicted) -> float | None:
+    """Share of predictions beyond the lowest and the highest of last run's; None for classes."""
+    if last.lowest is None or last.highest is None or isinstance(values, dict) or not len(values):
+        return None
+    return float(np.mean((values < last.lowest) | (values > last.highest)))

@@ -1,0 +1,190 @@
+"""What a run leaves in the home: a manifest that says how far it came, and the scored shards until they are kept.
+
+runs/<service>/<run id>/
+  manifest.json    replaced atomically after each step
+  shards/          one parquet file a scored shard; gone once the run is in the history
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from batch.score import FAILURE, ScoredShard
+from potluck.stores.population import Shard
+
+Status = Literal["running", "failed", "refused", "published", "rolled back"]
+KEPT_RUNS = 100
+NAMED = 20
+"""Failed or skipped rows that a manifest names; it counts all of them."""
+
+
+@dataclass
+class ShardRecord:
+    """A scored shard on disk."""
+
+    number: int
+    rows: int
+    first: int | str
+    last: int | str
+    failed: int
+    sha256: str
+
+
+@dataclass
+class Check:
+    """One verification of a run."""
+
+    name: str
+    found: float
+    limit: float
+    holds: bool
+    told: str
+
+
+@dataclass
+class Skipped:
+    """Rows of the sources or entities of the store that the run left out."""
+
+    reason: str
+    count: int
+    first: list[str]
+
+
+@dataclass
+class Manifest:
+    """A run of one precomputed service."""
+
+    service: str
+    scored_by: str
+    model_version: str
+    bundle: str
+    run_id: str
+    as_of: datetime
+    started_at: datetime
+    status: Status = "running"
+    step: str = ""
+    error: str | None = None
+    finished_at: datetime | None = None
+    population: int = 0
+    rows: int = 0
+    failed_rows: int = 0
+    failures: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    shards: dict[int, ShardRecord] = field(default_factory=dict)
+    resumed_shards: int = 0
+    checks: list[Check] = field(default_factory=list)
+    forced: str | None = None
+    token: int = 0
+    pruned: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Step -> seconds."""
+
+
+MANIFEST = TypeAdapter(Manifest)
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest_file = path / "manifest.json"
+        self.shards = path / "shards"
+
+    def read(self) -> Manifest | None:
+        try:
+            return MANIFEST.validate_json(self.manifest_file.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, manifest: Manifest) -> None:
+        """Replace the manifest in one step."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace(self.manifest_file, MANIFEST.dump_json(manifest, indent=1))
+
+    def keep(self, scored: ScoredShard) -> ShardRecord:
+        """Write a scored shard; a killed run leaves a whole file or none."""
+        self.shards.mkdir(parents=True, exist_ok=True)
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_batches([scored.rows]), sink)
+        content = sink.getvalue()
+        replace(self.file(scored.shard.number), content)
+        failed = scored.rows.num_rows - scored.rows.column(FAILURE).null_count
+        shard = scored.shard
+        digest = hashlib.sha256(content).hexdigest()
+        return ShardRecord(shard.number, scored.rows.num_rows, shard.first, shard.last, failed, digest)
+
+    def holds(self, shard: Shard, record: ShardRecord | None) -> bool:
+        """Whether this shard was scored already and its file is whole."""
+        if record is None or (record.rows, record.first, record.last) != (shard.rows, shard.first, shard.last):
+            return False
+        with contextlib.suppress(OSError):
+            return hashlib.sha256(self.file(shard.number).read_bytes()).hexdigest() == record.sha256
+        return False
+
+    def tables(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
+        """The scored shards in the order of their keys, one at a time."""
+        return (pq.read_table(self.file(number)) for number in sorted(numbers))
+
+    def file(self, number: int) -> Path:
+        return self.shards / f"{number:06}.parquet"
+
+    def drop_shards(self) -> None:
+        shutil.rmtree(self.shards, ignore_errors=True)
+
+
+class Runs:
+    """The runs of one precomputed service."""
+
+    def __init__(self, home: Path, service: str) -> None:
+        self.path = home / "runs" / service
+
+    def folder(self, run_id: str) -> RunFolder:
+        return RunFolder(self.path / run_id)
+
+    def all(self) -> list[tuple[RunFolder, Manifest]]:
+        """Every run with a manifest, the earliest first."""
+        folders = [RunFolder(path) for path in (self.path.iterdir() if self.path.is_dir() else ())]
+        found = [(folder, manifest) for folder in folders if (manifest := folder.read()) is not None]
+        return sorted(found, key=lambda run: run[1].started_at)
+
+    def unfinished(self) -> Manifest | None:
+        """The latest run, if it did not come to its end."""
+        runs = self.all()
+        return runs[-1][1] if runs and runs[-1][1].status in ("running", "failed", "refused") else None
+
+    def tidy(self, current: str) -> None:
+        """Drop what earlier runs scored, and the oldest manifests."""
+        others = [folder for folder, manifest in self.all() if manifest.run_id != current]
+        for folder in others:
+            folder.drop_shards()
+        for folder in others[: max(0, len(others) - KEPT_RUNS)]:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def replace(path: Path, content: Any) -> None:
+    """Write a file whole or not at all."""
+    handle, staging = tempfile.mkstemp(prefix=".staging-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(staging, 0o644)
+        os.replace(staging, path)
+    finally:
+        Path(staging).unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""What the schedule remembers, and which run it owes: no clock, no process, no scheduler."""
+
+import os
+import tempfile
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from cli.cron import Cron
+from potluck.contract.errors import Locked, Refused
+
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 45))
+"""After the first failure, the second, the third; then the run waits for its next due time."""
+LOCKED_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Record:
+    """How far the schedule of a home came; `schedule.json`."""
+
+    since: AwareDatetime
+    """Its first start: what was due before it was never missed."""
+    done: AwareDatetime | None = None
+    """Last due time that was run to its end."""
+    tried: AwareDatetime | None = None
+    """Last due time that was run, whatever came of it."""
+    exit_code: int | None = None
+    """What came of it."""
+    ended_at: AwareDatetime | None = None
+
+
+RECORD = TypeAdapter(Record)
+
+
+class Nights:
+    """Says which run is due, from what came of the earlier ones.
+
+    Of several missed due times only the last is run. A failed run is tried again after a pause, a refused one never,
+    and either gives way to the next due time.
+    """
+
+    def __init__(self, cron: Cron, record: Record) -> None:
+        self.cron = cron
+        self.record = record
+        self.failures = 0
+        self.again_at: datetime | None = None
+        self.settled = record.tried if record.exit_code == Refused.exit_code else None
+
+    def due(self, now: datetime) -> datetime | None:
+        """The due time to run now, if there is one."""
+        due = self.cron.latest(self.record.done or self.record.since, now)
+        if due is None or due == self.settled:
+            return None
+        waits = due == self.record.tried and self.again_at is not None and now < self.again_at
+        return None if waits else due
+
+    def ended(self, due: datetime, exit_code: int, now: datetime) -> None:
+        """Take note of a run's end."""
+        if due != self.record.tried:
+            self.failures = 0
+        done = due if exit_code == 0 else self.record.done
+        self.record = replace(self.record, done=done, tried=due, exit_code=exit_code, ended_at=now)
+        pause = self.pause_after(exit_code)
+        self.again_at = None if pause is None else now + pause
+        self.settled = due if pause is None else None
+
+    def pause_after(self, exit_code: int) -> timedelta | None:
+        """How long to wait with the next attempt; None if there is to be none."""
+        if exit_code in (0, Refused.exit_code):
+            return None
+        if exit_code == Locked.exit_code:
+            return LOCKED_PAUSE
+        self.failures += 1
+        return PAUSES[self.failures - 1] if self.failures <= len(PAUSES) else None
+
+    def told(self, now: datetime) -> str:
+        """What came of the last run and what follows."""
+        record = self.record
+        assert record.tried is not None
+        run = f"nightly run of {record.tried.isoformat()}"
+        then = f"trying again at {self.again_at:%H:%M:%S} UTC" if self.again_at else self.next_text(now)
+        if record.exit_code == 0:
+            return f"{run}: done; {then}"
+        if record.exit_code == Locked.exit_code:
+            return f"{run}: another run of this home is at work; {then}"
+        if record.exit_code == Refused.exit_code:
+            by_hand = f"`potluck nightly --as-of {record.tried.isoformat()}`"
+            return (
+                f"{run}: REFUSED by verification, so the last published run stays; it is not tried again: see above "
+                f"what was wrong, put it right and call {by_hand}; {then}"
+            )
+        return f"{run}: FAILED with exit code {record.exit_code}; {then}"
+
+    def next_text(self, now: datetime) -> str:
+        return f"the next is due at {self.cron.next(now).isoformat()}"
+
+
+def read_record(path: Path) -> Record | None:
+    """What was written; None where nothing was, or where it can't be read."""
+    try:
+        return RECORD.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def record_or_new(path: Path, now: datetime) -> Record:
+    """The record to go on from; one that comes from a clock ahead of ours would hold back every run until then."""
+    record = read_record(path)
+    if record is None or max(filter(None, (record.since, record.done))) > now:
+        return Record(since=now)
+    return record
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Replace the file whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(RECORD.dump_json(record, indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)

@@ -1,0 +1,255 @@
+"""The nightly run's reader gives what Feast's point-in-time join gives, shard by shard."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from potluck.contract.errors import DataError
+from potluck.contract.features import FeatureContract, Field
+from potluck.stores.population import Population, Source
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+AS_FEAST_JOINS = """
+import sys
+from datetime import datetime
+import pyarrow as pa
+from potluck.contract.settings import load_settings
+from potluck.scoring.releases import Releases
+from potluck.stores.offline import TIME, data_source, point_in_time, read_latest
+from potluck.stores.population import Population
+from potluck.stores.repo import open_store
+
+settings = load_settings()
+store, releases = open_store(settings.repo), Releases(settings.releases)
+contract = releases.open(releases.champion(sys.argv[1])).contract
+for moment in sys.argv[2:]:
+    as_of = datetime.fromisoformat(moment)
+    source = data_source(store, contract.population)
+    rows = read_latest(store, source, contract.keys, contract.request, as_of)
+    moments = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
+    rows = rows.set_column(rows.column_names.index(TIME), TIME, moments)
+    expected = point_in_time(store, contract, rows).table.drop_columns([TIME]).sort_by(contract.keys[0].name)
+    population = Population.of(store, contract, as_of)
+    survey = population.survey(70)
+    found = pa.Table.from_batches([population.read(shard) for shard in survey.shards])
+    assert survey.entities == expected.num_rows > 0
+    assert found.column_names == expected.column_names
+    for name in found.column_names:
+        assert found[name].to_pylist() == expected[name].to_pylist(), name
+        assert found[name].type == expected[name].type, name
+"""
+DATES = ("2026-06-01T00:00:00+00:00", "2020-03-01T00:00:00.000001+00:00", "2009-02-01T00:00:00+00:00")
+
+
+def test_every_repo_reads_as_feast_joins_it(stack: Any) -> None:
+    known = {"houses": DATES[::2], "iris": DATES[:2]}.get(stack.repo.name, DATES[:1])
+    stack.python(AS_FEAST_JOINS, stack.repo.hybrid, *known)
+
+
+KEY = Field("id", "int64", "key", required=True)
+SIZE, KIND = Field("size", "float64", "request"), Field("kind", "string", "online")
+
+
+def contract(key: Field = KEY, request: Sequence[Field] = (SIZE,), online: Sequence[Field] = ()) -> FeatureContract:
+    return FeatureContract(
+        project="shop",
+        service="price",
+        objective="regression",
+        transform="identity",
+        label_source="sales",
+        label="price",
+        keys=(key,),
+        request=tuple(request),
+        online=tuple(online),
+        views=(),
+        functions=(),
+        columns=(),
+    )
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -> Path:
+    kinds = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC"), "size": pa.float64(), "kind": pa.string(), **types}
+    names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(("id", "at", "size"))
+    schema = pa.schema([(name, kinds[name]) for name in names])
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema), path)
+    return path
+
+
+def source(path: Path, fields: Sequence[Field] = (SIZE,), **changes: Any) -> Source:
+    columns = tuple((field, field.name) for field in fields)
+    return Source(
+        **{
+            "name": path.stem,
+            "path": str(path),
+            "key": "id",
+            "time": "at",
+            "created": None,
+            "columns": columns,
+            **changes,
+        }
+    )
+
+
+def row(entity: Any, hours: float = 0, size: float | None = 1.0, **more: Any) -> dict[str, Any]:
+    return {"id": entity, "at": NOON + timedelta(hours=hours), "size": size, **more}
+
+
+def population(path: Path, *views: Source, **options: Any) -> Population:
+    online = [field for view in views for field, _ in view.columns]
+    return Population(contract(online=online, **options), NOON, source(path), views)
+
+
+def rows(found: Population, size: int = 100) -> list[dict[str, Any]]:
+    return [row for shard in found.survey(size).shards for row in found.read(shard).to_pylist()]
+
+
+def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "p.parquet", [row(2, -1, 5.0), row(1, -3, 1.0), row(1, -2, 2.0), row(1, 0.001, 3.0), row(3, 1)]
+    )
+    found = population(path)
+    assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 5.0}]
+    (later,) = found.survey(10).unread
+    assert (later.count, later.first) == (2, ["1", "3"])
+    assert "after the as-of date" in later.reason
+
+
+def test_a_row_of_the_very_moment_counts(tmp_path: Path) -> None:
+    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, 7.0)]))) == [{"id": 1, "size": 7.0}]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_shards_hold_every_entity_once_in_order(tmp_path: Path, size: int) -> None:
+    path = write(tmp_path / "p.parquet", [row(entity * 3, -1, float(entity)) for entity in reversed(range(7))])
+    found = population(path)
+    shards = found.survey(size).shards
+    assert [shard.rows for shard in shards] == [min(size, 7 - start) for start in range(0, 7, size)]
+    assert [shard.number for shard in shards] == list(range(len(shards)))
+    assert rows(found, size) == [{"id": entity * 3, "size": float(entity)} for entity in range(7)]
+
+
+def test_rows_without_a_key_are_counted(tmp_path: Path) -> None:
+    found = population(write(tmp_path / "p.parquet", [row(1), row(None), row(None)]))
+    assert rows(found) == [{"id": 1, "size": 1.0}]
+    (keyless,) = found.survey(10).unread
+    assert (keyless.reason, keyless.count) == ("no key", 2)
+
+
+def test_of_rows_of_one_moment_the_same_one_counts_whatever_their_order(tmp_path: Path) -> None:
+    twice = [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)]
+    found = [population(write(tmp_path / f"{way}.parquet", twice[::way])) for way in (1, -1)]
+    assert rows(found[0]) == rows(found[1]) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 9.0}]
+    (double,) = found[0].survey(10).unread
+    assert (double.count, double.first) == (1, ["1"])
+
+
+def test_the_one_created_last_counts(tmp_path: Path) -> None:
+    moments = [NOON - timedelta(minutes=minutes) for minutes in (5, 3, 4)]
+    versions = [row(1, -1, float(place), made=made) for place, made in enumerate(moments)]
+    path = write(tmp_path / "p.parquet", versions, made=pa.timestamp("us", tz="UTC"))
+    found = Population(contract(), NOON, source(path, created="made"), [])
+    assert rows(found) == [{"id": 1, "size": 1.0}]
+
+
+def test_a_view_is_joined_and_an_unknown_entity_has_nulls(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.parquet", [row(1), row(2), row(3)])
+    known = [
+        row(3, -1, kind="new"),
+        row(1, -9, kind="old"),
+        row(2, 1, kind="of the future"),
+        row(8, -1, kind="another"),
+    ]
+    view = source(write(tmp_path / "v.parquet", known), [KIND])
+    assert [found["kind"] for found in rows(population(path, view))] == ["old", None, "new"]
+
+
+@pytest.mark.parametrize(("ttl", "kinds"), [(0, ["old", "new"]), (3600, [None, "new"]), (9 * 3600, ["old", "new"])])
+def test_a_value_older_than_its_ttl_is_missing(tmp_path: Path, ttl: int, kinds: list[str | None]) -> None:
+    path = write(tmp_path / "p.parquet", [row(1), row(2)])
+    view = write(tmp_path / "v.parquet", [row(1, -9, kind="old"), row(2, -1, kind="new")])
+    found = population(path, source(view, [KIND], ttl_seconds=ttl))
+    assert [each["kind"] for each in rows(found)] == kinds
+
+
+def test_keys_may_be_text_and_names_anything(tmp_path: Path) -> None:
+    odd = "a \"size\", or 'not' $1"
+    path = write(
+        tmp_path / "it's.parquet",
+        [{"id": entity, "at": NOON, odd: 1.5} for entity in ("ä", "", "a'b", "a")],
+        id=pa.string(),
+        **{odd: pa.float64()},
+    )
+    size = Field(odd, "float64", "request")
+    key = Field("id", "string", "key", required=True)
+    found = Population(contract(key, [size]), NOON, source(path, [size]), [])
+    assert sorted(each["id"] for each in rows(found, 2)) == ["", "a", "a'b", "ä"]
+    assert {each[odd] for each in rows(found, 3)} == {1.5}
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("ns", tz="UTC"), pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("ns")]
+)
+def test_timestamps_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "p.parquet"
+    moments = pa.array([NOON, NOON + timedelta(milliseconds=1)], pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"id": [1, 2], "at": moments.cast(kind), "size": [1.0, 2.0]}), path)
+    assert rows(population(path)) == [{"id": 1, "size": 1.0}]
+
+
+def test_nan_is_missing(tmp_path: Path) -> None:
+    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, float("nan"))]))) == [{"id": 1, "size": None}]
+
+
+def test_a_folder_of_files_is_one_source(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").mkdir()
+    for entity in (1, 2):
+        write(tmp_path / "p.parquet" / f"{entity}.parquet", [row(entity)])
+    assert [each["id"] for each in rows(population(tmp_path / "p.parquet"))] == [1, 2]
+
+
+def test_an_empty_source_has_no_shard(tmp_path: Path) -> None:
+    survey = population(write(tmp_path / "p.parquet", [])).survey(10)
+    assert (survey.entities, survey.shards, survey.unread) == (0, [], [])
+
+
+def test_it_travels_to_another_process(tmp_path: Path) -> None:
+    found = population(write(tmp_path / "p.parquet", [row(1)]))
+    assert rows(pickle.loads(pickle.dumps(found))) == rows(found)
+
+
+def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
+    first, again, other = (
+        population(write(tmp_path / f"{name}.parquet", [row(1, size=size)])).fingerprint()
+        for name, size in (("a", 1.0), ("b", 1.0), ("c", 2.0))
+    )
+    assert first == again != other
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.parquet", [{"id": 1, "at": NOON}])
+    with pytest.raises(DataError, match=r"source p lacks the column size; .* got id, at; run `potluck ingest` again"):
+        source(path).check()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"id,at,size\n1,2,3\n"])
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "p.parquet"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="source p can't be read as declared"):
+        source(path).check()
+
+
+def test_text_for_a_timestamp_or_a_number_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.parquet", [{"id": 1, "at": "noon", "size": 1.0}], at=pa.string())
+    with pytest.raises(DataError, match="source p can't be read as declared"):
+        population(path).survey(10)
+    path = write(tmp_path / "q.parquet", [{"id": 1, "at": NOON, "size": "wide"}], size=pa.string())
+    with pytest.raises(DataError, match="size is declared float64"):
+        rows(population(path))
