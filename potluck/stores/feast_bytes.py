@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import Field
-from potluck.contract.redis_format import INT32_TYPE, INT64_TYPE, NULL, NULL_TIMESTAMP, STRING_TYPE
+from potluck.contract.redis_format import INT32_TYPE, INT64_TYPE, NULL, NULL_TIMESTAMP, STRING_TYPE, entity_key_head
 from potluck.stores.binary_columns import (
     fixed_width,
     joined,
@@ -55,10 +55,7 @@ def entity_keys(project: str, keys: Sequence[Field], table: "pa.Table | pa.Recor
 def typed_entity_keys(project: str, dtypes: dict[str, str], table: "pa.Table | pa.RecordBatch") -> "pa.BinaryArray":
     """`entity_keys` by the names and types of the join keys, which may be all that Feast allows (`KEY_TYPES`)."""
     names = sorted(dtypes)
-    head = struct.pack("<I", len(names)) + b"".join(
-        struct.pack("<II", STRING_TYPE, len(name.encode())) + name.encode() for name in names
-    )
-    pieces: list[Any] = [head]
+    pieces: list[Any] = [entity_key_head(names)]
     for name in names:
         pieces += key_pieces(name, one_array(table.column(name)), dtypes[name])
     return joined([*pieces, project.encode()], table.num_rows)

@@ -25,7 +25,8 @@ from potluck.stores.embedded_redis import ensure_redis
 from potluck.stores.online_read import Asked, Commands, Reading, Row, answer, commands_of, pointer_of, reading, rows_of
 from potluck.stores.proto_rows import ProtoRow, columns_of, same_features
 from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
-from potluck.stores.redis_names import entity_keys_of, name_in_redis, view_fields
+from potluck.stores.redis_names import entity_keys_of
+from potluck.stores.view_names import name_in_redis, view_fields
 from potluck.stores.view_writer import Session, ViewWriter
 
 SOCKET_SECONDS = 30.0

@@ -9,8 +9,11 @@ from feast import FeatureStore, FeatureView
 
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.redis_client import RedisClient
-from potluck.stores.redis_names import entity_keys_like, of_project, view_fields
+from potluck.stores.redis_names import entity_keys_like, glob_escaped, of_project, project_of
 from potluck.stores.resp_stream import key_hashes
+from potluck.stores.view_names import view_fields
+
+__all__ = ["glob_escaped", "is_among", "project_of", "prune_view", "sorted_hashes"]
 
 Hashes = npt.NDArray[np.uint64]
 

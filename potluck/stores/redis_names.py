@@ -1,27 +1,15 @@
-"""What a view and its entities are called in Redis, and finding those that are there."""
+"""Finding the entities of a project in Redis by their keys, without Feast."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pyarrow as pa
-from feast import FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import _mmh3, _redis_key_prefix, compute_versioned_name
 
 from potluck.contract.errors import ServiceUnreachable
-from potluck.contract.redis_format import timestamp_field
+from potluck.contract.redis_format import entity_key_head
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 SCAN_COUNT = 10_000
-
-
-def name_in_redis(view: FeatureView, config: RepoConfig) -> str:
-    return str(compute_versioned_name(view, config.registry.enable_online_feature_view_versioning))
-
-
-def view_fields(view: FeatureView, config: RepoConfig) -> list[bytes]:
-    """The hash fields of a view: its timestamp's and its features'."""
-    name = name_in_redis(view, config)
-    return [timestamp_field(name).encode(), *(_mmh3(f"{name}:{feature.name}") for feature in view.features)]
 
 
 def entity_keys_of(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
@@ -36,7 +24,7 @@ def entity_keys_like(client: RedisClient, project: str, join_keys: Sequence[str]
     Raises:
         ServiceUnreachable: Redis went away.
     """
-    pattern = glob_escaped(_redis_key_prefix(list(join_keys))) + b"*" + glob_escaped(project.encode())
+    pattern = glob_escaped(entity_key_head(join_keys)) + b"*" + glob_escaped(project.encode())
     found = client.scan_iter(pattern, count=SCAN_COUNT)
     try:
         while block := list(islice(found, SCAN_COUNT)):
