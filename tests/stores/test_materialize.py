@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from potluck.contract.publication import pointer_key
 from potluck.contract.redis_format import entity_key
 from potluck.stores.embedded_redis import client
 from potluck.stores.sources import write_parquet
@@ -33,7 +34,7 @@ def test_an_emptied_store_refills(iris: Any) -> None:
     row = iris.population()[0]
     before = predict(iris, row).json()["probabilities"]
     redis = client(iris.settings)
-    pointer = redis.get("potluck:iris:species_predictions:published")
+    pointer = redis.get(pointer_key("iris", "species_predictions"))
     kept = {name: redis.dump(name) for name in redis.keys("*")}
     redis.flushall()
     try:
@@ -43,7 +44,8 @@ def test_an_emptied_store_refills(iris: Any) -> None:
     finally:
         for name, dumped in kept.items():
             redis.restore(name, 0, dumped, replace=True)
-    assert redis.get("potluck:iris:species_predictions:published") == pointer
+    assert pointer is not None
+    assert redis.get(pointer_key("iris", "species_predictions")) == pointer
 
 
 def test_a_corrected_record_of_the_same_time_replaces_the_wrong_one(iris: Any, petals: Any) -> None:
