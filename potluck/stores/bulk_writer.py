@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from redis.cluster import RedisCluster
 
-from potluck.stores.feast_bytes import lengths
+from potluck.stores.binary_columns import lengths
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 from potluck.stores.redis_lane import Batch, Lane, unreachable
 from potluck.stores.resp_stream import SLOTS, Part, command_stream, hash_slots
@@ -58,6 +58,7 @@ class BulkWriter:
         if not isinstance(client, RedisCluster):
             self.lanes.append(Lane(client.connection_pool))
             return None
+        refresh(client)
         lane_of_slot, places = np.full(SLOTS, -1, np.int16), dict[str, int]()
         for slot, nodes in client.nodes_manager.slots_cache.items():
             primary = nodes[0]
@@ -82,6 +83,10 @@ class BulkWriter:
     def delete(self, keys: "pa.BinaryArray", fields: Sequence[bytes]) -> None:
         """Delete fields of each key's hash; raises as `write` does."""
         self.run([b"HDEL", keys, *fields], self.count_deleted)
+
+    def remove(self, keys: "pa.BinaryArray") -> None:
+        """Delete each key with all its fields; raises as `write` does."""
+        self.run([b"UNLINK", keys], count_nothing)
 
     def expire(self, keys: "pa.BinaryArray", seconds: int) -> None:
         """Let each key expire; raises as `write` does."""
@@ -170,6 +175,14 @@ class BulkWriter:
                 self.flush()
         finally:
             self.close()
+
+
+def refresh(client: RedisCluster) -> None:
+    """Ask the cluster who holds which slots: a failover may have moved them since the client was made."""
+    try:
+        client.nodes_manager.initialize()
+    except REDIS_ERRORS as error:
+        raise unreachable(str(error)) from None
 
 
 def pool_of(client: RedisCluster, node: Any) -> Any:

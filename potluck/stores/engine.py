@@ -19,7 +19,8 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.utils import _get_column_names
 from pydantic import StrictStr
 
-from potluck.stores.feast_bytes import KEY_TYPES, encode_values, one_array, typed_entity_keys
+from potluck.stores.binary_columns import one_array
+from potluck.stores.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
 from potluck.stores.online import BATCH_ROWS, PotluckOnlineStore
 from potluck.stores.view_writer import Session
 

@@ -9,22 +9,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import Field
-from potluck.contract.redis_format import INT32_TYPE, INT64_TYPE, NULL, NULL_TIMESTAMP, STRING_TYPE
+from potluck.contract.redis_format import INT32_TYPE, INT64_TYPE, NULL, NULL_TIMESTAMP, STRING_TYPE, entity_key_head
+from potluck.stores.binary_columns import (
+    fixed_width,
+    joined,
+    lengths,
+    numbers,
+    one_array,
+    ragged,
+    tagged_numbers,
+    within,
+)
+from potluck.stores.feast_times import encode_timestamps, seconds
 
-Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.uint64]
+__all__ = ["KEY_TYPES", "encode_timestamps", "encode_values", "entity_keys", "typed_entity_keys"]
 
 BYTES_TYPE, TIMESTAMP_TYPE = 1, 8
-MICROS = 1_000_000
-LONGEST_TIMESTAMP = 22
-LARGEST_SECONDS = 253_402_300_800  # the year 10000
-SECONDS_PER_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 KEY_TYPES = {
     "string": STRING_TYPE,
@@ -50,10 +55,7 @@ def entity_keys(project: str, keys: Sequence[Field], table: "pa.Table | pa.Recor
 def typed_entity_keys(project: str, dtypes: dict[str, str], table: "pa.Table | pa.RecordBatch") -> "pa.BinaryArray":
     """`entity_keys` by the names and types of the join keys, which may be all that Feast allows (`KEY_TYPES`)."""
     names = sorted(dtypes)
-    head = struct.pack("<I", len(names)) + b"".join(
-        struct.pack("<II", STRING_TYPE, len(name.encode())) + name.encode() for name in names
-    )
-    pieces: list[Any] = [head]
+    pieces: list[Any] = [entity_key_head(names)]
     for name in names:
         pieces += key_pieces(name, one_array(table.column(name)), dtypes[name])
     return joined([*pieces, project.encode()], table.num_rows)
@@ -160,63 +162,6 @@ def by_feast(column: "pa.Array", dtype: str, null: bytes) -> "pa.BinaryArray":
     return pa.array([value.SerializeToString() or null for value in values], pa.binary())
 
 
-def encode_timestamps(column: "pa.Array") -> "pa.BinaryArray":
-    """A `google.protobuf.Timestamp` of every row, to the microsecond, as Feast's Redis store writes event timestamps.
-
-    Args:
-        column: timestamps of any unit; without a zone they are UTC.
-
-    Raises:
-        DataError: one is null, or the column holds no timestamps.
-    """
-    micros = epoch_micros(column)
-    whole, part = np.divmod(micros, MICROS)
-    first, second = tagged_numbers(whole, 0x08), tagged_numbers(part * 1000, 0x10)
-    first[1][whole == 0], second[1][part == 0] = 0, 0
-    return ragged(np.hstack([first[0], second[0]]), np.hstack([within(*first), within(*second)]))
-
-
-def decode_timestamps(stored: "pa.BinaryArray") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Microseconds since 1970 of serialized `Timestamp`s, and which of them are there and whole."""
-    text = pc.fill_null(stored, b"")
-    sizes = lengths(text)
-    sound = numbers(stored.is_valid()) & (sizes <= LONGEST_TIMESTAMP)
-    data, starts = np.frombuffer(content(text), np.uint8), np.cumsum(sizes) - sizes
-    parts, which = np.zeros((2, len(sizes)), np.uint64), np.zeros(len(sizes), np.intp)
-    shift, inside = np.zeros(len(sizes), np.uint64), np.zeros(len(sizes), np.bool_)
-    for position in range(int(sizes.max(initial=0, where=sound))):
-        rows = np.flatnonzero(sound & (sizes > position))
-        byte, within_number = data[starts[rows] + position].astype(np.uint64), inside[rows]
-        tagged, tags = rows[~within_number], byte[~within_number]
-        sound[tagged] = (tags == 0x08) | (tags == 0x10)
-        which[tagged], shift[tagged], inside[tagged] = tags == 0x10, 0, True
-        going, digits = rows[within_number], byte[within_number]
-        sound[going] = shift[going] < 64
-        parts[which[going], going] |= (digits & np.uint64(0x7F)) << np.minimum(shift[going], np.uint64(63))
-        shift[going] += np.uint64(7)
-        inside[going] = digits >= 0x80
-    whole, nanos = parts.view(np.int64)
-    sound &= ~inside & (np.abs(whole) <= LARGEST_SECONDS)
-    return np.where(sound, whole, 0) * MICROS + nanos // 1000, sound
-
-
-def epoch_micros(column: "pa.Array") -> npt.NDArray[np.int64]:
-    """Microseconds since 1970 of every row; what is finer is cut off."""
-    column = one_array(column)
-    if column.null_count or not pa.types.is_temporal(column.type):
-        raise DataError(f"expected an event timestamp in every row, got {column.type} with {column.null_count} null(s)")
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        return numbers(column.cast(pa.int64())) // 1000
-    return numbers(column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None))).cast(pa.int64()))
-
-
-def seconds(column: "pa.Array") -> "pa.Array":
-    """Whole seconds since 1970, downwards."""
-    per_second = SECONDS_PER_UNIT[column.type.unit] if pa.types.is_timestamp(column.type) else 1
-    whole = numbers(pc.fill_null(column.cast(pa.int64()), 0)) // per_second
-    return pc.if_else(column.is_valid(), pa.array(whole), None)
-
-
 def tagged_floats(column: "pa.Array", tag: bytes, layout: str, null: bytes) -> "pa.BinaryArray":
     floats = numbers(pc.fill_null(column, 0.0)).astype(layout)
     matrix = np.empty((len(floats), 1 + floats.itemsize), np.uint8)
@@ -242,52 +187,6 @@ def with_nulls(encoded: "pa.BinaryArray", column: "pa.Array", null: bytes) -> "p
     return pc.if_else(column.is_valid(), encoded, pa.scalar(null, pa.binary()))
 
 
-def tagged_numbers(values: npt.NDArray[np.int64], tag: int) -> tuple[Bytes, npt.NDArray[np.intp]]:
-    """A tag and a varint in every row, padded to the longest, and how many bytes of each row count."""
-    rest = values.astype(np.int64).view(np.uint64)
-    width = max(1, -(-int(rest.max(initial=0)).bit_length() // 7))
-    matrix = np.empty((len(rest), 1 + width), np.uint8)
-    count = np.full(len(rest), 2, np.intp)
-    matrix[:, 0] = tag
-    for place in range(1, 1 + width):
-        part = rest & np.uint64(0x7F)
-        rest = rest >> np.uint64(7)
-        more = rest > 0
-        matrix[:, place] = part | (more.astype(np.uint64) << np.uint64(7))
-        count += more
-    return matrix, count
-
-
-def within(matrix: Bytes, count: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    return np.arange(matrix.shape[1]) < count[:, None]
-
-
-def ragged(matrix: Bytes, keep: npt.NDArray[np.bool_]) -> "pa.BinaryArray":
-    """The kept bytes of every row."""
-    offsets = np.zeros(len(matrix) + 1, np.int32)
-    np.cumsum(keep.sum(axis=1), out=offsets[1:])
-    return pa.Array.from_buffers(
-        pa.binary(), len(matrix), [None, pa.py_buffer(offsets), pa.py_buffer(matrix[keep].tobytes())]
-    )
-
-
-def fixed_width(matrix: npt.NDArray[Any]) -> "pa.BinaryArray":
-    """All bytes of every row."""
-    width = matrix.nbytes // len(matrix) if len(matrix) else 0
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(width)
-    return pa.Array.from_buffers(
-        pa.binary(), len(matrix), [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix).tobytes())]
-    )
-
-
-def joined(pieces: Sequence[Any], rows: int) -> "pa.BinaryArray":
-    """Row by row, one after the other: arrays, and bytes that are the same in every row."""
-    if rows == 0:
-        return pa.array([], pa.binary())
-    columns = [pa.scalar(piece, pa.binary()) if isinstance(piece, bytes) else piece for piece in pieces]
-    return pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.binary()))
-
-
 def as_binary(column: "pa.Array", dtype: str) -> "pa.Array":
     """Text as UTF-8, or bytes as they are; what is neither is left to Feast."""
     if pa.types.is_dictionary(column.type):
@@ -299,28 +198,3 @@ def as_binary(column: "pa.Array", dtype: str) -> "pa.Array":
     if not any(is_kind(column.type) for is_kind in kinds[dtype]):
         raise pa.ArrowInvalid(f"expected {dtype}")
     return column.cast(pa.binary())
-
-
-def content(column: "pa.BinaryArray") -> memoryview:
-    """The bytes of all rows, one after the other, without a copy."""
-    if not len(column):
-        return memoryview(b"")
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
-    return memoryview(data)[int(ends[0]) : int(ends[1])]
-
-
-def lengths(column: "pa.BinaryArray") -> npt.NDArray[np.int64]:
-    return numbers(pc.binary_length(column)).astype(np.int64)
-
-
-def numbers(column: "pa.Array") -> npt.NDArray[Any]:
-    found: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return found
-
-
-def one_array(column: Any) -> "pa.Array":
-    """A column's chunks in one."""
-    if isinstance(column, pa.ChunkedArray):
-        return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    return column

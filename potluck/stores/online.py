@@ -9,31 +9,32 @@ is read from the slot that the nightly run published (see `potluck.contract.publ
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 from feast import FeatureView, RepoConfig, utils
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
+from feast.infra.online_stores.helpers import _mmh3
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from pydantic import Field, StrictStr
 
-from potluck.contract.publication import Pointer, pointer_key, read_pointer
+from potluck.contract.publication import pointer_key
 from potluck.contract.settings import load_settings
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.embedded_redis import ensure_redis
-from potluck.stores.online_read import Reading, Row, mark_expired, reading
+from potluck.stores.online_read import Asked, Commands, Reading, Row, answer, commands_of, pointer_of, reading, rows_of
+from potluck.stores.proto_rows import ProtoRow, columns_of, same_features
 from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
+from potluck.stores.redis_names import entity_keys_of
+from potluck.stores.view_names import name_in_redis, view_fields
 from potluck.stores.view_writer import Session, ViewWriter
 
 SOCKET_SECONDS = 30.0
 TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
 BATCH_ROWS = 10_000
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the future."""
 
-ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Progress = Callable[[int], Any]
 
 
@@ -84,7 +85,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             name,
             [_mmh3(f"{name}:{feature}") for feature in features],
             check=not options.skip_dedup,
-            horizon=horizon or datetime.now(UTC),
+            horizon=horizon or datetime.now(UTC) + CLOCK_SKEW,
             lifetime=options.key_ttl_seconds,
             session=self.session,
         )
@@ -110,6 +111,20 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> None:
         """The same beside the event loop."""
         await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
+
+    def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
+        """Delete a view of every entity of this project; stock's pattern takes `rent` for the end of `current`."""
+        client = self._get_client(config.online_store)
+        with BulkWriter(client) as writer:
+            for keys in entity_keys_of(client, config.project, table.join_keys):
+                writer.delete(keys, view_fields(table, config))
+
+    def delete_entity_values(self, config: RepoConfig, join_keys: list[str]) -> None:
+        """Delete every entity of this project with these join keys."""
+        client = self._get_client(config.online_store)
+        with BulkWriter(client) as writer:
+            for keys in entity_keys_of(client, config.project, join_keys):
+                writer.remove(keys)
 
     def online_read(
         self,
@@ -176,7 +191,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         replies = await self.read_many_async(config, commands_of(plans, asked))
         answer(online_features_response, grouped_refs, plans, asked, replies, *naming, **options)
 
-    def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> "Asked":
+    def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> Asked:
         found, places, length = utils._get_unique_entities(view, values, names)
         keys = self._generate_redis_keys_for_entities(config, utils._get_entity_key_protos(found))
         return keys, list(places), length
@@ -203,92 +218,16 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
                 pipe.get(pointer_key(config.project, name_in_redis(view, config)))
             return await pipe.execute(raise_on_error=False)
 
-    def read_many(self, config: RepoConfig, commands: "Commands") -> list[Any]:
+    def read_many(self, config: RepoConfig, commands: Commands) -> list[Any]:
         """One HMGET each, in one round trip; an error stands in the place of its reply."""
         with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
             for key, fields in commands:
                 pipe.execute_command("HMGET", key, *fields)
             return pipe.execute(raise_on_error=False)
 
-    async def read_many_async(self, config: RepoConfig, commands: "Commands") -> list[Any]:
+    async def read_many_async(self, config: RepoConfig, commands: Commands) -> list[Any]:
         client = await self._get_client_async(config.online_store)
         async with client.pipeline(transaction=False) as pipe:
             for key, fields in commands:
                 pipe.execute_command("HMGET", key, *fields)
             return await pipe.execute(raise_on_error=False)
-
-
-Asked = tuple[list[bytes], list[list[int]], int]
-"""Redis keys of a view's entities, where each stands in the response, and the response's length."""
-
-Commands = list[tuple[bytes, list[bytes]]]
-
-
-def name_in_redis(view: FeatureView, config: RepoConfig) -> str:
-    return str(compute_versioned_name(view, config.registry.enable_online_feature_view_versioning))
-
-
-def pointer_of(stored: Any) -> Pointer | None:
-    """What lies under a pointer's key, or the error that came for it."""
-    if isinstance(stored, Exception) and not str(stored).startswith("WRONGTYPE"):
-        raise stored
-    return read_pointer(stored) if isinstance(stored, bytes) else None
-
-
-def commands_of(plans: list[Reading], asked: list[Asked]) -> Commands:
-    return [(key, plan.fields) for plan, (keys, _, _) in zip(plans, asked, strict=True) for key in keys]
-
-
-def rows_of(plan: Reading, replies: list[Any]) -> list[Row]:
-    now = datetime.now(UTC)
-    return [plan.row(reply, now) for reply in replies]
-
-
-def answer(
-    response: Any,
-    grouped_refs: list[tuple[FeatureView, list[str]]],
-    plans: list[Reading],
-    asked: list[Asked],
-    replies: list[Any],
-    full_feature_names: bool,
-    include_feature_view_version_metadata: bool,
-) -> None:
-    """Put the rows of every view into Feast's response."""
-    rest = iter(replies)
-    for (view, _), plan, (keys, places, length) in zip(grouped_refs, plans, asked, strict=True):
-        rows = rows_of(plan, [next(rest) for _ in keys])
-        utils._populate_response_from_feature_data(
-            plan.features,
-            rows,
-            places,
-            response,
-            full_feature_names,
-            view,
-            length,
-            include_feature_view_version_metadata,
-        )
-        mark_expired(response, len(plan.features), rows, places)
-
-
-def same_features(data: list[ProtoRow]) -> Iterable[tuple[list[str], list[ProtoRow]]]:
-    """Runs of rows that hold the same features in the same order; Feast's own writers give one."""
-    start = 0
-    for end in range(1, len(data) + 1):
-        if end == len(data) or data[end][1].keys() != data[start][1].keys():
-            yield list(data[start][1]), data[start:end]
-            start = end
-
-
-def columns_of(
-    config: RepoConfig, names: list[str], rows: list[ProtoRow]
-) -> "tuple[pa.BinaryArray, pa.Array, list[pa.BinaryArray]]":
-    """Redis keys, event timestamps and serialized values."""
-    project, version = config.project.encode(), config.entity_key_serialization_version
-    keys = [serialize_entity_key(key, entity_key_serialization_version=version) + project for key, _, _, _ in rows]
-    times = [utils.make_tzaware(moment) for _, _, moment, _ in rows]
-    values = [[values[name].SerializeToString() for _, values, _, _ in rows] for name in names]
-    return (
-        pa.array(keys, pa.binary()),
-        pa.array(times, pa.timestamp("us", tz="UTC")),
-        [pa.array(column, pa.binary()) for column in values],
-    )

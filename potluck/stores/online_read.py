@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from feast import FeatureView
+from feast import FeatureView, utils
 from feast.infra.online_stores.helpers import _mmh3
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from potluck.contract.publication import Pointer, slot_view
+from potluck.contract.publication import Pointer, read_pointer, slot_view
 from potluck.contract.redis_format import NULL, decode_timestamp, timestamp_field
 
 Row = tuple[datetime | None, dict[str, Value] | None]
 """Feast's: no features where the entity is not found, or (with its timestamp) where it is too old."""
+
+Asked = tuple[list[bytes], list[list[int]], int]
+"""Redis keys of a view's entities, where each stands in the response, and the response's length."""
+
+Commands = list[tuple[bytes, list[bytes]]]
 
 RUN_ID = "run_id"
 
@@ -73,7 +78,7 @@ def reading(view: FeatureView, name: str, features: Sequence[str] | None, pointe
     fields = [*(_mmh3(f"{stored}:{feature}") for feature in features), timestamp_field(stored).encode()]
     if pointer is not None:
         fields.append(_mmh3(f"{stored}:{RUN_ID}"))
-    return Reading(features, fields, view.ttl, None if pointer is None else pointer.run_id)
+    return Reading(features, fields, getattr(view, "ttl", None), None if pointer is None else pointer.run_id)
 
 
 def event_time(stored: bytes | None) -> datetime:
@@ -108,3 +113,45 @@ def mark_expired(
     for column in response.results[-features:] if features and expired else ():
         for place in expired:
             column.statuses[place] = FieldStatus.OUTSIDE_MAX_AGE
+
+
+def pointer_of(stored: Any) -> Pointer | None:
+    """What lies under a pointer's key, or the error that came for it."""
+    if isinstance(stored, Exception) and not str(stored).startswith("WRONGTYPE"):
+        raise stored
+    return read_pointer(stored) if isinstance(stored, bytes) else None
+
+
+def commands_of(plans: list[Reading], asked: list[Asked]) -> Commands:
+    return [(key, plan.fields) for plan, (keys, _, _) in zip(plans, asked, strict=True) for key in keys]
+
+
+def rows_of(plan: Reading, replies: list[Any]) -> list[Row]:
+    now = datetime.now(UTC)
+    return [plan.row(reply, now) for reply in replies]
+
+
+def answer(
+    response: Any,
+    grouped_refs: list[tuple[FeatureView, list[str]]],
+    plans: list[Reading],
+    asked: list[Asked],
+    replies: list[Any],
+    full_feature_names: bool,
+    include_feature_view_version_metadata: bool,
+) -> None:
+    """Put the rows of every view into Feast's response."""
+    rest = iter(replies)
+    for (view, _), plan, (keys, places, length) in zip(grouped_refs, plans, asked, strict=True):
+        rows = rows_of(plan, [next(rest) for _ in keys])
+        utils._populate_response_from_feature_data(
+            plan.features,
+            rows,
+            places,
+            response,
+            full_feature_names,
+            view,
+            length,
+            include_feature_view_version_metadata,
+        )
+        mark_expired(response, len(plan.features), rows, places)

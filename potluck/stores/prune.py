@@ -1,22 +1,19 @@
 """Take entities that left the data out of the online store: Feast writes them, and never deletes one."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from feast import FeatureStore, FeatureView
-from feast.infra.online_stores.helpers import _mmh3, _redis_key_prefix
 
-from potluck.contract.errors import ServiceUnreachable
-from potluck.contract.redis_format import timestamp_field
 from potluck.stores.bulk_writer import BulkWriter
-from potluck.stores.online import name_in_redis
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+from potluck.stores.redis_client import RedisClient
+from potluck.stores.redis_names import entity_keys_like, glob_escaped, of_project, project_of
 from potluck.stores.resp_stream import key_hashes
+from potluck.stores.view_names import view_fields
 
-SCAN_COUNT = 10_000
+__all__ = ["glob_escaped", "is_among", "project_of", "prune_view", "sorted_hashes"]
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -37,28 +34,15 @@ def prune_view(
     Raises:
         ServiceUnreachable: Redis failed; some may be deleted.
     """
-    name, looked_at = name_in_redis(view, store.config), 0
-    fields = [timestamp_field(name).encode(), *(_mmh3(f"{name}:{feature.name}") for feature in view.features)]
+    fields, looked_at = view_fields(view, store.config), 0
     with BulkWriter(client) as writer:
-        for keys in entity_keys_online(client, store.project, view.join_keys):
-            gone = keys.filter(pa.array(~is_among(key_hashes(keys), present))).to_pylist()
-            mine = [key for key in gone if project_of(key, len(view.join_keys)) == store.project]
-            writer.delete(pa.array(mine, pa.binary()), fields)
+        for keys in entity_keys_like(client, store.project, view.join_keys):
+            gone = keys.filter(pa.array(~is_among(key_hashes(keys), present)))
+            writer.delete(of_project(gone, store.project, len(view.join_keys)), fields)
             looked_at += len(keys)
             if progress:
                 progress(f"prune {view.name}", looked_at, None)
     return writer.deleted
-
-
-def entity_keys_online(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
-    """Redis keys that look like these entities, some of them perhaps of another project, a block at a time."""
-    pattern = glob_escaped(_redis_key_prefix(list(join_keys))) + b"*" + glob_escaped(project.encode())
-    found = client.scan_iter(pattern, count=SCAN_COUNT)
-    try:
-        while block := list(islice(found, SCAN_COUNT)):
-            yield pa.array(block, pa.binary())
-    except REDIS_ERRORS as error:
-        raise ServiceUnreachable(f"Redis went away while its keys were looked at ({error}); run again") from None
 
 
 def sorted_hashes(parts: list[Hashes]) -> Hashes:
@@ -72,21 +56,3 @@ def is_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
     inside = places < len(known)
     found[inside] = known[places[inside]] == hashes[inside]
     return found
-
-
-def project_of(name: bytes, keys: int) -> str:
-    """The project behind an entity's key: a pattern can't tell `rent` from `current`.
-
-    Args:
-        name: a Redis key that begins as the entity keys of `keys` join keys do.
-    """
-    rest = name[4:]
-    for _ in range(2 * keys):  # names first, then values, each with its type and length
-        length = int.from_bytes(rest[4:8], "little")
-        rest = rest[8 + length :]
-    return rest.decode(errors="replace")
-
-
-def glob_escaped(text: bytes) -> bytes:
-    """Bytes that Redis matches as they are."""
-    return b"".join(b"\\" + bytes([byte]) if bytes([byte]) in b"*?[]^-\\" else bytes([byte]) for byte in text)

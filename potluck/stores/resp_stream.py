@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from redis.crc import key_slot
 
-from potluck.stores.feast_bytes import Bytes, content, joined, lengths
+from potluck.stores.binary_columns import Bytes, content, joined, lengths
 
 Part = Any
 """A command's argument: bytes that are the same for all rows, or a `pa.BinaryArray` with one value for each."""

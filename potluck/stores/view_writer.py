@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from potluck.contract.redis_format import STRING_TYPE, timestamp_field
 from potluck.stores.bulk_writer import NAMED, BulkWriter
-from potluck.stores.feast_bytes import decode_timestamps, encode_timestamps, epoch_micros
+from potluck.stores.feast_times import decode_timestamps, encode_timestamps, epoch_micros
 from potluck.stores.resp_stream import key_hashes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Session:
     """One `potluck materialize`, as its rows go through the online store."""
 
     horizon: datetime | None = None
-    """Nothing dated later is believed, neither coming in nor stored; the clock's time where it is None."""
+    """Nothing dated later is believed, neither coming in nor stored; where it is None, than in a minute."""
     progress: Callable[[str, int, int | None], None] | None = None
     """Told the view, how many of its rows are done, and of how many if that is known."""
     written: dict[str, Written] = field(default_factory=dict)

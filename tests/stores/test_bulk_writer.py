@@ -1,14 +1,17 @@
 """Rows written in bulk are in Redis, or the error says why not; nobody waits for a Redis that is gone."""
 
+import asyncio
 import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from redis_proxy import proxy
 from redis_servers import Processes, RedisProcess
 
 from potluck.contract.errors import ServiceUnreachable
@@ -177,6 +180,32 @@ def test_passwords_and_sockets_are_redis_pys(processes: Processes) -> None:
     assert client.dbsize() == 10
 
 
+def test_a_master_behind_sentinel(processes: Processes) -> None:
+    master = processes.start()
+    sentinel = processes.sentinel(master, "ours")
+    client = redis_client(f"redis+sentinel://127.0.0.1:{sentinel.port}/ours/2", socket_timeout=10.0)
+    with BulkWriter(client) as writer:
+        writer.write(names(10), [(b"f", b"1")])
+    assert client.dbsize() == 10
+
+
+def test_rows_and_replies_go_through_tls(server: RedisProcess, client: Any, certificate: Path) -> None:
+    async def write_through_proxy() -> None:
+        async with proxy(server, certificate) as between:
+            url = f"rediss://127.0.0.1:{between.port}?ssl_ca_certs={certificate}"
+            await asyncio.to_thread(write_and_read, url)
+
+    asyncio.run(write_through_proxy())
+    assert client.dbsize() == 50_000
+
+
+def write_and_read(url: str) -> None:
+    keys, text = names(50_000), values(50_000, 200)
+    with BulkWriter(redis_client(url, socket_timeout=10.0)) as writer:
+        writer.write(keys, [(b"f", text)])
+        assert writer.read(keys, b"f").equals(text)
+
+
 def test_an_error_of_the_caller_ends_the_writer(client: Any) -> None:
     writer = BulkWriter(client)
     with contextlib.suppress(KeyError), writer:
@@ -198,6 +227,16 @@ def test_a_cluster_gets_each_row_on_its_node(cluster: list[RedisProcess]) -> Non
     with BulkWriter(client) as writer:
         writer.delete(keys, [b"f"])
     assert writer.deleted == 3003
+
+
+def test_a_client_that_knows_the_cluster_as_it_was_asks_again(cluster: list[RedisProcess]) -> None:
+    client = redis_client(f"redis+cluster://127.0.0.1:{cluster[0].port}", socket_timeout=10.0)
+    slots = client.nodes_manager.slots_cache  # type: ignore[union-attr]
+    for slot in slots:
+        slots[slot] = slots[0]
+    with BulkWriter(client) as writer:
+        writer.write(names(100), [(b"f", b"1")])
+    assert writer.written == 100
 
 
 def test_one_node_of_a_cluster_alone_says_that_it_is_one(cluster: list[RedisProcess]) -> None:

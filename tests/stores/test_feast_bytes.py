@@ -18,13 +18,8 @@ from redis.crc import key_slot
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, Field
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
-from potluck.stores.feast_bytes import (
-    decode_timestamps,
-    encode_timestamps,
-    encode_values,
-    entity_keys,
-    typed_entity_keys,
-)
+from potluck.stores.feast_bytes import encode_timestamps, encode_values, entity_keys, typed_entity_keys
+from potluck.stores.feast_times import decode_timestamps
 from potluck.stores.resp_stream import command_stream, hash_slots, key_hashes
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=150, database=None)

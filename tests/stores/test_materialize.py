@@ -1,5 +1,6 @@
 """The online store follows the data: an emptied Redis refills, a corrected record replaces, a vanished entity goes."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from potluck.contract.publication import pointer_key
+from potluck.contract.redis_format import entity_key
 from potluck.stores.embedded_redis import client
 from potluck.stores.sources import write_parquet
 
@@ -31,7 +34,7 @@ def test_an_emptied_store_refills(iris: Any) -> None:
     row = iris.population()[0]
     before = predict(iris, row).json()["probabilities"]
     redis = client(iris.settings)
-    pointer = redis.get("potluck:iris:species_predictions:published")
+    pointer = redis.get(pointer_key("iris", "species_predictions"))
     kept = {name: redis.dump(name) for name in redis.keys("*")}
     redis.flushall()
     try:
@@ -41,7 +44,8 @@ def test_an_emptied_store_refills(iris: Any) -> None:
     finally:
         for name, dumped in kept.items():
             redis.restore(name, 0, dumped, replace=True)
-    assert redis.get("potluck:iris:species_predictions:published") == pointer
+    assert pointer is not None
+    assert redis.get(pointer_key("iris", "species_predictions")) == pointer
 
 
 def test_a_corrected_record_of_the_same_time_replaces_the_wrong_one(iris: Any, petals: Any) -> None:
@@ -72,3 +76,25 @@ def test_as_of_decides_which_records_are_visible(iris: Any, petals: Any) -> None
     iris.verbs(["materialize", "--as-of", "2020-01-10"])
     answers = [predict(iris, row).status_code for row in iris.population()]
     assert sorted(answers) == [200] * 10 + [404] * 140
+
+
+def test_what_stayed_out_is_told(iris: Any) -> None:
+    redis, flower = client(iris.settings), iris.population()[0]["flower_id"]
+    key = entity_key("iris", ["flower_id"], [flower], [("string", "int64")[isinstance(flower, int)]])
+    kept = redis.dump(key)
+    redis.delete(key)
+    redis.set(key, "no hash")
+    try:
+        told = iris.verb("materialize", "--json")
+        words = iris.verb("materialize").stdout
+    finally:
+        redis.restore(key, 0, kept, replace=True)
+    view = json.loads(told.stdout)["views"][0]
+    counts = {
+        name: view[name] for name in ("entities", "written", "skipped_older", "skipped_future", "rejected", "pruned")
+    }
+    assert counts == {
+        "entities": 150, "written": 149, "skipped_older": 0, "skipped_future": 0, "rejected": 1, "pruned": 0
+    }  # fmt: skip
+    assert view["examples"]["rejected"] == [f"flower_id={flower}"]
+    assert f"1 refused by Redis: the key holds something else than a hash (flower_id={flower})" in words

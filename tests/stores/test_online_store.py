@@ -196,6 +196,23 @@ def test_a_poisoned_key_and_a_damaged_value_leave_their_neighbours(tmp_path: Pat
     }
 
 
+def test_deleting_a_view_leaves_the_others_and_longer_project_names(tmp_path: Path, redis: RedisProcess) -> None:
+    """Stock's `teardown` of `shop` empties `workshop` as well."""
+    defined = definitions(tmp_path)
+    views = [*defined, view_of(defined[1], [HOUSE], FEATURES, "others")]
+    stores = {name: open_store(tmp_path, redis, views, ours=True, project=name) for name in ("shop", "workshop")}
+    for store in stores.values():
+        for view in ("numbers", "others"):
+            store.write_to_online_store(view, frame([1, 2]))
+    online, config = stores["shop"]._get_provider().online_store, stores["shop"].config
+    online.delete_table(config, stores["shop"].get_feature_view("numbers"))
+    assert read(stores["shop"], 1)["x"] == ([None], [NOT_FOUND])
+    assert stores["shop"].get_online_features(["others:x"], [{"id": 1}]).to_dict()["x"] == [0.0]
+    online.teardown(config, [stores["shop"].get_feature_view("others")], [HOUSE])
+    assert len(redis.client.keys("*")) == 2
+    assert read(stores["workshop"], 1, 2)["x"][0] == [0.0, 1.0]
+
+
 # published runs
 
 PREDICTIONS = {"prediction": Float64, "run_id": String, "model_version": String}

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from potluck.contract.publication import pointer_key
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 VERBS = """
@@ -54,7 +56,7 @@ def test_variables_replace_every_embedded_part(postgres: str, iris: Any, tmp_pat
     assert not (tmp_path / "home" / "mlflow.db").exists()
     assert not (tmp_path / "home" / "redis").exists()
     client = redis.Redis.from_url(environment["REDIS_URL"])
-    assert client.exists("potluck:iris:species_predictions:published")
+    assert client.exists(pointer_key("iris", "species_predictions"))
     client.flushdb()
     another = {**environment, "POTLUCK_HOME": str(tmp_path / "another")}
     assert '"changed": true' in run(another, PULLS)

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.prune import glob_escaped, project_of
+from potluck.stores.redis_names import glob_escaped, project_of
 
 
 @pytest.mark.parametrize("project", ["house", "warehouse", "a"])

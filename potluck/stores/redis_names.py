@@ -1,0 +1,56 @@
+"""Finding the entities of a project in Redis by their keys, without Feast."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import pyarrow as pa
+
+from potluck.contract.errors import ServiceUnreachable
+from potluck.contract.redis_format import entity_key_head
+from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+
+SCAN_COUNT = 10_000
+
+
+def entity_keys_of(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
+    """Redis keys of a project's entities, a block at a time; raises as `entity_keys_like` does."""
+    for keys in entity_keys_like(client, project, join_keys):
+        yield of_project(keys, project, len(join_keys))
+
+
+def entity_keys_like(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
+    """Redis keys that look like these entities, some of them perhaps of another project, a block at a time.
+
+    Raises:
+        ServiceUnreachable: Redis went away.
+    """
+    pattern = glob_escaped(entity_key_head(join_keys)) + b"*" + glob_escaped(project.encode())
+    found = client.scan_iter(pattern, count=SCAN_COUNT)
+    try:
+        while block := list(islice(found, SCAN_COUNT)):
+            yield pa.array(block, pa.binary())
+    except REDIS_ERRORS as error:
+        raise ServiceUnreachable(f"Redis went away while its keys were looked at ({error}); run again") from None
+
+
+def of_project(keys: "pa.BinaryArray", project: str, join_keys: int) -> "pa.BinaryArray":
+    """Those keys that end with exactly this project."""
+    return pa.array([key for key in keys.to_pylist() if project_of(key, join_keys) == project], pa.binary())
+
+
+def project_of(name: bytes, keys: int) -> str:
+    """The project behind an entity's key: a pattern can't tell `rent` from `current`.
+
+    Args:
+        name: a Redis key that begins as the entity keys of `keys` join keys do.
+    """
+    rest = name[4:]
+    for _ in range(2 * keys):  # names first, then values, each with its type and length
+        length = int.from_bytes(rest[4:8], "little")
+        rest = rest[8 + length :]
+    return rest.decode(errors="replace")
+
+
+def glob_escaped(text: bytes) -> bytes:
+    """Bytes that Redis matches as they are."""
+    return b"".join(b"\\" + bytes([byte]) if bytes([byte]) in b"*?[]^-\\" else bytes([byte]) for byte in text)
