@@ -70,8 +70,14 @@ def parquet_source(source: DataSource) -> ParquetSource | None:
     """
     if not is_local(source) or not isinstance(source.file_format, ParquetFormat | None):
         return None
-    files = parquet_files(source.name, source.path)
-    return ParquetSource(source.name, files, source.timestamp_field, source.created_timestamp_column or None)
+    files, column = parquet_files(source.name, source.path), file_columns(source)
+    time, created = source.timestamp_field, source.created_timestamp_column
+    return ParquetSource(source.name, files, column.get(time, time), column.get(created, created) or None)
+
+
+def file_columns(source: DataSource) -> dict[str, str]:
+    """Name in Feast -> name in the file, where a field mapping renames one."""
+    return {new: old for old, new in source.field_mapping.items()}
 
 
 def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], until: datetime) -> pa.Table:

@@ -23,22 +23,30 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
     """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder that goes with it.
 
     Raises:
-        DataError: DuckDB can't read what a query asks for.
-        UsageError: it can't do so within the memory limit.
+        DataError, UsageError: as `told_in_words`.
     """
     with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
         wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
         with duckdb.connect(config={name: value for name, value in wanted.items() if value is not None}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            try:
+            with told_in_words():
                 yield connection
-            except duckdb.OutOfMemoryException as error:
-                said = str(error).splitlines()[0]
-                raise UsageError(
-                    f"DuckDB needs more than {memory_limit} of memory ({said}); raise memory_limit"
-                ) from None
-            except duckdb.Error as error:
-                raise DataError(f"DuckDB can't read the sources as declared: {error}; {AGAIN}") from error
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Tell DuckDB's errors as ours.
+
+    Raises:
+        DataError: the sources do not hold what a query asks for.
+        UsageError: they can't be read within the memory limit.
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise UsageError(f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit") from None
+    except duckdb.Error as error:
+        raise DataError(f"DuckDB can't read the sources as declared: {error}; {AGAIN}") from error
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,13 @@ class ParquetSource:
             DataError: no parquet, a column is not there, or a timestamp is none.
         """
         types = self.types(connection)
-        times = [name for name in (self.timestamp, self.created) if name]
-        for column in [*times, *columns]:
+        for column in dict.fromkeys([*self.times, *columns]):
             if column not in types:
                 raise DataError(
                     f"source {self.name} ({self.files[0]}): expected the column {column}, "
                     f"got {', '.join(sorted(types))}; correct the definition, or {AGAIN}"
                 )
-        for column in times:
+        for column in self.times:
             if not types[column].startswith(TIMES):
                 raise DataError(
                     f"source {self.name} ({self.files[0]}), column {column}: expected a timestamp, "
@@ -90,30 +97,33 @@ class ParquetSource:
         return f"read_parquet([{files}], filename = {literal(FILE)}, file_row_number = true)"
 
     @property
+    def times(self) -> list[str]:
+        return [name for name in (self.timestamp, self.created) if name]
+
+    @property
     def time(self) -> str:
         return utc(self.timestamp)
 
     @property
     def moment(self) -> str:
-        """What tells two records of one entity apart, but for where they stand."""
+        """The timestamps of a record: of one entity's the latest counts, then the one created last."""
         created = utc(self.created) if self.created else "NULL"
-        return f"{{'t': {self.time}, 'c': coalesce({created}, '-infinity'::TIMESTAMPTZ)}}"
+        return f"{{'time': {self.time}, 'created': coalesce({created}, '-infinity'::TIMESTAMPTZ)}}"
 
     @property
-    def later_first(self) -> str:
-        """Order of records with the same timestamp: the created later, then the one further down in the later file."""
-        created = f"{utc(self.created)} DESC NULLS LAST, " if self.created else ""
-        return f"{created}{FILE} DESC, {LINE} DESC"
+    def place(self) -> str:
+        """What ranks records with the same timestamps too: the one further down in the later file counts."""
+        return f"{{'moment': {self.moment}, 'file': {FILE}, 'line': {LINE}}}"
 
     def latest(self, keys: Iterable[str], columns: Mapping[str, str], where: str) -> str:
         """The latest record of every entity among those `where` lets through; `columns` is alias -> column.
 
-        Where the rows stand is found first: to sort whole rows takes a third longer.
+        Where they stand is found first: to rank whole rows takes a third longer.
         """
         chosen = ", ".join(f"{quoted(column)} AS {quoted(alias)}" for alias, column in columns.items())
-        entity = ", ".join(map(quoted, keys))
-        order = f"PARTITION BY {entity} ORDER BY {self.time} DESC, {self.later_first}"
-        rows = f"SELECT {FILE}, {LINE} FROM {self.scan} WHERE {where} QUALIFY row_number() OVER ({order}) = 1"
+        entity = ", ".join(map(quoted, keys)) or "()"
+        places = f"SELECT max({self.place}) AS place FROM {self.scan} WHERE {where} GROUP BY {entity}"
+        rows = f"SELECT place.file, place.line FROM ({places})"
         return f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({FILE}, {LINE}) IN ({rows})"
 
 

@@ -220,8 +220,10 @@ def own_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of:
 
 def view_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
     """The looked-up fields of one feature view."""
+    from potluck.stores.offline import file_columns
+
     view, key = store.get_feature_view(name), contract.keys[0].name
-    column = {new: old for old, new in view.batch_source.field_mapping.items()}
+    column = file_columns(view.batch_source)
     features = {feature for known in contract.views if known.name == name for feature in known.features}
     columns = tuple((field, column.get(field.name, field.name)) for field in contract.online if field.name in features)
     since = as_of - view.ttl if view.ttl else None
