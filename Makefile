@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TEST_JOBS ?= 2
 
-.PHONY: demo test up lint lock bench-accuracy bench-startup bench-serving bench-growth clean
+.PHONY: demo test up lint lock bench-accuracy bench-startup bench-serving bench-growth bench-nightly clean
 
 demo: $(READY)
 	$(BIN)/python -m cli.demo $(if $(DATA),--data "$(DATA)") $(if $(REPO),--repo "$(REPO)") $(if $(PORT),--port "$(PORT)")
@@ -32,6 +32,9 @@ bench-startup: $(READY)
 
 bench-serving: $(READY)
 	$(BIN)/python -m benchmarks.serving $(if $(DATA),--data "$(DATA)") $(if $(MLSERVER),--mlserver)
+
+bench-nightly: $(READY)
+	$(BIN)/python -m benchmarks.nightly $(if $(ROWS),--rows $(ROWS))
 
 bench-growth: $(READY)
 	$(BIN)/python -m benchmarks.growth

@@ -14,8 +14,8 @@ from batch.publish import View
 from potluck.contract.errors import DataError, MissingStepError, UsageError
 from potluck.contract.features import Publication
 from potluck.contract.settings import Settings
+from potluck.stores.arrow_types import ARROW_TYPES
 from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.offline import ARROW_TYPES
 from potluck.stores.repo import open_store
 
 WRITERS = {".csv": pcsv.write_csv, ".parquet": pq.write_table}

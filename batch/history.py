@@ -17,7 +17,8 @@ from batch.publish import predicted_rows, stored_columns
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
-from potluck.stores.offline import ARROW_TYPES, data_source
+from potluck.stores.arrow_types import ARROW_TYPES
+from potluck.stores.offline import data_source
 from potluck.stores.sources import SCHEMA_FILE
 
 PROFILE_KEY = b"potluck.profile"

@@ -267,14 +267,16 @@ class NightlyRun:
         """The population, looked over; its content names the run."""
         contract = self.contract
         population = Population.of(self.store, contract, self.as_of)
-        survey = population.survey(self.settings.nightly_shard_rows)
-        if not survey.entities:
-            raise MissingStepError(
-                f"{contract.population} holds no row up to {self.as_of:%Y-%m-%d}; ingest, or take a later date"
-            )
-        self.shards = survey.shards
-        self.manifest.population = survey.entities
-        self.manifest.skipped = [Skipped(found.reason, found.count, found.first) for found in survey.unread]
+        self.shards, counted = population.shards(self.settings.nightly_shard_rows), population.counted()
+        self.manifest.population = counted.entities
+        found = {
+            "dated after the as-of date": counted.invisible,
+            "no key": counted.without_key,
+            "more than one latest row of the entity; the last one counts": counted.ambiguous,
+        }
+        self.manifest.skipped = [
+            Skipped(reason, some.count, list(map(str, some.keys))) for reason, some in found.items() if some.count
+        ]
         self.manifest.run_id = self.run_id(population)
         self.folder = self.runs.folder(self.manifest.run_id)
         self.earlier = self.folder.read()

@@ -15,7 +15,7 @@ from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract
 from potluck.scoring.bundle import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
-from potluck.stores.offline import ARROW_TYPES
+from potluck.stores.arrow_types import ARROW_TYPES
 from potluck.stores.population import Population, Shard
 
 PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"

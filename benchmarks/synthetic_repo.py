@@ -14,7 +14,7 @@ registry:
   registry_type: sql
   path: "sqlite:///?plugin=potluck"
 offline_store:
-  type: duckdb
+  type: potluck.stores.duckdb_offline.PotluckOfflineStore
 online_store:
   type: potluck.stores.online.PotluckOnlineStore
 batch_engine:

@@ -1,5 +1,7 @@
 """Verbs about the nightly run: nightly, export."""
 
+import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,7 @@ def nightly_verb(
         raise click.UsageError("--rollback takes none of --as-of, --resume, --force")
     settings = settings_for(repo)
     prepare_libraries(settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that the lease is given back
     from batch.nightly import roll_back, run_nightly
 
     with steps_progress() as progress:

@@ -16,21 +16,34 @@ registry:
   cache_ttl_seconds: 0
 offline_store:
   type: duckdb
+{stores}entity_key_serialization_version: 3
+"""
+STOCK_STORES = """\
 online_store:
   type: redis
   connection_string: "localhost:0,unix_socket_path={socket}"
-entity_key_serialization_version: 3
+  skip_dedup: true
 """
 
 
 def stock_repo(home: Home, contract: FeatureContract) -> Path:
     """A repo without definitions, as the registry has them, in the home; its published view is filled by Feast."""
     folder = home.settings.home / "stock_feast"
-    folder.mkdir()
-    told = {"registry": home.settings.registry_url, "socket": home.settings.redis_socket}
-    (folder / "feature_store.yaml").write_text(CONFIGURATION.format(project=contract.project, **told))
+    configure(home, contract.project, folder)
     materialize(home, folder, contract.publications[0].view)
     return folder
+
+
+def configure(home: Home, project: str, folder: Path, stores: str = STOCK_STORES) -> None:
+    """A repo without definitions: the registry has them.
+
+    Args:
+        stores: what of `feature_store.yaml` says how the online store is filled.
+    """
+    folder.mkdir()
+    told = stores.format(socket=home.settings.redis_socket)
+    registry = home.settings.registry_url
+    (folder / "feature_store.yaml").write_text(CONFIGURATION.format(project=project, registry=registry, stores=told))
 
 
 def materialize(home: Home, repo: Path, view: str) -> None:

@@ -4,30 +4,24 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from feast import FeatureStore
+from feast.data_format import ParquetFormat
 from feast.data_source import DataSource
 from feast.errors import DataSourceObjectNotFoundException
 from feast.infra.offline_stores.file_source import FileSource
 
-from potluck.contract.errors import DataError, DefinitionError, MissingStepError
+from potluck.contract.errors import DataError, DefinitionError
 from potluck.contract.features import FeatureContract, Field
+from potluck.stores.arrow_types import ARROW_TYPES as ARROW_TYPES
+from potluck.stores.arrow_types import cast
+from potluck.stores.parquet import ParquetSource, parquet_files
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROW = "potluck_row"
 TIME = "event_timestamp"
-
-ARROW_TYPES = {
-    "int64": pa.int64(),
-    "int32": pa.int64(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-}
 
 
 @dataclass(frozen=True)
@@ -59,11 +53,31 @@ def data_source(store: FeatureStore, name: str) -> DataSource:
 
 
 def present(source: DataSource) -> DataSource:
-    if isinstance(source, FileSource) and "://" not in source.path and not Path(source.path).exists():
-        raise MissingStepError(
-            f"the file of source {source.name} is not there ({source.path}); run `potluck ingest` first"
-        )
+    if is_local(source):
+        parquet_files(source.name, source.path)
     return source
+
+
+def is_local(source: DataSource) -> bool:
+    return isinstance(source, FileSource) and "://" not in source.path
+
+
+def parquet_source(source: DataSource) -> ParquetSource | None:
+    """The parquet files behind a Feast source, None where it has other ones.
+
+    Raises:
+        MissingStepError: there is no file.
+    """
+    if not is_local(source) or not isinstance(source.file_format, ParquetFormat | None):
+        return None
+    files, column = parquet_files(source.name, source.path), file_columns(source)
+    time, created = source.timestamp_field, source.created_timestamp_column
+    return ParquetSource(source.name, files, column.get(time, time), column.get(created, created) or None)
+
+
+def file_columns(source: DataSource) -> dict[str, str]:
+    """Name in Feast -> name in the file, where a field mapping renames one."""
+    return {new: old for old, new in source.field_mapping.items()}
 
 
 def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], until: datetime) -> pa.Table:
@@ -112,14 +126,6 @@ def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Ta
     times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
     out = pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
     return out.sort_by([(TIME, "ascending"), *((name, "ascending") for name in out.column_names if name != TIME)])
-
-
-def cast(column: pa.ChunkedArray, field: Field, owner: str) -> pa.ChunkedArray:
-    try:
-        values = column.cast(ARROW_TYPES[field.dtype])
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{owner}.{field.name} is declared {field.dtype}, but holds another type: {error}") from None
-    return pc.if_else(pc.is_nan(values), None, values) if field.dtype == "float64" else values
 
 
 def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> Inputs:

@@ -1,285 +1,251 @@
 """What the nightly run reads: every entity with its features as they were known at a date, shard by shard.
 
-A shard is a range of the key. Each source is read within the range alone, which parquet's statistics make cheap where
-rows lie in the order of their keys; so memory does not grow with the number of entities. To read takes DuckDB and Arrow
-alone, so another process or machine can.
+`Population.of` asks Feast's registry once. What it answers is plain data: another process or machine reads its shards
+with DuckDB alone.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Self
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
-from feast import FeatureStore
-from feast.data_source import DataSource
-from feast.infra.offline_stores.file_source import FileSource
 
-from potluck.contract.errors import DataError, DefinitionError
+from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import FeatureContract, Field
-from potluck.stores.offline import EPOCH, cast, data_source, present
+from potluck.stores.arrow_types import cast
+from potluck.stores.parquet import AGAIN, ParquetSource, connected, moment, quoted
 
-KEY = "potluck_key"
-NAMED = 5
-"""Rows that don't count, of which the keys are told."""
-READING = {"threads": 1, "preserve_insertion_order": False}
-SURVEYING = {**READING, "memory_limit": "512MB"}
-HASHED_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from feast import FeatureStore
+    from feast.data_source import DataSource
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COUNT = """
+WITH entities AS (
+    SELECT k, count(*) AS rows, count(*) FILTER (visible) AS visible, max(moment, 2) FILTER (visible) AS latest
+    FROM ({rows}) GROUP BY k
+), told AS (SELECT *, rows > visible AS late, len(latest) = 2 AND latest[1] = latest[2] AS tied FROM entities)
+SELECT count(*) FILTER (visible > 0), sum(rows - visible)::BIGINT, min(k, 5) FILTER (late),
+    count(*) FILTER (tied), min(k, 5) FILTER (tied)
+FROM told
+"""
+EXAMPLES = 5
+KEY_TYPES = {
+    "int64": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+    "int32": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+    "string": ("VARCHAR",),
+}
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of the key."""
+    """Entities whose keys lie in a range, both ends included."""
 
     number: int
     rows: int
-    """Entities in it."""
     first: int | str
     last: int | str
-    """Included, as is the first."""
 
 
 @dataclass(frozen=True)
-class Unread:
-    """Rows of the population's source that don't count."""
+class Some:
+    """How many, and the smallest keys of them."""
 
-    reason: str
     count: int
-    first: list[str]
+    keys: tuple[int | str, ...] = ()
+
+    def and_more(self, count: int | None, keys: Iterable[int | str] | None) -> "Some":
+        """With those of a higher range."""
+        return Some(self.count + (count or 0), (*self.keys, *(keys or ()))[:EXAMPLES])
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What the population's source holds at the date."""
+class Counted:
+    """What a population holds at its date, and what of it does not count."""
 
     entities: int
-    unread: list[Unread]
-    shards: list[Shard]
+    invisible: Some
+    """Rows dated after the date (or before 1970, or not at all)."""
+    without_key: Some
+    """Rows whose key is null."""
+    ambiguous: Some
+    """Entities with more than one latest row: the one further down in the file counts."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A parquet source, and what is taken from it."""
+class Part:
+    """Fields that come from one source."""
 
-    name: str
-    path: str
+    source: ParquetSource
     key: str
-    """The column that holds the join key."""
-    time: str
-    created: str | None
     columns: tuple[tuple[Field, str], ...]
-    """What is read, and the column that holds it."""
-    ttl_seconds: int = 0
+    """Each field, and its column in the source."""
+    owner: str
+    """Whom to name where a column does not hold what was declared."""
+    until: datetime
+    since: datetime | None
+    """Older records don't count; None lets every age through."""
 
     @property
-    def files(self) -> list[Path]:
-        path = Path(self.path)
-        return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-
-    @property
-    def relation(self) -> str:
-        return f"read_parquet([{', '.join(text(str(file)) for file in self.files)}], union_by_name = true)"
-
-    @property
-    def moment(self) -> str:
-        """Microseconds since 1970, of whatever kind of timestamp; one without a zone is UTC's."""
-        return f"epoch_us({name(self.time)})"
-
     def visible(self) -> str:
-        """The condition for rows that were known at `$as_of`."""
-        oldest = f" AND {self.moment} >= $as_of - {self.ttl_seconds * 1_000_000}" if self.ttl_seconds else ""
-        return f"{name(self.key)} IS NOT NULL AND {self.moment} <= $as_of{oldest}"
-
-    def latest(self, ordered: bool) -> str:
-        """The latest visible row of each entity in `$first`..`$last`, sorted by key.
-
-        Args:
-            ordered: decide among rows of the same moment by all that they hold; takes longer.
-        """
-        columns = ", ".join(f"{name(column)} AS {name(field.name)}" for field, column in self.columns)
-        rows = (
-            f"SELECT {name(self.key)} AS {KEY}, {self.moment} AS potluck_time{', ' + columns if columns else ''}"
-            f"{f', {name(self.created)} AS potluck_created' if self.created else ''} FROM {self.relation} "
-            f"WHERE {name(self.key)} BETWEEN $first AND $last AND {self.visible()}"
-        )
-        if not ordered:
-            latest = f"SELECT {KEY}, max(potluck_time) AS potluck_time FROM seen GROUP BY {KEY}"
-            chosen = f"latest AS ({latest}) SELECT seen.* FROM seen JOIN latest USING ({KEY}, potluck_time)"
-            return f"WITH seen AS MATERIALIZED ({rows}), {chosen} ORDER BY {KEY}"
-        newest = ["potluck_time DESC", *(["potluck_created DESC"] if self.created else [])]
-        among = ", ".join([*newest, *(name(field.name) for field, _ in self.columns)])
-        only = f"QUALIFY row_number() OVER (PARTITION BY {KEY} ORDER BY {among}) = 1"
-        return f"WITH seen AS ({rows}) SELECT * FROM seen {only} ORDER BY {KEY}"
-
-    def check(self) -> None:
-        """
-        Raises:
-            DataError: the source can't be read, or lacks a column.
-        """
-        with reading(self.name), duckdb.connect(config=READING) as connection:
-            found = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {self.relation}").fetchall()]
-        wanted = [self.key, self.time, *filter(None, [self.created]), *(column for _, column in self.columns)]
-        if lacking := [column for column in wanted if column not in found]:
-            raise DataError(
-                f"source {self.name} lacks the column {', '.join(lacking)}; expected what the definitions declare, "
-                f"got {', '.join(found)}; run `potluck ingest` again"
-            )
+        """Whether a record counts; unknown where it has no timestamp."""
+        since = "" if self.since is None else f" AND {self.source.time} >= {moment(self.since)}"
+        return f"({self.source.time} <= {moment(self.until)}{since})"
 
 
+@dataclass(frozen=True)
 class Population:
-    """Every entity of a service as of a date."""
+    """Every entity of a service with its features as they were known at a date, shard by shard."""
 
-    def __init__(self, contract: FeatureContract, as_of: datetime, population: Source, views: Sequence[Source]) -> None:
-        self.contract, self.as_of, self.population, self.views = contract, as_of, population, list(views)
+    key: Field
+    as_of: datetime
+    parts: tuple[Part, ...]
+    """The population's own source, then one a feature view."""
+    threads: int = 1
+    memory_limit: str = "512MB"
+    """Of DuckDB, beside the shard that is answered; more spills to the disk."""
 
     @classmethod
-    def of(cls, store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Self:
-        """
+    def of(
+        cls,
+        store: "FeatureStore",
+        contract: FeatureContract,
+        as_of: datetime,
+        threads: int = 1,
+        memory_limit: str = "512MB",
+    ) -> "Population":
+        """Resolve files, keys, timestamps and lifetimes from the registry.
+
         Raises:
             DefinitionError: the service has no single join key or no population, or a source is no parquet file.
-            MissingStepError: a source's file was never written.
-            DataError: a source can't be read, or lacks a column.
+            MissingStepError: a source's file is not there.
+            DataError: a source has not the columns that were declared.
         """
         if len(contract.keys) != 1 or contract.population is None:
             raise DefinitionError(f"{contract.service} needs one join key and the tag population to be scored by night")
-        (key,) = contract.keys
-        source = data_source(store, contract.population)
-        population = source_of(source, key.name, contract.request, 0)
-        views, online = [], {field.name: field for field in contract.online}
-        for view in contract.views:
-            fields = [online[name] for name in view.features if name in online]
-            origin = present(store.get_feature_view(view.name).batch_source)
-            views.append(source_of(origin, key.name, fields, view.ttl_seconds))
-        for each in (population, *views):
-            each.check()
-        return cls(contract, as_of, population, views)
+        own = own_part(store, contract, contract.population, as_of)
+        parts = (own, *(view_part(store, contract, view.name, as_of) for view in contract.views))
+        with connected() as connection:
+            for part in parts:
+                check(part, contract.keys[0], connection)
+        return cls(contract.keys[0], as_of, parts, threads, memory_limit)
 
-    def survey(self, rows: int) -> Survey:
-        """Look all keys over, and divide them into shards.
+    def run(self, query: str, **parameters: Any) -> pa.Table:
+        with connected(self.threads, self.memory_limit) as connection:
+            return connection.execute(query, parameters).to_arrow_table()
 
-        Args:
-            rows: entities of a shard.
+    def shards(self, rows: int = 50_000) -> list[Shard]:
+        """Ranges of the key with so many entities each, in order.
 
         Raises:
-            DataError: the source can't be read as declared.
+            MissingStepError: the population is empty at its date.
         """
-        source = self.population
-        key = name(source.key)
-        moments = (
-            f"SELECT {key} AS k, {source.moment} AS t, count(*) AS n FROM {source.relation} WHERE {source.visible()} "
-        )
-        latest = f"SELECT k, arg_max(n, t) AS n FROM ({moments} GROUP BY 1, 2) GROUP BY k ORDER BY k"
-        shards, twice, first_twice = list[Shard](), 0, list[str]()
-        with self.connected(source.name, SURVEYING) as connection:
-            batches = connection.execute(latest, {"as_of": micros(self.as_of)}).to_arrow_reader(rows)
-            for keys in rechunked(batches, rows):
-                ends = keys.slice(0, 1)["k"].to_pylist() + keys.slice(keys.num_rows - 1)["k"].to_pylist()
-                shards.append(Shard(len(shards), keys.num_rows, *ends))
-                double = keys.filter(pc.greater(keys["n"], 1))
-                twice += double.num_rows
-                first_twice += [str(entity) for entity in double["k"].slice(0, NAMED - len(first_twice)).to_pylist()]
-            later = self.count(connection, f"{source.moment} > $as_of", as_of=micros(self.as_of))
-            keyless = self.count(connection, f"{key} IS NULL")
-        unread = [
-            Unread("dated after the as-of date", *later),
-            Unread("no key", *keyless),
-            Unread(
-                "another row of the entity has the same latest date; always the same one counts", twice, first_twice
-            ),
-        ]
-        return Survey(sum(shard.rows for shard in shards), [each for each in unread if each.count], shards)
-
-    def count(self, connection: duckdb.DuckDBPyConnection, condition: str, **values: Any) -> tuple[int, list[str]]:
-        key, relation = name(self.population.key), self.population.relation
-        (count,) = connection.execute(f"SELECT count(*) FROM {relation} WHERE {condition}", values).fetchone() or (0,)
-        rows = f"SELECT {key} FROM {relation} WHERE {condition} ORDER BY {key} LIMIT {NAMED}"
-        return count, [str(entity) for (entity,) in connection.execute(rows, values).fetchall()] if count else []
+        own, key = self.parts[0], quoted(self.parts[0].key)
+        keys = f"SELECT DISTINCT {key} AS k FROM {own.source.scan} WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"
+        numbered = f"SELECT k, (row_number() OVER () - 1) // $rows AS number FROM ({keys})"
+        query = f"SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last FROM ({numbered}) GROUP BY number"
+        found = self.run(f"{query} ORDER BY number", rows=rows).to_pylist()
+        if not found:
+            raise MissingStepError(
+                f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d}; ingest, or take a later date"
+            )
+        return [Shard(**row) for row in found]
 
     def read(self, shard: Shard) -> pa.RecordBatch:
-        """A shard's entities: the key, then every input of the contract in its declared type, sorted by key.
+        """The shard's entities by key: the key, then every input of the contract; a missing value is null.
 
         Raises:
-            DataError: a source can't be read as declared.
+            DataError: a column does not hold what was declared.
         """
-        (key,), rows = self.contract.keys, self.latest(self.population, shard)
-        columns = {key.name: cast(rows[KEY], key, self.population.name), **typed(rows, self.population)}
-        for view in self.views:
-            known = self.latest(view, shard)
-            columns |= typed(known.take(pc.index_in(rows[KEY], value_set=known[KEY].combine_chunks())), view)
-        names = [field.name for field in (key, *self.contract.inputs)]
-        return pa.RecordBatch.from_arrays([columns[name].combine_chunks() for name in names], names=names)
+        table = self.run(self.query, first=shard.first, last=shard.last)
+        fields = [(self.key, self.parts[0].owner), *((f, part.owner) for part in self.parts for f, _ in part.columns)]
+        columns = [cast(column, field, owner) for column, (field, owner) in zip(table.columns, fields, strict=True)]
+        batch: pa.RecordBatch = pa.table(columns, names=[f.name for f, _ in fields]).combine_chunks().to_batches()[0]
+        return batch
 
-    def latest(self, source: Source, shard: Shard) -> pa.Table:
-        """The latest visible row of each entity; which of several of the same moment is decided once and for all."""
-        values = {"first": shard.first, "last": shard.last, "as_of": micros(self.as_of)}
-        with self.connected(source.name, READING) as connection:
-            rows = connection.execute(source.latest(ordered=False), values).to_arrow_table()
-            if pc.count_distinct(rows[KEY]).as_py() < rows.num_rows:
-                rows = connection.execute(source.latest(ordered=True), values).to_arrow_table()
-        return rows
+    @property
+    def query(self) -> str:
+        """The latest records of every source, joined; fields are numbered, as they may bear any name."""
+        tables, chosen = [], ["p0.k"]
+        for number, part in enumerate(self.parts):
+            columns = {f"c{place}": column for place, (_, column) in enumerate(part.columns)}
+            where = f"{quoted(part.key)} BETWEEN $first AND $last AND {part.visible}"
+            tables.append(f"({part.source.latest([part.key], {'k': part.key, **columns}, where)}) AS p{number}")
+            chosen += [f"p{number}.{alias}" for alias in columns]
+        joins = [f" LEFT JOIN {table} ON p0.k = p{number}.k" for number, table in enumerate(tables[1:], 1)]
+        return f"SELECT {', '.join(chosen)} FROM {tables[0]}{''.join(joins)} ORDER BY p0.k"
 
-    @contextmanager
-    def connected(self, source: str, config: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
-        with reading(source), duckdb.connect(config=config) as connection:
-            yield connection
+    def counted(self) -> Counted:
+        """Count entities, and rows that don't count or could stand for another; a range of keys at a time.
+
+        Raises:
+            MissingStepError: the population is empty at its date.
+        """
+        own, key = self.parts[0], quoted(self.parts[0].key)
+        chosen = f"SELECT {key} AS k, {own.visible} AS visible, {own.source.moment} AS moment FROM {own.source.scan}"
+        entities, invisible, ambiguous = 0, Some(0), Some(0)
+        ends = [None, *(shard.last for shard in self.shards()[:-1]), None]
+        with connected(self.threads, self.memory_limit) as connection:
+            for above, upto in pairwise(ends):
+                bounds = {name: end for name, end in (("above", above), ("upto", upto)) if end is not None}
+                within = [f"{key} {'>' if name == 'above' else '<='} ${name}" for name in bounds]
+                rows = f"{chosen} WHERE {' AND '.join([f'{key} IS NOT NULL', *within])}"
+                found = connection.execute(COUNT.format(rows=rows), bounds).fetchone()
+                entities, invisible = entities + found[0], invisible.and_more(found[1], found[2])
+                ambiguous = ambiguous.and_more(found[3], found[4])
+            nulls = connection.execute(f"SELECT count(*) FROM {own.source.scan} WHERE {key} IS NULL").fetchone()
+        return Counted(entities, invisible, Some(nulls[0]), ambiguous)
 
     def fingerprint(self) -> str:
-        """sha256 over the content of all files."""
-        digest = hashlib.sha256()
-        for file in (file for source in (self.population, *self.views) for file in source.files):
-            with file.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-        return digest.hexdigest()
+        """sha256 (hex) over the content of every file, source by source."""
+        whole = hashlib.sha256()
+        for part in self.parts:
+            for name in part.source.files:
+                with open(name, "rb") as file:
+                    whole.update(hashlib.file_digest(file, "sha256").digest())
+        return whole.hexdigest()
 
 
-def typed(rows: pa.Table, source: Source) -> dict[str, pa.ChunkedArray]:
-    """A source's columns in their declared types."""
-    return {field.name: cast(rows[field.name], field, source.name) for field, _ in source.columns}
+def own_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
+    """The request fields, from the population's latest rows."""
+    from potluck.stores.offline import data_source
+
+    columns = tuple((field, field.name) for field in contract.request)
+    return Part(local(data_source(store, name)), contract.keys[0].name, columns, name, as_of, EPOCH)
 
 
-def source_of(source: DataSource, key: str, fields: Sequence[Field], ttl_seconds: int) -> Source:
-    if not isinstance(source, FileSource) or "://" in source.path:
-        raise DefinitionError(f"expected source {source.name} to be a parquet file or folder of this file system")
-    back = {feature: column for column, feature in (source.field_mapping or {}).items()}
-    columns = tuple((field, back.get(field.name, field.name)) for field in fields)
-    created = source.created_timestamp_column or None
-    return Source(source.name, source.path, back.get(key, key), source.timestamp_field, created, columns, ttl_seconds)
+def view_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
+    """The looked-up fields of one feature view."""
+    from potluck.stores.offline import file_columns
+
+    view, key = store.get_feature_view(name), contract.keys[0].name
+    column = file_columns(view.batch_source)
+    features = {feature for known in contract.views if known.name == name for feature in known.features}
+    columns = tuple((field, column.get(field.name, field.name)) for field in contract.online if field.name in features)
+    since = as_of - view.ttl if view.ttl else None
+    return Part(local(view.batch_source), column.get(key, key), columns, contract.service, as_of, since)
 
 
-@contextmanager
-def reading(source: str) -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"source {source} can't be read as declared: {reason}; run `potluck ingest` again") from None
+def local(source: "DataSource") -> ParquetSource:
+    from potluck.stores.offline import parquet_source
+
+    found = parquet_source(source)
+    if found is None:
+        raise DefinitionError(
+            f"source {source.name} can't be read by the nightly run: expected a FileSource of parquet on a mounted "
+            f"disk, got {type(source).__name__}"
+        )
+    return found
 
 
-def rechunked(batches: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of so many, but for the last."""
-    waiting = batches.schema.empty_table()
-    for batch in batches:
-        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
-        while waiting.num_rows >= rows:
-            yield waiting.slice(0, rows)
-            waiting = waiting.slice(rows)
-    if waiting.num_rows:
-        yield waiting
-
-
-def micros(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def name(identifier: str) -> str:
-    """A name as DuckDB takes it, whatever it holds."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def check(part: Part, key: Field, connection: duckdb.DuckDBPyConnection) -> None:
+    part.source.check(connection, [part.key, *(column for _, column in part.columns)])
+    held = part.source.types(connection)[part.key]
+    if held not in KEY_TYPES[key.dtype]:
+        raise DataError(
+            f"source {part.source.name}, column {part.key}: expected a key of type {key.dtype}, got {held}; {AGAIN}"
+        )

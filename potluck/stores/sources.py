@@ -21,6 +21,9 @@ Sources = Mapping[str, pa.Table | pa.Schema]
 SCHEMA_FILE = "schema.parquet"
 """Without a row: it says what the files beside it hold."""
 
+ROW_GROUP_ROWS = 50_000
+"""Small enough that a reader of a range of keys skips most of a file."""
+
 Ingest = Callable[[Sequence[Path], int, int], Sources]
 
 
@@ -86,7 +89,14 @@ def write_schema(folder: Path, schema: pa.Schema) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
-    pq.write_table(table, path, coerce_timestamps="us", allow_truncated_timestamps=True, compression="zstd")
+    pq.write_table(
+        table,
+        path,
+        coerce_timestamps="us",
+        allow_truncated_timestamps=True,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+    )
 
 
 def clean(source: str, table: pa.Table) -> pa.Table:

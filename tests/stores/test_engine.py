@@ -13,7 +13,7 @@ import pytest
 from feast import Entity, FeatureView, ValueType
 from feast.batch_feature_view import BatchFeatureView
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
-from feast_stores import END, START, dumps, open_store, view_of, write_rows
+from online_stores import END, START, dumps, open_store, view_of, write_rows
 from redis_servers import Processes, RedisProcess
 
 from potluck.contract.errors import DataError, ServiceUnreachable

@@ -16,7 +16,7 @@ from feast.infra.online_stores.helpers import _mmh3
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float64, Int64, String
-from feast_stores import END, START, dumps, open_store, view_of, write_rows
+from online_stores import END, START, dumps, open_store, view_of, write_rows
 from redis_servers import Processes, RedisProcess
 
 from potluck.contract.publication import Pointer, pointer_key

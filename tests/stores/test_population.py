@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potluck.contract.errors import DataError
-from potluck.contract.features import FeatureContract, Field
-from potluck.stores.population import Population, Source
+from potluck.contract.errors import DataError, MissingStepError
+from potluck.contract.features import Field
+from potluck.stores.parquet import ParquetSource, connected, parquet_files
+from potluck.stores.population import EPOCH, Part, Population, check
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -37,9 +38,9 @@ for moment in sys.argv[2:]:
     rows = rows.set_column(rows.column_names.index(TIME), TIME, moments)
     expected = point_in_time(store, contract, rows).table.drop_columns([TIME]).sort_by(contract.keys[0].name)
     population = Population.of(store, contract, as_of)
-    survey = population.survey(70)
-    found = pa.Table.from_batches([population.read(shard) for shard in survey.shards])
-    assert survey.entities == expected.num_rows > 0
+    shards = population.shards(70)
+    found = pa.Table.from_batches([population.read(shard) for shard in shards])
+    assert population.counted().entities == sum(shard.rows for shard in shards) == expected.num_rows > 0
     assert found.column_names == expected.column_names
     for name in found.column_names:
         assert found[name].to_pylist() == expected[name].to_pylist(), name
@@ -57,23 +58,6 @@ KEY = Field("id", "int64", "key", required=True)
 SIZE, KIND = Field("size", "float64", "request"), Field("kind", "string", "online")
 
 
-def contract(key: Field = KEY, request: Sequence[Field] = (SIZE,), online: Sequence[Field] = ()) -> FeatureContract:
-    return FeatureContract(
-        project="shop",
-        service="price",
-        objective="regression",
-        transform="identity",
-        label_source="sales",
-        label="price",
-        keys=(key,),
-        request=tuple(request),
-        online=tuple(online),
-        views=(),
-        functions=(),
-        columns=(),
-    )
-
-
 def write(path: Path, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -> Path:
     kinds = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC"), "size": pa.float64(), "kind": pa.string(), **types}
     names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(("id", "at", "size"))
@@ -82,32 +66,23 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -
     return path
 
 
-def source(path: Path, fields: Sequence[Field] = (SIZE,), **changes: Any) -> Source:
-    columns = tuple((field, field.name) for field in fields)
-    return Source(
-        **{
-            "name": path.stem,
-            "path": str(path),
-            "key": "id",
-            "time": "at",
-            "created": None,
-            "columns": columns,
-            **changes,
-        }
-    )
+def part(
+    path: Path, fields: Sequence[Field] = (SIZE,), since: datetime | None = EPOCH, created: str | None = None
+) -> Part:
+    source = ParquetSource(path.stem, parquet_files(path.stem, str(path)), "at", created)
+    return Part(source, "id", tuple((field, field.name) for field in fields), path.stem, NOON, since)
 
 
 def row(entity: Any, hours: float = 0, size: float | None = 1.0, **more: Any) -> dict[str, Any]:
     return {"id": entity, "at": NOON + timedelta(hours=hours), "size": size, **more}
 
 
-def population(path: Path, *views: Source, **options: Any) -> Population:
-    online = [field for view in views for field, _ in view.columns]
-    return Population(contract(online=online, **options), NOON, source(path), views)
+def population(path: Path, *views: Part, key: Field = KEY, **options: Any) -> Population:
+    return Population(key, NOON, (part(path, **options), *views))
 
 
 def rows(found: Population, size: int = 100) -> list[dict[str, Any]]:
-    return [row for shard in found.survey(size).shards for row in found.read(shard).to_pylist()]
+    return [row for shard in found.shards(size) for row in found.read(shard).to_pylist()]
 
 
 def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
@@ -116,9 +91,8 @@ def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
     )
     found = population(path)
     assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 5.0}]
-    (later,) = found.survey(10).unread
-    assert (later.count, later.first) == (2, ["1", "3"])
-    assert "after the as-of date" in later.reason
+    later = found.counted().invisible
+    assert (later.count, later.keys) == (2, (1, 3))
 
 
 def test_a_row_of_the_very_moment_counts(tmp_path: Path) -> None:
@@ -129,7 +103,7 @@ def test_a_row_of_the_very_moment_counts(tmp_path: Path) -> None:
 def test_shards_hold_every_entity_once_in_order(tmp_path: Path, size: int) -> None:
     path = write(tmp_path / "p.parquet", [row(entity * 3, -1, float(entity)) for entity in reversed(range(7))])
     found = population(path)
-    shards = found.survey(size).shards
+    shards = found.shards(size)
     assert [shard.rows for shard in shards] == [min(size, 7 - start) for start in range(0, 7, size)]
     assert [shard.number for shard in shards] == list(range(len(shards)))
     assert rows(found, size) == [{"id": entity * 3, "size": float(entity)} for entity in range(7)]
@@ -138,23 +112,23 @@ def test_shards_hold_every_entity_once_in_order(tmp_path: Path, size: int) -> No
 def test_rows_without_a_key_are_counted(tmp_path: Path) -> None:
     found = population(write(tmp_path / "p.parquet", [row(1), row(None), row(None)]))
     assert rows(found) == [{"id": 1, "size": 1.0}]
-    (keyless,) = found.survey(10).unread
-    assert (keyless.reason, keyless.count) == ("no key", 2)
+    assert found.counted().without_key.count == 2
 
 
-def test_of_rows_of_one_moment_the_same_one_counts_whatever_their_order(tmp_path: Path) -> None:
-    twice = [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)]
-    found = [population(write(tmp_path / f"{way}.parquet", twice[::way])) for way in (1, -1)]
-    assert rows(found[0]) == rows(found[1]) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 9.0}]
-    (double,) = found[0].survey(10).unread
-    assert (double.count, double.first) == (1, ["1"])
+def test_of_rows_of_one_moment_the_last_one_counts(tmp_path: Path) -> None:
+    found = population(
+        write(tmp_path / "p.parquet", [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)])
+    )
+    assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 9.0}]
+    assert (found.counted().ambiguous.count, found.counted().ambiguous.keys) == (1, (1,))
 
 
 def test_the_one_created_last_counts(tmp_path: Path) -> None:
     moments = [NOON - timedelta(minutes=minutes) for minutes in (5, 3, 4)]
     versions = [row(1, -1, float(place), made=made) for place, made in enumerate(moments)]
     path = write(tmp_path / "p.parquet", versions, made=pa.timestamp("us", tz="UTC"))
-    found = Population(contract(), NOON, source(path, created="made"), [])
+    found = population(path, created="made")
+    assert found.counted().ambiguous.count == 0
     assert rows(found) == [{"id": 1, "size": 1.0}]
 
 
@@ -166,7 +140,7 @@ def test_a_view_is_joined_and_an_unknown_entity_has_nulls(tmp_path: Path) -> Non
         row(2, 1, kind="of the future"),
         row(8, -1, kind="another"),
     ]
-    view = source(write(tmp_path / "v.parquet", known), [KIND])
+    view = part(write(tmp_path / "v.parquet", known), [KIND])
     assert [found["kind"] for found in rows(population(path, view))] == ["old", None, "new"]
 
 
@@ -174,7 +148,7 @@ def test_a_view_is_joined_and_an_unknown_entity_has_nulls(tmp_path: Path) -> Non
 def test_a_value_older_than_its_ttl_is_missing(tmp_path: Path, ttl: int, kinds: list[str | None]) -> None:
     path = write(tmp_path / "p.parquet", [row(1), row(2)])
     view = write(tmp_path / "v.parquet", [row(1, -9, kind="old"), row(2, -1, kind="new")])
-    found = population(path, source(view, [KIND], ttl_seconds=ttl))
+    found = population(path, part(view, [KIND], NOON - timedelta(seconds=ttl) if ttl else None))
     assert [each["kind"] for each in rows(found)] == kinds
 
 
@@ -188,7 +162,7 @@ def test_keys_may_be_text_and_names_anything(tmp_path: Path) -> None:
     )
     size = Field(odd, "float64", "request")
     key = Field("id", "string", "key", required=True)
-    found = Population(contract(key, [size]), NOON, source(path, [size]), [])
+    found = population(path, key=key, fields=[size])
     assert sorted(each["id"] for each in rows(found, 2)) == ["", "a", "a'b", "ä"]
     assert {each[odd] for each in rows(found, 3)} == {1.5}
 
@@ -214,9 +188,9 @@ def test_a_folder_of_files_is_one_source(tmp_path: Path) -> None:
     assert [each["id"] for each in rows(population(tmp_path / "p.parquet"))] == [1, 2]
 
 
-def test_an_empty_source_has_no_shard(tmp_path: Path) -> None:
-    survey = population(write(tmp_path / "p.parquet", [])).survey(10)
-    assert (survey.entities, survey.shards, survey.unread) == (0, [], [])
+def test_an_empty_source_is_a_missing_step(tmp_path: Path) -> None:
+    with pytest.raises(MissingStepError, match="p holds no row up to 2026-06-01"):
+        population(write(tmp_path / "p.parquet", [])).counted()
 
 
 def test_it_travels_to_another_process(tmp_path: Path) -> None:
@@ -232,24 +206,32 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
     assert first == again != other
 
 
+def check_alone(path: Path) -> None:
+    with connected() as connection:
+        check(part(path), KEY, connection)
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [{"id": 1, "at": NOON}])
-    with pytest.raises(DataError, match=r"source p lacks the column size; .* got id, at; run `potluck ingest` again"):
-        source(path).check()
+    with pytest.raises(DataError, match=r"source p .*: expected the column size, got at, id; .*`potluck ingest`"):
+        check_alone(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"id,at,size\n1,2,3\n"])
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "p.parquet"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="source p can't be read as declared"):
-        source(path).check()
+    with pytest.raises(DataError, match=r"source p .*: expected parquet"):
+        check_alone(path)
 
 
-def test_text_for_a_timestamp_or_a_number_is_named(tmp_path: Path) -> None:
+def test_text_for_a_timestamp_a_key_or_a_number_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [{"id": 1, "at": "noon", "size": 1.0}], at=pa.string())
-    with pytest.raises(DataError, match="source p can't be read as declared"):
-        population(path).survey(10)
-    path = write(tmp_path / "q.parquet", [{"id": 1, "at": NOON, "size": "wide"}], size=pa.string())
+    with pytest.raises(DataError, match=r"source p .*, column at: expected a timestamp"):
+        check_alone(path)
+    path = write(tmp_path / "q.parquet", [{"id": "one", "at": NOON, "size": 1.0}], id=pa.string())
+    with pytest.raises(DataError, match="source q, column id: expected a key of type int64"):
+        check_alone(path)
+    path = write(tmp_path / "r.parquet", [{"id": 1, "at": NOON, "size": "wide"}], size=pa.string())
     with pytest.raises(DataError, match="size is declared float64"):
         rows(population(path))

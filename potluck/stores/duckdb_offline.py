@@ -1,0 +1,263 @@
+"""Feast's DuckDB offline store with DuckDB's own point-in-time join (ASOF), which neither multiplies nor ranks rows.
+
+Named in `feature_store.yaml` as `offline_store: {type: potluck.stores.duckdb_offline.PotluckOfflineStore}`. Values are
+stock's. What differs: rows come in the entity rows' order, a folder or glob of parquet files is a source, and of an
+entity's records that nothing tells apart the one further down in the file counts, where stock takes any. Sources other
+than local parquet, and entity rows other than a data frame, go stock's way.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureView, RepoConfig
+from feast.data_source import DataSource
+from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig, _write_data_source
+from feast.infra.offline_stores.ibis import IbisRetrievalJob, _get_entity_df_event_timestamp_range, _to_utc
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.on_demand_feature_view import OnDemandFeatureView
+from pydantic import StrictStr
+
+from potluck.stores.offline import file_columns, parquet_source
+from potluck.stores.parquet import FILE, LINE, ParquetSource, moment, quoted, told_in_words, utc
+
+ENTITIES, ROW = "potluck_entities", "potluck_row"
+
+
+class PotluckOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
+    """Stock options, and how much memory DuckDB may take."""
+
+    type: StrictStr = "potluck.stores.duckdb_offline.PotluckOfflineStore"
+    memory_limit: StrictStr | None = None
+    """As DuckDB writes it, say 4GB; more spills to the disk. By default four fifths of the machine's."""
+
+
+class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
+    """`DuckDBOfflineStore` that joins by ASOF and reads folders of parquet files."""
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: Any,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        lookups = [lookup(view, feature_refs, full_feature_names) for view in feature_views]
+        known = [found for found in lookups if found]
+        cut = filter_by_created_timestamp and any(found.source.created for found in known)
+        if cut or len(known) < len(lookups) or not isinstance(entity_df, pd.DataFrame):
+            return DuckDBOfflineStore.get_historical_features(
+                config=config,
+                feature_views=feature_views,
+                feature_refs=feature_refs,
+                entity_df=entity_df,
+                registry=registry,
+                project=project,
+                full_feature_names=full_feature_names,
+                filter_by_created_timestamp=filter_by_created_timestamp,
+            )
+        time = infer_event_timestamp_from_entity_df(entity_df.dtypes.to_dict())
+        span = _get_entity_df_event_timestamp_range(entity_df, time)
+        connection = connect(config)
+        place = register(connection, _to_utc(entity_df.copy(deep=False), time))
+        for found in known:
+            found.source.check(connection.con, [*found.keys, *found.features.values()])
+        with told_in_words():
+            table = connection.sql(joined(place, time, known))
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        for view in on_demand:
+            table = view.transform_ibis(table, full_feature_names) if view.mode == "substrait" else table
+        metadata = RetrievalMetadata(feature_refs, [name for name in place if name != time], *span)
+        views = [view for view in on_demand if view.mode != "substrait"]
+        return retrieval(config, table, views, full_feature_names, metadata)
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        source = parquet_source(data_source)
+        if source is None:
+            return DuckDBOfflineStore.pull_latest_from_table_or_query(
+                config=config,
+                data_source=data_source,
+                join_key_columns=join_key_columns,
+                feature_name_columns=feature_name_columns,
+                timestamp_field=timestamp_field,
+                created_timestamp_column=created_timestamp_column,
+                start_date=start_date,
+                end_date=end_date,
+            )
+        source = replace(source, timestamp=timestamp_field, created=created_timestamp_column or None)
+        names = dict.fromkeys([*join_key_columns, *feature_name_columns, *source.times])
+        query = source.latest(join_key_columns, {name: name for name in names}, between(source, start_date, end_date))
+        return pull(config, source, names, query)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        source = parquet_source(data_source)
+        if source is None:
+            return DuckDBOfflineStore.pull_all_from_table_or_query(
+                config=config,
+                data_source=data_source,
+                join_key_columns=join_key_columns,
+                feature_name_columns=feature_name_columns,
+                timestamp_field=timestamp_field,
+                created_timestamp_column=created_timestamp_column,
+                start_date=start_date,
+                end_date=end_date,
+            )
+        source = replace(source, timestamp=timestamp_field, created=created_timestamp_column or None)
+        names = dict.fromkeys([*join_key_columns, *feature_name_columns, *source.times])
+        chosen = ", ".join(map(quoted, names))
+        query = f"SELECT {chosen} FROM {source.scan} WHERE {between(source, start_date, end_date)}"
+        return pull(config, source, names, query)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What is wanted of one feature view."""
+
+    source: ParquetSource
+    keys: Mapping[str, str]
+    """Column of the source -> column of the entity rows."""
+    features: Mapping[str, str]
+    """Name in the answer -> column of the source."""
+    ttl: timedelta | None
+
+    def query(self, place: Mapping[str, str], time: str) -> str:
+        """The features of every entity row that has a record: found by ASOF, then fetched from where they stand."""
+        keys = [f"k{number}" for number in range(len(self.keys))]
+        theirs = [*aliased(keys, map(quoted, self.keys)), f"{self.source.time} AS t", f"{self.source.place} AS place"]
+        ours = [*aliased(keys, [place[name] for name in self.keys.values()]), f"{utc(place[time])} AS due"]
+        same = [f"e.{key} = r.{key}" for key in keys]
+        young = f"WHERE epoch_us(due) - epoch_us(r.t) <= {self.ttl // timedelta(microseconds=1)}" if self.ttl else ""
+        numbers = [f"f{number}" for number in range(len(self.features))]
+        features = aliased(numbers, [f"s.{quoted(column)}" for column in self.features.values()])
+        return f"""
+            WITH records AS NOT MATERIALIZED (SELECT {", ".join(theirs)} FROM {self.source.scan}),
+            matched AS (SELECT e.*, r.t FROM (SELECT {ROW}, {", ".join(ours)} FROM {ENTITIES}) AS e
+                ASOF JOIN records AS r ON {" AND ".join([*same, "e.due >= r.t"])} {young}),
+            best AS (SELECT {ROW}, max(place) AS place
+                FROM matched JOIN records USING ({", ".join([*keys, "t"])}) GROUP BY {ROW})
+            SELECT {", ".join([f"b.{ROW}", *features])} FROM best AS b
+                JOIN {self.source.scan} AS s ON s.{FILE} = b.place.file AND s.{LINE} = b.place.line"""
+
+
+class DuckDBRetrievalJob(IbisRetrievalJob):  # type: ignore[misc]
+    """Ibis's job, with DuckDB's errors in Potluck's words."""
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        with told_in_words():
+            return super()._to_arrow_internal(timeout)
+
+
+def lookup(view: FeatureView, references: Sequence[str], full_names: bool) -> Lookup | None:
+    """What the references want of a view; None where its source is no local parquet."""
+    source = parquet_source(view.batch_source)
+    if source is None:
+        return None
+    column = file_columns(view.batch_source)
+    projection = view.projection
+    prefix = f"{projection.name_alias or view.name}__" if full_names else ""
+    names = [feature for of, _, feature in (ref.partition(":") for ref in references) if of == projection.name_to_use()]
+    keys = projection.join_key_map or {key: key for key in view.join_keys}
+    return Lookup(
+        source,
+        {column.get(key, key): name for key, name in keys.items()},
+        {prefix + name: column.get(name, name) for name in names},
+        view.ttl or None,
+    )
+
+
+def joined(place: Mapping[str, str], time: str, lookups: Sequence[Lookup]) -> str:
+    """The entity rows in their order, each with the features of every view."""
+    chosen = [f"e.{alias} AS {quoted(name)}" for name, alias in place.items()]
+    joins = []
+    for number, wanted in enumerate(lookups):
+        chosen += [f"v{number}.f{index} AS {quoted(name)}" for index, name in enumerate(wanted.features)]
+        joins.append(f"LEFT JOIN ({wanted.query(place, time)}) AS v{number} ON e.{ROW} = v{number}.{ROW}")
+    return f"SELECT {', '.join(chosen)} FROM {ENTITIES} AS e {' '.join(joins)} ORDER BY e.{ROW}"
+
+
+def connect(config: RepoConfig) -> Any:
+    """A database of its own; DuckDB makes the folder to which it spills, and takes it away with the connection."""
+    options = {"temp_directory": str(Path(tempfile.gettempdir()) / f"potluck-duckdb-{uuid.uuid4().hex}")}
+    if config.offline_store.memory_limit:
+        options["memory_limit"] = config.offline_store.memory_limit
+    connection = ibis.duckdb.connect(**options)
+    connection.raw_sql("SET asof_loop_join_threshold = 0")  # it takes a data frame for a table of one row
+    return connection
+
+
+def register(connection: Any, entity_df: pd.DataFrame) -> dict[str, str]:
+    """Make the entity rows a numbered table; answers its columns' aliases by name."""
+    rows = ibis.memtable(entity_df).to_pyarrow()
+    place = {name: f"e{number}" for number, name in enumerate(rows.column_names)}
+    numbers = pa.array(range(rows.num_rows), pa.int64())
+    connection.con.register(ENTITIES, rows.rename_columns(list(place.values())).append_column(ROW, numbers))
+    return place
+
+
+def pull(config: RepoConfig, source: ParquetSource, names: Mapping[str, Any], query: str) -> RetrievalJob:
+    connection = connect(config)
+    source.check(connection.con, names)
+    with told_in_words():
+        return retrieval(config, connection.sql(query))
+
+
+def retrieval(
+    config: RepoConfig,
+    table: Any,
+    on_demand: Sequence[OnDemandFeatureView] = (),
+    full_names: bool = False,
+    metadata: RetrievalMetadata | None = None,
+) -> RetrievalJob:
+    store = config.offline_store
+    return DuckDBRetrievalJob(
+        table,
+        list(on_demand),
+        full_names,
+        metadata,
+        data_source_writer=_write_data_source,
+        staging_location=store.staging_location,
+        staging_location_endpoint_override=store.staging_location_endpoint_override,
+        repo_path=str(config.repo_path),
+    )
+
+
+def between(source: ParquetSource, start: datetime | None, end: datetime | None) -> str:
+    """A condition on the timestamp; both ends count."""
+    ends = [f"{source.time} {sign} {moment(at.astimezone(UTC))}" for sign, at in ((">=", start), ("<=", end)) if at]
+    return " AND ".join(ends) or "true"
+
+
+def aliased(aliases: Sequence[str], columns: Any) -> list[str]:
+    return [f"{column} AS {alias}" for alias, column in zip(aliases, columns, strict=True)]
