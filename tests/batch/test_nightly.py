@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig, ValueType
+from feast import Field as Feature
+from feast.types import String
 from redis_servers import Processes, RedisProcess
 
 from batch.lease import Lease
-from potluck.contract.publication import pointer_key, publication_key
+from potluck.contract.publication import SLOTS, pointer_key, publication_key, slot_view
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import client
 
@@ -414,3 +418,34 @@ def test_a_redis_that_fails_midway_publishes_nothing(iris: Any, processes: Proce
 
 def url(process: RedisProcess) -> str:
     return f"redis://127.0.0.1:{process.port}/0"
+
+
+def test_stock_feast_sees_two_slot_views(iris: Any, last_run: dict[str, Any], tmp_path: Path) -> None:
+    """Feast as it comes knows no pointer: whoever declares a slot as a view reads what lies in it."""
+    other = nightly(iris, "2026-06-02")
+    rows = [{"flower_id": row["flower_id"]} for row in iris.population()]
+    read = {slot: stock_reads(iris, slot_view(VIEW, slot), rows, tmp_path / slot) for slot in SLOTS}
+    assert {run for found in read.values() for run in found["run_id"]} == {last_run["run_id"], other["run_id"]}
+    for found in read.values():
+        assert found["prediction"] == last_run["predictions"], "two dates, one model, the same flowers"
+
+
+def stock_reads(stack: Any, view: str, rows: list[dict[str, Any]], folder: Path) -> dict[str, list[Any]]:
+    where = f"localhost:0,unix_socket_path={stack.settings.redis_socket}"
+    store = FeatureStore(
+        config=RepoConfig(
+            project="iris",
+            provider="local",
+            registry={"registry_type": "file", "path": str(folder / "registry.db")},
+            offline_store={"type": "duckdb"},
+            online_store={"type": "redis", "connection_string": where},
+            entity_key_serialization_version=3,
+        )
+    )
+    flower = Entity(name="flower", join_keys=["flower_id"], value_type=ValueType.INT64)
+    source = FileSource(
+        path=str(stack.settings.data_folder("iris") / "predictions.parquet"), timestamp_field="event_timestamp"
+    )
+    fields = [Feature(name=name, dtype=String) for name in ("prediction", "run_id")]
+    store.apply([flower, FeatureView(name=view, entities=[flower], schema=fields, source=source, ttl=timedelta(0))])
+    return dict(store.get_online_features([f"{view}:prediction", f"{view}:run_id"], rows).to_dict())
