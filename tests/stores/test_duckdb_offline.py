@@ -226,7 +226,7 @@ def test_columns_of_every_type_pass_through(tmp_path: Path) -> None:
     ("rows", "said"),
     [
         (asked(["1"], [1]), "entity rows, column house_id: expected BIGINT, as in s.house_id, got string"),
-        (asked([1], [1]).rename(columns={"house_id": "id"}), "column house_id: expected BIGINT .*, got no such column"),
+        (asked([1], [1]).rename(columns={"house_id": "id"}), r"house_id: expected BIGINT, .*, got no such column"),
         (asked([1], [1], area=[1.0]), "expected entity rows without area, a feature of source s; rename it"),
     ],
 )
