@@ -26,6 +26,7 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 from feast.on_demand_feature_view import OnDemandFeatureView
 from pydantic import StrictStr
 
+from potluck.contract.errors import DataError
 from potluck.stores.offline import file_columns, parquet_source
 from potluck.stores.parquet import FILE, LINE, ParquetSource, moment, quoted, told_in_words, utc
 
@@ -71,9 +72,10 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         time = infer_event_timestamp_from_entity_df(entity_df.dtypes.to_dict())
         span = _get_entity_df_event_timestamp_range(entity_df, time)
         connection = connect(config)
-        place = register(connection, _to_utc(entity_df.copy(deep=False), time))
+        rows = ibis.memtable(_to_utc(entity_df.copy(deep=False), time)).to_pyarrow()
         for found in known:
-            found.source.check(connection.con, [*found.keys, *found.features.values()])
+            found.check(connection.con, rows.schema)
+        place = register(connection, rows)
         with told_in_words():
             table = connection.sql(joined(place, time, known))
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
@@ -152,6 +154,24 @@ class Lookup:
     """Name in the answer -> column of the source."""
     ttl: timedelta | None
 
+    def check(self, connection: Any, rows: pa.Schema) -> None:
+        """Compare what is wanted with the file and the entity rows.
+
+        Raises:
+            DataError: a column is not there, stands twice or can't be compared.
+        """
+        self.source.check(connection, [*self.keys, *self.features.values()])
+        if twice := sorted(set(self.features) & set(rows.names)):
+            raise DataError(
+                f"expected entity rows without {twice[0]}, a feature of source {self.source.name}; rename it"
+            )
+        types = self.source.types(connection)
+        for column, name in self.keys.items():
+            held = str(rows.field(name).type) if name in rows.names else "no such column"
+            if name not in rows.names or (held != "null" and (held == "string") != (types[column] == "VARCHAR")):
+                wanted = f"{types[column]}, as in {self.source.name}.{column}"
+                raise DataError(f"entity rows, column {name}: expected {wanted}, got {held}; correct the rows")
+
     def query(self, place: Mapping[str, str], time: str) -> str:
         """The features of every entity row that has a record: found by ASOF, then fetched from where they stand."""
         keys = [f"k{number}" for number in range(len(self.keys))]
@@ -163,8 +183,9 @@ class Lookup:
         features = aliased(numbers, [f"s.{quoted(column)}" for column in self.features.values()])
         return f"""
             WITH records AS NOT MATERIALIZED (SELECT {", ".join(theirs)} FROM {self.source.scan}),
-            matched AS (SELECT e.*, r.t FROM (SELECT {ROW}, {", ".join(ours)} FROM {ENTITIES}) AS e
-                ASOF JOIN records AS r ON {" AND ".join([*same, "e.due >= r.t"])} {young}),
+            rows AS (SELECT {ROW}, {", ".join(ours)} FROM {ENTITIES} WHERE due IS NOT NULL),
+            matched AS (SELECT e.*, r.t FROM rows AS e ASOF JOIN records AS r
+                ON {" AND ".join([*same, "e.due >= r.t"])} {young}),
             best AS (SELECT {ROW}, max(place) AS place
                 FROM matched JOIN records USING ({", ".join([*keys, "t"])}) GROUP BY {ROW})
             SELECT {", ".join([f"b.{ROW}", *features])} FROM best AS b
@@ -217,9 +238,8 @@ def connect(config: RepoConfig) -> Any:
     return connection
 
 
-def register(connection: Any, entity_df: pd.DataFrame) -> dict[str, str]:
+def register(connection: Any, rows: pa.Table) -> dict[str, str]:
     """Make the entity rows a numbered table; answers its columns' aliases by name."""
-    rows = ibis.memtable(entity_df).to_pyarrow()
     place = {name: f"e{number}" for number, name in enumerate(rows.column_names)}
     numbers = pa.array(range(rows.num_rows), pa.int64())
     connection.con.register(ENTITIES, rows.rename_columns(list(place.values())).append_column(ROW, numbers))

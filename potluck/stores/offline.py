@@ -54,12 +54,16 @@ def data_source(store: FeatureStore, name: str) -> DataSource:
 
 def present(source: DataSource) -> DataSource:
     if is_local(source):
-        parquet_files(source.name, source.path)
+        parquet_files(source.name, local_path(source))
     return source
 
 
 def is_local(source: DataSource) -> bool:
-    return isinstance(source, FileSource) and "://" not in source.path
+    return isinstance(source, FileSource) and "://" not in local_path(source)
+
+
+def local_path(source: FileSource) -> str:
+    return str(source.path).removeprefix("file://")
 
 
 def parquet_source(source: DataSource) -> ParquetSource | None:
@@ -70,7 +74,7 @@ def parquet_source(source: DataSource) -> ParquetSource | None:
     """
     if not is_local(source) or not isinstance(source.file_format, ParquetFormat | None):
         return None
-    files, column = parquet_files(source.name, source.path), file_columns(source)
+    files, column = parquet_files(source.name, local_path(source)), file_columns(source)
     time, created = source.timestamp_field, source.created_timestamp_column
     return ParquetSource(source.name, files, column.get(time, time), column.get(created, created) or None)
 

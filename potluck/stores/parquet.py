@@ -135,7 +135,11 @@ def parquet_files(name: str, path: str) -> tuple[str, ...]:
     """
     place = Path(path).absolute()
     pattern = glob.escape(str(place)) + "/*.parquet" if place.is_dir() else str(place)
-    files = [str(place)] if place.is_file() else sorted(file for file in glob.glob(pattern) if os.path.isfile(file))
+    files = (
+        [str(place)]
+        if place.is_file()
+        else sorted(file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file))
+    )
     if not files:
         raise MissingStepError(f"the file of source {name} is not there ({path}); run `potluck ingest` first")
     return tuple(files)

@@ -159,13 +159,18 @@ class Population:
         """The shard's entities by key: the key, then every input of the contract; a missing value is null.
 
         Raises:
-            DataError: a column does not hold what was declared.
+            DataError: a column does not hold what was declared, or the files are no longer those that were cut.
         """
         table = self.run(self.query, first=shard.first, last=shard.last)
         fields = [(self.key, self.parts[0].owner), *((f, part.owner) for part in self.parts for f, _ in part.columns)]
+        if table.num_rows != shard.rows:
+            raise DataError(
+                f"source {self.parts[0].source.name} changed while it was read: expected {shard.rows} entities from "
+                f"{shard.first!r} to {shard.last!r}, got {table.num_rows}; run again"
+            )
         columns = [cast(column, field, owner) for column, (field, owner) in zip(table.columns, fields, strict=True)]
-        batch: pa.RecordBatch = pa.table(columns, names=[f.name for f, _ in fields]).combine_chunks().to_batches()[0]
-        return batch
+        arrays = [column.combine_chunks() for column in columns]
+        return pa.RecordBatch.from_arrays(arrays, names=[field.name for field, _ in fields])
 
     @property
     def query(self) -> str:

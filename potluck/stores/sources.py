@@ -69,22 +69,30 @@ def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
             os.replace(staging / f"{name}.parquet", folder / f"{name}.parquet")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    filled = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
-    for name, schema in filled.items():
-        write_schema(folder / f"{name}.parquet", schema)
-    return {name: table.num_rows for name, table in tables.items()} | dict.fromkeys(filled, 0)
+    made = [
+        name
+        for name, source in sources.items()
+        if isinstance(source, pa.Schema) and write_schema(folder / f"{name}.parquet", source)
+    ]
+    return {name: table.num_rows for name, table in tables.items()} | dict.fromkeys(made, 0)
 
 
-def write_schema(folder: Path, schema: pa.Schema) -> None:
-    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file."""
+def write_schema(folder: Path, schema: pa.Schema) -> bool:
+    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file.
+
+    Answers:
+        Whether it was made.
+    """
     earlier = folder.with_suffix(".earlier")
     if folder.is_file():
         os.replace(folder, earlier)
-    if not folder.exists():
+    making = not folder.exists()
+    if making:
         folder.mkdir()
         write_parquet(folder / SCHEMA_FILE, schema.empty_table())
     if earlier.exists():
         os.replace(earlier, folder / "earlier.parquet")
+    return making
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

@@ -6,9 +6,11 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -192,6 +194,53 @@ def test_names_may_hold_any_character(tmp_path: Path) -> None:
     _, ours = stock_and_ours(tmp_path, [house, view("v", source, *fields)])
     found = history(ours, asked([1], [1], **{"potluck row": ["x"]}), [f"v:{field.name}" for field in fields])
     assert [found[field.name].to_pylist() for field in fields] == [[1.5], [1], [2], [3]]
+
+
+def test_null_keys_and_null_times_match_nothing(tmp_path: Path) -> None:
+    source = records(tmp_path / "s.parquet", [0, 0, None], [1, None, 2], [1, 2, 3])
+    stores = stock_and_ours(tmp_path, [house, view("v", source, AREA)])
+    rows = asked([1, None, 2, 1], [5, 5, 5, 5]).astype({"house_id": "Int64"})
+    rows["event_timestamp"] = rows["event_timestamp"].where(rows.index != 3)
+    stock, ours = (history(store, rows, ["v:area"]) for store in stores)
+    assert ordered(ours) == ordered(stock)
+    assert ours["area"].to_pylist() == [1, None, None, None]
+
+
+def test_columns_of_every_type_pass_through(tmp_path: Path) -> None:
+    source = records(tmp_path / "s.parquet", [0], [1], [1])
+    stores = stock_and_ours(tmp_path, [house, view("v", source, AREA)])
+    more: dict[str, Any] = {
+        "decimal": [Decimal("1.50")],
+        "bytes": [b"x"],
+        "list": [[1, 2]],
+        "moment": [pd.Timestamp("2020-01-01T00:00:00.123456")],
+        "float32": np.array([1.1], "float32"),
+        "uint8": np.array([3], "uint8"),
+        "category": pd.Categorical(["a"]),
+        'a "b"': [True],
+    }
+    assert_alike(stores, asked([1], [1], **more), ["v:area"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (asked(["1"], [1]), "entity rows, column house_id: expected BIGINT, as in s.house_id, got string"),
+        (asked([1], [1]).rename(columns={"house_id": "id"}), "column house_id: expected BIGINT .*, got no such column"),
+        (asked([1], [1], area=[1.0]), "expected entity rows without area, a feature of source s; rename it"),
+    ],
+)
+def test_entity_rows_that_can_not_be_joined_are_refused(tmp_path: Path, rows: pd.DataFrame, said: str) -> None:
+    source = records(tmp_path / "s.parquet", [0], [1], [1])
+    _, ours = stock_and_ours(tmp_path, [house, view("v", source, AREA)])
+    with pytest.raises(DataError, match=said):
+        history(ours, rows, ["v:area"])
+
+
+def test_a_view_without_entities(tmp_path: Path) -> None:
+    columns = {"event_timestamp": hours([0, 5]), "area": [1.0, 2.0]}
+    stores = stock_and_ours(tmp_path, [view("v", parquet(tmp_path / "s.parquet", columns), AREA, entities=[])])
+    assert assert_alike(stores, asked([1, 2], [1, 6]), ["v:area"])["area"].to_pylist() == [1, 2]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.stores.sources import load_ingest, write_sources
+from potluck.stores.sources import load_ingest, write_parquet, write_sources
 
 NOON = datetime(2010, 7, 31, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -102,15 +102,17 @@ def test_a_table_that_parquet_can_not_hold_replaces_nothing(tmp_path: Path) -> N
     assert pq.read_table(tmp_path / "one.parquet")["a"].to_pylist() == [1]
 
 
-def test_a_schema_makes_an_empty_table_where_there_is_none(tmp_path: Path) -> None:
+def test_a_schema_makes_a_folder_for_others_to_fill(tmp_path: Path) -> None:
     schema = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", tz="UTC"))])
     assert write_sources(tmp_path, {"history": schema}) == {"history": 0}
-    assert pq.read_schema(tmp_path / "history.parquet").equals(schema)
+    assert pq.read_table(tmp_path / "history.parquet").schema.equals(schema)
 
 
 def test_a_schema_leaves_what_others_filled(tmp_path: Path) -> None:
-    write_sources(tmp_path, {"history": pa.table({"id": [1, 2]})})
-    assert write_sources(tmp_path, {"history": pa.schema([("id", pa.int64())])}) == {}
+    schema = pa.schema([("id", pa.int64())])
+    write_sources(tmp_path, {"history": schema})
+    write_parquet(tmp_path / "history.parquet" / "1.parquet", pa.table({"id": [1, 2]}))
+    assert write_sources(tmp_path, {"history": schema}) == {}
     assert pq.read_table(tmp_path / "history.parquet").num_rows == 2
 
 
