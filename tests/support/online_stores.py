@@ -47,7 +47,7 @@ def open_store(
             project=project,
             provider="local",
             registry={"registry_type": "file", "path": str(folder / f"{project}-{'ours' if ours else 'stock'}.db")},
-            offline_store={"type": "duckdb"},
+            offline_store={"type": "potluck.stores.duckdb_offline.PotluckOfflineStore" if ours else "duckdb"},
             online_store={**(OURS if ours else STOCK), "connection_string": where, **online},
             batch_engine={"type": "potluck.stores.engine.PotluckEngine" if ours else "local"},
             entity_key_serialization_version=3,
