@@ -172,4 +172,7 @@ def prediction_column(column: pa.Array, dtype: str) -> pa.Array:
 
 
 def encoded(column: pa.Array | str | None, dtype: str) -> pa.BinaryArray | bytes:
-    return encode_value(column, dtype) if column is None or isinstance(column, str) else encode_values(column, dtype)
+    """In Feast's bytes; a null is none at all, as stock Feast writes it: an explicit one it would read as 0."""
+    if column is None:
+        return b""
+    return encode_value(column, dtype) if isinstance(column, str) else encode_values(column, dtype, null=b"")
