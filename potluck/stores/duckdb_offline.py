@@ -28,7 +28,7 @@ from pydantic import StrictStr
 
 from potluck.contract.errors import DataError
 from potluck.stores.offline import file_columns, parquet_source
-from potluck.stores.parquet import FILE, LINE, ParquetSource, moment, quoted, told_in_words, utc
+from potluck.stores.parquet import LINE, ParquetSource, moment, quoted, told_in_words, utc
 
 ENTITIES, ROW = "potluck_entities", "potluck_row"
 
@@ -174,22 +174,21 @@ class Lookup:
 
     def query(self, place: Mapping[str, str], time: str) -> str:
         """The features of every entity row that has a record: found by ASOF, then fetched from where they stand."""
-        keys = [f"k{number}" for number in range(len(self.keys))]
-        theirs = [*aliased(keys, map(quoted, self.keys)), f"{self.source.time} AS t", f"{self.source.place} AS place"]
-        ours = [*aliased(keys, [place[name] for name in self.keys.values()]), f"{utc(place[time])} AS due"]
+        source, keys = self.source, [f"k{number}" for number in range(len(self.keys))]
+        theirs = ", ".join([*aliased(keys, map(quoted, self.keys)), f"{source.time} AS t"])
+        ours = ", ".join([*aliased(keys, [place[name] for name in self.keys.values()]), f"{utc(place[time])} AS due"])
         same = [f"e.{key} = r.{key}" for key in keys]
-        young = f"WHERE epoch_us(due) - epoch_us(r.t) <= {self.ttl // timedelta(microseconds=1)}" if self.ttl else ""
+        young = f"WHERE epoch_us(due) - epoch_us(t) <= {self.ttl // timedelta(microseconds=1)}" if self.ttl else ""
         numbers = [f"f{number}" for number in range(len(self.features))]
         features = aliased(numbers, [f"s.{quoted(column)}" for column in self.features.values()])
         return f"""
-            WITH records AS NOT MATERIALIZED (SELECT {", ".join(theirs)} FROM {self.source.scan}),
-            rows AS (SELECT {ROW}, {", ".join(ours)} FROM {ENTITIES} WHERE due IS NOT NULL),
-            matched AS (SELECT e.*, r.t FROM rows AS e ASOF JOIN records AS r
-                ON {" AND ".join([*same, "e.due >= r.t"])} {young}),
-            best AS (SELECT {ROW}, max(place) AS place
-                FROM matched JOIN records USING ({", ".join([*keys, "t"])}) GROUP BY {ROW})
-            SELECT {", ".join([f"b.{ROW}", *features])} FROM best AS b
-                JOIN {self.source.scan} AS s ON s.{FILE} = b.place.file AND s.{LINE} = b.place.line"""
+            WITH rows AS (SELECT {ROW}, {ours} FROM {ENTITIES} WHERE due IS NOT NULL),
+            records AS (SELECT {theirs}, {source.file} AS file, {LINE} AS line FROM {source.scan}
+                WHERE ({source.file}, {LINE}) NOT IN ({source.outranked(self.keys)})),
+            found AS (SELECT {ROW}, r.file, r.line FROM rows AS e
+                ASOF JOIN records AS r ON {" AND ".join([*same, "e.due >= r.t"])} {young})
+            SELECT {", ".join([f"m.{ROW}", *features])} FROM found AS m
+                JOIN {source.scan} AS s ON {source.file} = m.file AND s.{LINE} = m.line"""
 
 
 class DuckDBRetrievalJob(IbisRetrievalJob):  # type: ignore[misc]

@@ -111,9 +111,14 @@ class ParquetSource:
         return f"{{'time': {self.time}, 'created': coalesce({created}, '-infinity'::TIMESTAMPTZ)}}"
 
     @property
-    def place(self) -> str:
-        """What ranks records with the same timestamps too: the one further down in the later file counts."""
-        return f"{{'moment': {self.moment}, 'file': {FILE}, 'line': {LINE}}}"
+    def file(self) -> str:
+        return FILE if len(self.files) > 1 else "0"
+
+    @property
+    def later_first(self) -> str:
+        """Order of records with the same timestamp: the created later, then the one further down in the later file."""
+        created = [f"{utc(self.created)} DESC NULLS LAST"] if self.created else []
+        return ", ".join([*created, f"{self.file} DESC", f"{LINE} DESC"])
 
     def latest(self, keys: Iterable[str], columns: Mapping[str, str], where: str) -> str:
         """The latest record of every entity among those `where` lets through; `columns` is alias -> column.
@@ -121,10 +126,18 @@ class ParquetSource:
         Where they stand is found first: to rank whole rows takes a third longer.
         """
         chosen = ", ".join(f"{quoted(column)} AS {quoted(alias)}" for alias, column in columns.items())
-        entity = ", ".join(map(quoted, keys)) or "()"
-        places = f"SELECT max({self.place}) AS place FROM {self.scan} WHERE {where} GROUP BY {entity}"
-        rows = f"SELECT place.file, place.line FROM ({places})"
-        return f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({FILE}, {LINE}) IN ({rows})"
+        entity = ", ".join(map(quoted, keys)) or "true"
+        order = f"PARTITION BY {entity} ORDER BY {self.time} DESC, {self.later_first}"
+        rows = f"SELECT {self.file}, {LINE} FROM {self.scan} WHERE {where} QUALIFY row_number() OVER ({order}) = 1"
+        return f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({self.file}, {LINE}) IN ({rows})"
+
+    def outranked(self, keys: Iterable[str]) -> str:
+        """Where records stand in whose place another one of their entity and timestamp counts: mostly nowhere."""
+        moment = ", ".join([*map(quoted, keys), self.time])
+        tied = f"SELECT {moment} FROM {self.scan} GROUP BY {moment} HAVING count(*) > 1"
+        order = f"PARTITION BY {moment} ORDER BY {self.later_first}"
+        rows = f"SELECT {self.file}, {LINE} FROM {self.scan} WHERE ({moment}) IN ({tied})"
+        return f"{rows} QUALIFY row_number() OVER ({order}) > 1"
 
 
 def parquet_files(name: str, path: str) -> tuple[str, ...]:
