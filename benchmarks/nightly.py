@@ -20,6 +20,7 @@ import redis
 
 from benchmarks.contenders import champion
 from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
 from benchmarks.materialize import STOCK, UNCHECKED, WAYS, measure, own_redis
 from benchmarks.peers.stock_feast import configure
@@ -43,6 +44,7 @@ NOTES = (
     "Stock Feast: get_historical_features, Booster.predict with all cores, write_to_online_store with skip_dedup, on a",
     "  smaller number of rows, as it is slow; imports are not counted. It stages, verifies and switches nothing.",
     "Materialize: Feast's own call over the same data, stock Redis store and local engine against Potluck's plug-ins.",
+    "Houses beyond the first million are copies under new ids.",
     "Raw socket: the finished bytes of the same commands, sent while another thread counts replies.",
     "Redis shares the cores. In the nights it is the home's own, with an append-only file, for stock Feast too; in the",
     "  rest a server of its own without one.",
@@ -99,7 +101,7 @@ def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None
         nights = []
         for count in (rows, larger):
             tell(f"a night of {count:,} houses")
-            home.potluck("ingest", "--rows", str(count), "--seed", str(seed))
+            make_houses(home, count, seed)
             nights.append(night(home))
             if count == rows:
                 stock = stock_night(home, min(stock_rows, rows))

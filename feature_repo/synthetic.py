@@ -31,7 +31,7 @@ def houses(rows: int, seed: int) -> pa.Table:
     for part in (*site, *inside, outside, sale, price):
         house |= part(dice, house)
     house |= {name: unknown(dice.chance(share), house[name]) for name, share in UNKNOWN.items()}
-    return pa.table({name: to_arrow(name, values) for name, values in house.items()})
+    return pa.table({name: to_arrow(name, house.pop(name)) for name in list(house)})  # each frees its objects
 
 
 def moment(dice: Dice, house: Columns) -> Columns:

@@ -1,0 +1,36 @@
+"""As many synthetic houses as a night is to have."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.home import Home
+
+MADE = 1_000_000
+SOURCES = ("assessor", "listings")
+
+
+def make_houses(home: Home, size: int, seed: int) -> None:
+    """As many houses as asked for: made once, and beyond a million copied under new ids."""
+    folder = home.settings.data_folder("house_prices")
+    for name in SOURCES:
+        shutil.rmtree(folder / f"{name}.parquet", ignore_errors=True)
+    home.potluck("ingest", "--rows", str(min(size, MADE)), "--seed", str(seed))
+    for name in SOURCES:
+        multiply(folder / f"{name}.parquet", min(size, MADE), size)
+
+
+def multiply(path: Path, made: int, size: int) -> None:
+    """Make a source a folder of files, each with the same rows under ids of its own."""
+    if size <= made:
+        return
+    original = path.with_suffix(".original")
+    path.rename(original)
+    path.mkdir()
+    for number in range(-(-size // made)):
+        rows = f"SELECT * REPLACE (Id + {number * made} AS Id) FROM read_parquet('{original}')"
+        last = f"WHERE Id <= {size} ORDER BY Id"
+        target = path / f"{number:04}.parquet"
+        duckdb.sql(f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 50000)")
+    original.unlink()

@@ -1,0 +1,86 @@
+"""How a night grows with the number of entities: time, memory of its processes, memory of Redis.
+
+    python -m benchmarks.scale [--rows N ...]
+
+One set of synthetic houses is copied under new ids until there are enough. Each night begins with an empty Redis; the
+second slot, which the night after it fills, takes as much again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import click
+import redis
+
+from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.houses import make_houses
+from benchmarks.machine import PROJECT, machine, table, write_result
+from benchmarks.nightly import NOTES, SERVICE, TRAINING_ROWS, Night, night, tell
+
+SIZES = (100_000, 1_000_000, 4_000_000, 10_000_000)
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One night."""
+
+    night: Night
+    redis_bytes: int
+    """What Redis took more after it than before."""
+
+    @property
+    def bytes_per_entity(self) -> float:
+        return self.redis_bytes / self.night.rows
+
+
+@click.command()
+@click.option("--rows", "sizes", multiple=True, type=int, default=SIZES, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(sizes: Sequence[int], seed: int) -> None:
+    """Measure a night at each size."""
+    stop_like_ctrl_c()
+    surroundings = machine()
+    with fresh_home(PROJECT / "feature_repo") as home:
+        lay_down(home, Data(None, TRAINING_ROWS, seed), [SERVICE])
+        points = [point(home, size, seed) for size in sorted(sizes)]
+    report(surroundings, seed, points)
+
+
+def point(home: Home, size: int, seed: int) -> Point:
+    tell(f"a night of {size:,} houses")
+    make_houses(home, size, seed)
+    client = redis.Redis(unix_socket_path=str(home.settings.redis_socket))
+    client.flushall()
+    before = int(client.info("memory")["used_memory"])
+    done = night(home)
+    assert done.rows == size
+    return Point(done, int(client.info("memory")["used_memory"]) - before)
+
+
+def report(surroundings: dict[str, object], seed: int, points: Sequence[Point]) -> None:
+    heads = ("entities", "seconds", "rows/s", "peak memory, MB", "Redis, MB", "Redis, bytes an entity")
+    rows = [
+        (
+            f"{each.night.rows:,}",
+            f"{each.night.wall_seconds:.1f}",
+            f"{each.night.per_second:,.0f}",
+            f"{each.night.peak_mb:,.0f}",
+            f"{each.redis_bytes / MILLION:,.0f}",
+            f"{each.bytes_per_entity:,.0f}",
+        )
+        for each in points
+    ]
+    print(table(heads, rows))
+    figures = {
+        "nights": [
+            {**asdict(each), "per_second": each.night.per_second, "bytes_per_entity": each.bytes_per_entity}
+            for each in points
+        ]
+    }
+    data = {"kind": "made by the repo's ingest, copied under new ids beyond a million", "seed": seed}
+    print(f"\nwrote {write_result('scale', surroundings, data, figures, [], NOTES[:2]).relative_to(PROJECT)}")
+
+
+if __name__ == "__main__":
+    main()
