@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,13 +13,13 @@ from feast.data_source import DataSource
 from feast.errors import DataSourceObjectNotFoundException
 from feast.infra.offline_stores.file_source import FileSource
 
-from potluck.contract.errors import DataError, DefinitionError
+from potluck.contract.errors import DataError, DefinitionError, PotluckError
 from potluck.contract.features import FeatureContract, Field
 from potluck.stores.arrow_types import ARROW_TYPES as ARROW_TYPES
 from potluck.stores.arrow_types import cast
+from potluck.stores.parquet import EPOCH as EPOCH
 from potluck.stores.parquet import ParquetSource, parquet_files
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROW = "potluck_row"
 TIME = "event_timestamp"
 
@@ -120,6 +120,8 @@ def run(job: Any, source: str) -> pa.Table:
     try:
         with warnings.catch_warnings(action="ignore"):
             return job.to_arrow()
+    except PotluckError:
+        raise
     except Exception as error:
         raise DataError(f"source {source} can't be read as declared: {error}; run `potluck ingest` again") from error
 

@@ -6,15 +6,20 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
+KEY_TYPES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("int64", "int32"), ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
+    "string": ("VARCHAR",),
+}
 AGAIN = "write the source again (`potluck ingest`)"
 
 
@@ -27,10 +32,10 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
     """
     with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
         wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
-        with duckdb.connect(config={name: value for name, value in wanted.items() if value is not None}) as connection:
+        options = {name: value for name, value in wanted.items() if value is not None}
+        with told_in_words(), duckdb.connect(config=options) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            with told_in_words():
-                yield connection
+            yield connection
 
 
 @contextmanager
@@ -79,6 +84,16 @@ class ParquetSource:
                     f"got {types[column]}; {AGAIN}"
                 )
 
+    def check_key(self, connection: duckdb.DuckDBPyConnection, column: str, dtype: str) -> None:
+        """Compare a key's type with the declared one.
+
+        Raises:
+            DataError: it is another one.
+        """
+        held = self.types(connection)[column]
+        if held not in KEY_TYPES[dtype]:
+            raise DataError(f"source {self.name}, column {column}: expected a key of type {dtype}, got {held}; {AGAIN}")
+
     def types(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         """Column -> DuckDB's name of its type.
 
@@ -112,6 +127,7 @@ class ParquetSource:
 
     @property
     def file(self) -> str:
+        """Which file a record stands in; a constant where there is one only, as texts are slow to compare."""
         return FILE if len(self.files) > 1 else "0"
 
     @property
@@ -147,15 +163,13 @@ def parquet_files(name: str, path: str) -> tuple[str, ...]:
         MissingStepError: there is none.
     """
     place = Path(path).absolute()
-    pattern = glob.escape(str(place)) + "/*.parquet" if place.is_dir() else str(place)
-    files = (
-        [str(place)]
-        if place.is_file()
-        else sorted(file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file))
-    )
+    if place.is_file():
+        return (str(place),)
+    pattern = f"{glob.escape(str(place))}/*.parquet" if place.is_dir() else str(place)
+    files = tuple(sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True))))
     if not files:
         raise MissingStepError(f"the file of source {name} is not there ({path}); run `potluck ingest` first")
-    return tuple(files)
+    return files
 
 
 def quoted(name: str) -> str:

@@ -7,7 +7,7 @@ with DuckDB alone.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,28 +17,22 @@ import pyarrow as pa
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import FeatureContract, Field
 from potluck.stores.arrow_types import cast
-from potluck.stores.parquet import AGAIN, ParquetSource, connected, moment, quoted
+from potluck.stores.parquet import EPOCH, ParquetSource, connected, moment, quoted
 
 if TYPE_CHECKING:
     from feast import FeatureStore
     from feast.data_source import DataSource
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COUNT = """
 WITH entities AS (
     SELECT k, count(*) AS rows, count(*) FILTER (visible) AS visible, max(moment, 2) FILTER (visible) AS latest
     FROM ({rows}) GROUP BY k
 ), told AS (SELECT *, rows > visible AS late, len(latest) = 2 AND latest[1] = latest[2] AS tied FROM entities)
-SELECT count(*) FILTER (visible > 0), sum(rows - visible)::BIGINT, min(k, 5) FILTER (late),
-    count(*) FILTER (tied), min(k, 5) FILTER (tied)
+SELECT count(*) FILTER (visible > 0), sum(rows - visible)::BIGINT, min(k, {most}) FILTER (late),
+    count(*) FILTER (tied), min(k, {most}) FILTER (tied)
 FROM told
 """
 EXAMPLES = 5
-KEY_TYPES = {
-    "int64": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
-    "int32": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
-    "string": ("VARCHAR",),
-}
 
 
 @dataclass(frozen=True)
@@ -199,7 +193,7 @@ class Population:
                 bounds = {name: end for name, end in (("above", above), ("upto", upto)) if end is not None}
                 within = [f"{key} {'>' if name == 'above' else '<='} ${name}" for name in bounds]
                 rows = f"{chosen} WHERE {' AND '.join([f'{key} IS NOT NULL', *within])}"
-                found = connection.execute(COUNT.format(rows=rows), bounds).fetchone()
+                found = connection.execute(COUNT.format(rows=rows, most=EXAMPLES), bounds).fetchone()
                 entities, invisible = entities + found[0], invisible.and_more(found[1], found[2])
                 ambiguous = ambiguous.and_more(found[3], found[4])
             nulls = connection.execute(f"SELECT count(*) FROM {own.source.scan} WHERE {key} IS NULL").fetchone()
@@ -249,8 +243,4 @@ def local(source: "DataSource") -> ParquetSource:
 
 def check(part: Part, key: Field, connection: duckdb.DuckDBPyConnection) -> None:
     part.source.check(connection, [part.key, *(column for _, column in part.columns)])
-    held = part.source.types(connection)[part.key]
-    if held not in KEY_TYPES[key.dtype]:
-        raise DataError(
-            f"source {part.source.name}, column {part.key}: expected a key of type {key.dtype}, got {held}; {AGAIN}"
-        )
+    part.source.check_key(connection, part.key, key.dtype)
