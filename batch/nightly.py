@@ -34,7 +34,7 @@ from batch.verify import (
     spread,
     verify_staged,
 )
-from potluck.contract.errors import MissingStepError, PotluckError, Refused
+from potluck.contract.errors import DataError, MissingStepError, PotluckError, Refused
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
@@ -277,15 +277,16 @@ class NightlyRun:
         self.manifest.skipped = [
             Skipped(reason, some.count, list(map(str, some.keys))) for reason, some in found.items() if some.count
         ]
-        self.manifest.run_id = self.run_id(population)
+        self.fingerprint = population.fingerprint()
+        self.manifest.run_id = self.run_id()
         self.folder = self.runs.folder(self.manifest.run_id)
         self.earlier = self.folder.read()
         return population
 
-    def run_id(self, population: Population) -> str:
+    def run_id(self) -> str:
         """Named after all that the predictions depend on: the same run again has the same name."""
         release = self.task.release
-        content = "\n".join((release.digest, self.as_of.isoformat(), population.fingerprint()))
+        content = "\n".join((release.digest, self.as_of.isoformat(), self.fingerprint))
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f"{self.as_of:%Y%m%dT%H%M%SZ}-v{release.model_version}-{digest[:12]}"
 
@@ -309,6 +310,8 @@ class NightlyRun:
                 seconds[name] += spent
         share = (time.perf_counter() - started) / (sum(seconds.values()) or 1.0)
         self.manifest.seconds |= {name: round(spent * share, 3) for name, spent in seconds.items()}
+        if population.fingerprint() != self.fingerprint:
+            raise DataError("the sources changed while they were read; run `potluck nightly` again")
         self.count_failures()
 
     def engine(self, population: Population, shards: list[Shard]) -> Iterator[ScoredShard]:

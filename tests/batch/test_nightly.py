@@ -115,7 +115,7 @@ def population(iris: Any) -> Iterator[Path]:
 
 
 def published(stack: Any) -> dict[str, Any]:
-    ids = [row["flower_id"] for row in stack.population()]
+    ids = list(range(150))
     body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
     return {name: body[name] for name in ("predictions", "probabilities", "run_id", "as_of", "model_version")}
 
@@ -353,7 +353,7 @@ def test_rows_that_do_not_count_are_counted_and_named(iris: Any, last_run: dict[
     summary = nightly(iris, "2026-06-09")
     assert summary["rows"] == 150
     assert sorted(found["count"] for found in summary["skipped"]) == [1, 1, 1]
-    assert published(iris)["predictions"][:150] == last_run["predictions"]
+    assert published(iris)["predictions"] == last_run["predictions"]
 
 
 @pytest.mark.parametrize("harm", ["missing column", "text for a number", "not parquet", "gone", "empty"])
@@ -378,6 +378,14 @@ def test_a_population_that_can_not_be_read_is_an_error_that_names_it(
     assert "population" in message
     if harm in ("missing column", "text for a number"):
         assert "sepal_length" in message
+
+
+def test_sources_that_change_meanwhile_publish_nothing(iris: Any, last_run: dict[str, Any], population: Path) -> None:
+    touched = f"after(NightlyRun, 'keep', lambda *_: open({str(population)!r}, 'ab').write(b'x'))"
+    ended = run(iris, "--as-of", "2026-06-22", patch=touched)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "the sources changed while they were read" in ended.stderr
+    assert published(iris) == last_run
 
 
 def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(iris: Any, processes: Processes) -> None:
