@@ -27,6 +27,7 @@ from potluck.stores.embedded_redis import client
 
 AS_OF, OTHER = "2026-06-01", "2026-08-01"
 VIEW = "species_predictions"
+FLOWERS = list(range(150))
 FEW_ROWS_A_SHARD = {"POTLUCK_NIGHTLY_SHARD_ROWS": "40", "POTLUCK_NIGHTLY_WORKERS": "1"}
 
 PATCHED = """
@@ -115,7 +116,7 @@ def population(iris: Any) -> Iterator[Path]:
 
 
 def published(stack: Any) -> dict[str, Any]:
-    ids = list(range(150))
+    ids = FLOWERS
     body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
     return {name: body[name] for name in ("predictions", "probabilities", "run_id", "as_of", "model_version")}
 
@@ -244,7 +245,7 @@ def forget(stack: Any, as_of: str) -> None:
 
 
 def test_readers_never_see_two_runs_in_one_answer(iris: Any, last_run: dict[str, Any]) -> None:
-    ids = [row["flower_id"] for row in iris.population()]
+    ids = FLOWERS
     answers, done = [], threading.Event()
 
     def hammer() -> None:
@@ -431,7 +432,7 @@ def url(process: RedisProcess) -> str:
 def test_stock_feast_sees_two_slot_views(iris: Any, last_run: dict[str, Any], tmp_path: Path) -> None:
     """Feast as it comes knows no pointer: whoever declares a slot as a view reads what lies in it."""
     other = nightly(iris, "2026-06-02")
-    rows = [{"flower_id": row["flower_id"]} for row in iris.population()]
+    rows = [{"flower_id": flower} for flower in FLOWERS]
     read = {slot: stock_reads(iris, slot_view(VIEW, slot), rows, tmp_path / slot) for slot in SLOTS}
     assert {run for found in read.values() for run in found["run_id"]} == {last_run["run_id"], other["run_id"]}
     for found in read.values():

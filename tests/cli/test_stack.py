@@ -93,12 +93,13 @@ def record(iris: Any) -> Iterator[Path]:
     write_record(path, Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
     yield path
     path.unlink()
-    assert iris.verb("nightly", "--as-of", "2026-06-01").returncode == 0
+    assert iris.verb("nightly", "--as-of", "2026-06-01", "--force", "the test is over").returncode == 0
 
 
 def test_up_catches_a_missed_night_up_once_and_status_tells(iris: Any, record: Path, port: int) -> None:
-    due = datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
-    options = ("--port", str(port), "--nightly", "0 0 1 1 *")
+    now = datetime.now(UTC)
+    due = datetime(now.year if now.month > 6 else now.year - 1, 7, 1, tzinfo=UTC)  # later than what is published
+    options = ("--port", str(port), "--nightly", "0 0 1 7 *")
 
     def status() -> Any:
         return json.loads(iris.verb("status", "--json").stdout)["nightly"]
@@ -112,7 +113,7 @@ def test_up_catches_a_missed_night_up_once_and_status_tells(iris: Any, record: P
         as_of = iris.get("/lookup/iris_batch/0").json()["as_of"]
         assert datetime.fromisoformat(as_of) == due
         found = status()
-        assert (found["scheduled"], found["cron"], found["last_exit_code"]) == (True, "0 0 1 1 *", 0)
+        assert (found["scheduled"], found["cron"], found["last_exit_code"]) == (True, "0 0 1 7 *", 0)
         assert datetime.fromisoformat(found["last_due"]) == due
         assert datetime.fromisoformat(found["next_due"]) == due.replace(year=due.year + 1)
     caught_up = record.read_bytes()
