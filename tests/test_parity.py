@@ -7,6 +7,9 @@ run by Feast, an encoding written out here, and `lightgbm.Booster`.
 import json
 from typing import Any
 
+from potluck.contract.redis_format import entity_key
+from potluck.stores.embedded_redis import client
+
 AS_OF = "2026-06-01T00:00:00+00:00"
 
 REFEREE = """
@@ -68,8 +71,12 @@ FeatureStore(repo_path=repo).write_to_online_store(view, row)
 """
 
 
-def entity_key(stack: Any) -> str:
+def join_key(stack: Any) -> str:
     return stack.get(f"/services/{stack.repo.hybrid}").json()["entity"][0]
+
+
+def key_type(value: str | int) -> str:
+    return "int64" if isinstance(value, int) else "string"
 
 
 def online(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
@@ -85,7 +92,7 @@ def online(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
 
 
 def nightly(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
-    key, answers = entity_key(stack), []
+    key, answers = join_key(stack), []
     for start in range(0, len(rows), 1000):
         ids = [row[key] for row in rows[start : start + 1000]]
         body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
@@ -129,7 +136,7 @@ def test_every_entity_gets_the_same_bits_from_feasts_own_join_and_the_model(stac
 
 
 def test_realtime_gets_the_same_bits_from_feasts_on_demand_views_and_the_model(stack: Any) -> None:
-    key = entity_key(stack)
+    key = join_key(stack)
     records = [{name: value for name, value in row.items() if name != key} for row in stack.population()[:300]]
     body = stack.post(f"/predict/{stack.repo.realtime}/batch", {"dataframe_records": records}).json()
     bundle = champion_bundle(stack, stack.repo.realtime)
@@ -144,7 +151,7 @@ def test_realtime_gets_the_same_bits_from_feasts_on_demand_views_and_the_model(s
 
 
 def test_feasts_sdk_reads_the_predictions_that_we_wrote(stack: Any) -> None:
-    key = entity_key(stack)
+    key = join_key(stack)
     ids = [row[key] for row in stack.population()[:100]]
     names = json.dumps(["prediction", "run_id", "model_version"])
     found = json.loads(
@@ -158,7 +165,7 @@ def test_feasts_sdk_reads_the_predictions_that_we_wrote(stack: Any) -> None:
 
 def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
     """A record written through Feast changes our answer to what overriding by hand gives."""
-    key = entity_key(stack)
+    key = join_key(stack)
     contract = json.loads((champion_bundle(stack, stack.repo.hybrid) / "contract.json").read_text())
     view = contract["views"][0]
     one, other = stack.population()[0], stack.population()[-1]
@@ -166,14 +173,15 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
     rows = [{**row} for row in (one, other)]
     both = json.loads(stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names))
     record = {name: values[1] for name, values in both.items()}
-    before = {name: values[0] for name, values in both.items()}
+    redis, stored = client(stack.settings), entity_key(contract["project"], [key], [one[key]], [key_type(one[key])])
+    before = redis.dump(stored)
     wanted = stack.post(f"/predict/{stack.repo.hybrid}", {**one, **{n: v for n, v in record.items() if v is not None}})
     assert wanted.json()["overridden"]
     try:
         stack.python(SDK_WRITE, str(stack.repo.path), view["name"], saved(stack, [{key: one[key], **record}]))
         answer = stack.post(f"/predict/{stack.repo.hybrid}", one).json()
     finally:
-        stack.python(SDK_WRITE, str(stack.repo.path), view["name"], saved(stack, [{key: one[key], **before}]))
+        redis.restore(stored, 0, before, replace=True)  # its newer timestamp would win over every later materialize
     if None not in record.values():
         assert answer["prediction"] == wanted.json()["prediction"]
     assert "overridden" not in answer
