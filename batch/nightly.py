@@ -238,7 +238,7 @@ class NightlyRun:
             profile = profile_of(current.run_id, predicted(map(predicted_rows, self.tables())))
             self.history.write(self.tables(), current, profile)
         with self.step("prune"):
-            self.manifest.pruned = prune_slot(self.view, current, self.lease)
+            self.manifest.pruned = prune_slot(self.view, self.tables(), current, self.lease)
         self.end("published")
         self.runs.tidy(self.manifest.run_id)
         self.kept.drop_shards()

@@ -1,6 +1,6 @@
 """Take entities that left the data out of the online store: Feast writes them, and never deletes one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +9,9 @@ from feast import FeatureStore, FeatureView
 
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.redis_client import RedisClient
-from potluck.stores.redis_names import entity_keys_like, glob_escaped, of_project, project_of
+from potluck.stores.redis_names import entity_keys_like, of_project
 from potluck.stores.resp_stream import key_hashes
 from potluck.stores.view_names import view_fields
-
-__all__ = ["glob_escaped", "is_among", "project_of", "prune_view", "sorted_hashes"]
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -25,27 +23,47 @@ def prune_view(
     present: Hashes,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> int:
-    """Delete a view's features of every entity whose key is not among those present, and answer how many there were.
+    """`prune_fields` of a view.
+
+    Args:
+        progress: told `prune <view>` and how many keys were looked at.
+    """
+
+    def tell(looked_at: int) -> None:
+        if progress:
+            progress(f"prune {view.name}", looked_at, None)
+
+    return prune_fields(client, store.project, view.join_keys, view_fields(view, store.config), present, tell)
+
+
+def prune_fields(
+    client: RedisClient,
+    project: str,
+    join_keys: Sequence[str],
+    fields: Sequence[bytes],
+    present: Hashes,
+    tell: Callable[[int], None],
+) -> int:
+    """Delete fields of every entity whose key is not among those present, and answer how many entities had one.
 
     Args:
         present: `sorted_hashes` of the Redis keys of the entities that the data holds.
-        progress: told `prune <view>` and how many keys were looked at.
+        tell: told now and then how many keys were looked at.
 
     Raises:
         ServiceUnreachable: Redis failed; some may be deleted.
     """
-    fields, looked_at = view_fields(view, store.config), 0
+    looked_at = 0
     with BulkWriter(client) as writer:
-        for keys in entity_keys_like(client, store.project, view.join_keys):
+        for keys in entity_keys_like(client, project, join_keys):
             gone = keys.filter(pa.array(~is_among(key_hashes(keys), present)))
-            writer.delete(of_project(gone, store.project, len(view.join_keys)), fields)
+            writer.delete(of_project(gone, project, len(join_keys)), fields)
             looked_at += len(keys)
-            if progress:
-                progress(f"prune {view.name}", looked_at, None)
+            tell(looked_at)
     return writer.deleted
 
 
-def sorted_hashes(parts: list[Hashes]) -> Hashes:
+def sorted_hashes(parts: Iterable[Hashes]) -> Hashes:
     """Each once, from several arrays."""
     return np.unique(np.concatenate([np.empty(0, np.uint64), *parts]))
 

@@ -89,9 +89,13 @@ def folded(keys: "pa.BinaryArray", sizes: npt.NDArray[np.int64], start: Any, ste
         sizes: how many bytes of each key count.
         start: a numpy scalar.
     """
-    data = np.frombuffer(content(keys), np.uint8)
+    data, widths = np.frombuffer(content(keys), np.uint8), lengths(keys)
+    if len(keys) and (sizes == widths[0]).all() and (widths == widths[0]).all():  # as keys of numbers are: no look-up
+        for column in np.ascontiguousarray(data.reshape(len(keys), widths[0]).T):
+            start = step(start, column)
+        return np.broadcast_to(start, len(keys)).copy()
     longest_first = np.argsort(-sizes, kind="stable")
-    starts = (np.cumsum(lengths(keys)) - lengths(keys))[longest_first]
+    starts = (np.cumsum(widths) - widths)[longest_first]
     descending = -sizes[longest_first]
     found = np.full(len(keys), start)
     for position in range(int(sizes.max(initial=0))):

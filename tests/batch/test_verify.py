@@ -269,7 +269,7 @@ def test_a_store_that_went_away_is_unreachable(view: View, tmp_path: Path) -> No
     with pytest.raises(ServiceUnreachable):
         check_memory(nowhere, scored(2), pointer, 2)
     with leased(view) as lease, pytest.raises(ServiceUnreachable):
-        prune_slot(nowhere, pointer, lease)
+        prune_slot(nowhere, [scored(2)], pointer, lease)
 
 
 def test_staging_leaves_the_published_run_whole(view: View, store: redis.Redis) -> None:
@@ -328,8 +328,8 @@ def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) ->
     published(view, scored(), "second")
     third = published(view, scored(30), "third")
     with leased(view) as lease:
-        assert prune_slot(view, third, lease) == 10
-        assert prune_slot(view, third, lease) == 0
+        assert prune_slot(view, [scored(30)], third, lease) == 10
+        assert prune_slot(view, [scored(30)], third, lease) == 0
     assert stored(store, "S39", third)["run_id"] is None
     assert store.hget(key("S39"), b"_ts:another_view") == b"x"
     assert stored(store, "S29", third)["run_id"] == "third"
