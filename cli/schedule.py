@@ -1,6 +1,7 @@
 """The verb that calls `potluck nightly` by the clock: alone, or as one of the processes of `potluck up`."""
 
 import logging
+import queue
 import signal
 import subprocess
 import sys
@@ -37,18 +38,24 @@ def schedule_verb(cron: str | None, repo: Path | None, as_json: bool) -> None:
     if not settings.nightly_cron:
         raise UsageError("expected a cron expression, but POTLUCK_NIGHTLY_CRON or --cron says off; give one")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asked_to_stop = queue.SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit())
+        signal.signal(number, lambda number, _: asked_to_stop.put(number))
     scheduled = Cron(settings.nightly_cron)
     with exclusive(lock_file(settings), "the nightly run of this home is scheduled already") as file:
         file.truncate(0)
         file.write(scheduled.expression)
         file.flush()
-        run_schedule(settings, scheduled)
+        run_schedule(settings, scheduled, asked_to_stop)
 
 
-def run_schedule(settings: Settings, cron: Cron) -> None:
-    """Block until a signal ends the process; the run that is at work ends with it."""
+def run_schedule(settings: Settings, cron: Cron, asked_to_stop: "queue.SimpleQueue[int]") -> None:
+    """Run nights until asked to stop; the run that is at work ends with it.
+
+    Args:
+        asked_to_stop: filled by a signal's handler: it takes that at any moment, and APScheduler would swallow an
+            exception.
+    """
     clock = utc_now
     nightly = NightlyProcess()
     record = record_or_new(record_file(settings), clock())
@@ -56,11 +63,10 @@ def run_schedule(settings: Settings, cron: Cron) -> None:
     nights = Nights(cron, record)
     logger.info("nightly runs at %s (UTC); %s", cron.expression, nights.next_text(clock()))
     scheduler = scheduler_of(cron, Schedule(nights, record_file(settings), nightly.run, clock).look)
+    scheduler.start()
     try:
-        scheduler.start()
+        asked_to_stop.get()
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
         nightly.stop()
         scheduler.shutdown()
 
@@ -68,11 +74,11 @@ def run_schedule(settings: Settings, cron: Cron) -> None:
 def scheduler_of(cron: Cron, look: Callable[[], None]) -> Any:
     """Two jobs in one thread: at each due time, and at the start and every minute for what was missed or failed."""
     from apscheduler.executors.pool import ThreadPoolExecutor
-    from apscheduler.schedulers.blocking import BlockingScheduler
+    from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.triggers.interval import IntervalTrigger
 
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look during a run is skipped, as it should be
-    scheduler = BlockingScheduler(
+    scheduler = BackgroundScheduler(
         timezone=UTC,
         executors={"default": ThreadPoolExecutor(1)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
