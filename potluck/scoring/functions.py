@@ -6,6 +6,7 @@ from typing import Any
 from potluck.contract.errors import BundleError, DataError
 from potluck.contract.features import FeatureContract, OnDemandFunction
 from potluck.contract.redis_format import DamagedValueError
+from potluck.scoring.vectors import Vector
 
 Columns = Mapping[str, Sequence[Any]]
 ColumnFunction = Callable[[MutableMapping[str, list[Any]]], Mapping[str, Sequence[Any]]]
@@ -17,13 +18,23 @@ class OwnColumns(MutableMapping[str, list[Any]]):
     def __init__(self, names: Sequence[str], columns: Columns) -> None:
         self.names, self.columns = dict.fromkeys(names), columns
         self.own: dict[str, list[Any]] = {}
+        self.vectors: dict[int, Vector] = {}
+        """Identity of a list that was made of a vector -> the vector."""
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self.own:
             if name not in self.names:
                 raise KeyError(name)
-            self.own[name] = list(self.columns[name])
+            column = self.columns[name]
+            self.own[name] = own = list(column)
+            if isinstance(column, Vector):
+                self.vectors[id(own)] = column
         return self.own[name]
+
+    def given_back(self, values: Sequence[Any]) -> Sequence[Any]:
+        """A column that the function answers; the vector itself where it passes one through as it was."""
+        vector = self.vectors.get(id(values))
+        return vector if vector is not None and values == list(vector) else list(values)
 
     def __setitem__(self, name: str, column: list[Any]) -> None:
         self.names[name] = None
@@ -61,7 +72,9 @@ def cause(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if isinstance(error, NameError) else type(error).__name__
 
 
-def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Columns, rows: int) -> dict[str, list[Any]]:
+def run_function(
+    function: OnDemandFunction, code: ColumnFunction, inputs: Columns, rows: int
+) -> dict[str, Sequence[Any]]:
     """One function over all rows.
 
     Raises:
@@ -69,8 +82,9 @@ def run_function(function: OnDemandFunction, code: ColumnFunction, inputs: Colum
         DataError: it raised, or gave something else than one list of `rows` values for each declared output.
     """
     try:
-        given = code(OwnColumns(function.inputs, inputs))
-        outputs = {field.name: list(given[field.name]) for field in function.outputs}
+        own = OwnColumns(function.inputs, inputs)
+        given, taken = code(own), own.given_back if own.vectors else list
+        outputs: dict[str, Sequence[Any]] = {field.name: taken(given[field.name]) for field in function.outputs}
     except DamagedValueError:
         raise
     except Exception as error:

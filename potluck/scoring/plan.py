@@ -72,7 +72,7 @@ class Cells(Remembered):
         return cell
 
 
-class KnownColumns(dict[str, list[Any]]):
+class KnownColumns(dict[str, Sequence[Any]]):
     """The inputs of some records by name, each made a column when somebody asks for it."""
 
     def __init__(self, inputs: "Inputs", records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> None:

@@ -1,6 +1,6 @@
 """The row builder: inputs by name -> the model's matrix. There is no other, so nothing can be skewed against it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,10 +56,10 @@ class RowBuilder:
 
     def with_defaults(self, inputs: Columns, times: Sequence[datetime]) -> dict[str, Sequence[Any]]:
         """The inputs with missing values replaced by their defaults."""
-        filled = dict(inputs)
+        filled, moments = dict(inputs), set(times)
         for entry in self.contract.inputs:
             if entry.default is not None:
-                filled[entry.name] = with_default(inputs[entry.name], entry, times)
+                filled[entry.name] = with_default(inputs[entry.name], entry, times, moments)
         return filled
 
     def encode(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
@@ -73,7 +73,10 @@ class RowBuilder:
         return rows
 
 
-def with_default(column: Sequence[Any], entry: Field, times: Sequence[datetime]) -> Sequence[Any]:
-    if isinstance(column, Vector) and len(set(times)) == 1:
+def with_default(
+    column: Sequence[Any], entry: Field, times: Sequence[datetime], moments: Set[datetime]
+) -> Sequence[Any]:
+    """With the default of each row's time where a value is missing; `moments` are the times, each once."""
+    if isinstance(column, Vector) and len(moments) == 1:
         return column.filled(entry.default_at(times[0]))
     return [entry.default_at(at) if value is None else value for value, at in zip(column, times, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from potluck.contract.features import DType
+from potluck.contract.features import LARGEST_INTEGER, DType
 from potluck.scoring.lightgbm_library import Matrix
 
 PYTHON: dict[DType, Callable[[float], Any]] = {"int64": int, "int32": int, "float64": float, "bool": bool}
@@ -58,12 +58,19 @@ class NumberVector(Vector):
         self.numbers, self.dtype, self.python = numbers, dtype, PYTHON[dtype]
 
     def values(self) -> list[Any]:
-        listed: list[Any] = self.numbers.tolist()
-        if self.python is not float:
-            python = self.python
-            listed = [None if number != number else python(number) for number in listed]
-        elif np.isnan(self.numbers).any():
-            listed = [None if number != number else number for number in listed]
+        missing = np.isnan(self.numbers)
+        if self.python is float:
+            listed: list[Any] = self.numbers.tolist()
+        else:
+            known = np.where(missing, 0.0, self.numbers)
+            fits = (np.abs(known) <= LARGEST_INTEGER).all()
+            listed = (
+                known.astype(bool if self.python is bool else np.int64).tolist()
+                if fits
+                else [*map(self.python, known.tolist())]
+            )
+        for row in np.flatnonzero(missing).tolist():
+            listed[row] = None
         return listed
 
     def labelled(self) -> "LabelVector":

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import FeatureContract, Field
@@ -90,6 +91,14 @@ class Part:
         since = "" if self.since is None else f" AND {self.source.time} >= {moment(self.since)}"
         return f"({self.source.time} <= {moment(self.until)}{since})"
 
+    def read(self, connection: duckdb.DuckDBPyConnection, shard: Shard) -> pa.Table:
+        """The latest visible record of each of the shard's entities: `k`, and the fields, numbered (`c0`, `c1`, ...)
+        as they may bear any name. To join and sort wide rows takes DuckDB longer than to find them."""
+        columns = {f"c{place}": column for place, (_, column) in enumerate(self.columns)}
+        where = f"{quoted(self.key)} BETWEEN $first AND $last AND {self.visible}"
+        query = self.source.latest([self.key], {"k": self.key, **columns}, where)
+        return connection.execute(query, {"first": shard.first, "last": shard.last}).to_arrow_table()
+
 
 @dataclass(frozen=True)
 class Population:
@@ -128,10 +137,6 @@ class Population:
                 check(part, contract.keys[0], connection)
         return cls(contract.keys[0], as_of, parts, threads, memory_limit)
 
-    def run(self, query: str, **parameters: Any) -> pa.Table:
-        with connected(self.threads, self.memory_limit) as connection:
-            return connection.execute(query, parameters).to_arrow_table()
-
     def shards(self, rows: int = 50_000) -> list[Shard]:
         """Ranges of the key with so many entities each, in order.
 
@@ -142,7 +147,8 @@ class Population:
         keys = f"SELECT DISTINCT {key} AS k FROM {own.source.scan} WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"
         numbered = f"SELECT k, (row_number() OVER () - 1) // $rows AS number FROM ({keys})"
         query = f"SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last FROM ({numbered}) GROUP BY number"
-        found = self.run(f"{query} ORDER BY number", rows=rows).to_pylist()
+        with connected(self.threads, self.memory_limit) as connection:
+            found = connection.execute(f"{query} ORDER BY number", {"rows": rows}).to_arrow_table().to_pylist()
         if not found:
             raise MissingStepError(
                 f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d}; ingest, or take a later date"
@@ -155,28 +161,23 @@ class Population:
         Raises:
             DataError: a column does not hold what was declared, or the files are no longer those that were cut.
         """
-        table = self.run(self.query, first=shard.first, last=shard.last)
-        fields = [(self.key, self.parts[0].owner), *((f, part.owner) for part in self.parts for f, _ in part.columns)]
-        if table.num_rows != shard.rows:
+        with connected(self.threads, self.memory_limit) as connection:
+            own, *views = (part.read(connection, shard) for part in self.parts)
+        if own.num_rows != shard.rows:
             raise DataError(
                 f"source {self.parts[0].source.name} changed while it was read: expected {shard.rows} entities from "
-                f"{shard.first!r} to {shard.last!r}, got {table.num_rows}; run again"
+                f"{shard.first!r} to {shard.last!r}, got {own.num_rows}; run again"
             )
-        columns = [cast(column, field, owner) for column, (field, owner) in zip(table.columns, fields, strict=True)]
-        arrays = [column.combine_chunks() for column in columns]
-        return pa.RecordBatch.from_arrays(arrays, names=[field.name for field, _ in fields])
-
-    @property
-    def query(self) -> str:
-        """The latest records of every source, joined; fields are numbered, as they may bear any name."""
-        tables, chosen = [], ["p0.k"]
-        for number, part in enumerate(self.parts):
-            columns = {f"c{place}": column for place, (_, column) in enumerate(part.columns)}
-            where = f"{quoted(part.key)} BETWEEN $first AND $last AND {part.visible}"
-            tables.append(f"({part.source.latest([part.key], {'k': part.key, **columns}, where)}) AS p{number}")
-            chosen += [f"p{number}.{alias}" for alias in columns]
-        joins = [f" LEFT JOIN {table} ON p0.k = p{number}.k" for number, table in enumerate(tables[1:], 1)]
-        return f"SELECT {', '.join(chosen)} FROM {tables[0]}{''.join(joins)} ORDER BY p0.k"
+        owner = self.parts[0].owner
+        known = [cast(table["k"], self.key, owner).combine_chunks() for table in (own, *views)]
+        keys = known[0].sort()
+        columns = {self.key.name: keys}
+        for part, table, has in zip(self.parts, (own, *views), known, strict=True):
+            places = None if has.equals(keys) else pc.index_in(keys, has)
+            for number, (field, _) in enumerate(part.columns):
+                column = cast(table[f"c{number}"], field, part.owner).combine_chunks()
+                columns[field.name] = column if places is None else column.take(places)
+        return pa.RecordBatch.from_pydict(columns)
 
     def counted(self) -> Counted:
         """Count entities, and rows that don't count or could stand for another; a range of keys at a time.

@@ -1,18 +1,22 @@
 """On-demand functions: what a bundle's code may be, and what happens when it fails."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from potluck.contract.errors import BundleError, DataError
 from potluck.contract.features import Field, OnDemandFunction
 from potluck.scoring.functions import load_functions, run_function
+from potluck.scoring.vectors import NumberVector
 
 DOUBLED = OnDemandFunction("doubled", ("x",), (Field("twice", "float64", "on-demand"),))
 
 
-def run(code: str, inputs: dict[str, Any], rows: int = 2) -> dict[str, list[Any]]:
+def run(code: str, inputs: dict[str, Any], rows: int = 2) -> dict[str, Sequence[Any]]:
     namespace: dict[str, Any] = {}
     exec(code, namespace)
     return run_function(DOUBLED, namespace["doubled"], inputs, rows)
@@ -78,3 +82,25 @@ def test_a_failure_does_not_repeat_a_value_of_the_request() -> None:
 def test_an_input_that_is_not_there_is_a_failure_of_the_function() -> None:
     with pytest.raises(DataError, match="doubled"):
         run("def doubled(inputs):\n    return {'twice': inputs['x']}\n", {"y": [1.0, 2.0]})
+
+
+X = NumberVector(np.array([1.0, math.nan]), "int64")
+
+
+@pytest.mark.parametrize(
+    ("body", "passed_through", "twice"),
+    [
+        ("return {'twice': inputs['x']}", True, [1, None]),
+        ("return {'twice': list(inputs['x'])}", False, [1, None]),
+        ("inputs['x'][0] = 5; return {'twice': inputs['x']}", False, [5, None]),
+        ("inputs['x'].reverse(); return {'twice': inputs['x']}", False, [None, 1]),
+        ("inputs['x'] = [2, 3]; return {'twice': inputs['x']}", False, [2, 3]),
+    ],
+)
+def test_a_vector_passes_through_as_it_is_unless_it_was_changed(
+    body: str, passed_through: bool, twice: list[int | None]
+) -> None:
+    given = run(f"def doubled(inputs): {body}", {"x": X})["twice"]
+    assert (given is X) == passed_through
+    assert list(given) == twice
+    assert list(X) == [1, None], "what a function does to its list is its own affair"
