@@ -27,7 +27,7 @@ class OwnColumns(MutableMapping[str, list[Any]]):
                 raise KeyError(name)
             column = self.columns[name]
             self.own[name] = own = list(column)
-            if isinstance(column, Vector):
+            if type(column) is not list and isinstance(column, Vector):  # the server's are lists, and it is in a hurry
                 self.vectors[id(own)] = column
         return self.own[name]
 
