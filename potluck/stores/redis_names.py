@@ -9,7 +9,9 @@ from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.redis_format import entity_key_head
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
-SCAN_COUNT = 10_000
+SCAN_COUNT = 1_000
+"""Keys that Redis looks at in one go, while nobody else is answered: half a millisecond."""
+BLOCK_KEYS = 50_000
 
 
 def entity_keys_of(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
@@ -27,7 +29,7 @@ def entity_keys_like(client: RedisClient, project: str, join_keys: Sequence[str]
     pattern = glob_escaped(entity_key_head(join_keys)) + b"*" + glob_escaped(project.encode())
     found = client.scan_iter(pattern, count=SCAN_COUNT)
     try:
-        while block := list(islice(found, SCAN_COUNT)):
+        while block := list(islice(found, BLOCK_KEYS)):
             yield pa.array(block, pa.binary())
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis went away while its keys were looked at ({error}); run again") from None
