@@ -42,6 +42,13 @@ def online_store_url() -> str:
     return load_settings().online_store_url
 
 
+def start_redis_of_home(connection_string: str) -> None:
+    """Start the home's own Redis, if that is what is to be connected to."""
+    settings = load_settings()
+    if connection_string == settings.online_store_url:
+        ensure_redis(settings)
+
+
 class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Stock options, with the connection taken from the settings."""
 
@@ -62,13 +69,13 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> RedisClient:
         if self._client is None:
-            ensure_redis(load_settings())
+            start_redis_of_home(online_store_config.connection_string)
             self._client = redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client
 
     async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> AsyncRedisClient:
         if self._client_async is None:
-            ensure_redis(load_settings())
+            start_redis_of_home(online_store_config.connection_string)
             self._client_async = async_redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client_async
 

@@ -281,3 +281,12 @@ def test_materialize_and_push_meet_in_one_store(tmp_path: Path, redis: RedisProc
     store.push("pushed", frame([1], [NOON + timedelta(days=1)], [7.0]))
     store.materialize(START, END)
     assert read(store, 1)["x"][0] == [7.0]
+
+
+def test_another_redis_than_the_homes_own_starts_none_at_home(
+    tmp_path: Path, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POTLUCK_HOME", str(tmp_path / "home"))
+    opened(tmp_path, redis).write_to_online_store("numbers", frame([1]))
+    assert redis.client.dbsize() == 1
+    assert not (tmp_path / "home").exists()
