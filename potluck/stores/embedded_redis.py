@@ -11,6 +11,9 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Literal
+
+import redis
 
 from potluck.contract.errors import PotluckError, ServiceUnreachable
 from potluck.contract.settings import Settings
@@ -46,10 +49,18 @@ def stop_redis(settings: Settings) -> bool:
 
 def answers(settings: Settings) -> bool:
     """Whether the online store of these settings answers a ping."""
+    return pinged(settings) == "ready"
+
+
+def pinged(settings: Settings) -> Literal["ready", "loading", "away"]:
+    """What the online store says; while it reads its file, seconds for each few million entities, it is loading."""
     try:
-        return bool(client(settings).ping())
+        client(settings).ping()
+    except redis.BusyLoadingError:
+        return "loading"
     except (*REDIS_ERRORS, ServiceUnreachable):
-        return False
+        return "away"
+    return "ready"
 
 
 def client(settings: Settings) -> RedisClient:
@@ -105,8 +116,10 @@ def server_binary() -> str:
 
 def wait_until_it_answers(settings: Settings) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not answers(settings):
-        if time.monotonic() > deadline:
+    while (state := pinged(settings)) != "ready":
+        if state == "loading":
+            deadline = time.monotonic() + START_SECONDS
+        elif time.monotonic() > deadline:
             log = settings.home / "redis" / "redis.log"
             raise ServiceUnreachable(
                 f"the embedded redis-server did not answer on {settings.redis_socket} "

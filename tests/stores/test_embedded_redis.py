@@ -192,6 +192,26 @@ def test_a_home_whose_server_never_answers_says_where_its_log_is(
     assert servers(settings) == []
 
 
+def test_a_server_that_reads_a_large_file_is_waited_for(
+    make_home: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_home("home")
+    ensure_redis(settings)
+    written = client(settings).pipeline(transaction=False)
+    for number in range(10_000):
+        written.set(f"key {number}", number)
+    written.execute()
+    client(settings).shutdown(save=True)
+    slowly = ["--key-load-delay", "100"]  # microseconds a command
+    command = embedded_redis.server_command
+    monkeypatch.setattr(embedded_redis, "server_command", lambda *given: [*command(*given), *slowly])
+    monkeypatch.setattr(embedded_redis, "START_SECONDS", 0.5)
+    started = time.monotonic()
+    ensure_redis(settings)
+    assert time.monotonic() - started > embedded_redis.START_SECONDS, "it was quick, so nothing was shown"
+    assert client(settings).dbsize() == 10_000
+
+
 def test_the_server_is_the_one_that_comes_with_the_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert Path(server_binary()).name == "redis-server"
