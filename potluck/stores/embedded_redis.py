@@ -53,7 +53,7 @@ def answers(settings: Settings) -> bool:
 
 
 def pinged(settings: Settings) -> Literal["ready", "loading", "away"]:
-    """What the online store says; while it reads its file, seconds for each few million entities, it is loading."""
+    """What the online store says; after a start it is loading until it has read its file."""
     try:
         client(settings).ping()
     except redis.BusyLoadingError:
