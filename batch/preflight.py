@@ -1,7 +1,7 @@
 """Before anything is written: will the run fit into Redis?"""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,3 @@ def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) 
 
 def megabytes(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
-
-
-def sample_keys(tables: Sequence[pa.Table], rows: int) -> pa.Table:
-    """A few rows of each of some tables."""
-    return pa.concat_tables([table.slice(0, rows) for table in tables])

@@ -11,7 +11,8 @@ from feast import FeatureStore
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract, Field
-from potluck.stores.offline import ARROW_TYPES, Inputs, data_source, point_in_time, read_rows
+from potluck.stores.arrow_types import ARROW_TYPES
+from potluck.stores.offline import Inputs, data_source, point_in_time, read_rows
 
 TEST_SHARE = 0.2
 FEWEST_ROWS = 20

@@ -13,8 +13,9 @@ from potluck.contract.errors import DataError, DefinitionError, PotluckError
 from potluck.contract.settings import Settings
 from potluck.stores.definitions import read_definitions
 from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.offline import EPOCH, present
+from potluck.stores.offline import present
 from potluck.stores.online import PotluckOnlineStore
+from potluck.stores.parquet import EPOCH
 from potluck.stores.prune import prune_view, sorted_hashes
 from potluck.stores.view_names import name_in_redis
 from potluck.stores.view_writer import Session, Written

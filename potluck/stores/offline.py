@@ -15,10 +15,8 @@ from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, PotluckError
 from potluck.contract.features import FeatureContract, Field
-from potluck.stores.arrow_types import ARROW_TYPES as ARROW_TYPES
 from potluck.stores.arrow_types import cast
-from potluck.stores.parquet import EPOCH as EPOCH
-from potluck.stores.parquet import ParquetSource, parquet_files
+from potluck.stores.parquet import EPOCH, ParquetSource, parquet_files
 
 ROW = "potluck_row"
 TIME = "event_timestamp"
@@ -97,23 +95,6 @@ def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], 
         end_date=until,
     )
     return typed(run(job, source.name), fields, source)
-
-
-def read_latest(
-    store: FeatureStore, source: DataSource, keys: Sequence[Field], fields: Sequence[Field], until: datetime
-) -> pa.Table:
-    """The latest row of every entity dated up to `until`, sorted by key."""
-    job = store._get_provider().offline_store.pull_latest_from_table_or_query(
-        config=store.config,
-        data_source=source,
-        join_key_columns=[field.name for field in keys],
-        feature_name_columns=[field.name for field in fields],
-        timestamp_field=source.timestamp_field,
-        created_timestamp_column=source.created_timestamp_column or None,
-        start_date=EPOCH,
-        end_date=until,
-    )
-    return typed(run(job, source.name), [*keys, *fields], source)
 
 
 def run(job: Any, source: str) -> pa.Table:

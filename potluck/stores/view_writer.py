@@ -68,9 +68,6 @@ class Session:
     keys: dict[str, list[npt.NDArray[np.uint64]]] = field(default_factory=dict)
     """Hashes of the Redis keys of all rows that came, by view."""
 
-    def count_rows(self, view: str) -> int:
-        return sum(map(len, self.keys.get(view, [])))
-
 
 class ViewWriter:
     """Writes batches of one view's rows; use it as a context, so that all replies are in and told in the end.

@@ -23,8 +23,8 @@ from datetime import datetime
 import pyarrow as pa
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
-from potluck.stores.offline import TIME, data_source, point_in_time, read_latest
-from potluck.stores.population import Population
+from potluck.stores.offline import TIME, data_source, point_in_time, run, typed
+from potluck.stores.population import EPOCH, Population
 from potluck.stores.repo import open_store
 
 settings = load_settings()
@@ -33,7 +33,17 @@ contract = releases.open(releases.champion(sys.argv[1])).contract
 for moment in sys.argv[2:]:
     as_of = datetime.fromisoformat(moment)
     source = data_source(store, contract.population)
-    rows = read_latest(store, source, contract.keys, contract.request, as_of)
+    job = store._get_provider().offline_store.pull_latest_from_table_or_query(
+        config=store.config,
+        data_source=source,
+        join_key_columns=[field.name for field in contract.keys],
+        feature_name_columns=[field.name for field in contract.request],
+        timestamp_field=source.timestamp_field,
+        created_timestamp_column=None,
+        start_date=EPOCH,
+        end_date=as_of,
+    )
+    rows = typed(run(job, source.name), [*contract.keys, *contract.request], source)
     moments = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
     rows = rows.set_column(rows.column_names.index(TIME), TIME, moments)
     expected = point_in_time(store, contract, rows).table.drop_columns([TIME]).sort_by(contract.keys[0].name)
