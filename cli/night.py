@@ -11,7 +11,7 @@ import click
 from cli.output import answer, as_of_option, common_options, prepare_libraries, settings_for, steps_progress, tell
 
 if TYPE_CHECKING:
-    from batch.nightly import RunSummary
+    from batch.steps import RunSummary
 
 
 @click.command("nightly")

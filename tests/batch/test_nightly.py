@@ -32,11 +32,11 @@ FEW_ROWS_A_SHARD = {"POTLUCK_NIGHTLY_SHARD_ROWS": "40", "POTLUCK_NIGHTLY_WORKERS
 
 PATCHED = """
 import os, signal, sys
-import batch.nightly
 import batch.publish
 import batch.score
-from batch.nightly import NightlyRun
+import batch.steps
 from batch.publish import BulkWriter, View
+from batch.steps import NightlyRun
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -400,7 +400,7 @@ def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(iris: 
 
 
 FULL = """
-batch.nightly.check_memory = lambda *_: None
+batch.steps.check_memory = lambda *_: None
 import redis
 redis.Redis.from_url(os.environ['REDIS_URL']).config_set('maxmemory', '1mb')
 """

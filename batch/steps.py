@@ -1,0 +1,332 @@
+"""One nightly run: validate -> features -> score -> stage -> verify -> publish -> history -> prune.
+
+A killed run leaves last night's predictions whole; the same run again converges, and with `resume` it scores nothing
+twice.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from feast import FeatureStore
+
+from batch.engines import ENGINES
+from batch.history import History
+from batch.lease import Lease
+from batch.preflight import check_memory
+from batch.profile import profile_of
+from batch.prune import prune_slot
+from batch.publish import NO_PROGRESS, Progress, Staged, View, new_pointer, predicted_rows, stage
+from batch.runs import NAMED, Manifest, RunFolder, Runs, Skipped, Status, now
+from batch.score import FAILURE, ScoredShard, ScoringJob
+from batch.verify import (
+    SAMPLE_ROWS,
+    Outcome,
+    must_hold,
+    not_earlier,
+    predicted,
+    refuse,
+    should_hold,
+    spread,
+    verify_staged,
+)
+from potluck.contract.errors import DataError, PotluckError, Refused
+from potluck.contract.features import Publication
+from potluck.contract.publication import Pointer
+from potluck.contract.settings import Settings
+from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE, Model
+from potluck.scoring.releases import Release, Releases
+from potluck.stores.embedded_redis import client
+from potluck.stores.population import Population, Shard
+
+PREFLIGHT_ROWS = 64
+OVERRULE = '. If this is right, publish it with `potluck nightly --resume --force "the reason"`'
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What one service's nightly run did."""
+
+    service: str
+    status: str
+    """`published`, `already done` or `rolled back`."""
+    scored_by: str
+    model_version: str
+    run_id: str
+    as_of: datetime
+    rows: int
+    failed_rows: int = 0
+    failures: tuple[str, ...] = ()
+    """The first failed rows, with their reasons."""
+    skipped: tuple[Skipped, ...] = ()
+    resumed_shards: int = 0
+    pruned: int = 0
+    forced: str | None = None
+    rows_per_second: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Step -> seconds. `features` and `score` share the time in which both were at work, as their workers did."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One precomputed service and the champion that fills it."""
+
+    release: Release
+    model: Model
+    publication: Publication
+
+    def view(self, settings: Settings) -> View:
+        return View(client(settings), self.model.contract.project, self.publication)
+
+
+def summary_of(task: Task, pointer: Pointer, status: str) -> RunSummary:
+    return RunSummary(
+        service=task.publication.service,
+        status=status,
+        scored_by=task.release.service,
+        model_version=pointer.model_version,
+        run_id=pointer.run_id,
+        as_of=pointer.as_of,
+        rows=pointer.rows,
+    )
+
+
+class NightlyRun:
+    """One precomputed service, one as-of date."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: FeatureStore,
+        task: Task,
+        as_of: datetime | None,
+        progress: Progress = NO_PROGRESS,
+        resume: bool = False,
+        force: str | None = None,
+    ) -> None:
+        self.settings, self.store, self.task, self.progress, self.force = settings, store, task, progress, force
+        self.contract, self.publication = task.model.contract, task.publication
+        self.view = task.view(settings)
+        self.runs = Runs(settings.home, self.publication.service)
+        unfinished = self.runs.unfinished() if resume else None
+        resumed = unfinished.as_of if unfinished else None
+        self.nothing_to_resume = resume and unfinished is None and as_of is None
+        self.as_of = (as_of or resumed or now().replace(microsecond=0)).astimezone(UTC)
+        self.history = History(store, self.publication)
+
+    def run(self) -> RunSummary:
+        """
+        Raises:
+            Locked: another run of the service is at work, or took this one's lease over.
+            MissingStepError: there is no population.
+            Refused: verification said no; the last published run stays.
+            ServiceUnreachable: Redis went away, or is full; the last published run stays.
+        """
+        with Lease(self.view.client, self.view.project, self.publication.view) as lease:
+            self.lease = lease
+            self.manifest = self.new_manifest()
+            self.folder: RunFolder | None = None
+            current = self.view.published()
+            if self.nothing_to_resume and current is not None:
+                return summary_of(self.task, current, "already done")
+            try:
+                return self.steps()
+            except PotluckError as error:
+                self.end("refused" if isinstance(error, Refused) else "failed", str(error))
+                raise
+
+    def steps(self) -> RunSummary:
+        with self.step("validate"):
+            population = self.validated()
+        current = self.view.published()
+        if current is not None and self.is_done(current):
+            return summary_of(self.task, current, "already done")
+        self.score(population)
+        if current is None or current.run_id != self.manifest.run_id:
+            current = self.published()
+        with self.step("history"):
+            profile = profile_of(current.run_id, predicted(map(predicted_rows, self.tables())))
+            self.history.write(self.tables(), current, profile)
+        with self.step("prune"):
+            self.manifest.pruned = prune_slot(self.view, self.tables(), current, self.lease)
+        self.end("published")
+        self.runs.tidy(self.manifest.run_id)
+        self.kept.drop_shards()
+        return self.summary(current)
+
+    def new_manifest(self) -> Manifest:
+        release = self.task.release
+        return Manifest(
+            service=self.publication.service,
+            scored_by=release.service,
+            model_version=release.model_version,
+            bundle=release.digest,
+            run_id="",
+            as_of=self.as_of,
+            started_at=now(),
+            forced=self.force,
+            token=self.lease.token,
+        )
+
+    @property
+    def kept(self) -> RunFolder:
+        assert self.folder is not None
+        return self.folder
+
+    def validated(self) -> Population:
+        """The population, looked over; its content names the run."""
+        contract = self.contract
+        population = Population.of(self.store, contract, self.as_of)
+        self.shards, counted = population.shards(self.settings.nightly_shard_rows), population.counted()
+        self.manifest.population = counted.entities
+        found = {
+            "dated after the as-of date": counted.invisible,
+            "no key": counted.without_key,
+            "more than one latest row of the entity; the last one counts": counted.ambiguous,
+        }
+        self.manifest.skipped = [
+            Skipped(reason, some.count, list(map(str, some.keys))) for reason, some in found.items() if some.count
+        ]
+        self.fingerprint = population.fingerprint()
+        self.manifest.run_id = self.run_id()
+        self.folder = self.runs.folder(self.manifest.run_id)
+        self.earlier = self.folder.read()
+        return population
+
+    def run_id(self) -> str:
+        """Named after all that the predictions depend on: the same run again has the same name."""
+        release = self.task.release
+        content = "\n".join((release.digest, self.as_of.isoformat(), self.fingerprint))
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return f"{self.as_of:%Y%m%dT%H%M%SZ}-v{release.model_version}-{digest[:12]}"
+
+    def is_done(self, current: Pointer) -> bool:
+        """Whether this very run is published already, and came to its end."""
+        ended = self.earlier is None or self.earlier.status == "published"
+        return current.run_id == self.manifest.run_id and ended and self.history.profile(current) is not None
+
+    def score(self, population: Population) -> None:
+        """Score every shard that an interrupted run did not, and keep each as it comes."""
+        shards = self.shards
+        known = self.earlier.shards if self.earlier else {}
+        whole = {shard.number for shard in shards if self.kept.holds(shard, known.get(shard.number))}
+        self.manifest.shards = {number: known[number] for number in whole}
+        self.manifest.resumed_shards = len(whole)
+        self.begin("score")
+        started, seconds = time.perf_counter(), {"features": 0.0, "score": 0.0}
+        for shard in self.engine(population, [shard for shard in shards if shard.number not in whole]):
+            self.keep(shard)
+            for name, spent in shard.seconds.items():
+                seconds[name] += spent
+        share = (time.perf_counter() - started) / (sum(seconds.values()) or 1.0)
+        self.manifest.seconds |= {name: round(spent * share, 3) for name, spent in seconds.items()}
+        if population.fingerprint() != self.fingerprint:
+            raise DataError("the sources changed while they were read; run `potluck nightly` again")
+        self.count_failures()
+
+    def engine(self, population: Population, shards: list[Shard]) -> Iterator[ScoredShard]:
+        bundle = Releases(self.settings.releases).bundles / self.task.release.digest
+        functions, model = (bundle / FUNCTIONS_FILE).read_text(), (bundle / MODEL_FILE).read_bytes()
+        job = ScoringJob(self.contract, functions, model, population, self.as_of)
+        return ENGINES[self.settings.nightly_engine](job, shards, self.settings.nightly_workers)
+
+    def keep(self, shard: ScoredShard) -> None:
+        self.lease.check()
+        self.manifest.shards[shard.shard.number] = self.kept.keep(shard)
+        self.kept.write(self.manifest)
+        done = sum(record.rows for record in self.manifest.shards.values())
+        self.progress("score", done, self.manifest.population)
+
+    def count_failures(self) -> None:
+        key = self.publication.key.name
+        failed = [table.filter(table[FAILURE].is_valid()) for table in self.tables()]
+        rows = pa.concat_tables(failed)
+        self.manifest.failed_rows = rows.num_rows
+        first = rows.slice(0, NAMED)
+        pairs = zip(first[key].to_pylist(), first[FAILURE].to_pylist(), strict=True)
+        self.manifest.failures = [f"{entity}: {reason}" for entity, reason in pairs]
+
+    def tables(self) -> Iterator[pa.Table]:
+        return self.kept.tables(list(self.manifest.shards))
+
+    def published(self) -> Pointer:
+        """Write the idle slot, look at it, and have readers read it."""
+        with self.step("stage"):
+            rows = self.manifest.population - self.manifest.failed_rows
+            current = self.view.release_idle_slot(self.lease)
+            version = self.task.release.model_version
+            pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
+            check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
+            staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
+            self.name_refused(staged)
+        with self.step("verify"):
+            self.verify(current, pointer, staged)
+        with self.step("publish"):
+            return self.view.switch(self.lease, replace(pointer, rows=rows - staged.refused))
+
+    def name_refused(self, staged: Staged) -> None:
+        if staged.refused:
+            first = [f"{key!r}: {reason}" for key, reason in staged.named]
+            self.manifest.skipped.append(
+                Skipped("the entity's key in Redis holds something else", staged.refused, first)
+            )
+
+    def verify(self, current: Pointer | None, pointer: Pointer, staged: Staged) -> None:
+        manifest = self.manifest
+        outcome = Outcome(
+            population=manifest.population,
+            failures=manifest.failed_rows,
+            first_failure=next(iter(manifest.failures), ""),
+            rejected=staged.refused,
+            values=predicted(map(predicted_rows, self.tables())),
+        )
+        last = self.history.profile(current) if current is not None else None
+        required = must_hold(outcome)
+        thresholds = not_earlier(self.as_of, current) + should_hold(outcome, last, self.settings)
+        manifest.checks = required + thresholds
+        refuse(required)
+        if self.force is None:
+            refuse(thresholds, OVERRULE)
+        verify_staged(self.view, self.sample(SAMPLE_ROWS), pointer, staged.refused)
+
+    def sample(self, rows: int) -> pa.Table:
+        """A few scored rows of every shard."""
+        each = max(1, rows // len(self.manifest.shards))
+        return pa.concat_tables([spread(predicted_rows(table), each) for table in self.tables()])
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.begin(name)
+        started = time.perf_counter()
+        yield
+        self.manifest.seconds[name] = round(time.perf_counter() - started, 3)
+
+    def begin(self, name: str) -> None:
+        self.lease.check()
+        self.manifest.step = name
+        if self.folder is not None:
+            self.folder.write(self.manifest)
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        if self.folder is not None:
+            self.manifest.status, self.manifest.error, self.manifest.finished_at = status, error, now()
+            self.manifest.rows = self.manifest.population - self.manifest.failed_rows
+            self.folder.write(self.manifest)
+
+    def summary(self, pointer: Pointer) -> RunSummary:
+        manifest = self.manifest
+        return replace(
+            summary_of(self.task, pointer, "published"),
+            failed_rows=manifest.failed_rows,
+            failures=tuple(manifest.failures),
+            skipped=tuple(manifest.skipped),
+            resumed_shards=manifest.resumed_shards,
+            pruned=manifest.pruned,
+            forced=self.force,
+            rows_per_second=round(pointer.rows / sum(manifest.seconds.values()), 1),
+            seconds=manifest.seconds,
+        )
