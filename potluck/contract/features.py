@@ -17,6 +17,8 @@ DType = Literal["int64", "int32", "float64", "string", "bool"]
 FieldSource = Literal["key", "request", "online", "on-demand"]
 Objective = Literal["regression", "binary", "multiclass"]
 Transform = Literal["identity", "log"]
+UnknownPolicy = Literal["refuse", "missing"]
+"""What an entity means that the feature store does not know: an error, or a row whose looked-up values are missing."""
 Literals = bool | int | float | str
 
 REQUEST_TIME = {f"request_time.{part}": part for part in ("year", "month", "day", "hour")}
@@ -53,6 +55,7 @@ class LookupView:
     """Hex of the 4-byte hash field of each feature."""
     ttl_seconds: int
     """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is too old."""
+    unknown: UnknownPolicy = "refuse"
 
 
 @dataclass(frozen=True)

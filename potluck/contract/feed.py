@@ -1,0 +1,48 @@
+"""What `potluck materialize` last fed into the online store, for a server that wants to know what it still gets.
+
+One Redis key per project holds it as JSON: feature view -> the features that were written.
+"""
+
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from potluck.contract.features import FeatureContract
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One `potluck materialize`."""
+
+    as_of: datetime
+    views: dict[str, tuple[str, ...]]
+    """Feature view, as it is called in Redis -> features that were written."""
+
+    def to_json(self) -> bytes:
+        return FEED.dump_json(self)
+
+    def lacks(self, contract: FeatureContract) -> list[str]:
+        """What a model looks up and the store no longer gets, as `view:feature`."""
+        return [
+            f"{view.name}:{feature}"
+            for view in contract.views
+            for feature in view.features
+            if feature not in self.views.get(view.name, ())
+        ]
+
+
+FEED = TypeAdapter(Feed)
+
+
+def feed_key(project: str) -> str:
+    """Redis key of a project's feed."""
+    return f"potluck:{{{project}}}:feed"
+
+
+def read_feed(stored: bytes | None) -> Feed | None:
+    """Decode what lies under `feed_key`; None where nothing was materialized yet, or it can't be read."""
+    try:
+        return None if stored is None else FEED.validate_json(stored)
+    except ValidationError:
+        return None
