@@ -1,0 +1,23 @@
+"""What the docs print is what happens: every command of a page is run, and every output compared."""
+
+import socket
+from pathlib import Path
+
+from pages import Shell, follow
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def test_bring_your_own_data_does_what_it_says(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, free_port())
+    try:
+        stale = follow((DOCS / "bring-your-own-data.md").read_text(), shell)
+    finally:
+        shell.end()
+    assert not stale, "\n\n".join(stale)
