@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError
-from potluck.stores.csv_cells import CsvColumn
+from potluck.stores.csv_cells import CsvColumn, parse_cell
 
 
 def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
@@ -38,7 +38,7 @@ def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.Ch
         return pa.chunked_array([pa.nulls(table.num_rows, column.arrow_type)])
     try:
         values = in_type(table[name], column)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:
         raise DataError(f"{path}, column {name}: expected {column.dtype}, got {table[name].type}: {error}") from None
     if column.required and values.null_count:
         row = pc.index(pc.is_null(values), True).as_py() + 1
@@ -47,12 +47,26 @@ def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.Ch
 
 
 def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
+    """Values as declared; text and numbers become days and times as the cells of a CSV file do.
+
+    Raises:
+        ArrowException, ValueError: they are something else.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_floating(values.type):  # pandas writes a missing integer as NaN
         values = pc.if_else(pc.is_nan(values), None, values)
+    if column.dtype in ("date", "timestamp") and not pa.types.is_temporal(values.type):
+        return parsed(values, column)
     if pa.types.is_timestamp(values.type) and column.dtype == "timestamp":
         if values.type.tz is None:
             values = pc.assume_timezone(values, column.timezone)
         return values.cast(column.arrow_type, safe=False)
     return values.cast(column.arrow_type)
+
+
+def parsed(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
+    """Days or times out of text or numbers; each different one is read once."""
+    encoded = values.cast(pa.string()).combine_chunks().dictionary_encode()
+    moments = [parse_cell(text, column) for text in encoded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(moments, column.arrow_type).take(encoded.indices)])
