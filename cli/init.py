@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scaffold.wishes import Asking
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
-SHOWN_WIDTH = 70
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -143,7 +142,9 @@ def told(plan: "Plan", folder: Path, wanted: str) -> str:
     ]
     lines += [f"- {note}" for note in plan.notes]
     if wanted != plan.name:
-        lines.append(f"- the project is called {plan.name}: Feast takes no other characters than letters, digits and _")
+        lines.append(
+            f"- the project is called {plan.name}: letters, digits and _ are what all of its names can be made of"
+        )
     lines += ["", f"wrote {folder}: {plan.objective} of {plan.label.name}; {', '.join(plan.services)}"]
     lines += [f"next: make demo REPO={folder}, or the commands in {folder / 'README.md'}"]
     return "\n".join(lines)
@@ -162,7 +163,7 @@ def column_lines(plan: "Plan") -> list[str]:
 
 def column_row(choice: "Choice") -> tuple[str, str, str, str, str, str]:
     profile = choice.profile
-    called = profile.header if profile.header == profile.name else f"{profile.header} -> {profile.name}"
+    called = profile.header if profile.header == profile.name else f"{profile.header or repr('')} -> {profile.name}"
     marks = sorted(profile.marks - {""})
     missing = str(profile.missing) + (f" ({' '.join(marks)})" if marks else "")
     return called, profile.dtype, missing, str(profile.distinct), choice.role, choice.reason

@@ -18,8 +18,8 @@ MARKS_AMONG_VALUES = frozenset({"None", "none", "unknown", "Unknown", "UNKNOWN",
 """Mean one where all others are numbers or dates; in text they may be a category."""
 MARKS_AMONG_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
 ZEROS_FIRST = re.compile(r"[+-]?0[0-9]+")
-ALMOST = 0.9  # share of a text column's different cells that fit, to be told which do not
-SAMPLE = 200  # cells to find out whether nearly all fit
+FEW_OTHERS = 0.1  # of a text column's cells, among numbers or dates
+SAMPLE = 200  # different cells, of which one must be a number or date to look at all
 SHOWN = 3
 
 
@@ -42,6 +42,12 @@ class Cells:
         """The different ones."""
         found: list[str] = self.encoded.dictionary.to_pylist()
         return found
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How often each text stands there."""
+        found = self.encoded.value_counts().to_pylist()
+        return {each["values"]: each["counts"] for each in found if each["values"] is not None}
 
     @cached_property
     def general_marks(self) -> frozenset[str]:
@@ -148,19 +154,21 @@ def no_dates(header: str, known: Sequence[str], wishes: Wishes) -> str:
 
 def almost(cells: Cells, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
     """A word on text of which nearly all cells are numbers or dates: the others may mean a missing value."""
-    known = cells.known()
+    counts = cells.counts
+    known = {text: counts[text] for text in cells.known()}
     tests: dict[str, Callable[[str], bool]] = {
         "number": lambda text: all_fit([text], CsvColumn("float64"), notation),
         "date": lambda text: bool(date_columns([text], wishes.timezone, wishes.date_format)),
     }
     for what, test in tests.items():
-        sample = known[:SAMPLE]
-        if sum(map(test, sample)) < ALMOST * len(sample):
+        if not any(map(test, list(known)[:SAMPLE])):
             continue
         odd = [text for text in known if not test(text)]
-        shown = ", ".join(map(repr, odd[:SHOWN]))
-        told = f"kept as text: {len(odd)} of {len(known)} different cells are no {what} ({shown})"
-        return (f"{told}; name them with --missing if that is what they mean",)
+        others = sum(known[text] for text in odd)
+        if others <= FEW_OTHERS * sum(known.values()):
+            shown = ", ".join(map(repr, odd[:SHOWN]))
+            told = f"kept as text: {others} of {sum(known.values())} cells are no {what} ({shown})"
+            return (f"{told}; name them with --missing if that is what they mean",)
     return ()
 
 

@@ -88,7 +88,7 @@ class Decider:
         question = "Which column says which thing a row is about?"
         answer = self.ask("--key", question, (*unique, *repeating, NONE), likely)
         if answer != NONE:
-            self.notes.append(f"{answer or 'the column without a name'} is taken for the id; --key names another")
+            self.notes.append(f"{self.table.profiles[answer].name} is taken for the id; --key names another")
         elif repeating:
             self.notes.append(f"--key {repeating[0]} if several rows are about one {repeating[0]}")
         return answer
@@ -159,7 +159,7 @@ class Decider:
         question = f"{profile.header}: {verdict.reason}. Leave it out?"
         if self.ask("--keep", question, ("yes", "no"), "yes") == "no":
             return Verdict(True, f"kept, though {verdict.reason}")
-        return replace(verdict, reason=f"{verdict.reason}; --keep {profile.header} keeps it")
+        return replace(verdict, reason=f"{verdict.reason}; --keep {profile.name} keeps it")
 
 
 def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:

@@ -69,6 +69,8 @@ def unlikely(profile: Profile) -> Verdict | None:
     known = len(profile.values) - profile.missing
     if profile.missing >= NEARLY_EMPTY * len(profile.values):
         return Verdict(False, f"nearly empty: {known} of {len(profile.values)} rows have a value")
+    if counts_rows(profile):
+        return Verdict(False, "counts the rows")
     if is_id(profile):
         return Verdict(False, f"an id by its name: {profile.distinct} different values in {known} rows")
     if profile.dtype != "string":
@@ -80,14 +82,14 @@ def unlikely(profile: Profile) -> Verdict | None:
 
 
 def is_id(profile: Profile) -> bool:
-    """Of a thing, by its name and as hardly any value comes twice; or the number of the row."""
+    """Of a thing, by its name, and as hardly any value comes twice."""
     if profile.dtype not in ("int64", "string"):
         return False
     known = len(profile.values) - profile.missing
     named = ID_NAME.search(profile.header.strip()) is not None
     if named and (profile.distinct >= ID_SHARE * known or profile.distinct > MOST_CATEGORIES):
         return known >= FEW_ROWS or profile.distinct == known
-    return counts_rows(profile)
+    return False
 
 
 def counts_rows(profile: Profile) -> bool:

@@ -1,7 +1,8 @@
 """Names as every part of the way can hold them: Feast, DuckDB, LightGBM, JSON and Python."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from potluck.contract.errors import UsageError
@@ -12,6 +13,9 @@ RESERVED = frozenset(
 """What sources and predictions call their own columns."""
 
 
+MOST_SHOWN = 30
+
+
 def project_name(text: str) -> str:
     """A name for a project and its services: Feast takes letters, digits and underscores, no underscore first.
 
@@ -20,7 +24,8 @@ def project_name(text: str) -> str:
     Raises:
         UsageError: nothing is left of it.
     """
-    found = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    found = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lower()
     if not found:
         raise UsageError(f"expected a name with letters or digits, got {text!r}; give one with --name")
     return found if found[0].isalpha() else f"data_{found}"
@@ -56,6 +61,11 @@ def find_column(flag: str, wanted: str, names: dict[str, str]) -> str:
         if name == wanted:
             return header
     close = get_close_matches(wanted, names, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    shown = ", ".join(list(names)[:30])
-    raise UsageError(f"{flag}: expected a column of the file, got {wanted!r}{hint} The file has {shown}")
+    hint = f"; did you mean {close[0]}?" if close else "."
+    raise UsageError(f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {shown(list(names))}")
+
+
+def shown(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(names[:MOST_SHOWN]) + more
