@@ -72,11 +72,15 @@ NOT_APPENDABLE = (
 
 def ask_to_shrink(shrinking: "Sequence[Shrinking]") -> bool:
     """Where somebody sits at a terminal."""
-    if not sys.stdin.isatty():
+    if not at_terminal():
         return False
     for each in shrinking:
         click.echo(f"{each.source} holds {each.before} rows; it would hold {each.after}", err=True)
     return click.confirm("Replace them?", default=False, err=True)
+
+
+def at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def source_lines(written: "Written") -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import potluck.stores.swap
 from potluck.contract.accounting import DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE
@@ -172,7 +174,7 @@ def day(year: int) -> datetime:
     return datetime(year, 3, 1, tzinfo=UTC)
 
 
-def table(ids: list[Any], times: list[Any], values: list[Any]) -> pa.Table:
+def table(ids: Any, times: Any, values: Any) -> pa.Table:
     return pa.table(
         {"id": ids, "event_timestamp": pa.array(times, pa.timestamp("us", "UTC")), "value": pa.array(values)}
     )
@@ -204,6 +206,35 @@ def test_rows_that_no_later_step_can_use_are_left_out_and_told(tmp_path: Path) -
         OUT_OF_RANGE: (2, ("id=1", "id=4")),
         DUPLICATE: (1, ("id=3",)),
     }
+
+
+IDS, VALUES = st.sampled_from([None, 1, 2, 3]), st.sampled_from([None, 5, 6])
+TIMES = st.sampled_from([None, day(1500), day(1939), day(2000), day(2300)])
+ROWS = st.lists(st.tuples(IDS, TIMES, VALUES), max_size=12)
+
+
+def counted_by_hand(rows: list[Any]) -> dict[Any, Any]:
+    """Id and time -> the last value, of the rows that have both and lie in the range."""
+    return {(key, at): value for key, at, value in rows if key and at and 1678 <= at.year < 2262}
+
+
+@given(first=ROWS, second=ROWS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counts_add_up_and_the_last_row_of_a_key_and_time_counts_whatever_comes(
+    tmp_path_factory: pytest.TempPathFactory, first: list[Any], second: list[Any]
+) -> None:
+    folder, known = tmp_path_factory.mktemp("any"), {}
+    for rows, adding in ((first, False), (second, True), (second, True)):
+        ids, times, found = zip(*rows, strict=True) if rows else ((), (), ())
+        came = table(pa.array(ids, pa.int64()), list(times), pa.array(found, pa.int64()))
+        written = put(folder, came, adding=adding)
+        (account,) = written.accounts
+        assert account.came == len(rows)
+        assert account.kept == len(counted_by_hand(rows))
+        known |= counted_by_hand(rows)
+        assert written.rows["rows"] == len(known)
+    held = pq.read_table(folder / "rows.parquet").to_pylist()
+    assert {(row["id"], row["event_timestamp"]): row["value"] for row in held} == known
 
 
 def test_without_keys_the_same_row_twice_stays_twice(tmp_path: Path) -> None:
