@@ -23,7 +23,8 @@ from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from potluck.stores.materialize import Materialized
-    from potluck.stores.sources import Shrinking, Written
+    from potluck.stores.shrinking import Shrinking
+    from potluck.stores.sources import Written
 
 
 @click.command("ingest")

@@ -31,6 +31,8 @@ class Verdict:
     reason: str
     forced: bool = False
     """Nothing can bring it back."""
+    doubtful: bool = False
+    """Worth a question."""
 
 
 def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict:
@@ -40,7 +42,8 @@ def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict
         return refused
     told = tell_label(profile.values, label.values, is_number=label_is_number)
     if told >= SURE:
-        return Verdict(False, f"tells {label.name} by itself ({told:.1%}): a copy, a transform or a consequence of it")
+        reason = f"tells {label.name} by itself ({told:.1%}): a copy, a transform or a consequence of it"
+        return Verdict(False, reason, doubtful=True)
     notes = [*profile.notes]
     if told >= SUSPICIOUS:
         notes.append(f"tells {label.name} nearly by itself ({told:.1%}): is it known before {label.name} is?")

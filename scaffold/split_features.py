@@ -2,22 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from potluck.contract.errors import UsageError
+from scaffold.decider import Decider
 from scaffold.features import varies_within
 from scaffold.plan import Choice
 from scaffold.table import Profile
-
-if TYPE_CHECKING:
-    from scaffold.decide import Decider
 
 STABLE = 0.01  # of the ids may have several values, by mistakes
 GUESS = "a guess: --request names the columns that a request brings"
 
 
 def split_features(
-    features: Mapping[str, Choice], repeating_key: Profile | None, decider: "Decider"
+    features: Mapping[str, Choice], repeating_key: Profile | None, decider: Decider
 ) -> dict[str, Choice]:
     """Each column to learn from as part of the request or of the record; at least one of either.
 
@@ -40,7 +37,7 @@ def split_features(
     return found
 
 
-def wished(features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: "Decider") -> set[str]:
+def wished(features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: Decider) -> set[str]:
     requested = decider.headers("--request", decider.wishes.request)
     for header in requested:
         if header not in features:

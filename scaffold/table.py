@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from potluck.contract.errors import DataError
+from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import LARGEST_INTEGER
 from potluck.stores.csv_cells import MISSING, CsvColumn, CsvType, Notation
 from potluck.stores.csv_source import read_csv
@@ -89,7 +89,27 @@ def read_table(path: Path, wishes: Wishes, ask: Asking) -> Table:
         DataError: it is none, or its rows are broken.
         UsageError: something can't be told from the file; the message names the flag.
     """
-    return look_at_parquet(path, wishes) if dialect.is_parquet(path) else look_at_text(path, wishes, ask)
+    if dialect.is_parquet(path):
+        refuse_text_flags(path, wishes)
+        table = look_at_parquet(path, wishes)
+    else:
+        table = look_at_text(path, wishes, ask)
+    form = wishes.date_format
+    if form is not None and all(form != each.column.format for each in table.profiles.values() if each.declared):
+        raise UsageError(f"--date-format: no column of {path} holds days or times that are all written as {form}")
+    return table
+
+
+def refuse_text_flags(path: Path, wishes: Wishes) -> None:
+    given = {
+        "--delimiter": wishes.delimiter,
+        "--encoding": wishes.encoding,
+        "--decimal": wishes.decimal,
+        "--missing": wishes.missing,
+    }
+    for flag, value in given.items():
+        if value:
+            raise UsageError(f"{flag} goes with text files; {path} is parquet, which says so itself")
 
 
 def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:

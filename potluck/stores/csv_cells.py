@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal, NoReturn, TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 
+from potluck.contract.errors import UsageError
 from potluck.contract.features import LARGEST_INTEGER
 
 CsvType = Literal["int64", "float64", "string", "bool", "date", "timestamp"]
@@ -62,6 +63,12 @@ class CsvColumn:
     """Of a date or timestamp, as strptime takes it, or one of `EPOCHS`; by default ISO 8601."""
     timezone: str = "UTC"
     """Where the clocks stood, for a timestamp that does not say it."""
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise UsageError(f"expected a time zone such as Europe/Vienna, got {self.timezone!r}") from None
 
     @property
     def arrow_type(self) -> pa.DataType:

@@ -87,6 +87,8 @@ def read_csv(
     Raises:
         DataError: the file can't be read, or its header or a cell is not what `columns` declares.
     """
+    if len(delimiter) != 1:
+        raise DataError(f"expected a delimiter of one character, such as ';'; got {delimiter!r}")
     notation = Notation(decimal, thousands, frozenset(missing))
     marked = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:

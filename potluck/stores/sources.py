@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potluck.contract.accounting import Account
-from potluck.contract.errors import DataError, PotluckError, Refused, UsageError
+from potluck.contract.errors import DataError, PotluckError, UsageError
 from potluck.contract.lock import exclusive
 from potluck.stores.intake import append, take_in
+from potluck.stores.shrinking import MayShrink, check_shrinking
 from potluck.stores.swap import put_back, swapped
 
 Sources = Mapping[str, pa.Table | pa.Schema]
@@ -52,15 +53,6 @@ class Ingest:
         sources = self.function(files, rows, seed)
         check_sources(sources)
         return sources
-
-
-@dataclass(frozen=True)
-class Shrinking:
-    """A source that would hold fewer rows than before."""
-
-    source: str
-    before: int
-    after: int
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ def write_sources(
     *,
     keys: Keys | None = None,
     adding: bool = False,
-    may_shrink: Callable[[Sequence[Shrinking]], bool] = lambda _: True,
+    may_shrink: MayShrink = lambda _: True,
 ) -> Written:
     """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all could be written.
 
@@ -136,32 +128,36 @@ def write_sources(
         Refused: a source would shrink, and may not.
         Locked: another ingest writes into this folder.
     """
+    keys = keys or {}
+    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
+    check_keys(keys, named)
+    came = {name: take_in(name, table, keys.get(name, ())) for name, table in named.items()}
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
         put_back(folder)
-        return write_locked(folder, sources, keys or {}, adding, may_shrink)
-
-
-def write_locked(
-    folder: Path, sources: Sources, keys: Keys, adding: bool, may_shrink: Callable[[Sequence[Shrinking]], bool]
-) -> Written:
-    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
-    check_keys(keys, named)
-    before = {name: rows_of(name, folder / f"{name}.parquet") for name in named}
-    came = {name: take_in(name, table, keys.get(name, ())) for name, table in named.items()}
-    tables = {name: rows.table for name, rows in came.items()}
-    if adding:
-        tables = {name: appended(folder, name, table, keys.get(name, ())) for name, table in tables.items()}
+        before = {name: rows_of(name, folder / f"{name}.parquet") for name in came}
+        tables = {name: rows.table for name, rows in came.items()}
+        if adding:
+            tables = {name: appended(folder, name, table, keys.get(name, ())) for name, table in tables.items()}
+        else:
+            after = {name: table.num_rows for name, table in tables.items()}
+            check_shrinking(before, after, may_shrink)
+        write_tables(folder, tables)
+        made = write_schemas(folder, sources)
     after = {name: table.num_rows for name, table in tables.items()}
-    shrinking = [Shrinking(name, before[name], after[name]) for name in tables if after[name] < before[name]]
-    if shrinking and not adding and not may_shrink(shrinking):
-        raise Refused(refusal(shrinking))
+    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+
+
+def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
     with told_in_words(), swapped(folder) as staged:
         for name, table in tables.items():
             write_parquet(staged / f"{name}.parquet", table)
+
+
+def write_schemas(folder: Path, sources: Sources) -> list[str]:
+    """Make the folders that others fill; answers the names of those that were not there."""
     schemas = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
-    made = [name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)]
-    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+    return [name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)]
 
 
 def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
@@ -169,14 +165,9 @@ def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
     if unknown:
         told = f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give"
         raise DataError(f"{told}; expected some of {', '.join(named)}")
-
-
-def refusal(shrinking: Sequence[Shrinking]) -> str:
-    counts = ", ".join(f"{each.source} {each.before} → {each.after} rows" for each in shrinking)
-    return (
-        f"replacing would leave fewer rows than there are: {counts}. Nothing was written: "
-        "--replace replaces them all the same, --append adds to those that are there"
-    )
+    for name, columns in keys.items():
+        if isinstance(columns, str):
+            raise DataError(f"expected the KEYS of {name} in ingest.py to be a list, as in [{columns!r}], got text")
 
 
 def rows_of(name: str, path: Path) -> int:

@@ -178,6 +178,8 @@ def test_a_folder_that_holds_something_is_left_alone_unless_forced(
         ["--label", "y", "--to", "repo", "--timezone", "Mars/Olympus"],
         ["--label", "y", "--to", "repo", "--encoding", "rot13"],
         ["--label", "y", "--to", "repo", "--name", "!!!"],
+        ["--label", "y", "--to", "repo", "--drop", "y"],
+        ["--label", "y", "--to", "repo", "--date-format", "%d.%m.%Y"],
         ["--label", "y", "--to", "bank.csv"],
     ],
 )
@@ -194,13 +196,13 @@ def test_at_a_terminal_it_asks_and_takes_the_likely_answer_for_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli.init, "asking", lambda: cli.init.ask_somebody)
-    answers = "\n".join(["ALIVE", "", "", "no"]) + "\n"
-    ended = init(comics(tmp_path), "--to", tmp_path / "repo", "--json", answers=answers)
+    answers = "\n".join(["fare", "", "", "no"]) + "\n"
+    ended = init(taxi(tmp_path), "--to", tmp_path / "repo", "--json", answers=answers)
     assert ended.exit_code == 0
     asked = [flag for flag in ("(--label)", "(--key)", "(--time)", "(--keep)") if flag in ended.stderr]
     assert len(asked) == 4
     roles = {each["column"]: each["role"] for each in json.loads(ended.stdout)["columns"]}
-    assert (roles["page_id"], roles["first appearance"], roles["name"]) == ("key", "time", "request")
+    assert (roles["ride_id"], roles["pickup_at"], roles["fare_with_tax"]) == ("key", "time", "record")
 
 
 CELLS = (

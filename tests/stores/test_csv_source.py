@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from potluck.contract.errors import DataError
+from potluck.contract.errors import DataError, UsageError
 from potluck.stores.csv_cells import CsvColumn
 from potluck.stores.csv_source import BLOCK_ROWS, join_tables, read_csv
 
@@ -221,6 +221,13 @@ def test_bytes_of_another_encoding_are_named_by_line(write: Write) -> None:
         read_csv(path, {"a": TEXT}, encoding="utf-16")
     with pytest.raises(DataError, match="encoding that Python knows"):
         read_csv(path, {"a": TEXT}, encoding="cp12520")
+
+
+def test_a_declaration_that_can_not_be_is_refused(write: Write) -> None:
+    with pytest.raises(UsageError, match="time zone such as"):
+        CsvColumn("timestamp", timezone="Mars/Olympus")
+    with pytest.raises(DataError, match="delimiter of one character"):
+        read_csv(write("a\n1\n"), {"a": INTEGER}, delimiter=";;")
 
 
 def test_a_decimal_comma_is_read_where_it_is_declared(write: Write) -> None:

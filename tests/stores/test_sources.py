@@ -15,9 +15,9 @@ import potluck.stores.swap
 from potluck.contract.accounting import DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE
 from potluck.contract.errors import DataError, Locked, Refused, UsageError
 from potluck.contract.lock import exclusive
+from potluck.stores.shrinking import Shrinking
 from potluck.stores.sources import (
     LOCK_FILE,
-    Shrinking,
     Written,
     load_ingest,
     write_parquet,
@@ -307,6 +307,8 @@ def test_keys_that_name_nothing_are_refused(tmp_path: Path) -> None:
         write_sources(tmp_path, rows, keys={"row": ["id"]})
     with pytest.raises(DataError, match="Id among the KEYS of rows"):
         write_sources(tmp_path, rows, keys={"rows": ["Id"]})
+    with pytest.raises(DataError, match=r"a list, as in \['id'\]"):
+        write_sources(tmp_path, rows, keys={"rows": "id"})
     assert names(tmp_path) == []
 
 
