@@ -1,6 +1,8 @@
 """Verbs that bring data in: ingest, apply, materialize."""
 
+import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +19,12 @@ from cli.output import (
     rows_progress,
     settings_for,
 )
+from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from potluck.stores.materialize import Materialized
+    from potluck.stores.shrinking import Shrinking
+    from potluck.stores.sources import Written
 
 
 @click.command("ingest")
@@ -28,17 +33,71 @@ if TYPE_CHECKING:
     "--rows", type=click.IntRange(min=1), default=1460, show_default=True, help="Rows to make without a file."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is made.")
+@click.option("--append", "adding", is_flag=True, help="Add to the rows that are there; the same ones change nothing.")
+@click.option("--replace", "replacing", is_flag=True, help="Replace the sources, also by fewer rows than they hold.")
 @common_options
-def ingest_verb(files: tuple[Path, ...], rows: int, seed: int, repo: Path | None, as_json: bool) -> None:
-    """Turn raw files into the repo's parquet sources, or make data to order."""
+def ingest_verb(
+    files: tuple[Path, ...], rows: int, seed: int, adding: bool, replacing: bool, repo: Path | None, as_json: bool
+) -> None:
+    """Turn raw files into the repo's parquet sources, or make data to order.
+
+    Sources are replaced whole, unless --append adds to them.
+    """
     from potluck.stores.repo import project_name
     from potluck.stores.sources import load_ingest, write_sources
 
+    if adding and replacing:
+        raise click.UsageError("expected one of --append and --replace, got both")
     settings = settings_for(repo)
     folder = settings.data_folder(project_name(settings.repo))
-    written = write_sources(folder, load_ingest(settings.repo)(files, rows, seed))
-    lines = [f"  {name}: {count} rows" for name, count in written.items()]
-    answer(as_json, {"folder": str(folder), "rows": written}, "\n".join([f"wrote {folder}", *lines]))
+    ingest = load_ingest(settings.repo)
+    if adding and not ingest.appendable:
+        raise UsageError(NOT_APPENDABLE)
+    sources = ingest(files, rows, seed)
+    may_shrink = (lambda _: True) if replacing else ask_to_shrink
+    written = write_sources(folder, sources, keys=ingest.keys, adding=adding, may_shrink=may_shrink)
+    found = {
+        "folder": str(folder),
+        "rows": written.rows,
+        "before": written.before,
+        "accounts": plain(written.accounts),
+    }
+    answer(as_json, found, "\n".join([f"wrote {folder}", *map(indented, source_lines(written))]))
+
+
+NOT_APPENDABLE = (
+    "this repo knows a row by its place in the file (APPENDABLE = False in ingest.py), so it can't tell which rows are "
+    "new: ingest all files at once, as in `potluck ingest january.csv february.csv`, or give the rows an id"
+)
+
+
+def ask_to_shrink(shrinking: "Sequence[Shrinking]") -> bool:
+    """Where somebody sits at a terminal."""
+    if not at_terminal():
+        return False
+    for each in shrinking:
+        click.echo(f"{each.source} holds {each.before} rows; it would hold {each.after}", err=True)
+    return click.confirm("Replace them?", default=False, err=True)
+
+
+def at_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def source_lines(written: "Written") -> list[str]:
+    """What became of each source's rows, for people."""
+    accounts = {account.table: account for account in written.accounts}
+    lines = []
+    for name, rows in written.rows.items():
+        if name in accounts:
+            lines.append(f"{accounts[name].text()}; {written.before[name]} → {rows} rows in the source")
+        else:
+            lines.append(f"{name}: made, for others to fill")
+    return lines
+
+
+def indented(line: str) -> str:
+    return f"  {line}"
 
 
 @click.command("apply")

@@ -10,6 +10,7 @@ from potluck import __version__
 from potluck.contract.errors import PotluckError, UsageError
 
 VERBS = {
+    "init": "cli.init",
     "ingest": "cli.data",
     "apply": "cli.data",
     "materialize": "cli.data",

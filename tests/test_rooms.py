@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("potluck", "training", "serving", "batch", "cli")
+ROOMS = ("potluck", "training", "serving", "batch", "scaffold", "cli")
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -4,9 +4,10 @@ A missing value is a null, never NaN. Nothing is guessed: the caller declares ea
 something else is refused.
 """
 
+import contextlib
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from potluck.contract.errors import DataError
-from potluck.stores.csv_cells import Cell, CsvColumn, expectation, parse_cell
+from potluck.stores.csv_cells import MISSING, Cell, CsvColumn, Notation, expectation, parse_cell
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -62,22 +63,47 @@ class ErrorList:
             raise DataError(f"{self.path} {what}:\n{shown}{rest}\nCorrect the file and ingest it again.")
 
 
-def read_csv(path: Path, columns: Mapping[str, CsvColumn]) -> CsvTable:
-    """Read a UTF-8 CSV file with a header; the table has the declared columns in the declared order.
+def read_csv(
+    path: Path,
+    columns: Mapping[str, CsvColumn],
+    *,
+    delimiter: str = ",",
+    encoding: str = "utf-8",
+    decimal: str = ".",
+    thousands: str = "",
+    missing: Collection[str] = MISSING,
+) -> CsvTable:
+    """Read a CSV file with a header; the table has the declared columns in the declared order.
 
     Stray spaces around a cell are cut and blank lines skipped; a byte-order mark and CRLF are accepted.
+
+    Args:
+        delimiter: one character between cells, such as `;` or a tab.
+        encoding: as Python calls it, such as `cp1252`.
+        decimal: what stands before the decimals of a number, `.` or `,`.
+        thousands: what stands between groups of three digits, if anything does.
+        missing: texts that mean an unknown value, in columns that don't name their own.
 
     Raises:
         DataError: the file can't be read, or its header or a cell is not what `columns` declares.
     """
+    if len(delimiter) != 1:
+        raise DataError(f"expected a delimiter of one character, such as ';'; got {delimiter!r}")
+    notation = Notation(decimal, thousands, frozenset(missing))
+    marked = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return read_table(path, csv.reader(file, strict=True), columns)
+        with path.open(encoding=marked, newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            return TableReader(path, columns, notation).read(reader)
     except OSError as error:
         raise DataError(f"expected a CSV file at {path}, but it can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        where = f"{path}, line {undecodable_line(path)}"
-        raise DataError(f"{where}: expected UTF-8, got other bytes; save the file as UTF-8") from None
+    except UnicodeError:
+        where = f"{path}, line {undecodable_line(path, marked)}"
+        name = encoding.upper()
+        told = f"expected {name}, got other bytes; save the file as {name}, or name its encoding: read_csv(encoding=…)"
+        raise DataError(f"{where}: {told}") from None
+    except LookupError:
+        raise DataError(f"expected an encoding that Python knows, such as utf-8 or cp1252; got {encoding!r}") from None
 
 
 def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
@@ -97,22 +123,55 @@ def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
     return pa.concat_tables([part.table for part in tables])
 
 
-def read_table(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) -> CsvTable:
-    errors = ErrorList(path)
-    try:
-        header = read_header(path, reader, columns)
-        lines: list[int] = []
-        tables: list[pa.Table] = []
-        rows = numbered_rows(reader, len(header), errors)
-        while not errors.full and (block := list(islice(rows, BLOCK_ROWS))):
-            lines += [line for line, _ in block]
-            tables.append(parse_block(block, header, columns, errors))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: expected CSV, got a broken row: {error}") from None
-    errors.refuse()
-    if not tables:
-        raise DataError(f"{path} holds a header and no row; expected at least one: is it the right file?")
-    return CsvTable(path, pa.concat_tables(tables), lines)
+@dataclass(frozen=True)
+class TableReader:
+    """One file's rows, block by block."""
+
+    path: Path
+    columns: Mapping[str, CsvColumn]
+    notation: Notation
+
+    def read(self, reader: "Reader") -> CsvTable:
+        errors = ErrorList(self.path)
+        try:
+            header = read_header(self.path, reader, self.columns)
+            lines: list[int] = []
+            tables: list[pa.Table] = []
+            rows = numbered_rows(reader, len(header), errors)
+            while not errors.full and (block := list(islice(rows, BLOCK_ROWS))):
+                lines += [line for line, _ in block]
+                tables.append(self.parse_block(block, header, errors))
+        except csv.Error as error:
+            raise DataError(f"{self.path}, line {reader.line_num}: expected CSV, got a broken row: {error}") from None
+        errors.refuse()
+        if not tables:
+            raise DataError(f"{self.path} holds a header and no row; expected at least one: is it the right file?")
+        return CsvTable(self.path, pa.concat_tables(tables), lines)
+
+    def parse_block(self, block: Block, header: Sequence[str], errors: ErrorList) -> pa.Table:
+        lines = [line for line, _ in block]
+        texts = dict(zip(header, zip(*(row for _, row in block), strict=True), strict=True))
+        arrays = {}
+        for name, column in self.columns.items():
+            if name in texts:
+                arrays[name] = self.parse_column(name, texts[name], lines, errors)
+            else:
+                arrays[name] = pa.nulls(len(block), column.arrow_type)
+        return pa.table(arrays)
+
+    def parse_column(self, name: str, texts: Sequence[str], lines: Sequence[int], errors: ErrorList) -> pa.Array:
+        """A block's column; each different text is parsed once."""
+        column, different = self.columns[name], set(texts)
+        values: dict[str, Cell] = {}
+        for text in different:
+            with contextlib.suppress(ValueError):
+                values[text] = parse_cell(text.strip(), column, self.notation)
+        if len(values) < len(different):
+            expected = expectation(column, self.notation)
+            for line, text in zip(lines, texts, strict=True):
+                if text not in values:
+                    errors.add(line, f"column {name}: expected {expected}, got {quote(text)}")
+        return pa.array([values.get(text) for text in texts], column.arrow_type)
 
 
 def read_header(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) -> list[str]:
@@ -141,35 +200,6 @@ def numbered_rows(reader: "Reader", width: int, errors: ErrorList) -> Iterator[t
             return
 
 
-def parse_block(block: Block, header: Sequence[str], columns: Mapping[str, CsvColumn], errors: ErrorList) -> pa.Table:
-    lines = [line for line, _ in block]
-    texts = dict(zip(header, zip(*(row for _, row in block), strict=True), strict=True))
-    arrays = {
-        name: parse_column(name, column, texts[name], lines, errors)
-        if name in texts
-        else pa.nulls(len(block), column.arrow_type)
-        for name, column in columns.items()
-    }
-    return pa.table(arrays)
-
-
-def parse_column(
-    name: str, column: CsvColumn, texts: Sequence[str], lines: Sequence[int], errors: ErrorList
-) -> pa.Array:
-    """A block's column; each different text is parsed once."""
-    values: dict[str, Cell] = {}
-    for text in set(texts):
-        try:
-            values[text] = parse_cell(text.strip(), column)
-        except ValueError:
-            continue
-    if len(values) < len(set(texts)):
-        for line, text in zip(lines, texts, strict=True):
-            if text not in values:
-                errors.add(line, f"column {name}: expected {expectation(column)}, got {quote(text)}")
-    return pa.array([values.get(text) for text in texts], column.arrow_type)
-
-
 def quote(text: str) -> str:
     return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")
 
@@ -180,12 +210,13 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def undecodable_line(path: Path) -> int:
-    """Number of the first line that is not UTF-8."""
-    with path.open("rb") as file:
-        for line, raw in enumerate(file, start=1):
-            try:
-                raw.decode()
-            except UnicodeDecodeError:
-                return line
-    return 0
+def undecodable_line(path: Path, encoding: str) -> int:
+    """Number of the first line that does not hold this encoding."""
+    raw = path.read_bytes()
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        return raw[: error.start].decode(encoding, "replace").count("\n") + 1
+    except UnicodeError:
+        pass
+    return 1

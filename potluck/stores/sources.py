@@ -1,22 +1,29 @@
 """From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN, all or nothing."""
 
+import contextlib
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from potluck.contract.errors import DataError, UsageError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.accounting import Account
+from potluck.contract.errors import DataError, PotluckError, UsageError
+from potluck.contract.lock import exclusive
+from potluck.stores.intake import append, take_in
+from potluck.stores.shrinking import MayShrink, check_shrinking
+from potluck.stores.swap import put_back, swapped
 
 Sources = Mapping[str, pa.Table | pa.Schema]
-"""Source name -> its rows, which replace what was there, or the schema of a folder of files that others fill."""
+"""Source name -> its rows, or the schema of a folder of files that others fill."""
+
+Keys = Mapping[str, Sequence[str]]
+"""Source name -> columns that, with `event_timestamp`, say which row it is."""
 
 SCHEMA_FILE = "schema.parquet"
 """Without a row: it says what the files beside it hold."""
@@ -24,7 +31,39 @@ SCHEMA_FILE = "schema.parquet"
 ROW_GROUP_ROWS = 50_000
 """Small enough that a reader of a range of keys skips most of a file."""
 
-Ingest = Callable[[Sequence[Path], int, int], Sources]
+LOCK_FILE = ".ingest.lock"
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What a repo's `ingest.py` says: the function, and how its rows are told apart."""
+
+    function: Callable[[Sequence[Path], int, int], Sources]
+    keys: Keys = field(default_factory=dict)
+    """Its `KEYS`."""
+    appendable: bool = True
+    """Its `APPENDABLE`: False where rows are known only by their place in the file."""
+
+    def __call__(self, files: Sequence[Path], rows: int, seed: int) -> Sources:
+        """The sources.
+
+        Raises:
+            DataError: it gives something else than tables and schemas by name.
+        """
+        sources = self.function(files, rows, seed)
+        check_sources(sources)
+        return sources
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an ingest did."""
+
+    rows: dict[str, int]
+    """Source -> rows that it holds now; 0 where an empty folder was made for others to fill."""
+    before: dict[str, int]
+    """Source -> rows that it held."""
+    accounts: list[Account]
 
 
 def load_ingest(repo: Path) -> Ingest:
@@ -32,49 +71,139 @@ def load_ingest(repo: Path) -> Ingest:
 
     Raises:
         UsageError: there is none.
+        DataError: the file can't be loaded.
     """
     path = repo / "ingest.py"
     if not path.is_file():
         raise UsageError(f"expected {path} with a function ingest(files, rows, seed); see docs/bring-your-own-data.md")
-    sys.path.insert(0, str(repo))
-    try:
-        spec = importlib.util.spec_from_file_location("potluck_ingest", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(repo))
+    module = load_module(repo, path)
     if not hasattr(module, "ingest"):
         raise UsageError(f"{path} has no function ingest(files, rows, seed); see docs/bring-your-own-data.md")
-    return module.ingest  # type: ignore[no-any-return]
+    return Ingest(module.ingest, getattr(module, "KEYS", {}), getattr(module, "APPENDABLE", True))
 
 
-def write_sources(folder: Path, sources: Sources) -> dict[str, int]:
+def load_module(repo: Path, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("potluck_ingest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(repo))
+    try:
+        spec.loader.exec_module(module)
+    except PotluckError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(repo))
+    return module
+
+
+def check_sources(sources: object) -> None:
+    if not isinstance(sources, Mapping) or not sources:
+        raise DataError(f"expected ingest() to give tables by name, got {type(sources).__name__}")
+    for name, source in sources.items():
+        if not isinstance(source, pa.Table | pa.Schema):
+            told = "turn a data frame into one with pyarrow.Table.from_pandas(frame, preserve_index=False)"
+            raise DataError(f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; {told}")
+
+
+def write_sources(
+    folder: Path,
+    sources: Sources,
+    *,
+    keys: Keys | None = None,
+    adding: bool = False,
+    may_shrink: MayShrink = lambda _: True,
+) -> Written:
     """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all could be written.
 
-    Answers:
-        Source -> its number of rows.
+    Args:
+        keys: how rows are told apart; a source that is not named has no two rows alike.
+        adding: to the rows that are there, instead of replacing them.
+        may_shrink: asked before a source is replaced by fewer rows than it holds.
 
     Raises:
-        DataError: a table holds what the online store, the model and JSON can't hold alike.
+        DataError: a table holds what the online store, the model and JSON can't hold alike, or can't be appended.
+        Refused: a source would shrink, and may not.
+        Locked: another ingest writes into this folder.
     """
-    tables = {name: clean(name, source) for name, source in sources.items() if isinstance(source, pa.Table)}
+    keys = keys or {}
+    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
+    check_keys(keys, named)
+    came = {name: take_in(name, table, keys.get(name, ())) for name, table in named.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".ingest-", dir=folder))
-    try:
+    with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
+        put_back(folder)
+        before = {name: rows_of(name, folder / f"{name}.parquet") for name in came}
+        tables = {name: rows.table for name, rows in came.items()}
+        if adding:
+            tables = {name: appended(folder, name, table, keys.get(name, ())) for name, table in tables.items()}
+        else:
+            after = {name: table.num_rows for name, table in tables.items()}
+            check_shrinking(before, after, may_shrink)
+        write_tables(folder, tables)
+        made = write_schemas(folder, sources)
+    after = {name: table.num_rows for name, table in tables.items()}
+    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+
+
+def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
+    with told_in_words(), swapped(folder) as staged:
         for name, table in tables.items():
-            write_parquet(staging / f"{name}.parquet", table)
-        for name in tables:
-            os.replace(staging / f"{name}.parquet", folder / f"{name}.parquet")
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    made = [
-        name
-        for name, source in sources.items()
-        if isinstance(source, pa.Schema) and write_schema(folder / f"{name}.parquet", source)
-    ]
-    return {name: table.num_rows for name, table in tables.items()} | dict.fromkeys(made, 0)
+            write_parquet(staged / f"{name}.parquet", table)
+
+
+def write_schemas(folder: Path, sources: Sources) -> list[str]:
+    """Make the folders that others fill; answers the names of those that were not there."""
+    schemas = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
+    return [name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)]
+
+
+def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
+    unknown = sorted(set(keys) - set(named))
+    if unknown:
+        told = f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give"
+        raise DataError(f"{told}; expected some of {', '.join(named)}")
+    for name, columns in keys.items():
+        if isinstance(columns, str):
+            raise DataError(f"expected the KEYS of {name} in ingest.py to be a list, as in [{columns!r}], got text")
+
+
+def rows_of(name: str, path: Path) -> int:
+    """Rows of a source's file; 0 where there is none.
+
+    Raises:
+        DataError: it is a folder that others fill.
+    """
+    if path.is_dir():
+        raise DataError(f"source {name} is a folder that others fill ({path}); expected a schema of it, got a table")
+    if not path.exists():
+        return 0
+    with told_in_words():
+        return int(pq.read_metadata(path).num_rows)
+
+
+def appended(folder: Path, name: str, table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        return table
+    with told_in_words():
+        there = pq.read_table(path)
+    return append(name, there, table, keys)
+
+
+@contextlib.contextmanager
+def told_in_words() -> Iterator[None]:
+    """Tell Arrow's errors as ours.
+
+    Raises:
+        DataError: a file is no parquet, or a table can't be written as such.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"a source can't be read or written as parquet: {error}") from error
 
 
 def write_schema(folder: Path, schema: pa.Schema) -> bool:
@@ -105,27 +234,3 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,
     )
-
-
-def clean(source: str, table: pa.Table) -> pa.Table:
-    columns = [clean_column(f"{source}.{name}", table[name]) for name in table.column_names]
-    return pa.table(columns, names=table.column_names)
-
-
-def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """NaN becomes null, floats are doubles, timestamps microseconds in UTC."""
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.float64())
-        return pc.if_else(pc.is_nan(column), None, column)
-    if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("us", tz="UTC"), safe=False)
-    if pa.types.is_integer(column.type):
-        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
-        largest = max(ends, key=abs, default=0)
-        if abs(largest) > LARGEST_INTEGER:
-            raise DataError(
-                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers apart; "
-                "keep such a number as text"
-            )
-        return column.cast(pa.int64())
-    return column

@@ -19,7 +19,7 @@ from potluck.contract.features import (
 if TYPE_CHECKING:
     import feast
 
-MODEL_TAGS = frozenset({"label", "objective", "transform", "population"})
+MODEL_TAGS = frozenset({"label", "objective", "transform", "population", "split"})
 PRECOMPUTED_TAGS = frozenset({"scored_by"})
 FIELD_TAGS = frozenset({"required", "default", "categorical"})
 NUMBER_DTYPES = ("int64", "int32", "float64")

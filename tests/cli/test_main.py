@@ -21,7 +21,8 @@ from potluck.contract.errors import PotluckError, RequestError
 from potluck.contract.settings import Settings
 
 PROMISED = {
-    "ingest": {"--rows", "--seed"},
+    "init": {"--label", "--key", "--time", "--name", "--to"},
+    "ingest": {"--rows", "--seed", "--append", "--replace"},
     "apply": set(),
     "materialize": {"--as-of"},
     "train": {"--promote"},

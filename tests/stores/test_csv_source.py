@@ -1,12 +1,14 @@
 """Reading CSV files: what a cell becomes, and how a wrong file is refused."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from potluck.contract.errors import DataError
+from potluck.contract.errors import DataError, UsageError
 from potluck.stores.csv_cells import CsvColumn
 from potluck.stores.csv_source import BLOCK_ROWS, join_tables, read_csv
 
@@ -188,3 +190,108 @@ def test_a_key_in_two_files_is_refused_with_both_places(write: Write) -> None:
 def test_a_key_twice_in_one_file_is_refused(write: Write) -> None:
     with pytest.raises(DataError, match="line 4, column id"):
         join_tables([read_csv(write("id\n1\n2\n1\n"), {"id": INTEGER})], "id")
+
+
+def cells(write: Write, column: CsvColumn, *texts: str, **dialect: Any) -> list[object]:
+    """One column of a file whose cells are divided by semicolons."""
+    path = write("\n".join(["a;last", *(f"{text};x" for text in texts)]))
+    read = read_csv(path, {"a": column, "last": TEXT}, delimiter=";", **dialect)
+    values: list[object] = read.table["a"].to_pylist()
+    return values
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_cells_may_be_divided_by_something_else_than_commas(write: Write, delimiter: str) -> None:
+    path = write(f"a{delimiter}b\n1{delimiter}x,y\n")
+    read = read_csv(path, {"a": INTEGER, "b": TEXT}, delimiter=delimiter)
+    assert read.table.to_pylist() == [{"a": 1, "b": "x,y"}]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-8"])
+def test_a_file_may_have_another_encoding(write: Write, encoding: str) -> None:
+    path = write("name\ncafé\n".encode(encoding))
+    assert read_csv(path, {"name": TEXT}, encoding=encoding).table["name"].to_pylist() == ["café"]
+
+
+def test_bytes_of_another_encoding_are_named_by_line(write: Write) -> None:
+    path = write(b"a\nx\n\x81\n")
+    with pytest.raises(DataError, match="line 3: expected CP1252"):
+        read_csv(path, {"a": TEXT}, encoding="cp1252")
+    with pytest.raises(DataError, match="line 1: expected UTF-16"):
+        read_csv(path, {"a": TEXT}, encoding="utf-16")
+    with pytest.raises(DataError, match="encoding that Python knows"):
+        read_csv(path, {"a": TEXT}, encoding="cp12520")
+
+
+def test_a_declaration_that_can_not_be_is_refused(write: Write) -> None:
+    with pytest.raises(UsageError, match="time zone such as"):
+        CsvColumn("timestamp", timezone="Mars/Olympus")
+    with pytest.raises(DataError, match="delimiter of one character"):
+        read_csv(write("a\n1\n"), {"a": INTEGER}, delimiter=";;")
+
+
+def test_a_decimal_comma_is_read_where_it_is_declared(write: Write) -> None:
+    comma = {"decimal": ",", "thousands": "."}
+    assert cells(write, NUMBER, "1,5", "-,5", "1.234,5", "2.000", "7", **comma) == [1.5, -0.5, 1234.5, 2000.0, 7.0]
+    assert cells(write, INTEGER, "1.234.567", "65,0", **comma) == [1234567, 65]
+    assert cells(write, NUMBER, "1,234.5", "12,000", thousands=",") == [1234.5, 12000.0]
+
+
+@pytest.mark.parametrize("text", ["1.5", "1,5,5", "1.23,5", "12.34"])
+def test_a_number_in_another_notation_is_refused(write: Write, text: str) -> None:
+    with pytest.raises(DataError, match="line 2, column a: expected a finite number with a decimal ','"):
+        cells(write, NUMBER, text, decimal=",", thousands="." if text == "12.34" else "")
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day"),
+    [
+        (None, "1939-10-01", date(1939, 10, 1)),
+        ("%d.%m.%Y", "1.10.1939", date(1939, 10, 1)),
+        ("%m/%d/%Y", "10/01/1939", date(1939, 10, 1)),
+    ],
+)
+def test_days_are_read_as_declared(write: Write, form: str | None, text: str, day: date) -> None:
+    assert cells(write, CsvColumn("date", format=form), text, "NA") == [day, None]
+
+
+NOON = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("form", "zone", "text"),
+    [
+        (None, "UTC", "2025-01-31T12:00"),
+        (None, "Europe/Vienna", "2025-01-31 13:00:00"),
+        (None, "Europe/Vienna", "2025-01-31T12:00:00Z"),
+        ("%d.%m.%Y %H:%M", "America/New_York", "31.01.2025 07:00"),
+        ("epoch", "UTC", str(int(NOON.timestamp()))),
+        ("epoch_ms", "UTC", f"{int(NOON.timestamp())}000"),
+    ],
+)
+def test_times_are_read_as_declared_and_kept_in_utc(write: Write, form: str | None, zone: str, text: str) -> None:
+    assert cells(write, CsvColumn("timestamp", format=form, timezone=zone), text) == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (CsvColumn("date"), "31.1.2025"),
+        (CsvColumn("date"), "20250131"),
+        (CsvColumn("date", format="%d.%m.%Y"), "2025-01-31"),
+        (CsvColumn("date", format="%d.%m.%Y"), "30.2.2025"),
+        (CsvColumn("timestamp"), "noon"),
+        (CsvColumn("timestamp", timezone="Asia/Tokyo"), "0001-01-01T00:00"),
+        (CsvColumn("timestamp", format="epoch"), "1e99"),
+    ],
+)
+def test_a_wrong_day_or_time_is_named(write: Write, column: CsvColumn, text: str) -> None:
+    with pytest.raises(DataError, match=f"line 2, column a: expected a .*got {text!r}"):
+        cells(write, column, text)
+
+
+def test_what_is_missing_is_declared_for_the_file_or_for_a_column(write: Write) -> None:
+    path = write("a,b\n?,?\n-1,-1\n")
+    columns = {"a": INTEGER, "b": CsvColumn("string", missing=frozenset({"-1"}))}
+    read = read_csv(path, columns, missing={"?"})
+    assert read.table.to_pydict() == {"a": [None, -1], "b": ["?", None]}

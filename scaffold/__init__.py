@@ -1,0 +1,1 @@
+"""A feature repo made from a table: what `potluck init` looks at, decides and writes."""

@@ -1,0 +1,182 @@
+"""One decision after the other, each noted with the flag that decides otherwise: label, key, time, features."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from potluck.contract.errors import DataError, UsageError
+from potluck.contract.moments import EARLIEST, LATEST
+from scaffold.features import ID_NAME, Verdict, counts_rows, is_code, is_unique, judge
+from scaffold.names import find_column
+from scaffold.objective import cast
+from scaffold.plan import ROW_NUMBER, Choice
+from scaffold.table import Profile, Table
+from scaffold.wishes import Asking, Wishes
+
+FEWEST_ROWS = 20
+LABEL_NAMES = ("target", "label", "y", "class", "outcome")
+NONE = "none"
+
+
+@dataclass
+class Decider:
+    """Takes one decision after the other, and notes each."""
+
+    table: Table
+    wishes: Wishes
+    ask: Asking
+    notes: list[str] = field(default_factory=list)
+
+    def find(self, flag: str, wanted: str) -> Profile:
+        return self.table.profiles[find_column(flag, wanted, self.table.names)]
+
+    def headers(self, flag: str, wanted: Iterable[str]) -> set[str]:
+        return {find_column(flag, each, self.table.names) for each in wanted}
+
+    def label(self) -> Profile:
+        headers = list(self.table.profiles)
+        wanted = self.wishes.label
+        if wanted is None:
+            likely = next((header for header in headers if header.lower() in LABEL_NAMES), headers[-1])
+            wanted = self.ask("--label", "Which column is to be predicted?", headers, likely, needed=True)
+        label = self.find("--label", wanted)
+        known = self.table.rows - label.missing
+        if not label.declared or label.is_time:
+            raise UsageError(f"--label: expected numbers or classes, {label.header} holds {label.dtype}")
+        if known < FEWEST_ROWS:
+            raise DataError(f"--label: expected at least {FEWEST_ROWS} rows with {label.header}, got {known}")
+        if label.missing:
+            told = "no model learns from them, and the night scores them"
+            self.notes.append(f"{label.missing} rows have no {label.name}: {told}")
+        return label
+
+    def key(self, label: Profile) -> Profile | None:
+        """The column with the ids; None numbers the rows."""
+        wanted = self.wishes.key or self.likely_key(label)
+        if wanted == NONE:
+            self.notes.append(
+                f"no id: the rows are numbered as they stand in the file ({ROW_NUMBER}); --key names a column with ids"
+            )
+            return None
+        key = self.find("--key", wanted)
+        if key.header == label.header:
+            raise UsageError(f"--key: expected another column than the label {label.header}")
+        if key.dtype == "float64" and whole(key):
+            key = cast(key, "int64")
+        if key.dtype not in ("int64", "string"):
+            raise UsageError(f"--key: expected integers or text, {key.header} holds {key.dtype}")
+        if key.missing:
+            self.notes.append(f"{key.missing} rows have no {key.name}: ingest leaves them out")
+        return key
+
+    def likely_key(self, label: Profile) -> str:
+        """The header of an id that no row shares with another, or none."""
+        others = [profile for profile in self.table.profiles.values() if profile.header != label.header]
+        named = [p for p in others if p.dtype in ("int64", "string") and ID_NAME.search(p.header.strip())]
+        unique = [p.header for p in named if is_unique(p)]
+        unique += [p.header for p in others if counts_rows(p) and p.header not in unique]
+        repeating = [p.header for p in named if not is_unique(p) and 1 < p.distinct < self.table.rows / 2]
+        likely = unique[0] if unique else NONE
+        if not unique and not repeating:
+            return NONE
+        question = "Which column says which thing a row is about?"
+        answer = self.ask("--key", question, (*unique, *repeating, NONE), likely)
+        if answer != NONE:
+            self.notes.append(f"{self.table.profiles[answer].name} is taken for the id; --key names another")
+        elif repeating:
+            self.notes.append(f"--key {repeating[0]} if several rows are about one {repeating[0]}")
+        return answer
+
+    def time(self, taken: Sequence[Profile]) -> Profile | None:
+        """The column that says when a row was known; None dates all rows alike."""
+        headers = {profile.header for profile in taken}
+        wanted = self.wishes.time or self.likely_time(headers)
+        if wanted == NONE:
+            self.notes.append("no date: all rows are dated alike (SNAPSHOT, LABELLED in ingest.py)")
+            return None
+        time = self.find("--time", wanted)
+        if time.header in headers:
+            raise UsageError(f"--time: {time.header} is the label or the key already")
+        if not time.is_time:
+            raise UsageError(f"--time: expected days or times, {time.header} holds {time.dtype}")
+        if len(time.declared) > 1:
+            time = self.told_apart(time)
+        if self.wishes.timezone != "UTC" and time.dtype == "date":
+            self.notes.append("a day begins at midnight UTC, whatever --timezone says")
+        self.tell_undated(time)
+        return time
+
+    def likely_time(self, taken: set[str]) -> str:
+        dates = [p.header for p in self.table.profiles.values() if p.is_time and p.header not in taken]
+        if not dates:
+            return NONE
+        question = "Which column says when a row was known? None of its other values may be known later."
+        answer = self.ask("--time", question, (*dates, NONE), dates[0], needed=len(dates) > 1)
+        if answer != NONE:
+            self.notes.append(f"{answer} is taken for the time at which a row was known; --time none if it is not")
+        return answer
+
+    def told_apart(self, time: Profile) -> Profile:
+        """Day and month in the order that somebody says."""
+        forms = {str(column.format): column for column in time.declared}
+        question = f"Which comes first in {time.header}, the day or the month?"
+        chosen = forms[self.ask("--date-format", question, tuple(forms), next(iter(forms)), needed=True)]
+        return replace(time, declared=(chosen,))
+
+    def tell_undated(self, time: Profile) -> None:
+        if time.missing:
+            self.notes.append(f"{time.missing} rows have no {time.name}: ingest leaves them out")
+        moments = time.values.cast(pa.timestamp("us")).drop_null().to_numpy()
+        first, last = (np.datetime64(end.replace(tzinfo=None)) for end in (EARLIEST, LATEST))
+        outside = int(((moments < first) | (moments >= last)).sum())
+        if outside:
+            self.notes.append(f"{outside} rows are dated before 1678 or after 2261: ingest leaves them out")
+
+    def features(self, taken: Mapping[str, Choice], label: Profile, *, label_is_number: bool) -> dict[str, Choice]:
+        """Every other column, to learn from or left out; the role of those to learn from comes later."""
+        dropped = self.headers("--drop", self.wishes.drop)
+        kept = self.headers("--keep", self.wishes.keep)
+        categories = self.headers("--categorical", self.wishes.categorical)
+        if others := (dropped | kept | categories) & set(taken):
+            other = sorted(others)[0]
+            raise UsageError(f"--drop, --keep, --categorical: {other} is the {taken[other].role} already")
+        found = {}
+        for header, profile in self.table.profiles.items():
+            if header in taken:
+                continue
+            if header in dropped:
+                found[header] = Choice(profile, "left out", "--drop")
+                continue
+            verdict = judge(profile, label, label_is_number=label_is_number)
+            if not verdict.keep and header not in kept and not verdict.forced:
+                verdict = self.second_thought(profile, verdict)
+            found[header] = choice_of(profile, verdict, kept=header in kept, category=header in categories)
+        return found
+
+    def second_thought(self, profile: Profile, verdict: Verdict) -> Verdict:
+        """Somebody may know better than to leave a column out."""
+        question = f"{profile.header} {verdict.reason}. Leave it out?"
+        if verdict.doubtful and self.ask("--keep", question, ("yes", "no"), "yes") == "no":
+            return Verdict(True, f"kept, though {verdict.reason}")
+        return replace(verdict, reason=f"{verdict.reason}; --keep {profile.name} keeps it")
+
+
+def choice_of(profile: Profile, verdict: Verdict, *, kept: bool, category: bool) -> Choice:
+    """A column to learn from, or left out."""
+    if not verdict.keep and (verdict.forced or not kept):
+        return Choice(profile, "left out", verdict.reason)
+    reasons = [verdict.reason] if verdict.reason else []
+    if not verdict.keep:
+        reasons = [f"kept, though {verdict.reason}"]
+    coded = profile.dtype != "string" and (category or is_code(profile))
+    if coded:
+        reasons.append("a category" if category else "a category by its name")
+    return Choice(profile, "record", "; ".join(reasons), categorical=coded)
+
+
+def whole(profile: Profile) -> bool:
+    """Whether all numbers are integers."""
+    numbers = profile.values.drop_null().to_numpy()
+    return bool((numbers == np.floor(numbers)).all())

@@ -1,0 +1,135 @@
+"""How a text file is written: encoding, delimiter, decimals. Looked at as a whole, and never guessed in silence."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from potluck.contract.errors import DataError, UsageError
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SAMPLE_ROWS = 500
+CONSISTENT = 0.98  # share of rows with as many cells as the header
+
+NUMBERLIKE = re.compile(r"[+-]?[0-9][0-9.,]*|[+-]?[.,][0-9]+")
+COMMA_DECIMALS = re.compile(r".*[0-9],([0-9]{1,2}|[0-9]{4,})|[+-]?,[0-9]+|.*\.[0-9]{3},[0-9]+")
+COMMA_GROUPS = re.compile(r".*,[0-9]{3}(\.[0-9]*|,[0-9]{3}.*)")
+COMMA_UNCLEAR = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+POINT_GROUPS = re.compile(r".*\.[0-9]{3}(,[0-9]*|\.[0-9]{3}.*)")
+
+OTHER_FILES = {
+    b"PK\x03\x04": "a zip or Excel file: save the sheet as CSV",
+    b"\x1f\x8b": "a gzip file: unpack it first",
+    b"\xd0\xcf\x11\xe0": "an old Excel file: save the sheet as CSV",
+    b"{": "JSON: turn it into CSV or parquet first",
+}
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is parquet.
+
+    Raises:
+        DataError: it can't be read, is empty, or is of a kind that can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise DataError(
+            f"expected a CSV, TSV or parquet file at {path}, but it can't be read: {error.strerror}"
+        ) from None
+    if not start:
+        raise DataError(f"{path} is empty; expected a CSV, TSV or parquet file")
+    for magic, what in OTHER_FILES.items():
+        if start.startswith(magic):
+            raise DataError(f"expected a CSV, TSV or parquet file, {path} looks like {what}")
+    return start == b"PAR1"
+
+
+def find_encoding(path: Path) -> str:
+    """UTF-8 or UTF-16 where the bytes are that; else cp1252, which says the same of most Western files as latin-1."""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return "utf-16-le" if "\0" in text else encoding
+    return "latin-1"
+
+
+def sample_text(path: Path, encoding: str) -> str:
+    """The first lines.
+
+    Raises:
+        UsageError: the file has another encoding.
+    """
+    try:
+        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+            return "".join(line for line, _ in zip(file, range(SAMPLE_ROWS), strict=False))
+    except (UnicodeError, LookupError) as error:
+        raise UsageError(f"--encoding: {path} can't be read as {encoding}: {error}") from None
+
+
+def find_delimiter(path: Path, text: str) -> str:
+    """The character that cuts the rows into as many cells as the header; of several, the one that cuts into more.
+
+    Raises:
+        DataError: none does.
+    """
+    widths = {delimiter: width(text, delimiter) for delimiter in DELIMITERS}
+    best = max(widths, key=lambda delimiter: widths[delimiter])
+    if widths[best] < 2:
+        names = ", ".join(DELIMITERS.values())
+        raise DataError(
+            f"{path}: expected a header and rows of as many cells, divided by one of {names}; "
+            "found no such; name the character with --delimiter"
+        )
+    return best
+
+
+def width(text: str, delimiter: str) -> int:
+    """Cells of a row, 0 where rows differ from the header."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+    except csv.Error:
+        return 0
+    if len(rows) < 2:
+        return len(rows[0]) if rows else 0
+    alike = sum(len(row) == len(rows[0]) for row in rows[1:])
+    return len(rows[0]) if alike >= CONSISTENT * (len(rows) - 1) else 0
+
+
+def check_header(path: Path, text: str, delimiter: str) -> None:
+    """Refuse a first row that holds values: a column would be called after one of them."""
+    header = next((row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row), [])
+    numbers = [cell for cell in header if NUMBERLIKE.fullmatch(cell.strip())]
+    if len(numbers) > len(header) / 2:
+        raise DataError(
+            f"{path}: expected a header with the columns' names in the first row, got {', '.join(header[:5])}"
+        )
+
+
+def find_notation(columns: Iterable[Sequence[str]], decimal: str | None) -> tuple[str, str] | None:
+    """Decimal mark and what stands between groups of three digits; None where it can't be told.
+
+    Args:
+        columns: different texts of each column, without those that mean a missing value.
+        decimal: if somebody said it.
+    """
+    texts = [text for column in columns if all(map(NUMBERLIKE.fullmatch, column)) for text in column]
+    groups = {
+        ",": any(map(COMMA_GROUPS.fullmatch, texts)),
+        ".": any(map(POINT_GROUPS.fullmatch, texts)),
+    }
+    unclear = any(map(COMMA_UNCLEAR.fullmatch, texts))
+    if decimal is None:
+        decimal = "," if any(map(COMMA_DECIMALS.fullmatch, texts)) and not groups[","] else "."
+        if decimal == "." and unclear and not groups[","]:
+            return None
+    other = "." if decimal == "," else ","
+    return decimal, other if groups[other] or (other == "," and unclear) else ""

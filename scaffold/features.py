@@ -1,0 +1,123 @@
+"""Which columns a model may learn from, and why the others are left out."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from scaffold.leaks import SURE, SUSPICIOUS, tell_label
+from scaffold.table import Profile
+
+ID_NAME = re.compile(r"(^|_|\b)(id|uuid|guid|key|nr|no|number|index)$|[a-z](Id|ID)$", re.IGNORECASE)
+CODE_NAME = re.compile(r"(code|zip|postal|zone|type|class|category|group|region|_?id)s?$", re.IGNORECASE)
+INDEX_NAME = re.compile(r"(^$|unnamed|index|^row)", re.IGNORECASE)
+
+ID_SHARE = 0.9  # of the known values differ
+MOST_CATEGORIES = 1000
+TEXT_SHARE = 0.5  # of the known values differ
+FEW_ROWS = 50  # too few to tell free text from categories
+NEARLY_EMPTY = 0.99
+OFTEN_MISSING = 0.5
+MOST_CODES = 100
+FEW_VALUES = 10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On one column."""
+
+    keep: bool
+    reason: str
+    forced: bool = False
+    """Nothing can bring it back."""
+    doubtful: bool = False
+    """Worth a question."""
+
+
+def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict:
+    """Whether to learn from a column, and what a person should know of it."""
+    refused = unusable(profile) or unlikely(profile)
+    if refused is not None:
+        return refused
+    told = tell_label(profile.values, label.values, is_number=label_is_number)
+    if told >= SURE:
+        reason = f"tells {label.name} by itself ({told:.1%}): a copy, a transform or a consequence of it"
+        return Verdict(False, reason, doubtful=True)
+    notes = [*profile.notes]
+    if told >= SUSPICIOUS:
+        notes.append(f"tells {label.name} nearly by itself ({told:.1%}): is it known before {label.name} is?")
+    missing = profile.missing / len(profile.values)
+    if missing >= OFTEN_MISSING:
+        notes.append(f"{missing:.0%} missing")
+    return Verdict(True, "; ".join(notes))
+
+
+def unusable(profile: Profile) -> Verdict | None:
+    """What no flag brings back."""
+    if not profile.declared:
+        return Verdict(False, profile.notes[0], forced=True)
+    if profile.distinct == 0:
+        return Verdict(False, "empty", forced=True)
+    if profile.distinct == 1 and not profile.missing:
+        return Verdict(False, f"constant: always {profile.values[0].as_py()!r}", forced=True)
+    if profile.is_time:
+        told = "a day or time, which no model takes as it is: make a number of it in ingest.py"
+        return Verdict(False, told, forced=True)
+    return None
+
+
+def unlikely(profile: Profile) -> Verdict | None:
+    """What teaches nothing that holds for the next row, unless somebody knows better."""
+    known = len(profile.values) - profile.missing
+    if profile.missing >= NEARLY_EMPTY * len(profile.values):
+        return Verdict(False, f"nearly empty: {known} of {len(profile.values)} rows have a value")
+    if counts_rows(profile):
+        return Verdict(False, "counts the rows")
+    if is_id(profile):
+        return Verdict(False, f"an id by its name: {profile.distinct} different values in {known} rows")
+    if profile.dtype != "string":
+        return None
+    many = known >= FEW_ROWS and profile.distinct > TEXT_SHARE * known
+    if many or profile.distinct > MOST_CATEGORIES:
+        return Verdict(False, f"free text, or an id: {profile.distinct} different texts in {known} rows")
+    return None
+
+
+def is_id(profile: Profile) -> bool:
+    """Of a thing, by its name, and as hardly any value comes twice."""
+    if profile.dtype not in ("int64", "string"):
+        return False
+    known = len(profile.values) - profile.missing
+    named = ID_NAME.search(profile.header.strip()) is not None
+    if named and (profile.distinct >= ID_SHARE * known or profile.distinct > MOST_CATEGORIES):
+        return known >= FEW_ROWS or profile.distinct == known
+    return False
+
+
+def counts_rows(profile: Profile) -> bool:
+    """An index as pandas writes it: each integer is one more than the one before."""
+    if profile.dtype != "int64" or profile.missing or not INDEX_NAME.search(profile.header.strip()):
+        return False
+    numbers = profile.values.to_numpy()
+    return len(numbers) > 1 and bool((np.diff(numbers) == 1).all())
+
+
+def is_unique(profile: Profile) -> bool:
+    return not profile.missing and profile.distinct == len(profile.values)
+
+
+def is_code(profile: Profile) -> bool:
+    """An integer that is a category, by its name."""
+    few = profile.distinct <= MOST_CODES
+    return profile.dtype == "int64" and few and CODE_NAME.search(profile.header.strip()) is not None
+
+
+def varies_within(profile: Profile, keys: pa.ChunkedArray) -> float:
+    """Share of the keys with several rows in which a column has several values."""
+    frame = pa.table({"key": keys, "value": profile.values}).filter(keys.is_valid())
+    counted = frame.group_by("key").aggregate([("value", "count_distinct"), ("key", "count")])
+    rows = counted["key_count"].to_numpy()
+    values = counted["value_count_distinct"].to_numpy()
+    several = rows > 1
+    return float((values[several] > 1).mean()) if several.any() else 0.0

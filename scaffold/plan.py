@@ -1,0 +1,116 @@
+"""What was decided: every column with its role and the reason, and what the services are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from potluck.contract.features import Objective, Transform
+from scaffold.table import Profile, Table
+
+Role = Literal["key", "time", "label", "request", "record", "left out"]
+Split = Literal["time", "random", "key"]
+ROW_NUMBER = "row_id"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of a column."""
+
+    profile: Profile
+    role: Role
+    reason: str
+    categorical: bool = False
+    """A number that is a category."""
+
+    @property
+    def name(self) -> str:
+        return self.profile.name
+
+
+@dataclass(frozen=True)
+class Key:
+    """By what the store looks things up."""
+
+    name: str
+    dtype: str
+    header: str | None
+    """None where the rows are numbered."""
+    repeats: bool
+    """Whether several rows have the same one."""
+
+    @property
+    def entity(self) -> str:
+        """What an id of it would be an id of."""
+        for ending in ("_id", "_ID", "Id", "ID", "id"):
+            stem = self.name.removesuffix(ending).rstrip("_")
+            if stem and stem != self.name:
+                return stem
+        return self.name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the written repo follows from."""
+
+    name: str
+    table: Table
+    choices: tuple[Choice, ...]
+    """In the file's order."""
+    key: Key
+    objective: Objective
+    transform: Transform
+    label_dtype: str
+    split: Split
+    identity: tuple[str, ...]
+    """Columns that, with the date, say which observation it is."""
+    notes: tuple[str, ...] = ()
+    """What was decided beside the columns, and by which flag it is decided otherwise."""
+
+    def of(self, role: Role) -> list[Choice]:
+        return [choice for choice in self.choices if choice.role == role]
+
+    @property
+    def label(self) -> Choice:
+        return self.of("label")[0]
+
+    @property
+    def time(self) -> Choice | None:
+        return next(iter(self.of("time")), None)
+
+    @property
+    def services(self) -> tuple[str, str, str]:
+        return f"{self.name}_realtime", f"{self.name}_hybrid", f"{self.name}_batch"
+
+
+def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
+    """For machines."""
+    table = plan.table
+    dialect = {"delimiter": table.delimiter, "encoding": table.encoding, "decimal": table.notation.decimal}
+    return {
+        "project": plan.name,
+        "folder": str(folder),
+        "files": list(files),
+        "data": {"path": str(table.path), "rows": table.rows, **({} if table.is_parquet else dialect)},
+        "services": list(plan.services),
+        "objective": plan.objective,
+        "transform": plan.transform,
+        "split": plan.split,
+        "key": plan.key.name,
+        "columns": [column_document(choice) for choice in plan.choices],
+        "notes": list(plan.notes),
+    }
+
+
+def column_document(choice: Choice) -> dict[str, Any]:
+    profile = choice.profile
+    return {
+        "column": profile.header,
+        "name": profile.name,
+        "dtype": profile.dtype,
+        "missing": profile.missing,
+        "missing_marks": sorted(profile.marks - {""}),
+        "distinct": profile.distinct,
+        "role": choice.role,
+        "reason": choice.reason,
+    }

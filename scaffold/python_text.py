@@ -1,0 +1,83 @@
+"""Python expressions as text, laid out as formatters lay them out."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import TypeAlias
+
+WIDTH = 88
+STEP = 4
+
+
+@dataclass(frozen=True)
+class Group:
+    """Something between brackets: on one line where it fits, else a line for each item."""
+
+    start: str
+    """What stands before the items, the bracket included."""
+    items: "tuple[tuple[str, Expression], ...]"
+    """What goes before an item (`name=`, `"key": `), and the item."""
+    end: str
+
+    @property
+    def line(self) -> str:
+        return self.start + ", ".join(before + one_line(item) for before, item in self.items) + self.end
+
+
+Expression: TypeAlias = str | Group
+
+
+def call(name: str, /, *plain: Expression, **named: Expression) -> Group:
+    items = [("", item) for item in plain] + [(f"{key}=", item) for key, item in named.items()]
+    return Group(f"{name}(", tuple(items), ")")
+
+
+def listed(items: Iterable[Expression]) -> Group:
+    return Group("[", tuple(("", item) for item in items), "]")
+
+
+def set_of(texts: Iterable[str]) -> Group:
+    return Group("{", tuple(("", quoted(text)) for text in sorted(texts)), "}")
+
+
+def mapping(pairs: Mapping[str, Expression]) -> Group:
+    return Group("{", tuple((f"{quoted(key)}: ", item) for key, item in pairs.items()), "}")
+
+
+def quoted(text: str) -> str:
+    """A literal, in double quotes where it holds none."""
+    return repr(text) if '"' in text or not text.isprintable() else json.dumps(text, ensure_ascii=False)
+
+
+def quoted_list(texts: Iterable[str]) -> Group:
+    return listed(map(quoted, texts))
+
+
+def one_line(expression: Expression) -> str:
+    return expression.line if isinstance(expression, Group) else expression
+
+
+def statement(before: str, expression: Expression, after: str = "", indent: int = 0) -> str:
+    """Lines of `before expression after`, at an indent."""
+    margin = " " * indent
+    line = margin + before + one_line(expression) + after
+    if len(line) <= WIDTH or isinstance(expression, str) or not expression.items:
+        return line
+    inner = [statement(name, item, ",", indent + STEP) for name, item in expression.items]
+    return "\n".join([margin + before + expression.start, *inner, margin + expression.end + after])
+
+
+def comment(text: str) -> str:
+    return "\n".join(wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False))
+
+
+def docstring(first: str, *more: str) -> str:
+    """A module's, in which no file name ends the string."""
+    lines = [line.replace("\\", "/").replace('"', "'") for line in (first, *more)]
+    return f'"""{lines[0]}"""' if not more else '"""' + "\n".join([lines[0], "", *lines[1:]]) + '\n"""'
+
+
+def blocks(parts: Sequence[str]) -> str:
+    """A module: parts with a blank line between, and an end of line."""
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,57 @@
+"""What somebody said, by flags or by answers; all else is found in the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from potluck.contract.errors import UsageError
+from potluck.contract.features import Objective
+
+
+class Asking(Protocol):
+    """Asks somebody what the file can't tell."""
+
+    def __call__(
+        self, flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
+    ) -> str:
+        """One of the choices.
+
+        Args:
+            flag: that would have said it.
+            likely: what an empty answer means.
+            needed: whether somebody has to say it; otherwise the likely one holds where nobody can be asked.
+
+        Raises:
+            UsageError: nobody can be asked, and somebody has to say it.
+        """
+        ...
+
+
+def nobody_asked(flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False) -> str:
+    """Where no terminal is: the likely answer, or an error that names the flag."""
+    if likely is None or needed:
+        raise UsageError(f"{question} Say it with {flag}: {', '.join(choices)}")
+    return likely
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The flags of `potluck init`; None and empty leave it to the file."""
+
+    label: str | None = None
+    key: str | None = None
+    """`none` numbers the rows."""
+    time: str | None = None
+    """`none` dates all rows alike."""
+    objective: Objective | None = None
+    request: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    """Columns that would be left out as a leak, free text or an id of something."""
+    categorical: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+    date_format: str | None = None
+    timezone: str = "UTC"
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
