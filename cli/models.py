@@ -12,6 +12,7 @@ from cli.output import answer, as_of_option, common_options, now_or, prepare_lib
 from potluck.contract.errors import PotluckError
 
 if TYPE_CHECKING:
+    from training.registry import Pulled
     from training.train import Plan, Trained
 
 
@@ -86,7 +87,7 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
     while True:
         try:
             pulled = pull_champions(settings)
-            lines = [f"{p.service} version {p.model_version}{' (new)' if p.changed else ''}" for p in pulled]
+            lines = [f"{p.service} version {p.model_version}{pull_note(p)}" for p in pulled]
             if every is None or any(p.changed for p in pulled):
                 answer(as_json, pulled, "\n".join(lines))
         except PotluckError as error:
@@ -96,3 +97,9 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
         if every is None:
             return
         time.sleep(every)
+
+
+def pull_note(pulled: "Pulled") -> str:
+    if pulled.retired:
+        return " (retired: nothing answers for it here any more)"
+    return " (new)" if pulled.changed else ""
