@@ -15,6 +15,8 @@ from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
 MILLISECONDS = 1000
 ROWS = ("train_rows", "test_rows")
 SPLIT = "split"
+TOLD = frozenset({"as_of", "columns", SPLIT, *ROWS})
+"""Parameters of a run that a comparison names elsewhere."""
 
 Value = TypeVar("Value")
 
@@ -121,7 +123,7 @@ def random_seed(version: Compared) -> str | None:
 
 
 def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | None]]:
-    names = dict.fromkeys(name for version in versions for name in version.parameters)
+    names = dict.fromkeys(name for version in versions for name in version.parameters if name not in TOLD)
     values = {name: [version.parameters.get(name) for version in versions] for name in names}
     return only_differing(values)
 

@@ -1,5 +1,6 @@
 """A bundle as an MLflow model without a pickle: raw, named, typed columns in, predictions out."""
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class BundleFlavor:
         mlflow_model.signature = signature(self.contract)
         _save_example(mlflow_model, example(self.contract, bundle), str(folder))
         mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
-        mlflow_model.add_flavor("python_function", loader_module=LOADER)
+        mlflow_model.add_flavor("python_function", loader_module=LOADER, python_version=platform.python_version())
         mlflow_model.save(str(folder / "MLmodel"))
 
 
