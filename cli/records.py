@@ -23,6 +23,7 @@ CHUNK = 1 << 16
 LARGEST_RECORD = 1 << 20
 SEPARATORS = re.compile(r"[\s,]*")
 NAMED = 10
+DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -125,25 +126,34 @@ def json_array(text: TextIO, reading: Reading) -> Iterator[Row]:
     Raises:
         DataError: an element is no JSON; where it ends, nobody can tell.
     """
-    decoder, done = json.JSONDecoder(), 0
-    buffer = text.read(CHUNK).lstrip()
-    at = 1  # behind the bracket
+    buffer, at, done, last = text.read(CHUNK).lstrip(), 1, 0, False  # behind the bracket
     while True:
         at = end_of_separators(buffer, at)
         if buffer.startswith("]", at):
+            check_rest(buffer[at + 1 :] + text.read(CHUNK))
             return
-        try:
-            value, end = decoder.raw_decode(buffer, at)
-        except (ValueError, RecursionError):
-            end = len(buffer)
-        if end < len(buffer):  # at its end 12 may be the beginning of 123
+        value, end = decoded(buffer, at)
+        if at < end < len(buffer) or (last and at < end):  # where a part ends, 12 may be the beginning of 123
             yield as_record(value, reading)
             at, done = end, done + 1
-            continue
-        more = text.read(CHUNK)
-        if not more or end - at > LARGEST_RECORD + CHUNK:
+        elif last or len(buffer) - at > LARGEST_RECORD + CHUNK:
             raise DataError(f"expected a JSON array of records; after record {done} it can't be read")
-        buffer, at = buffer[at:] + more, 0
+        else:
+            more = text.read(CHUNK)
+            buffer, at, last = buffer[at:] + more, 0, not more
+
+
+def decoded(buffer: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins here, and where it ends: at its beginning, if there is none."""
+    try:
+        return DECODER.raw_decode(buffer, at)
+    except (ValueError, RecursionError):
+        return None, at
+
+
+def check_rest(text: str) -> None:
+    if text.strip():
+        raise DataError("expected nothing after the array of records; write JSON lines, or one array")
 
 
 def end_of_separators(buffer: str, at: int) -> int:
