@@ -155,9 +155,11 @@ potluck.main(["pull", "--json"], standalone_mode=False)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    """An MLflow of this test."""
-    return Registry(Settings(home=tmp_path / "home"))
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """An MLflow of this test; MLflow itself writes its address into the environment, which is put back."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    return Registry(Settings(home=home))
 
 
 def version_of_somebody(registry: Registry, name: str, tags: dict[str, str] | None = None, run: str = "") -> None:
