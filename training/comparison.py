@@ -13,9 +13,10 @@ from training.promotion import check_service, chosen_version, listed, version_na
 from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
 
 MILLISECONDS = 1000
-ROWS = ("train_rows", "test_rows")
+ROWS = ("rows_came", "rows_kept")
+"""Figures of a run that count rows: no metric says which version is better by them."""
 SPLIT = "split"
-TOLD = frozenset({"as_of", "columns", SPLIT, *ROWS})
+TOLD = frozenset({"as_of", "columns", SPLIT})
 """Parameters of a run that a comparison names elsewhere."""
 
 Value = TypeVar("Value")
@@ -30,8 +31,8 @@ class Compared:
     trained_at: datetime
     as_of: str | None
     data_hash: str | None
-    rows: dict[str, str]
-    """Of `train_rows` and `test_rows` those that the run holds."""
+    rows: int | None
+    """Labelled rows that it learned from and was measured on; None where the run does not tell."""
     split: str | None
     metrics: dict[str, float]
     parameters: dict[str, str]
@@ -94,16 +95,16 @@ def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> li
 def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> Compared:
     run = registry.client.get_run(version.run_id).data
     params, tags = dict(run.params), run.tags
-    told = {**{name.removeprefix("potluck."): value for name, value in tags.items()}, **params}
+    rows = run.metrics.get("rows_kept")
     return Compared(
         model_version=str(version.version),
         alias=alias,
         trained_at=datetime.fromtimestamp(version.creation_timestamp / MILLISECONDS, UTC),
         as_of=tags.get("potluck.as_of"),
         data_hash=tags.get("potluck.data_hash"),
-        rows={name: str(told[name]) for name in ROWS if name in told},
-        split=told.get(SPLIT),
-        metrics=dict(run.metrics),
+        rows=None if rows is None else int(rows),
+        split=params.get(SPLIT),
+        metrics={name: value for name, value in run.metrics.items() if name not in ROWS},
         parameters=params,
         columns=tuple(column.name for column in registry.contract(version.name, version.version).columns),
     )

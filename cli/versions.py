@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HASH_SHOWN = 12
 ABSENT = "-"
+BASELINE = "baseline."
 
 
 @click.command("promote")
@@ -104,8 +105,7 @@ def facts(versions: Sequence["Compared"]) -> list[list[str]]:
         "trained at": [f"{version.trained_at:%F %H:%M}" for version in versions],
         "as of": [(version.as_of or ABSENT)[:10] for version in versions],
         "data": [(version.data_hash or ABSENT)[:HASH_SHOWN] for version in versions],
-        "trained on": [version.rows.get("train_rows", ABSENT) for version in versions],
-        "measured on": [version.rows.get("test_rows", ABSENT) for version in versions],
+        "rows": [str(version.rows or ABSENT) for version in versions],
         "split": [version.split or ABSENT for version in versions],
         "columns": [str(len(version.columns)) for version in versions],
     }
@@ -114,7 +114,10 @@ def facts(versions: Sequence["Compared"]) -> list[list[str]]:
 
 
 def metric_rows(versions: Sequence["Compared"]) -> list[list[str]]:
-    names = dict.fromkeys(name for version in versions for name in version.metrics)
+    """The model's own, then those of the baseline; a run's other figures are in `--json`."""
+    held = dict.fromkeys(name for version in versions for name in version.metrics)
+    own = [name for name in held if "." not in name]
+    names = own + [name for name in held if name.startswith(BASELINE)]
     return [[name, *(metric_cell(version, name) for version in versions)] for name in names]
 
 
