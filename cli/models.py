@@ -12,7 +12,6 @@ from cli.output import answer, as_of_option, common_options, now_or, prepare_lib
 from potluck.contract.errors import PotluckError
 
 if TYPE_CHECKING:
-    from training.registry import Pulled
     from training.train import Plan, Trained
 
 
@@ -87,7 +86,7 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
     while True:
         try:
             pulled = pull_champions(settings)
-            lines = [f"{p.service} version {p.model_version}{pull_note(p)}" for p in pulled]
+            lines = [f"{p.service} version {p.model_version}{pull_note(p.changed, p.retired)}" for p in pulled]
             if every is None or any(p.changed for p in pulled):
                 answer(as_json, pulled, "\n".join(lines))
         except PotluckError as error:
@@ -99,7 +98,7 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
         time.sleep(every)
 
 
-def pull_note(pulled: "Pulled") -> str:
-    if pulled.retired:
+def pull_note(changed: bool, retired: bool) -> str:
+    if retired:
         return " (retired: nothing answers for it here any more)"
-    return " (new)" if pulled.changed else ""
+    return " (new)" if changed else ""

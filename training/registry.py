@@ -41,6 +41,8 @@ ARTIFACT = "bundle"
 PAGE = 200
 LONGEST_REASON = 200
 NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
+NOT_OURS = (*NO_SUCH_ALIAS, "PERMISSION_DENIED")
+"""Codes for a run that is gone, or that another team keeps to itself."""
 
 
 @contextlib.contextmanager
@@ -159,12 +161,18 @@ class Registry:
     def is_ours(self, model: RegisteredModel) -> bool:
         if PROJECT_TAG in model.tags:
             return True
-        # Registered by version 0.1.0, which tagged its runs alone.
         named = model.aliases.get(CHAMPION) or model.aliases.get(CHALLENGER)
-        if named is None:
-            return False
-        run_id = self.client.get_model_version(model.name, named).run_id
-        return bool(run_id) and self.client.get_run(run_id).data.tags.get(SERVICE_TAG) == model.name
+        return named is not None and self.was_trained_here(model.name, named)
+
+    def was_trained_here(self, name: str, version: str) -> bool:
+        """Whether a version's run is one of Potluck's: version 0.1.0 tagged its runs alone."""
+        try:
+            run_id = self.client.get_model_version(name, version).run_id
+            return bool(run_id) and self.client.get_run(run_id).data.tags.get(SERVICE_TAG) == name
+        except MlflowException as error:
+            if error.error_code in NOT_OURS:
+                return False
+            raise
 
     def versions(self, service: str) -> list[ModelVersion]:
         """All versions of one of `services()`, the oldest first."""

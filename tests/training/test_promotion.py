@@ -182,6 +182,12 @@ def test_a_service_registered_before_there_was_a_tag_is_found_by_its_run(registr
     assert registry.services() == ["price"]
 
 
+def test_another_teams_champion_without_a_run_makes_no_trouble(registry: Registry) -> None:
+    version_of_somebody(registry, "churn", run="0" * 32)
+    version_of_somebody(registry, "price", {training.registry.PROJECT_TAG: "shop"})
+    assert registry.services() == ["price"]
+
+
 def test_services_and_versions_beyond_one_page_are_found(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.registry, "PAGE", 2)
     names = [f"service_{number}" for number in range(5)]
