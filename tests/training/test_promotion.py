@@ -156,9 +156,10 @@ potluck.main(["pull", "--json"], standalone_mode=False)
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """An MLflow of this test; MLflow itself writes its address into the environment, which is put back."""
+    """An MLflow of this test; MLflow itself writes its addresses into the environment, which is put back."""
     home = tmp_path / "home"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, f"sqlite:///{home}/mlflow.db")
     return Registry(Settings(home=home))
 
 
