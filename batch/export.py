@@ -1,6 +1,9 @@
-"""The published run as a file: keys and predictions."""
+"""The published run as a table: keys and predictions, and on demand what else a run says of them."""
 
 import csv
+import json
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,42 +14,92 @@ import pyarrow.parquet as pq
 from batch.history import History
 from batch.nightly import publications
 from batch.publish import View
+from batch.score import PREDICTION, PROBABILITIES
 from potluck.contract.errors import DataError, MissingStepError, UsageError
 from potluck.contract.features import Publication
+from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
 from potluck.stores.arrow_types import ARROW_TYPES
 from potluck.stores.embedded_redis import client, ensure_redis
 from potluck.stores.repo import open_store
 
 WRITERS = {".csv": pcsv.write_csv, ".parquet": pq.write_table}
+PROBABILITY = "probability_"
+DETAILS = ("model_version", "run_id", "as_of")
+NAMED = 5
+MISSING = ("", "NA")
 
 
-def export_run(settings: Settings, service: str, to: Path, name: str = "prediction", keys: Path | None = None) -> int:
-    """Write the published run of a precomputed service and answer its number of rows.
+@dataclass(frozen=True)
+class Export:
+    """What is to be exported."""
 
-    Args:
-        to: a `.csv` or `.parquet` file, replaced whole.
-        name: what to call the column of predictions (a contest wants the label's name).
-        keys: a CSV whose key column chooses and orders the rows; None takes all, by key.
+    service: str
+    name: str = PREDICTION
+    """What to call the column of predictions (a contest wants the label's name)."""
+    keys: Path | None = None
+    """A CSV whose key column chooses and orders the rows; None takes all, by key."""
+    details: bool = False
+    """With the probabilities of classes, the model's version, the run and its as-of date."""
+
+
+def published_table(settings: Settings, export: Export) -> pa.Table:
+    """The published run of a precomputed service.
 
     Raises:
-        UsageError: another kind of file, or no such service.
+        UsageError: no such service, or a name that another column has.
         MissingStepError: no run was published yet.
-        DataError: `keys` asks for an entity that the run does not hold.
+        DataError: `keys` can't be read, or asks for an entity that the run does not hold.
     """
-    if to.suffix not in WRITERS:
-        raise UsageError(f"expected a file that ends with {' or '.join(WRITERS)}, got {to.name}")
     store = open_store(settings.repo)
-    publication = find_publication(settings, store.project, service)
+    publication = find_publication(settings, store.project, export.service)
     ensure_redis(settings)
     pointer = View(client(settings), store.project, publication).published()
     if pointer is None:
-        raise MissingStepError(f"{service} has no published run yet; run `potluck nightly` first")
+        raise MissingStepError(f"{export.service} has no published run yet; run `potluck nightly` first")
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
-    run = History(store, publication).read(pointer, [key, "prediction"]).sort_by(key)
-    chosen = run if keys is None else choose(run, key, read_keys(keys, key, dtype))
-    WRITERS[to.suffix](chosen.rename_columns([key, name]), to)
-    return int(chosen.num_rows)
+    run = History(store, publication).read(pointer, columns_of(publication, export)).sort_by(key)
+    chosen = run if export.keys is None else choose(run, key, read_keys(export.keys, key, dtype))
+    return named(detailed(chosen, pointer) if export.details else chosen, key, export.name)
+
+
+def write_table(table: pa.Table, to: Path) -> None:
+    """Write a table to a file, in the form that its name says."""
+    WRITERS[to.suffix](table, to)
+
+
+def columns_of(publication: Publication, export: Export) -> list[str]:
+    wanted = [publication.key.name, PREDICTION]
+    keeps_shares = PROBABILITIES in {feature.name for feature in publication.features}
+    return [*wanted, PROBABILITIES] if export.details and keeps_shares else wanted
+
+
+def detailed(run: pa.Table, pointer: Pointer) -> pa.Table:
+    """With a column for each class, and what is the same for the whole run."""
+    if PROBABILITIES in run.column_names:
+        shares = run[PROBABILITIES].to_pylist()
+        run = run.drop_columns([PROBABILITIES])
+        for name, column in probability_columns(shares).items():
+            run = run.append_column(name, column)
+    moment = pa.scalar(pointer.as_of, pa.timestamp("us", tz="UTC"))
+    values = (pointer.model_version, pointer.run_id, moment)
+    for name, value in zip(DETAILS, values, strict=True):
+        run = run.append_column(name, pa.repeat(value, run.num_rows))
+    return run
+
+
+def probability_columns(shares: list[str | None]) -> dict[str, pa.Array]:
+    """`{label: p}` as JSON, row by row -> a column for each label."""
+    rows = [json.loads(text) if text else {} for text in shares]
+    labels = dict.fromkeys(label for row in rows for label in row)
+    return {f"{PROBABILITY}{label}": pa.array([row.get(label) for row in rows], pa.float64()) for label in labels}
+
+
+def named(table: pa.Table, key: str, name: str) -> pa.Table:
+    names = [name if column == PREDICTION else column for column in table.column_names]
+    if names.count(name) > 1:
+        raise UsageError(f"--name {name} is the name of another column, of {', '.join(table.column_names)}")
+    return table.rename_columns(names)
 
 
 def find_publication(settings: Settings, project: str, service: str) -> Publication:
@@ -59,18 +112,55 @@ def find_publication(settings: Settings, project: str, service: str) -> Publicat
 
 
 def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
+    """The keys of a CSV, in their order.
+
+    Raises:
+        DataError: the file can't be read, has no such column, or a row has no key of this type.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            found = [row[key] for row in csv.DictReader(file)]
-        return pa.array(found, pa.string()).cast(dtype)
-    except (OSError, KeyError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise DataError(f"expected a CSV with the column {key} ({dtype}) in {path}: {error!r}") from None
+            reader = csv.DictReader(file)
+            header = reader.fieldnames or []
+            if key not in header:
+                raise DataError(f"expected a CSV with the column {key}; {path} has {', '.join(header) or 'no header'}")
+            found = [(row[key] or "").strip() for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} can't be read as a CSV in UTF-8: {error}") from None
+    return typed_keys(path, key, found, dtype)
+
+
+def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa.Array:
+    empty = [f"row {row}" for row, text in enumerate(texts, 1) if text in MISSING]
+    if empty:
+        raise DataError(f"expected a {key} in every row of {path}; {len(empty)} have none: {some(empty)}")
+    keys = pa.array(texts, pa.string())
+    if pa.types.is_integer(dtype):
+        keys = pc.replace_substring_regex(keys, r"\.0*$", "")  # pandas sends 1678.0 where a gap made the column floats
+    try:
+        return keys.cast(dtype)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"expected {key} in {path} to be of type {dtype}: {error}") from None
 
 
 def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
-    """The rows of the wanted keys, in their order."""
+    """The rows of the wanted keys, in their order, each as often as it is wanted.
+
+    Raises:
+        DataError: the run does not hold one.
+    """
     rows = pc.index_in(wanted, value_set=run[key].combine_chunks())
     if rows.null_count:
-        missing = wanted.filter(pc.is_null(rows))
-        raise DataError(f"the published run holds no prediction for {key} {missing[0]} and {len(missing) - 1} others")
+        lacking = wanted.filter(pc.is_null(rows)).unique().to_pylist()
+        raise DataError(f"the published run holds no prediction for {len(lacking)} keys: {key} {some(lacking)}")
     return run.take(rows)
+
+
+def repeated(table: pa.Table) -> dict[object, int]:
+    """Keys (the first column) that come more than once, and how often."""
+    counts = Counter(table.column(0).to_pylist())
+    return {key: count for key, count in counts.items() if count > 1}
+
+
+def some(items: list[object] | list[str]) -> str:
+    more = ", …" if len(items) > NAMED else ""
+    return ", ".join(map(str, items[:NAMED])) + more

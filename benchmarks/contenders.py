@@ -120,10 +120,8 @@ def value_for_feast(field: Field, value: Any) -> Any:
 
 
 def mlflow_bodies(bundle: Bundle) -> list[bytes]:
-    """Encoded rows: the bundle's golden ones, as often as needed."""
-    golden = read_golden(bundle.folder)
-    matrix = bundle.model.rows.build(golden.inputs, golden.times).matrix
-    rows = [[None if value != value else value for value in row] for row in matrix.tolist()]
-    columns = [column.name for column in bundle.contract.columns]
-    bodies = [json.dumps({"dataframe_split": {"columns": columns, "data": [row]}}).encode() for row in rows]
+    """Rows as they came, looked-up values among them: the bundle's golden ones, as often as needed."""
+    inputs = read_golden(bundle.folder).inputs
+    rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
+    bodies = [json.dumps({"inputs": [row]}).encode() for row in rows]
     return [bodies[number % len(bodies)] for number in range(REQUESTS)]

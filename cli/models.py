@@ -86,7 +86,7 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
     while True:
         try:
             pulled = pull_champions(settings)
-            lines = [f"{p.service} version {p.model_version}{' (new)' if p.changed else ''}" for p in pulled]
+            lines = [f"{p.service} version {p.model_version}{pull_note(p.changed, p.retired)}" for p in pulled]
             if every is None or any(p.changed for p in pulled):
                 answer(as_json, pulled, "\n".join(lines))
         except PotluckError as error:
@@ -96,3 +96,9 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
         if every is None:
             return
         time.sleep(every)
+
+
+def pull_note(changed: bool, retired: bool) -> str:
+    if retired:
+        return " (retired: nothing answers for it here any more)"
+    return " (new)" if changed else ""

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.files import check_destination, replaced
 from cli.output import answer, as_of_option, common_options, prepare_libraries, settings_for, steps_progress, tell
+from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from batch.steps import RunSummary
+
+EXPORTED = (".csv", ".parquet")
 
 
 @click.command("nightly")
@@ -64,13 +68,30 @@ def run_text(run: "RunSummary") -> str:
 @click.argument("service")
 @click.option("--to", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file, replaced whole.")
 @click.option("--name", default="prediction", show_default=True, help="Name of the column of predictions.")
-@click.option("--keys", type=click.Path(path_type=Path, exists=True), help="A CSV whose key column chooses the rows.")
+@click.option("--keys", type=click.Path(path_type=Path), help="A CSV whose key column chooses and orders the rows.")
+@click.option("--details", is_flag=True, help="With probabilities, model version, run and as-of date.")
 @common_options
-def export_verb(service: str, to: Path, name: str, keys: Path | None, repo: Path | None, as_json: bool) -> None:
-    """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants."""
+def export_verb(
+    service: str, to: Path, name: str, keys: Path | None, details: bool, repo: Path | None, as_json: bool
+) -> None:
+    """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants.
+
+    The file holds the key and the prediction, and with --details also one column probability_CLASS for each class,
+    model_version, run_id and as_of.
+    """
+    check_destination(to, EXPORTED)
+    if keys is not None and not keys.is_file():
+        raise UsageError(f"expected a CSV file for --keys, got {keys}, which is none")
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from batch.export import export_run
+    from batch.export import Export, published_table, repeated, some, write_table
 
-    rows = export_run(settings, service, to, name, keys)
-    answer(as_json, {"file": str(to), "rows": rows}, f"wrote {rows} predictions of {service} to {to}")
+    table = published_table(settings, Export(service, name, keys, details))
+    with replaced(to) as staging:
+        write_table(table, staging)
+    twice = repeated(table) if keys is not None else {}
+    text = f"wrote {table.num_rows} predictions of {service} to {to}"
+    if twice:
+        text += f"\n  {len(twice)} keys come more than once, as {keys} has them: {some(list(twice))}"
+    told = {"file": str(to), "rows": table.num_rows, "columns": table.column_names, "repeated_keys": len(twice)}
+    answer(as_json, told, text)

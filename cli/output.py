@@ -99,9 +99,12 @@ def plain(result: Any) -> Any:
 @contextmanager
 def progress_bar(total: int | None, text: str) -> Iterator[Callable[[int], None]]:
     """A bar on standard error where that is a terminal."""
+    if not sys.stderr.isatty():  # also where tqdm is not installed
+        yield lambda _: None
+        return
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), leave=False, unit_scale=True) as bar:
+    with tqdm(total=total, desc=text, leave=False, unit_scale=True) as bar:
         yield lambda done: bar.update(done) and None
 
 

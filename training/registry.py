@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 QUIET_AND_IMPATIENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -20,21 +19,30 @@ for name, value in QUIET_AND_IMPATIENT.items():  # MLflow reads them when it is 
     os.environ.setdefault(name, value)
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.models import Model
 
 from potluck.contract.errors import MissingStepError, ServiceUnreachable
-from potluck.contract.features import FeatureContract
-from potluck.contract.manifest import listed_files
+from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.settings import Settings
-from potluck.scoring.bundle import MODEL_FILE
+from potluck.scoring.bundle import CONTRACT_FILE
 from potluck.scoring.releases import Release, Releases
+from training.flavor import BundleFlavor
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+SERVICE_TAG = "potluck.feature_service"
+"""On a run: the feature service that it trained."""
+PROJECT_TAG = "potluck.project"
+"""On a registered model: the Feast project that it belongs to. Another team's model has none."""
+RETIRED_TAG = "potluck.retired"
+"""On a registered model that was taken out of service: homes that follow the registry take it out too."""
 ARTIFACT = "bundle"
+PAGE = 200
 LONGEST_REASON = 200
 NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
+NOT_OURS = (*NO_SUCH_ALIAS, "PERMISSION_DENIED")
+"""Codes for a run that is gone, or that another team keeps to itself."""
 
 
 @contextlib.contextmanager
@@ -88,7 +96,9 @@ class Registry:
                 registered_model_name=contract.service,
                 run_id=run.info.run_id,
                 bundle=bundle,
+                validate_serving_input=False,  # tests load what is registered; a training need not
             )
+        self.client.set_registered_model_tag(contract.service, PROJECT_TAG, contract.project)
         return str(info.registered_model_version)
 
     def version_of(self, service: str, alias: str) -> str | None:
@@ -105,50 +115,89 @@ class Registry:
             raise
 
     def point(self, service: str, alias: str, version: str) -> None:
+        """Give a version an alias; whoever is made champion is retired no more."""
         self.client.set_registered_model_alias(service, alias, version)
+        if alias == CHAMPION and self.is_retired(service):
+            self.client.delete_registered_model_tag(service, RETIRED_TAG)
+
+    def unpoint(self, service: str, alias: str) -> None:
+        self.client.delete_registered_model_alias(service, alias)
+
+    def retire(self, service: str) -> None:
+        """Leave the service without a champion, and mark that this is meant so."""
+        self.client.set_registered_model_tag(service, RETIRED_TAG, "true")
+        self.unpoint(service, CHAMPION)
+
+    def is_retired(self, service: str) -> bool:
+        return RETIRED_TAG in self.client.get_registered_model(service).tags
+
+    def awaits_champion(self, service: str) -> bool:
+        """Whether the next version becomes champion by itself: there is none, and nobody took it out."""
+        return self.version_of(service, CHAMPION) is None and not self.is_retired(service)
 
     def download(self, service: str, version: str, folder: Path) -> Path:
         """Fetch a version's bundle into a folder."""
         uri = f"models:/{service}/{version}"
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
+    def contract(self, service: str, version: str) -> FeatureContract:
+        """The contract of a version."""
+        with tempfile.TemporaryDirectory() as folder:
+            return read_contract((self.download(service, version, Path(folder)) / CONTRACT_FILE).read_bytes())
+
     def services(self) -> list[str]:
-        return sorted(model.name for model in self.client.search_registered_models())
+        """The feature services that have a version: registered models of other teams are none."""
+        return sorted(model.name for model in self.registered_models() if self.is_ours(model))
 
+    def registered_models(self) -> Iterator[RegisteredModel]:
+        token: str | None = None
+        while True:
+            page = self.client.search_registered_models(max_results=PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
 
-class BundleFlavor:
-    """Packs a bundle as an MLflow model that holds no pickle; others may load it with `mlflow.pyfunc`."""
+    def is_ours(self, model: RegisteredModel) -> bool:
+        if PROJECT_TAG in model.tags:
+            return True
+        named = model.aliases.get(CHAMPION) or model.aliases.get(CHALLENGER)
+        return named is not None and self.was_trained_here(model.name, named)
 
-    def __init__(self, contract: FeatureContract) -> None:
-        self.contract = contract
+    def was_trained_here(self, name: str, version: str) -> bool:
+        """Whether a version's run is one of Potluck's: version 0.1.0 tagged its runs alone."""
+        try:
+            run_id = self.client.get_model_version(name, version).run_id
+            return bool(run_id) and self.client.get_run(run_id).data.tags.get(SERVICE_TAG) == name
+        except MlflowException as error:
+            if error.error_code in NOT_OURS:
+                return False
+            raise
 
-    def save_model(self, path: str, mlflow_model: Model, bundle: Path, **_: Any) -> None:
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (*listed_files(bundle), "MANIFEST.json"):
-            (folder / name).write_bytes((bundle / name).read_bytes())
-        mlflow_model.signature = signature(self.contract)
-        mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
-        mlflow_model.add_flavor("python_function", loader_module="mlflow.lightgbm", data=MODEL_FILE)
-        mlflow_model.save(str(folder / "MLmodel"))
-
-
-def signature(contract: FeatureContract) -> ModelSignature:
-    """The model's matrix: categories as codes, missing as NaN."""
-    return ModelSignature(inputs=Schema([ColSpec(DataType.double, column.name) for column in contract.columns]))
+    def versions(self, service: str) -> list[ModelVersion]:
+        """All versions of one of `services()`, the oldest first."""
+        found: list[ModelVersion] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_model_versions(f"name = '{service}'", max_results=PAGE, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: int(version.version))
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A champion that was laid down."""
+    """A champion that was laid down, or one that was retired and is gone from here."""
 
     service: str
     model_version: str
     changed: bool
+    retired: bool = False
 
 
 def pull_champions(settings: Settings) -> list[Pulled]:
-    """Lay down every champion of the registry under the home, and promote what changed.
+    """Lay down every champion of the registry under the home, and promote what changed; what was retired goes.
 
     Raises:
         MissingStepError: the registry knows no champion.
@@ -157,18 +206,33 @@ def pull_champions(settings: Settings) -> list[Pulled]:
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        champions = {service: registry.version_of(service, CHAMPION) for service in registry.services()}
+        services = registry.services()
+        champions = {service: registry.version_of(service, CHAMPION) for service in services}
         found = {service: version for service, version in champions.items() if version is not None}
-        if not found:
+        gone = pull_retired(settings, registry, [service for service in services if service not in found])
+        if not found and not gone:
             raise MissingStepError("MLflow's registry holds no champion; run `potluck train SERVICE` first")
-        return [pull(settings, registry, service, version) for service, version in found.items()]
+        return [pull(settings, registry, service, version) for service, version in found.items()] + gone
 
 
 def pull(settings: Settings, registry: Registry, service: str, version: str) -> Pulled:
     releases = Releases(settings.releases)
     if releases.holds(service, version):
         return Pulled(service, version, changed=False)
-    with tempfile.TemporaryDirectory() as folder:
-        digest = releases.lay_down(registry.download(service, version, Path(folder)))
-    releases.promote(Release(service, digest, version))
+    releases.promote(fetch(settings, registry, service, version))
     return Pulled(service, version, changed=True)
+
+
+def fetch(settings: Settings, registry: Registry, service: str, version: str) -> Release:
+    """Fetch a version's bundle and lay it down, checked, beside the champion."""
+    with tempfile.TemporaryDirectory() as folder:
+        digest = Releases(settings.releases).lay_down(registry.download(service, version, Path(folder)))
+    return Release(service, digest, version)
+
+
+def pull_retired(settings: Settings, registry: Registry, services: list[str]) -> list[Pulled]:
+    """Take out what the registry says was retired; a service that it merely has no champion of stays."""
+    releases = Releases(settings.releases)
+    here = releases.services()
+    retired = [service for service in services if service in here and registry.is_retired(service)]
+    return [Pulled(service, releases.retire(service) or "", changed=True, retired=True) for service in retired]

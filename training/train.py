@@ -159,8 +159,7 @@ def pack(folder: Path, fitted: Fitted, dataset: Dataset, seed: int) -> str:
 
 def promote(settings: Settings, registry: Registry, release: Release, wanted: bool) -> str:
     """The first version becomes champion; a later one challenger, unless its promotion is wanted."""
-    first = registry.version_of(release.service, CHAMPION) is None
-    alias = CHAMPION if wanted or first else CHALLENGER
+    alias = CHAMPION if wanted or registry.awaits_champion(release.service) else CHALLENGER
     registry.point(release.service, alias, release.model_version)
     if alias == CHAMPION:
         Releases(settings.releases).promote(release)

@@ -16,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
-from potluck.scoring.bundle import Model, open_bundle
+from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
 from potluck.scoring.check import admit
 
 
@@ -74,14 +75,48 @@ class Releases:
         Path(file.name).chmod(0o644)  # a server under another user reads it
         os.replace(file.name, self.champions / f"{release.service}.json")
 
+    def retire(self, service: str) -> str | None:
+        """Take a service out and answer the version that answered for it; its bundle stays.
+
+        Raises:
+            BundleError: its file can't be removed.
+        """
+        path = self.champions / f"{service}.json"
+        if service not in self.services():
+            return None
+        try:
+            version = self.champion(service).model_version
+        except (MissingStepError, BundleError):  # a damaged file goes too
+            version = None
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BundleError(f"the champion file of {service} can't be removed: {error}") from None
+        return version
+
+    def contract(self, release: Release) -> FeatureContract:
+        """The contract of a bundle that was laid down, without opening its model.
+
+        Raises:
+            BundleError: the bundle is not here, or its contract can't be read.
+        """
+        try:
+            return read_contract((self.bundles / release.digest / CONTRACT_FILE).read_bytes())
+        except OSError as error:
+            raise BundleError(f"bundle {release.digest} of {release.service} can't be read: {error}") from None
+
     def services(self) -> list[str]:
         """Names of the services that have a champion."""
         return sorted(path.stem for path in self.champions.glob("*.json"))
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Changes whenever a champion does: for whoever watches."""
-        files = [(path, path.stat()) for path in sorted(self.champions.glob("*.json"))]
-        return tuple((path.name, stat.st_mtime_ns, stat.st_ino) for path, stat in files)
+        files = []
+        for path in sorted(self.champions.glob("*.json")):
+            with contextlib.suppress(FileNotFoundError):  # retired since it was listed
+                stat = path.stat()
+                files.append((path.name, stat.st_mtime_ns, stat.st_ino))
+        return tuple(files)
 
     def champion(self, service: str) -> Release:
         """

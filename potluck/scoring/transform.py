@@ -50,3 +50,8 @@ def class_shares(raw: Matrix, objective: Objective) -> Matrix:
 def class_name(label: Literals) -> str:
     """A label as a JSON key."""
     return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def probability_column(label: Literals) -> str:
+    """Name of the column with a class's probability, wherever predictions are a table."""
+    return f"probability_{class_name(label)}"

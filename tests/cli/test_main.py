@@ -27,14 +27,17 @@ PROMISED = {
     "materialize": {"--as-of"},
     "train": {"--promote"},
     "nightly": {"--as-of"},
-    "export": {"--to"},
+    "export": {"--to", "--details"},
+    "promote": set(),
+    "compare": set(),
+    "retire": set(),
     "serve": {"--host", "--port", "--workers"},
     "schedule": {"--cron"},
     "up": {"--port", "--nightly"},
     "down": set(),
     "status": set(),
     "env": set(),
-    "predict": set(),
+    "predict": {"--to", "--only-known"},
     "lookup": set(),
 }
 HEAVY = ("feast", "mlflow", "pandas", "uvicorn", "sklearn", "lightgbm", "pyarrow", "duckdb", "fastapi", "apscheduler")
@@ -126,6 +129,14 @@ def test_a_server_that_does_not_answer_ends_with_1() -> None:
     ended = run("predict", "price", "{}", "--url", "http://127.0.0.1:9")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("potluck: no Potluck server answers at http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("record", ["{area: 8450}", '{"area": }', '{"area": 8450'])
+def test_a_record_that_is_no_json_is_told_before_it_is_sent(record: str) -> None:
+    ended = run("predict", "price", record, "--url", "http://127.0.0.1:9")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "potluck: expected a JSON record such as '{" in ended.stderr
+    assert f"got {record} (" in ended.stderr
 
 
 def test_a_home_that_is_up_already_ends_with_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,3 +183,48 @@ def test_a_bundle_of_another_service_is_refused(releases: Releases, laid_down: R
 def test_a_server_under_another_user_can_read_what_is_laid_down(releases: Releases, laid_down: Release) -> None:
     readable = [path for path in releases.bundles.parent.rglob("*") if path.stat().st_mode & 0o004]
     assert set(readable) == set(releases.bundles.parent.rglob("*"))
+
+
+def test_a_retired_service_has_no_champion_and_keeps_its_bundle(releases: Releases, laid_down: Release) -> None:
+    before = releases.stamp()
+    assert releases.retire("price") == laid_down.model_version
+    assert releases.services() == []
+    assert releases.stamp() != before
+    with pytest.raises(MissingStepError):
+        releases.champion("price")
+    assert (releases.bundles / laid_down.digest / MODEL_FILE).exists()
+    releases.promote(laid_down)
+    assert releases.champion("price") == laid_down
+
+
+def test_retiring_what_is_no_service_does_nothing(releases: Releases, champion: Release) -> None:
+    assert releases.retire("rent") is None
+    assert releases.retire("../champions/price") is None
+    assert releases.services() == ["price"]
+
+
+def test_a_damaged_champion_file_can_be_retired(releases: Releases, champion: Release) -> None:
+    (releases.champions / "price.json").write_bytes(b"{}")
+    assert releases.retire("price") is None
+    assert releases.services() == []
+
+
+def test_a_champion_that_goes_while_it_is_looked_at_is_no_error(releases: Releases, champion: Release) -> None:
+    def come_and_go() -> None:
+        for _ in range(300):
+            releases.retire("price")
+            releases.promote(champion)
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(come_and_go)
+        while not changing.done():
+            releases.stamp()
+        changing.result()
+    assert releases.stamp()
+
+
+def test_the_contract_of_a_champion_is_read_without_its_model(releases: Releases, laid_down: Release) -> None:
+    (releases.bundles / laid_down.digest / MODEL_FILE).unlink()
+    assert releases.contract(laid_down).service == "price"
+    with pytest.raises(BundleError, match="can't be read"):
+        releases.contract(replace(laid_down, digest="0" * 64))

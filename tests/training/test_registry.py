@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 READ = """
-import json, sys
-import mlflow, numpy as np, pandas as pd
+import json, os, sys
+import mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 client = mlflow.MlflowClient()
 version = client.get_model_version(sys.argv[2], "1")
@@ -15,15 +15,19 @@ run = client.get_run(version.run_id)
 pictures = [file.path for file in client.list_artifacts(version.run_id)]
 folder = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}/1")
 loaded = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}/1")
-names = loaded.metadata.signature.inputs.input_names()
-import os
+signature = loaded.metadata.signature
 print("FOUND" + json.dumps({
     "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags, "pictures": pictures,
     "inputs": [[i.dataset.name, i.dataset.digest, [t.value for t in i.tags]] for i in run.inputs.dataset_inputs],
     "aliases": client.get_registered_model(sys.argv[2]).aliases,
+    "registered": client.get_registered_model(sys.argv[2]).tags,
     "files": sorted(os.listdir(folder)),
-    "predicted": np.asarray(loaded.predict(pd.DataFrame(np.zeros((1, len(names))), columns=names))).tolist(),
-    "columns": names,
+    "flavours": sorted(loaded.metadata.flavors),
+    "example": loaded.input_example,
+    "predicted": pd.DataFrame(loaded.predict(pd.DataFrame(loaded.input_example))).to_numpy().tolist(),
+    "columns": {spec.name: [spec.type.name, spec.required] for spec in signature.inputs},
+    "parameters": [spec.name for spec in signature.params],
+    "trees": mlflow.lightgbm.load_model(f"models:/{sys.argv[2]}/1").num_trees(),
 }))
 """
 
@@ -69,10 +73,30 @@ def test_the_first_version_is_champion(houses: Any, found: dict[str, Any]) -> No
     assert "champion" in found["aliases"]
 
 
+def test_the_signature_and_the_example_are_those_of_the_raw_columns(houses: Any, found: dict[str, Any]) -> None:
+    names = {"int64": "long", "int32": "integer", "float64": "double", "string": "string", "bool": "boolean"}
+    fields = houses.get(f"/services/{houses.repo.hybrid}").json()["fields"]
+    taken = {field["name"]: field for field in fields if field["source"] in ("request", "online")}
+    assert {name: kind for name, (kind, _) in found["columns"].items()} == {
+        name: names[field["dtype"]] for name, field in taken.items()
+    }
+    assert {name for name, (_, required) in found["columns"].items() if required} == {
+        name for name, field in taken.items() if field["required"] and field["default"] is None
+    }
+    assert found["parameters"] == ["request_time"]
+    assert all(set(row) == set(taken) for row in found["example"])
+    assert any(isinstance(value, str) for value in found["example"][0].values())
+
+
 def test_others_can_load_it_with_mlflow_alone(houses: Any, found: dict[str, Any]) -> None:
-    contract = houses.get(f"/services/{houses.repo.hybrid}").json()
-    assert len(found["predicted"]) == 1
-    assert set(found["columns"]) <= {field["name"] for field in contract["fields"]}
+    """As a service, or as the bare booster."""
+    assert len(found["predicted"]) == len(found["example"]) > 1
+    assert found["flavours"] == ["lightgbm", "python_function"]
+    assert found["trees"] > 0
+
+
+def test_the_registered_model_says_whose_it_is(found: dict[str, Any]) -> None:
+    assert found["registered"] == {"potluck.project": "house_prices"}
 
 
 def test_the_same_plan_gives_the_same_model(iris: Any) -> None:

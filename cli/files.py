@@ -1,0 +1,49 @@
+"""A file that a verb writes: whole, or not at all."""
+
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from potluck.contract.errors import DataError, UsageError
+
+
+def check_destination(path: Path, suffixes: Collection[str]) -> None:
+    """Refuse a place that can't hold the file, before the work and not after it.
+
+    Raises:
+        UsageError: another kind of file, a folder that is missing, or something that is no file.
+    """
+    if path.suffix not in suffixes:
+        raise UsageError(f"expected a file that ends with {' or '.join(suffixes)}, got {path.name}")
+    if not path.parent.is_dir():
+        raise UsageError(f"expected a folder that exists, got {path.parent} for {path.name}; make it first")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"expected the name of a file, got {path}, which is something else")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"expected a folder that may be written to, got {path.parent}")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which takes its place when the block ends well; else the former one stays.
+
+    Raises:
+        DataError: it can't be written: no right to, no space, a broken disk.
+    """
+    target = path.resolve()  # a link stays a link
+    staging = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        staging = Path(name)
+        yield staging
+        staging.chmod(0o644)
+        os.replace(staging, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{path} can't be written: {reason}; what was there before is as it was") from error
+    finally:
+        if staging is not None:
+            staging.unlink(missing_ok=True)

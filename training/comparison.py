@@ -1,0 +1,138 @@
+"""Versions of one service side by side: what they were made of, how they differ, how well they did."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from mlflow.entities.model_registry import ModelVersion
+
+from potluck.contract.errors import UsageError
+from potluck.contract.settings import Settings
+from training.promotion import check_service, chosen_version, listed, version_names
+from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+
+MILLISECONDS = 1000
+ROWS = ("rows_came", "rows_kept")
+"""Figures of a run that count rows: no metric says which version is better by them."""
+SPLIT = "split"
+TOLD = frozenset({"as_of", "columns", SPLIT})
+"""Parameters of a run that a comparison names elsewhere."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One version, as its run and its bundle tell it."""
+
+    model_version: str
+    alias: str | None
+    trained_at: datetime
+    as_of: str | None
+    data_hash: str | None
+    rows: int | None
+    """Labelled rows that it learned from and was measured on; None where the run does not tell."""
+    split: str | None
+    metrics: dict[str, float]
+    parameters: dict[str, str]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `potluck compare` shows."""
+
+    service: str
+    versions: list[Compared]
+    same_rows: bool
+    """Whether all were measured on the same rows: only then their metrics say which one is better."""
+    differing_parameters: dict[str, list[str | None]]
+    """Name -> the value in each version, None where it has none."""
+    differing_columns: dict[str, list[bool]]
+    """Column -> whether each version has it."""
+
+
+def compare_versions(settings: Settings, service: str, versions: Sequence[str] = ()) -> Comparison:
+    """Put versions side by side: the named ones, or champion and challenger.
+
+    Raises:
+        UsageError: no such service or version.
+        ServiceUnreachable: MLflow does not answer.
+        BundleError: a version's contract can't be read.
+    """
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        check_service(registry, service)
+        chosen = [chosen_version(registry, service, version) for version in dict.fromkeys(versions)]
+        found = read_versions(registry, service, chosen or champion_and_challenger(registry, service))
+    return Comparison(
+        service=service,
+        versions=found,
+        same_rows=measured_alike(found),
+        differing_parameters=differing_parameters(found),
+        differing_columns=differing_columns(found),
+    )
+
+
+def champion_and_challenger(registry: Registry, service: str) -> list[str]:
+    found = [registry.version_of(service, alias) for alias in (CHAMPION, CHALLENGER)]
+    named = [version for version in found if version is not None]
+    if not named:
+        there_are = listed(version_names(registry, service))
+        raise UsageError(f"{service} has neither champion nor challenger; name versions: {there_are}")
+    return list(dict.fromkeys(named))
+
+
+def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> list[Compared]:
+    champion = registry.version_of(service, CHAMPION)
+    challenger = registry.version_of(service, CHALLENGER)
+    aliases = {challenger: CHALLENGER, champion: CHAMPION}
+    held = {str(version.version): version for version in registry.versions(service)}
+    return [read_version(registry, held[version], aliases.get(version)) for version in chosen]
+
+
+def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> Compared:
+    run = registry.client.get_run(version.run_id).data
+    params, tags = dict(run.params), run.tags
+    rows = run.metrics.get("rows_kept")
+    return Compared(
+        model_version=str(version.version),
+        alias=alias,
+        trained_at=datetime.fromtimestamp(version.creation_timestamp / MILLISECONDS, UTC),
+        as_of=tags.get("potluck.as_of"),
+        data_hash=tags.get("potluck.data_hash"),
+        rows=None if rows is None else int(rows),
+        split=params.get(SPLIT),
+        metrics={name: value for name, value in run.metrics.items() if name not in ROWS},
+        parameters=params,
+        columns=tuple(column.name for column in registry.contract(version.name, version.version).columns),
+    )
+
+
+def measured_alike(versions: Sequence[Compared]) -> bool:
+    """The same labelled rows, split in the same way, leave the same test rows."""
+    if any(version.data_hash is None for version in versions):
+        return False
+    return len({(version.data_hash, version.split, random_seed(version)) for version in versions}) == 1
+
+
+def random_seed(version: Compared) -> str | None:
+    """What else decides over the split: a split by time asks no seed."""
+    by_time = version.split in (None, "time")
+    return None if by_time else version.parameters.get("seed")
+
+
+def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | None]]:
+    names = dict.fromkeys(name for version in versions for name in version.parameters if name not in TOLD)
+    values = {name: [version.parameters.get(name) for version in versions] for name in names}
+    return only_differing(values)
+
+
+def differing_columns(versions: Sequence[Compared]) -> dict[str, list[bool]]:
+    names = dict.fromkeys(name for version in versions for name in version.columns)
+    return only_differing({name: [name in version.columns for version in versions] for name in names})
+
+
+def only_differing(values: Mapping[str, list[Value]]) -> dict[str, list[Value]]:
+    return {name: row for name, row in values.items() if len(set(row)) > 1}

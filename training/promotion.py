@@ -1,0 +1,143 @@
+"""Who answers for a service: promotion of a version, retirement. MLflow and the home are enough for both."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from potluck.contract.errors import PotluckError, UsageError
+from potluck.contract.settings import Settings
+from potluck.scoring.releases import Releases
+from training.registry import CHALLENGER, CHAMPION, Registry, fetch, reaching_mlflow
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A version that answers for its service now."""
+
+    service: str
+    model_version: str
+    former: str | None
+    """The champion before it."""
+    changed: bool
+    digest: str
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A service that answers no more."""
+
+    service: str
+    model_version: str | None
+    """The version that did; None where none did."""
+    changed: bool
+    precomputed: tuple[str, ...] = ()
+    """Precomputed services that its model filled: they go with it."""
+
+
+def promote_version(settings: Settings, service: str, version: str | None = None) -> Promoted:
+    """Lay a version down, check it, and make it champion, in MLflow and in this home.
+
+    Args:
+        version: the challenger, if none is given.
+
+    Raises:
+        UsageError: no such service or version, or no challenger.
+        BundleError: the bundle does not pass its check; the former champion stays.
+        ServiceUnreachable: MLflow does not answer.
+    """
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        check_service(registry, service)
+        wanted = chosen_version(registry, service, version)
+        former = registry.version_of(service, CHAMPION)
+        releases = Releases(settings.releases)
+        if former == wanted and releases.holds(service, wanted):
+            return Promoted(service, wanted, former, False, releases.champion(service).digest)
+        release = fetch(settings, registry, service, wanted)
+        registry.point(service, CHAMPION, wanted)
+        if registry.version_of(service, CHALLENGER) == wanted:
+            registry.unpoint(service, CHALLENGER)
+        releases.promote(release)
+    return Promoted(service, wanted, former, True, release.digest)
+
+
+def retire_service(settings: Settings, service: str) -> Retired:
+    """Take a service's champion out, in MLflow first, so that nobody who follows it lays it down again.
+
+    Its versions, and its bundle here, stay.
+
+    Raises:
+        UsageError: no such service.
+        ServiceUnreachable: MLflow does not answer; nothing was changed.
+    """
+    releases = Releases(settings.releases)
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        known = registry.services()
+        check_retirable(releases, service, {*known, *releases.services()})
+        filled = publications_of(releases, service)
+        version = registry.version_of(service, CHAMPION) if service in known else None
+        if version is not None:
+            registry.retire(service)
+    version_here = releases.retire(service)
+    found = version or version_here
+    return Retired(service, found, found is not None, filled)
+
+
+def check_service(registry: Registry, service: str) -> None:
+    """
+    Raises:
+        UsageError: MLflow holds no version of it.
+    """
+    known = registry.services()
+    if service not in known:
+        raise unknown_service(service, sorted(known))
+
+
+def unknown_service(service: str, known: Iterable[str]) -> UsageError:
+    return UsageError(f"expected a service that was trained, one of {listed(known)}; got {service}")
+
+
+def check_retirable(releases: Releases, service: str, known: Iterable[str]) -> None:
+    if service in known:
+        return
+    for other in releases.services():
+        if service in publications_of(releases, other):
+            raise UsageError(f"{service} is filled by the model of {other}; run `potluck retire {other}` for both")
+    raise unknown_service(service, sorted(known))
+
+
+def publications_of(releases: Releases, service: str) -> tuple[str, ...]:
+    """Names of the precomputed services that this home's champion fills."""
+    try:
+        contract = releases.contract(releases.champion(service))
+    except PotluckError:
+        return ()
+    return tuple(publication.service for publication in contract.publications)
+
+
+def chosen_version(registry: Registry, service: str, version: str | None) -> str:
+    """The version that is asked for, or the challenger.
+
+    Raises:
+        UsageError: there is no such version, or no challenger.
+    """
+    there_are = listed(version_names(registry, service))
+    if version is None:
+        challenger = registry.version_of(service, CHALLENGER)
+        if challenger is None:
+            raise UsageError(f"{service} has no challenger; name a version: {there_are}")
+        return challenger
+    if version not in {str(each.version) for each in registry.versions(service)}:
+        raise UsageError(f"expected a version of {service}, one of {there_are}; got {version}")
+    return version
+
+
+def version_names(registry: Registry, service: str) -> list[str]:
+    """Each version, with what it is: `3 (champion)`."""
+    marks = {registry.version_of(service, alias): f" ({alias})" for alias in (CHALLENGER, CHAMPION)}
+    numbers = [str(version.version) for version in registry.versions(service)]
+    return [f"{number}{marks.get(number, '')}" for number in numbers]
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none yet"
