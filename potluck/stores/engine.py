@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from feast import FeatureView, Field
+from feast import FeatureView, Field, PushSource
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
@@ -168,8 +168,10 @@ class Progress:
 
 def is_plain(view: FeatureView) -> bool:
     """Whether the view's rows lie in its source as they are to be stored."""
+    stream = getattr(view, "stream_source", None)
     needs_feast = (
-        *(getattr(view, name, None) for name in ("feature_transformation", "aggregations", "filter", "stream_source")),
+        *(getattr(view, name, None) for name in ("feature_transformation", "aggregations", "filter")),
+        stream is not None and not isinstance(stream, PushSource),  # pushes leave the batch source as it is
         getattr(view, "enable_validation", False),
         view.offline,
         not view.online,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureView, ValueType
+from feast import Entity, FeatureView, PushSource, ValueType
 from feast.batch_feature_view import BatchFeatureView
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
 from online_stores import END, START, dumps, open_store, view_of, write_rows
@@ -125,6 +125,18 @@ def test_columns_of_another_name_are_mapped(tmp_path: Path, redis: RedisProcess)
     found = filled(tmp_path, redis, [HOUSE, view_of(source, [HOUSE], {"x": Float64})])
     assert len(found["ours"]) == 2
     assert found["ours"] == found["stock"]
+
+
+def test_a_view_that_takes_pushes_is_filled_as_by_stock_feast_and_without_its_engine(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
+    table = pa.table({"id": [1, 2, 2], "x": [1.5, 2.5, 3.5], "event_timestamp": times(NOON, NOON, MOMENTS[0])})
+    pushed = PushSource(name="pushed", batch_source=write_rows(tmp_path, table))
+    found = filled(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})])
+    assert len(found["ours"]) == 2
+    assert found["ours"] == found["stock"]
+    store = open_store(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})], ours=True)
+    assert engine.is_plain(store.get_feature_view("numbers"))
 
 
 def test_the_latest_record_within_the_interval_is_taken(tmp_path: Path, redis: RedisProcess) -> None:
