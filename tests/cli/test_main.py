@@ -23,7 +23,7 @@ from potluck.contract.settings import Settings
 PROMISED = {
     "ingest": {"--rows", "--seed"},
     "apply": set(),
-    "materialize": {"--as-of"},
+    "materialize": {"--as-of", "--force"},
     "train": {"--promote"},
     "nightly": {"--as-of"},
     "export": {"--to"},
