@@ -17,6 +17,7 @@ from cli.output import (
     rows_progress,
     settings_for,
 )
+from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from potluck.stores.materialize import Materialized
@@ -64,6 +65,8 @@ def apply_verb(repo: Path | None, as_json: bool) -> None:
 @common_options
 def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
     """Fill every online view, except predictions, from the offline store."""
+    if force is not None and not force.strip():
+        raise UsageError("expected a reason behind --force, which goes into the record; got none")
     settings = settings_for(repo)
     prepare_libraries(settings)
     from cli.champions import champions
@@ -85,7 +88,7 @@ def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | Non
         "as_of": moment.isoformat(),
         "seconds": round(seconds, 3),
     }
-    head = f"materialized {len(views)} view(s) as of {moment.isoformat()}"
+    head = f"materialized {len(found['accounts'])} view(s) as of {moment.isoformat()}"
     forced = [f"  forced: {force}"] if force is not None else []
     answer(as_json, found, "\n".join([head, *forced, *map(view_text, views)]))
 

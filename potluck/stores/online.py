@@ -23,11 +23,11 @@ from potluck.contract.settings import load_settings
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.embedded_redis import ensure_redis
 from potluck.stores.online_read import Asked, Commands, Reading, Row, answer, commands_of, pointer_of, reading, rows_of
-from potluck.stores.proto_rows import ProtoRow, columns_of, same_features
+from potluck.stores.proto_rows import ProtoRow, columns_of, has_key, same_features
 from potluck.stores.prune import forget_fields
 from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
 from potluck.stores.redis_names import entity_keys_of
-from potluck.stores.session import Session
+from potluck.stores.session import KEYLESS, Session
 from potluck.stores.view_names import name_in_redis, view_fields
 from potluck.stores.view_writer import Rules, ViewWriter
 
@@ -84,10 +84,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def view_writer(
         self, config: RepoConfig, view: FeatureView, features: Sequence[str], *, pushing: bool
     ) -> ViewWriter:
-        """Open a writer of a view's rows, with a connection of its own.
-
-        Args:
-            pushing: a push brings the rows, not a materialize.
+        """Open a writer of a view's rows, which a push or a materialize brings, with a connection of its own.
 
         Raises:
             ServiceUnreachable: Redis does not answer.
@@ -112,7 +109,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
         Args:
             progress: Feast's compute engines bring one, whether or not anybody looks at it; `push` and
-                `write_to_online_store` bring none. That is how the two are told apart.
+                `write_to_online_store` none. That is how the two are told apart.
 
         Raises:
             ServiceUnreachable: Redis failed; rows before may be written.
@@ -122,7 +119,9 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             with self.view_writer(config, table, names, pushing=pushing) as writer:
                 for start in range(0, len(rows), BATCH_ROWS):
                     batch = rows[start : start + BATCH_ROWS]
-                    writer.write(*columns_of(config, names, batch))
+                    keyed = [row for row in batch if has_key(row)]
+                    writer.leave_out(KEYLESS, len(batch) - len(keyed))
+                    writer.write(*columns_of(config, names, keyed))
                     if progress:
                         progress(len(batch))
 

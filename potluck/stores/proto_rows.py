@@ -22,6 +22,11 @@ def same_features(data: list[ProtoRow]) -> Iterable[tuple[list[str], list[ProtoR
             start = end
 
 
+def has_key(row: ProtoRow) -> bool:
+    """Whether all of its join keys have a value; Feast has no bytes for an entity without one."""
+    return all(value.WhichOneof("val") is not None for value in row[0].entity_values)
+
+
 def columns_of(
     config: RepoConfig, names: list[str], rows: list[ProtoRow]
 ) -> "tuple[pa.BinaryArray, pa.Array, list[pa.BinaryArray]]":

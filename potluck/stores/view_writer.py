@@ -121,8 +121,9 @@ class ViewWriter:
 
     def leave_out(self, kind: str, count: int, examples: Sequence[str] = ()) -> None:
         """Rows that never came as far as `write`."""
-        self.told.came += count
-        self.told.leave_out(kind, count, examples)
+        if count:
+            self.told.came += count
+            self.told.leave_out(kind, count, examples)
 
     def usable(self, keys: "pa.BinaryArray", micros: Micros, dated: Mask) -> Mask:
         """Rows whose date counts; the others are told."""

@@ -130,6 +130,18 @@ def test_plain_feast_materialize_tells_data_from_pushes_with_either_engine(shop:
     assert shop.read(1, 2, 3) == [5.0, 9.0, 7.0]
 
 
+def test_a_pushed_row_without_a_key_or_a_date_leaves_its_neighbours_and_is_told(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = records([1, None, 3], [NOON, NOON, None]).to_pandas().astype({"id": "Int64"})
+    shop.define(records([1]))
+    with caplog.at_level(logging.WARNING, "potluck.stores"):
+        shop.applied.push("pushed", frame)
+    assert shop.read(1, 3) == [0.0, None]
+    assert "view rec, rows from a push, left out: 1 no key" in caplog.text
+    assert "view rec, rows from a push, left out: 1 no date (id=3)" in caplog.text
+
+
 def test_deleting_a_view_deletes_the_marks(shop: Shop, redis: RedisProcess) -> None:
     shop.define(records([1]))
     shop.push([1], NOON, x=[9.0])
