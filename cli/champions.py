@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
 
 def champions(settings: Settings, project: str) -> "list[Champion]":
-    """The models of a project that answer now, by service; one that no server can open either is told and left out."""
+    """The models of a project that answer now, by service.
+
+    One that can't be read, and so can't be served either, is told and left out.
+    """
     from potluck.stores.feeding import Champion
 
     releases, found = Releases(settings.releases), []
     for service in releases.services():
         try:
             release = releases.champion(service)
-            contract = read_contract((releases.bundles / release.digest / CONTRACT_FILE).read_bytes())
+            folder = releases.bundles / release.digest
+            contract = read_contract((folder / CONTRACT_FILE).read_bytes())
         except (BundleError, MissingStepError, OSError) as error:
             click.echo(f"potluck: what champion {service} reads is not known: {error}", err=True)
             continue

@@ -1,6 +1,7 @@
-"""How many rows of a feature view's source count, and why the others don't: asked of DuckDB, over keys and dates alone.
+"""How many rows of a feature view's source count, and why the others don't.
 
-A materialize writes the latest record of every entity. What is counted here beside it accounts for all other rows.
+DuckDB is asked, over keys and dates alone. A materialize writes the latest record of every entity;
+what is counted here beside it accounts for all other rows.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,9 @@ SELECT why, sum(rows)::BIGINT, min({entity}, {shown}) FROM told GROUP BY why ORD
 
 BY_ENTITY = """
 WITH moments AS (SELECT {keys}, t, count(*) AS rows FROM ({judged}) WHERE why = '' GROUP BY ALL),
-entities AS (SELECT {keys}, count(*) AS moments, sum(rows)::BIGINT AS rows FROM moments GROUP BY ALL)
+entities AS (
+    SELECT {keys}, count(*) AS moments, sum(rows)::BIGINT AS rows FROM moments GROUP BY ALL
+)
 SELECT count(*), coalesce(sum(moments), 0)::BIGINT, coalesce(sum(rows), 0)::BIGINT,
     min({entity}, {shown}) FILTER (moments > 1), min({entity}, {shown}) FILTER (rows > moments)
 FROM entities
@@ -49,7 +52,7 @@ SELECT {keys}, {time} AS t, CASE
     ELSE '' END AS why
 FROM {scan} WHERE {whole}
 """
-"""Every row that has its keys, its time, and why it does not count: the first reason, empty where it does."""
+"""Every row that has its keys, its time, and the first reason why it does not count, if any."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class RowCounter:
     """Join key -> column of the source."""
 
     def census(self, as_of: datetime, memory_limit: str | None = None) -> Census:
-        """Count the entities that are visible at a date, and the rows that don't count then, by reason.
+        """Count the entities that are visible at a date, and by reason the rows that don't count.
 
         Raises:
             DataError: the source can't be read.
@@ -98,14 +101,16 @@ class RowCounter:
     def keyless_in(self, connection: duckdb.DuckDBPyConnection) -> LeftOut:
         null = " OR ".join(f"{quoted(column)} IS NULL" for column in self.keys.values())
         source = self.source
-        query = KEYLESS.format(file=source.file, line=LINE, shown=SHOWN, scan=source.scan, null=null)
+        place = {"file": source.file, "line": LINE}
+        query = KEYLESS.format(**place, shown=SHOWN, scan=source.scan, null=null)
         count, places = connection.execute(query).fetchone() or (0, [])
         return LeftOut(NO_KEY, count, tuple(row_at(**place) for place in places or ()))
 
     def filled(self, query: str, as_of: datetime) -> str:
         numbered = [f"k{number}" for number in range(len(self.keys))]  # keys may bear any name
         entity = ", ".join(f"'{key}': {key}" for key in numbered)
-        return query.format(keys=", ".join(numbered), entity=f"{{{entity}}}", judged=self.judged(as_of), shown=SHOWN)
+        names = {"keys": ", ".join(numbered), "entity": f"{{{entity}}}"}
+        return query.format(**names, judged=self.judged(as_of), shown=SHOWN)
 
     def judged(self, as_of: datetime) -> str:
         columns = [quoted(column) for column in self.keys.values()]
@@ -124,10 +129,8 @@ class RowCounter:
 
     def named(self, entities: list[dict[str, Any]] | None) -> tuple[str, ...]:
         """`Id=91` of each."""
-        return tuple(
-            ", ".join(f"{key}={value}" for key, value in zip(self.keys, entity.values(), strict=True))
-            for entity in entities or ()
-        )
+        pairs = [zip(self.keys, entity.values(), strict=True) for entity in entities or ()]
+        return tuple(", ".join(f"{key}={value}" for key, value in pair) for pair in pairs)
 
 
 def row_at(file: str | int, line: int) -> str:

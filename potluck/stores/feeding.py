@@ -1,8 +1,9 @@
-"""What each view writes, compared with what the champions read: a model that answers now must not read stale values.
+"""What each view writes, compared with what the champions read: they must not read stale values.
 
-A champion was trained on the definitions of its day. A feature that a view no longer declares is written on for as long
-as its column is in the source and a champion reads it. Where that can't be, the feature is unfed: what is stored of it
-would look fresh beside the view's new timestamps, so it is taken out, and who reads it is told.
+A champion was trained on the definitions of its day. A feature that a view no longer declares is
+written on for as long as its column is in the source and a champion reads it. Where that can't be,
+the feature is unfed: what is stored of it would look fresh beside the view's new timestamps, so it
+is taken out, and who reads it is told.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,10 @@ HELD_AS: Mapping[DType, tuple[str, ...]] = {
     "string": ("VARCHAR",),
     "bool": ("BOOLEAN",),
 }
-"""DuckDB's types of a column that casts to a dtype without loss; for whole numbers the values are looked at as well."""
+"""DuckDB's types of a column that casts to a dtype without loss.
+
+For whole numbers the values are looked at as well.
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Feeding:
 
     name: str
     view: FeatureView | None
-    """With the features that are written; None where a champion reads a view that the registry no longer fills."""
+    """With the features that are written; None where the registry no longer fills the view."""
     unfed: tuple[Unfed, ...] = ()
     join_keys: tuple[str, ...] = ()
     forgotten: tuple[bytes, ...] = ()
@@ -147,7 +151,8 @@ def feeding(view: FeatureView, wanted: Sequence[Wanted], extends: bool) -> Feedi
         elif stored != declared:
             written[feature] = Field(name=feature, dtype=FEAST_TYPES[stored])
         others = readers if why else [reader for reader in readers if reader.dtype != stored]
-        unfed += [unfed_of(view, each, why or f"it is stored as {stored}, and read as {each.dtype}") for each in others]
+        as_stored = f"it is stored as {stored}, and read as"
+        unfed += [unfed_of(view, each, why or f"{as_stored} {each.dtype}") for each in others]
     fed = copy(view)
     fed.current_version_number = view.current_version_number  # Feast's copy leaves it behind
     fed.features = list(written.values())
@@ -185,5 +190,6 @@ def refuse_unfed(unfed: Sequence[Unfed]) -> None:
         told = "\n  ".join(each.text() for each in unfed)
         raise Refused(
             f"nothing was written: a champion reads what would no longer be fed\n  {told}\n"
-            "or write all the same with --force REASON: the stored values are taken out, and read as missing"
+            "or write all the same with --force REASON: "
+            "the stored values are taken out, and read as missing"
         )

@@ -40,7 +40,7 @@ class Materialized:
     skipped_older: int = 0
     """Rows that stayed out because a newer one was pushed."""
     skipped_future: int = 0
-    """Rows that stayed out because they are dated after the as-of date; those of local parquet are in the account."""
+    """Rows dated after the as-of date that came through; those of local parquet are in the account."""
     rejected: int = 0
     """Rows whose key holds something else than a hash in Redis."""
     pruned: int = 0
@@ -48,7 +48,7 @@ class Materialized:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few entities of those that stayed out, by reason: older, future, rejected, ..."""
     account: Account | None = None
-    """The source's rows, accounted for; None where the registry fills no such view, and a champion reads it."""
+    """The source's rows, accounted for; None where the registry no longer fills the view."""
     unfed: tuple[Unfed, ...] = ()
     """Features that champions read and the view no longer gets."""
 
@@ -73,7 +73,8 @@ def materialize(
         DataError: Feast can't read a source or write the store.
         ServiceUnreachable: Redis failed midway; run it again.
         UsageError: `as_of` is before all dates that records may bear.
-        Refused: a feature that a champion reads can't be fed any longer, and there is no `force`; nothing was written.
+        Refused: a feature that a champion reads can't be fed any longer, and there is no `force`;
+            nothing was written.
     """
     if as_of < EARLIEST:
         raise UsageError(f"expected an as-of date from {EARLIEST:%Y-%m-%d} on, got {as_of:%Y-%m-%d}")
@@ -87,13 +88,12 @@ def materialize(
         with following(store, Session(as_of, progress, fed)) as session:
             forget_unfed(settings, store, feedings)
             write_views(store, list(fed), as_of)
-        told = [finish(settings, store, feeding, session) for feeding in feedings]
+        tell_servers(settings, store, list(fed.values()), as_of)
+        return [finish(settings, store, feeding, session) for feeding in feedings]
     except PotluckError:
         raise
     except Exception as error:
         raise DataError(f"Feast could not fill the online store: {type(error).__name__}: {error}") from error
-    tell_servers(settings, store, list(fed.values()), as_of)
-    return told
 
 
 def filled_views(store: FeatureStore) -> list[FeatureView]:

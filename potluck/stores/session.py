@@ -1,4 +1,4 @@
-"""What became of the rows that went into the online store, and what one `potluck materialize` asks of it."""
+"""What became of rows that went into the online store, and what a `potluck materialize` asks of it."""
 
 import logging
 from collections import Counter

@@ -1,9 +1,10 @@
-"""Rows of one feature view into the online store: which of them are written, and what is told of the others.
+"""Rows of one feature view into the online store: which are written, and what is told of the others.
 
-Two kinds of writer meet in one store. A push brings what is newer than the data: it stays out only where a stored row,
-whoever wrote it, is newer. A materialize brings the data as it is now: it replaces whatever an earlier materialize
-wrote, as dates may have been corrected backwards since, and stays out only where a newer row was pushed. So a push
-leaves a mark (see `potluck.contract.redis_format.pushed_field`).
+Two kinds of writer meet in one store. A push brings what is newer than the data: it stays out only
+where a stored row, whoever wrote it, is newer. A materialize brings the data as it is now: it
+replaces whatever an earlier materialize wrote, as dates may have been corrected backwards since, and
+stays out only where a newer row was pushed. So a push leaves a mark (see
+`potluck.contract.redis_format.pushed_field`).
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class Rules:
     believed: datetime
     """A stored row dated later keeps nothing out: it is a mistake."""
     check: bool = True
-    """Look at the stored rows and at the horizon; else every row is written that has a date within the range."""
+    """Look at the stored rows and at the horizon; else write every row with a date within the range."""
 
 
 class ViewWriter:
@@ -183,7 +184,10 @@ class ViewWriter:
 
 
 def is_pushed(stamps: "pa.BinaryArray", marks: "pa.BinaryArray") -> Mask:
-    """Whether the stored rows are those that were pushed; another writer's has another timestamp, or took the mark."""
+    """Whether the stored rows are those that were pushed.
+
+    Another writer's row has another timestamp, or the mark was taken away with it.
+    """
     return numbers(pc.fill_null(pc.equal(stamps, marks), False))
 
 
