@@ -118,39 +118,41 @@ def apply_verb(repo: Path | None, as_json: bool) -> None:
 
 
 @click.command("materialize")
+@click.option("--force", metavar="REASON", help="Write although a champion reads what is no longer fed.")
 @as_of_option
 @common_options
-def materialize_verb(as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
+def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
     """Fill every online view, except predictions, from the offline store."""
+    if force is not None and not force.strip():
+        raise UsageError("expected a reason behind --force, which goes into the record; got none")
     settings = settings_for(repo)
     prepare_libraries(settings)
+    from cli.champions import champions
     from potluck.stores.materialize import materialize
     from potluck.stores.repo import open_store
 
     moment = now_or(as_of)
     started = time.monotonic()
+    store = open_store(settings.repo)
+    read = champions(settings, store.project)
     with rows_progress() as progress:
-        views = materialize(settings, open_store(settings.repo), moment, progress)
+        views = materialize(settings, store, moment, progress, champions=read, force=force)
     seconds = time.monotonic() - started
-    found = {"views": plain(views), "as_of": moment.isoformat(), "seconds": round(seconds, 3)}
-    answer(
-        as_json,
-        found,
-        "\n".join([f"materialized {len(views)} view(s) as of {moment.isoformat()}", *map(view_text, views)]),
-    )
+    found = {
+        "views": plain(views),
+        "accounts": plain([view.account for view in views if view.account]),
+        "unfed": plain([each for view in views for each in view.unfed]),
+        "forced": force,
+        "as_of": moment.isoformat(),
+        "seconds": round(seconds, 3),
+    }
+    head = f"materialized {len(found['accounts'])} view(s) as of {moment.isoformat()}"
+    forced = [f"  forced: {force}"] if force is not None else []
+    answer(as_json, found, "\n".join([head, *forced, *map(view_text, views)]))
 
 
 def view_text(view: "Materialized") -> str:
-    """One line, and one for each kind of rows that stayed out."""
-    gone = f", {view.pruned} gone from the data taken out" if view.pruned else ""
-    stayed_out = {
-        "older": (view.skipped_older, "skipped: the online store holds a newer one"),
-        "future": (view.skipped_future, "skipped: dated in the future"),
-        "rejected": (view.rejected, "refused by Redis: the key holds something else than a hash"),
-    }
-    notes = [
-        f"    {count} {why} ({', '.join(view.examples.get(reason, []))})"
-        for reason, (count, why) in stayed_out.items()
-        if count
-    ]
-    return "\n".join([f"  {view.view}: {view.entities} entities, {view.written} rows written{gone}", *notes])
+    """One line, and one for each feature that a champion reads and the view no longer gets."""
+    gone = f"; {view.pruned} entities gone from the data taken out" if view.pruned else ""
+    rows = view.account.text() if view.account else f"{view.view}: not filled"
+    return "\n".join([f"  {rows}{gone}", *(f"    {each.text()}" for each in view.unfed)])

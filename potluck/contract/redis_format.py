@@ -1,7 +1,9 @@
 """Feast's Redis format, byte for byte: entity keys, serialized `Value` messages, timestamps.
 
 All views of an entity share one hash. Its key is the serialized entity key followed by the project's name, its fields
-are 4-byte hashes of `view:feature` (worked out from the registry and kept in the contract) and `_ts:view`.
+are 4-byte hashes of `view:feature` (worked out from the registry and kept in the contract) and `_ts:view`; a push adds
+`_pushed:view`, which stock Feast never reads. No `_ts:view` means that the view does not know the entity; an empty one
+is protobuf's way to write 1970-01-01T00:00:00.
 `feast.protos` would import all of Feast, and these few lines are what the server needs of it; a test holds them to
 Feast's own bytes.
 """
@@ -65,6 +67,11 @@ def packed_key_value(value: Scalar, dtype: str) -> bytes:
 def timestamp_field(view: str) -> str:
     """Hash field that holds a view's event timestamp."""
     return f"_ts:{view}"
+
+
+def pushed_field(view: str) -> str:
+    """Hash field that a push adds: the same bytes as in `timestamp_field`, for as long as the pushed row stands."""
+    return f"_pushed:{view}"
 
 
 def encode_value(value: Scalar, dtype: str) -> bytes:

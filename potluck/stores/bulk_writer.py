@@ -92,18 +92,22 @@ class BulkWriter:
         """Let each key expire; raises as `write` does."""
         self.run([b"EXPIRE", keys, b"%d" % seconds], count_nothing)
 
-    def read(self, keys: "pa.BinaryArray", field: bytes) -> "pa.BinaryArray":
-        """What one field of each key's hash holds, null where there is none; waits, and raises as `write` does."""
-        found = np.full(len(keys), None, object)
+    def read(self, keys: "pa.BinaryArray", fields: Sequence[bytes]) -> "list[pa.BinaryArray]":
+        """What fields of each key's hash hold, null where there is none: one column a field.
+
+        Waits, and raises as `write` does.
+        """
+        found = np.full((len(keys), len(fields)), None, object)
+        nothing = [None] * len(fields)
 
         def keep(batch: Batch, replies: list[Any]) -> None:
             fail_on(replies)
-            texts = [reply if isinstance(reply, bytes) else None for reply in replies]
-            found[batch.rows[batch.done : batch.done + len(replies)]] = texts
+            rows = batch.rows[batch.done : batch.done + len(replies)]
+            found[rows] = [reply if isinstance(reply, list) else nothing for reply in replies]
 
-        self.run([b"HGET", keys, field], keep)
+        self.run([b"HMGET", keys, *fields], keep)
         self.flush()
-        return pa.array(found, pa.binary())
+        return [pa.array(found[:, place], pa.binary()) for place in range(len(fields))]
 
     def run(self, parts: list[Part], answered: Callable[[Batch, list[Any]], None]) -> None:
         """Queue one command a row, in the rows' order for every key."""

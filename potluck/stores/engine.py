@@ -8,11 +8,13 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from feast import FeatureView
+from feast import FeatureView, Field, PushSource
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
@@ -21,9 +23,12 @@ from feast.utils import _get_column_names
 from pydantic import StrictStr
 
 from potluck.stores.binary_columns import one_array
+from potluck.stores.census import RowCounter
 from potluck.stores.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
+from potluck.stores.offline import file_columns, parquet_source
 from potluck.stores.online import BATCH_ROWS, PotluckOnlineStore
-from potluck.stores.view_writer import Session
+from potluck.stores.session import KEYLESS, Session, Written
+from potluck.stores.view_writer import ViewWriter
 
 DUMMY_ENTITY_ID = "__dummy_id"
 NULL = b""
@@ -42,7 +47,8 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
     def _materialize_one(
         self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
     ) -> LocalMaterializationJob:
-        if not (isinstance(self.online_store, PotluckOnlineStore) and is_plain(task)):
+        plain = is_plain(task.feature_view) and task.only_latest
+        if not (isinstance(self.online_store, PotluckOnlineStore) and plain):
             return super()._materialize_one(registry, task, **kwargs)
         job_id = f"{task.feature_view.name}-{task.start_time}-{task.end_time}"
         try:
@@ -52,35 +58,89 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
             return LocalMaterializationJob(job_id=job_id, status=MaterializationJobStatus.ERROR, error=error)
 
     def write_view(self, registry: BaseRegistry, task: MaterializationTask) -> None:
-        view = task.feature_view
-        job = self.latest_records(registry, task)
+        session = self.online_store.session
+        view = as_fed(task.feature_view, session)
+        columns = ViewColumns.of(view)
+        job = self.latest_records(registry, task, view)
         names = [feature.name for feature in view.features]
-        keys = {column.name: column.dtype.to_value_type().name.lower() for column in view.entity_columns}
-        progress = Progress(task, self.online_store.session)
-        with contextlib.closing(progress), self.online_store.view_writer(self.repo_config, view, names) as writer:
-            for batch, total in renamed(record_batches(job), view):
-                writer.write(
-                    typed_entity_keys(self.repo_config.project, keys, batch),
-                    batch.column(view.batch_source.timestamp_field),
-                    [encoded(batch.column(f.name), f.dtype.to_value_type().name.lower()) for f in view.features],
-                )
+        writer = self.online_store.view_writer(self.repo_config, view, names, pushing=False)
+        progress = Progress(task, session)
+        with contextlib.closing(progress), writer:
+            for batch, total in record_batches(job):
+                keyed = columns.with_keys(batch, writer)
+                keys = typed_entity_keys(self.repo_config.project, columns.key_types, columns.keys_of(keyed))
+                writer.write(keys, keyed.column(columns.time), columns.values_of(keyed))
                 progress.advance(batch.num_rows, total)
+            name_keyless(view, columns, writer.told)
+        if session is not None:
+            session.straight.add(view.name)
 
-    def latest_records(self, registry: BaseRegistry, task: MaterializationTask) -> Any:
+    def latest_records(self, registry: BaseRegistry, task: MaterializationTask, view: FeatureView) -> Any:
         """The offline store's query of the newest row of each entity within the interval."""
-        view = task.feature_view
         entities = [registry.get_entity(name, task.project) for name in view.entities]
         keys, features, time, created = _get_column_names(view, entities)
         return self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,
             data_source=view.batch_source,
             join_key_columns=keys,
-            feature_name_columns=features,
+            feature_name_columns=list(dict.fromkeys(features)),
             timestamp_field=time,
             created_timestamp_column=created,
             start_date=task.start_time,
             end_date=task.end_time,
         )
+
+
+@dataclass(frozen=True)
+class ViewColumns:
+    """Where a view's keys, time and features stand in its source's records, by their names in the file."""
+
+    key_types: dict[str, str]
+    """Join key -> Feast's value type in lower case."""
+    keys: list[str]
+    time: str
+    features: list[tuple[str, str]]
+    """Column and value type of each feature."""
+
+    @classmethod
+    def of(cls, view: FeatureView) -> "ViewColumns":
+        column, time = file_columns(view.batch_source), view.batch_source.timestamp_field
+        key_types = {key.name: type_name(key) for key in view.entity_columns}
+        features = [(column.get(feature.name, feature.name), type_name(feature)) for feature in view.features]
+        return cls(key_types, [column.get(key, key) for key in key_types], column.get(time, time), features)
+
+    def with_keys(self, batch: "pa.RecordBatch", writer: ViewWriter) -> "pa.RecordBatch":
+        """The rows that have all their join keys; the writer tells of the others."""
+        columns = [batch.column(name) for name in self.keys]
+        if not any(column.null_count for column in columns):
+            return batch
+        whole = reduce(pc.and_, [column.is_valid() for column in columns])
+        kept = batch.filter(whole)
+        writer.leave_out(KEYLESS, batch.num_rows - kept.num_rows)
+        return kept
+
+    def keys_of(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        return batch.select(self.keys).rename_columns(list(self.key_types))
+
+    def values_of(self, batch: "pa.RecordBatch") -> "list[pa.BinaryArray]":
+        return [encoded(batch.column(name), dtype) for name, dtype in self.features]
+
+
+def name_keyless(view: FeatureView, columns: ViewColumns, told: Written) -> None:
+    """Count the source's rows without a key, and say where they are: only the latest of them came."""
+    source = parquet_source(view.batch_source)
+    if source is not None and told.left_out[KEYLESS]:
+        found = RowCounter(source, dict(zip(columns.key_types, columns.keys, strict=True))).keyless()
+        told.left_out[KEYLESS], told.examples[KEYLESS] = found.count, list(found.examples)
+
+
+def as_fed(view: FeatureView, session: Session | None) -> FeatureView:
+    """The view with the features that a session wants written: a champion may read others than it declares."""
+    return view if session is None else session.fed.get(view.name, view)
+
+
+def type_name(field: Field) -> str:
+    return str(field.dtype.to_value_type().name.lower())
 
 
 class Progress:
@@ -106,19 +166,19 @@ class Progress:
             self.bar.close()
 
 
-def is_plain(task: MaterializationTask) -> bool:
+def is_plain(view: FeatureView) -> bool:
     """Whether the view's rows lie in its source as they are to be stored."""
-    view = task.feature_view
+    stream = getattr(view, "stream_source", None)
     needs_feast = (
-        *(getattr(view, name, None) for name in ("feature_transformation", "aggregations", "filter", "stream_source")),
+        *(getattr(view, name, None) for name in ("feature_transformation", "aggregations", "filter")),
+        stream is not None and not isinstance(stream, PushSource),  # pushes leave the batch source as it is
         getattr(view, "enable_validation", False),
         view.offline,
         not view.online,
-        not task.only_latest,
         getattr(view, "batch_source", None) is None,
         any(getattr(feature, "vector_index", False) for feature in view.features),
     )
-    keys = {column.name: column.dtype.to_value_type().name.lower() for column in view.entity_columns}
+    keys = {key.name: type_name(key) for key in view.entity_columns}
     return not any(needs_feast) and DUMMY_ENTITY_ID not in keys and set(keys.values()) <= set(KEY_TYPES)
 
 
@@ -149,14 +209,6 @@ def begun(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     if first is not None:
         yield first
         yield from batches
-
-
-def renamed(
-    batches: "Iterator[tuple[pa.RecordBatch, int | None]]", view: FeatureView
-) -> "Iterator[tuple[pa.RecordBatch, int | None]]":
-    mapping = view.batch_source.field_mapping or {}
-    for batch, total in batches:
-        yield batch.rename_columns([mapping.get(name, name) for name in batch.schema.names]), total
 
 
 def encoded(column: "pa.Array", dtype: str) -> "pa.BinaryArray":

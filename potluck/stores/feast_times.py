@@ -10,7 +10,7 @@ from potluck.stores.binary_columns import content, lengths, numbers, one_array, 
 
 MICROS = 1_000_000
 LONGEST_TIMESTAMP = 22
-LARGEST_SECONDS = 253_402_300_800  # the year 10000
+FIRST_SECONDS, LAST_SECONDS = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, as protobuf has it
 SECONDS_PER_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -23,7 +23,11 @@ def encode_timestamps(column: "pa.Array") -> "pa.BinaryArray":
     Raises:
         DataError: one is null, or the column holds no timestamps.
     """
-    micros = epoch_micros(column)
+    return encode_micros(epoch_micros(column))
+
+
+def encode_micros(micros: npt.NDArray[np.int64]) -> "pa.BinaryArray":
+    """The same of microseconds since 1970; before it the seconds are negative, and nanoseconds never are."""
     whole, part = np.divmod(micros, MICROS)
     first, second = tagged_numbers(whole, 0x08), tagged_numbers(part * 1000, 0x10)
     first[1][whole == 0], second[1][part == 0] = 0, 0
@@ -50,18 +54,37 @@ def decode_timestamps(stored: "pa.BinaryArray") -> tuple[npt.NDArray[np.int64], 
         shift[going] += np.uint64(7)
         inside[going] = digits >= 0x80
     whole, nanos = parts.view(np.int64)
-    sound &= ~inside & (np.abs(whole) <= LARGEST_SECONDS)
+    sound &= ~inside & (whole >= FIRST_SECONDS) & (whole <= LAST_SECONDS)
     return np.where(sound, whole, 0) * MICROS + nanos // 1000, sound
 
 
 def epoch_micros(column: "pa.Array") -> npt.NDArray[np.int64]:
-    """Microseconds since 1970 of every row; what is finer is cut off."""
+    """Microseconds since 1970 of every row; what is finer is cut off.
+
+    Raises:
+        DataError: one is null, or the column holds no timestamps.
+    """
+    micros, dated = micros_if_dated(column)
+    if not dated.all():
+        nulls = len(dated) - int(dated.sum())
+        raise DataError(f"expected an event timestamp in every row, got {column.type} with {nulls} null(s)")
+    return micros
+
+
+def micros_if_dated(column: "pa.Array") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Microseconds since 1970, and which rows have a timestamp at all; 0 stands where there is none.
+
+    Raises:
+        DataError: the column holds no timestamps.
+    """
     column = one_array(column)
-    if column.null_count or not pa.types.is_temporal(column.type):
-        raise DataError(f"expected an event timestamp in every row, got {column.type} with {column.null_count} null(s)")
+    dated = numbers(column.is_valid())
+    if not (pa.types.is_temporal(column.type) or pa.types.is_null(column.type)):
+        raise DataError(f"expected a column of event timestamps, got {column.type}")
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        return numbers(column.cast(pa.int64())) // 1000
-    return numbers(column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None))).cast(pa.int64()))
+        return numbers(pc.fill_null(column.cast(pa.int64()), 0)) // 1000, dated
+    whole = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None))).cast(pa.int64())
+    return numbers(pc.fill_null(whole, 0)), dated
 
 
 def seconds(column: "pa.Array") -> "pa.Array":

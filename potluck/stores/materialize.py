@@ -3,25 +3,30 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.errors import DataError, DefinitionError, PotluckError
+from potluck.contract.accounting import Account, account
+from potluck.contract.errors import DataError, DefinitionError, PotluckError, ServiceUnreachable, UsageError
+from potluck.contract.feed import Feed, feed_key
+from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.settings import Settings
+from potluck.stores.census import Census, RowCounter
 from potluck.stores.definitions import read_definitions
 from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.offline import present
+from potluck.stores.engine import PotluckEngine
+from potluck.stores.feeding import Champion, Feeding, Unfed, plan_feed, refuse_unfed
+from potluck.stores.offline import file_columns, parquet_source, present
 from potluck.stores.online import PotluckOnlineStore
-from potluck.stores.parquet import EPOCH
-from potluck.stores.prune import prune_view, sorted_hashes
+from potluck.stores.prune import forget_fields, prune_view, sorted_hashes
+from potluck.stores.redis_client import REDIS_ERRORS
+from potluck.stores.session import FUTURE, OLDER, REJECTED, Progress, Session, Written
 from potluck.stores.view_names import name_in_redis
-from potluck.stores.view_writer import Session, Written
 
-Progress = Callable[[str, int, int | None], None]
-"""Told the view, how many of its rows are done, and of how many if that is known."""
+LAST_MOMENT = LATEST - timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -29,44 +34,79 @@ class Materialized:
     """One view in the online store."""
 
     view: str
-    entities: int
+    entities: int = 0
     """Entities in the data."""
-    written: int
-    skipped_older: int
-    """Rows that stayed out because the online store holds a newer one."""
-    skipped_future: int
-    """Rows that stayed out because they are dated after the as-of date."""
-    rejected: int
+    written: int = 0
+    skipped_older: int = 0
+    """Rows that stayed out because a newer one was pushed."""
+    skipped_future: int = 0
+    """Rows dated after the as-of date that came through; those of local parquet are in the account."""
+    rejected: int = 0
     """Rows whose key holds something else than a hash in Redis."""
-    pruned: int
-    """Entities that were online and are no longer in the data."""
+    pruned: int = 0
+    """Entities that were online and are no longer in the data; those that were pushed stay."""
     examples: dict[str, list[str]] = field(default_factory=dict)
-    """The first few entities of those that stayed out, by reason: older, future, rejected."""
+    """The first few entities of those that stayed out, by reason: older, future, rejected, ..."""
+    account: Account | None = None
+    """The source's rows, accounted for; None where the registry no longer fills the view."""
+    unfed: tuple[Unfed, ...] = ()
+    """Features that champions read and the view no longer gets."""
 
 
 def materialize(
-    settings: Settings, store: FeatureStore, as_of: datetime, progress: Progress | None = None
+    settings: Settings,
+    store: FeatureStore,
+    as_of: datetime,
+    progress: Progress | None = None,
+    *,
+    champions: Sequence[Champion] = (),
+    force: str | None = None,
 ) -> list[Materialized]:
     """Write the latest record of every entity dated up to `as_of`, and delete those of entities that are gone.
+
+    Args:
+        champions: models that answer now; they are fed what they read.
+        force: why to write although a champion will read missing values.
 
     Raises:
         MissingStepError: nothing was applied, or a source's file is not there.
         DataError: Feast can't read a source or write the store.
         ServiceUnreachable: Redis failed midway; run it again.
+        UsageError: `as_of` is before all dates that records may bear.
+        Refused: a feature that a champion reads can't be fed any longer, and there is no `force`;
+            nothing was written.
     """
+    if as_of < EARLIEST:
+        raise UsageError(f"expected an as-of date from {EARLIEST:%Y-%m-%d} on, got {as_of:%Y-%m-%d}")
+    as_of = min(as_of, LAST_MOMENT)
     ensure_redis(settings)
-    published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
-    views = [view for view in store.list_feature_views() if view.online and view.name not in published]
-    for view in views:
-        present(view.batch_source)
+    feedings = plan_feed(filled_views(store), champions, extends=extends(store))
+    if force is None:
+        refuse_unfed([each for feeding in feedings for each in feeding.unfed])
+    fed = {feeding.name: feeding.view for feeding in feedings if feeding.view}
     try:
-        with following(store, Session(as_of, progress)) as session:
-            write_views(store, [view.name for view in views], as_of)
-        return [prune(settings, store, view, session) for view in views]
+        with following(store, Session(as_of, progress, fed)) as session:
+            forget_unfed(settings, store, feedings)
+            write_views(store, list(fed), as_of)
+        tell_servers(settings, store, list(fed.values()), as_of)
+        return [finish(settings, store, feeding, session) for feeding in feedings]
     except PotluckError:
         raise
     except Exception as error:
         raise DataError(f"Feast could not fill the online store: {type(error).__name__}: {error}") from error
+
+
+def filled_views(store: FeatureStore) -> list[FeatureView]:
+    """The online views but those that nightly runs fill; the data of each is there."""
+    published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
+    views = [view for view in store.list_feature_views() if view.online and view.name not in published]
+    for view in views:
+        present(view.batch_source)
+    return views
+
+
+def extends(store: FeatureStore) -> bool:
+    return isinstance(getattr(store._get_provider(), "batch_engine", None), PotluckEngine)
 
 
 @contextlib.contextmanager
@@ -89,13 +129,24 @@ def following(store: FeatureStore, session: Session) -> Iterator[Session]:
         online.session = None
 
 
+def forget_unfed(settings: Settings, store: FeatureStore, feedings: Sequence[Feeding]) -> None:
+    """Take out what would look fresh beside new timestamps, before those are written."""
+    for feeding in feedings:
+        if feeding.forgotten:
+            forget_fields(client(settings), store.project, feeding.join_keys, feeding.forgotten)
+
+
 def write_views(store: FeatureStore, names: list[str], as_of: datetime) -> None:
     with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
         if names:
-            store.materialize(EPOCH, as_of, feature_views=names)
+            store.materialize(EARLIEST, as_of, feature_views=names)
 
 
-def prune(settings: Settings, store: FeatureStore, view: FeatureView, session: Session) -> Materialized:
+def finish(settings: Settings, store: FeatureStore, feeding: Feeding, session: Session) -> Materialized:
+    """Prune a view, and account for its rows."""
+    view = feeding.view
+    if view is None:
+        return Materialized(feeding.name, unfed=feeding.unfed)
     name = name_in_redis(view, store.config)
     told = session.written.get(name, Written(name))
     known = sorted_hashes(session.keys.pop(name, []))
@@ -103,9 +154,49 @@ def prune(settings: Settings, store: FeatureStore, view: FeatureView, session: S
         view=view.name,
         entities=len(known),
         written=told.written,
-        skipped_older=told.older,
-        skipped_future=told.future,
-        rejected=told.rejected,
+        skipped_older=told.left_out[OLDER],
+        skipped_future=told.left_out[FUTURE],
+        rejected=told.left_out[REJECTED],
         pruned=prune_view(client(settings), store, view, known, session.progress),
         examples=told.examples,
+        account=account_of(store, view, told, session),
+        unfed=feeding.unfed,
     )
+
+
+def account_of(store: FeatureStore, view: FeatureView, told: Written, session: Session) -> Account:
+    """What became of the source's rows; where it can't be counted, of the records that Feast made of them.
+
+    Raises:
+        DataError: the source is no longer the one that was written.
+    """
+    table = f"{view.name} (source {view.batch_source.name})"
+    census = census_of(store, view, session)
+    if census is None:
+        return account(table, told.came, told.reasons())
+    left_out = [*census.left_out, *told.reasons((OLDER, REJECTED))]
+    found = account(table, census.came, left_out)
+    if found.kept != told.written:
+        raise DataError(
+            f"source {view.batch_source.name} of view {view.name} changed while it was read: expected {found.kept} "
+            f"entities to be written, got {told.written}; run `potluck materialize` again"
+        )
+    return found
+
+
+def census_of(store: FeatureStore, view: FeatureView, session: Session) -> Census | None:
+    source = parquet_source(view.batch_source)
+    if source is None or view.name not in session.straight or session.horizon is None:
+        return None
+    column = file_columns(view.batch_source)
+    counter = RowCounter(source, {key: column.get(key, key) for key in view.join_keys})
+    return counter.census(session.horizon, getattr(store.config.offline_store, "memory_limit", None))
+
+
+def tell_servers(settings: Settings, store: FeatureStore, views: Sequence[FeatureView], as_of: datetime) -> None:
+    """Leave in Redis what was written of each view: a server compares it with what its champions read."""
+    features = {name_in_redis(view, store.config): tuple(f.name for f in view.features) for view in views}
+    try:
+        client(settings).set(feed_key(store.project), Feed(as_of, features).to_json())
+    except REDIS_ERRORS as error:
+        raise ServiceUnreachable(f"all views are written, but Redis went away then ({error}); run again") from None

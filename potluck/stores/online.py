@@ -2,9 +2,9 @@
 
 Named in `feature_store.yaml` as `online_store: {type: potluck.stores.online.PotluckOnlineStore}`. Feast owns the wire
 format, to the byte. What differs from stock: where the connection comes from and how long it is waited for; rows are
-written in bulk, and which row is newer is decided otherwise (see `ViewWriter`); an unknown entity is not found, a value
-older than its view's ttl is none, and one damaged key does not fail its neighbours; the view of a precomputed service
-is read from the slot that the nightly run published (see `potluck.contract.publication`).
+written in bulk, a push leaves a mark, and which row stays is decided otherwise (see `view_writer`); an unknown entity
+is not found, a value older than its view's ttl is none, and one damaged key does not fail its neighbours; the view of a
+precomputed service is read from the slot that the nightly run published (see `potluck.contract.publication`).
 """
 
 import asyncio
@@ -23,11 +23,13 @@ from potluck.contract.settings import load_settings
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.embedded_redis import ensure_redis
 from potluck.stores.online_read import Asked, Commands, Reading, Row, answer, commands_of, pointer_of, reading, rows_of
-from potluck.stores.proto_rows import ProtoRow, columns_of, same_features
+from potluck.stores.proto_rows import ProtoRow, columns_of, has_key, same_features
+from potluck.stores.prune import forget_fields
 from potluck.stores.redis_client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
 from potluck.stores.redis_names import entity_keys_of
+from potluck.stores.session import KEYLESS, Session
 from potluck.stores.view_names import name_in_redis, view_fields
-from potluck.stores.view_writer import Session, ViewWriter
+from potluck.stores.view_writer import Rules, ViewWriter
 
 SOCKET_SECONDS = 30.0
 TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
@@ -56,7 +58,7 @@ class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     connection_string: StrictStr = Field(default_factory=online_store_url)
     """A `REDIS_URL`: TLS, ACL, unix sockets, Sentinel and Cluster included."""
     skip_dedup: bool = False
-    """Write without looking at what is stored. Else a row is skipped if the stored one is strictly newer."""
+    """Write without looking at what is stored. Else a newer row that was pushed stays (see `view_writer`)."""
 
 
 class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
@@ -79,20 +81,23 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             self._client_async = async_redis_client(online_store_config.connection_string, **TIMEOUTS)
         return self._client_async
 
-    def view_writer(self, config: RepoConfig, view: FeatureView, features: Sequence[str]) -> ViewWriter:
-        """Open a writer of a view's rows, with a connection of its own.
+    def view_writer(
+        self, config: RepoConfig, view: FeatureView, features: Sequence[str], *, pushing: bool
+    ) -> ViewWriter:
+        """Open a writer of a view's rows, which a push or a materialize brings, with a connection of its own.
 
         Raises:
             ServiceUnreachable: Redis does not answer.
         """
         options, name = config.online_store, name_in_redis(view, config)
+        soon = datetime.now(UTC) + CLOCK_SKEW
         horizon = self.session.horizon if self.session else None
         return ViewWriter(
             BulkWriter(self._get_client(options)),
             name,
             [_mmh3(f"{name}:{feature}") for feature in features],
-            check=not options.skip_dedup,
-            horizon=horizon or datetime.now(UTC) + CLOCK_SKEW,
+            Rules(pushing, horizon=horizon or soon, believed=soon, check=not options.skip_dedup),
+            source="a push" if pushing else f"source {view.batch_source.name}",
             lifetime=options.key_ttl_seconds,
             session=self.session,
         )
@@ -100,16 +105,23 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[ProtoRow], progress: Progress | None
     ) -> None:
-        """Write rows of protobuf messages, as `push` and `write_to_online_store` do.
+        """Write rows of protobuf messages.
+
+        Args:
+            progress: Feast's compute engines bring one, whether or not anybody looks at it; `push` and
+                `write_to_online_store` none. That is how the two are told apart.
 
         Raises:
             ServiceUnreachable: Redis failed; rows before may be written.
         """
+        pushing = progress is None
         for names, rows in same_features(data):
-            with self.view_writer(config, table, names) as writer:
+            with self.view_writer(config, table, names, pushing=pushing) as writer:
                 for start in range(0, len(rows), BATCH_ROWS):
                     batch = rows[start : start + BATCH_ROWS]
-                    writer.write(*columns_of(config, names, batch))
+                    keyed = [row for row in batch if has_key(row)]
+                    writer.leave_out(KEYLESS, len(batch) - len(keyed))
+                    writer.write(*columns_of(config, names, keyed))
                     if progress:
                         progress(len(batch))
 
@@ -121,10 +133,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete a view of every entity of this project; stock's pattern takes `rent` for the end of `current`."""
-        client = self._get_client(config.online_store)
-        with BulkWriter(client) as writer:
-            for keys in entity_keys_of(client, config.project, table.join_keys):
-                writer.delete(keys, view_fields(table, config))
+        fields = view_fields(table, config)
+        forget_fields(self._get_client(config.online_store), config.project, table.join_keys, fields)
 
     def delete_entity_values(self, config: RepoConfig, join_keys: list[str]) -> None:
         """Delete every entity of this project with these join keys."""

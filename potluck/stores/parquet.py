@@ -6,14 +6,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
+from potluck.contract.moments import EARLIEST
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = EARLIEST  # until the last reader of this name takes EARLIEST itself
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
 KEY_TYPES: Mapping[str, tuple[str, ...]] = {
@@ -105,6 +106,12 @@ class ParquetSource:
         except duckdb.Error as error:
             raise DataError(f"source {self.name} ({self.files[0]}): expected parquet; got {error}; {AGAIN}") from None
         return {row[0]: row[1] for row in rows if row[0] not in (FILE, LINE)}
+
+    def has_fractions(self, connection: duckdb.DuckDBPyConnection, column: str) -> bool:
+        """Whether a column of numbers holds some that are not whole."""
+        name = quoted(column)
+        found = connection.execute(f"SELECT count(*) FROM {self.scan} WHERE {name} <> trunc({name})").fetchone()
+        return bool(found and found[0])
 
     @property
     def scan(self) -> str:

@@ -9,9 +9,10 @@ from feast import FeatureStore, FeatureView
 
 from potluck.stores.bulk_writer import BulkWriter
 from potluck.stores.redis_client import RedisClient
-from potluck.stores.redis_names import entity_keys_like, of_project
+from potluck.stores.redis_names import entity_keys_like, entity_keys_of, of_project
 from potluck.stores.resp_stream import key_hashes
-from potluck.stores.view_names import view_fields
+from potluck.stores.view_names import name_in_redis, own_fields, view_fields
+from potluck.stores.view_writer import is_pushed
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -23,7 +24,7 @@ def prune_view(
     present: Hashes,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> int:
-    """`prune_fields` of a view.
+    """`prune_fields` of a view; entities that were pushed stay, as the data never had to hold them.
 
     Args:
         progress: told `prune <view>` and how many keys were looked at.
@@ -33,7 +34,8 @@ def prune_view(
         if progress:
             progress(f"prune {view.name}", looked_at, None)
 
-    return prune_fields(client, store.project, view.join_keys, view_fields(view, store.config), present, tell)
+    fields, stamp_and_mark = view_fields(view, store.config), own_fields(name_in_redis(view, store.config))
+    return prune_fields(client, store.project, view.join_keys, fields, present, tell, spared=stamp_and_mark)
 
 
 def prune_fields(
@@ -43,12 +45,15 @@ def prune_fields(
     fields: Sequence[bytes],
     present: Hashes,
     tell: Callable[[int], None],
+    *,
+    spared: Sequence[bytes] = (),
 ) -> int:
     """Delete fields of every entity whose key is not among those present, and answer how many entities had one.
 
     Args:
         present: `sorted_hashes` of the Redis keys of the entities that the data holds.
         tell: told now and then how many keys were looked at.
+        spared: two fields, a timestamp's and a push's mark; an entity in which they are equal stays.
 
     Raises:
         ServiceUnreachable: Redis failed; some may be deleted.
@@ -56,11 +61,24 @@ def prune_fields(
     looked_at = 0
     with BulkWriter(client) as writer:
         for keys in entity_keys_like(client, project, join_keys):
-            gone = keys.filter(pa.array(~is_among(key_hashes(keys), present)))
-            writer.delete(of_project(gone, project, len(join_keys)), fields)
+            gone = of_project(keys.filter(pa.array(~is_among(key_hashes(keys), present))), project, len(join_keys))
+            if spared and len(gone):
+                gone = gone.filter(pa.array(~is_pushed(*writer.read(gone, spared))))
+            writer.delete(gone, fields)
             looked_at += len(keys)
             tell(looked_at)
     return writer.deleted
+
+
+def forget_fields(client: RedisClient, project: str, join_keys: Sequence[str], fields: Sequence[bytes]) -> None:
+    """Delete fields of every entity.
+
+    Raises:
+        ServiceUnreachable: Redis failed; some may be deleted.
+    """
+    with BulkWriter(client) as writer:
+        for keys in entity_keys_of(client, project, join_keys):
+            writer.delete(keys, fields)
 
 
 def sorted_hashes(parts: Iterable[Hashes]) -> Hashes:

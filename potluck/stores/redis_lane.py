@@ -36,7 +36,7 @@ ADVICE = {
     "CLUSTERDOWN": "the cluster has lost a node: bring it back",
     "MISCONF": "Redis can't save to its disk: make room there",
     "LOADING": "Redis is still reading its files: wait until it answers a ping",
-    "NOPERM": "the user of REDIS_URL may not do this: grant it HSET, HGET, HDEL and EXPIRE",
+    "NOPERM": "the user of REDIS_URL may not do this: grant it HSET, HMGET, HDEL and EXPIRE",
     "NOAUTH": "REDIS_URL needs a password",
 }
 

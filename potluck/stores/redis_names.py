@@ -6,12 +6,13 @@ from itertools import islice
 import pyarrow as pa
 
 from potluck.contract.errors import ServiceUnreachable
-from potluck.contract.redis_format import entity_key_head
+from potluck.contract.redis_format import STRING_TYPE, entity_key_head
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 SCAN_COUNT = 1_000
 """Keys that Redis looks at in one go, while nobody else is answered: half a millisecond."""
 BLOCK_KEYS = 50_000
+INTEGER_TYPES = (3, 4, 8)
 
 
 def entity_keys_of(client: RedisClient, project: str, join_keys: Sequence[str]) -> "Iterator[pa.BinaryArray]":
@@ -56,3 +57,20 @@ def project_of(name: bytes, keys: int) -> str:
 def glob_escaped(text: bytes) -> bytes:
     """Bytes that Redis matches as they are."""
     return b"".join(b"\\" + bytes([byte]) if bytes([byte]) in b"*?[]^-\\" else bytes([byte]) for byte in text)
+
+
+def readable_key(key: bytes) -> str:
+    """The entity of a Redis key for people: `Id=91`."""
+    rest, count = key[4:], int.from_bytes(key[:4], "little")
+    found: list[str] = []
+    for _ in range(2 * count):  # names first, then values, each with its type and length
+        kind, length = int.from_bytes(rest[:4], "little"), int.from_bytes(rest[4:8], "little")
+        value, rest = rest[8 : 8 + length], rest[8 + length :]
+        found.append(readable_value(kind, value))
+    return ", ".join(f"{name}={value}" for name, value in zip(found[:count], found[count:], strict=True))
+
+
+def readable_value(kind: int, value: bytes) -> str:
+    if kind in INTEGER_TYPES:
+        return str(int.from_bytes(value, "little", signed=True))
+    return value.decode(errors="replace") if kind == STRING_TYPE else value.hex()

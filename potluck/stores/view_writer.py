@@ -1,8 +1,14 @@
-"""Rows of one feature view into the online store: the newer one wins, and what was not written is told."""
+"""Rows of one feature view into the online store: which are written, and what is told of the others.
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+Two kinds of writer meet in one store. A push brings what is newer than the data: it stays out only
+where a stored row, whoever wrote it, is newer. A materialize brings the data as it is now: it
+replaces whatever an earlier materialize wrote, as dates may have been corrected backwards since, and
+stays out only where a newer row was pushed. So a push leaves a mark (see
+`potluck.contract.redis_format.pushed_field`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,63 +16,44 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potluck.contract.redis_format import STRING_TYPE, timestamp_field
+from potluck.contract.accounting import SHOWN
+from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.binary_columns import numbers
 from potluck.stores.bulk_writer import NAMED, BulkWriter
-from potluck.stores.feast_times import decode_timestamps, encode_timestamps, epoch_micros
+from potluck.stores.feast_times import decode_timestamps, encode_micros, micros_if_dated
+from potluck.stores.redis_names import readable_key
 from potluck.stores.resp_stream import key_hashes
+from potluck.stores.session import (
+    FUTURE,
+    LOGGED,
+    NEWER_STORED,
+    OLDER,
+    OUTSIDE,
+    REJECTED,
+    UNDATED,
+    Session,
+    Written,
+)
+from potluck.stores.view_names import own_fields
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-INTEGER_TYPES = (3, 4, 8)
-SHOWN = 5
 
-log = logging.getLogger("potluck.stores")
-
-
-@dataclass
-class Written:
-    """What became of one view's rows."""
-
-    view: str
-    written: int = 0
-    older: int = 0
-    """Rows that were skipped because Redis holds a newer one."""
-    future: int = 0
-    """Rows that were skipped because they are dated after the horizon."""
-    rejected: int = 0
-    """Rows whose key holds something else than a hash in Redis."""
-    examples: dict[str, list[str]] = field(default_factory=dict)
-    """The first few entities of `older`, `future` and `rejected`."""
-
-    def name(self, reason: str, keys: "pa.BinaryArray | list[bytes]") -> None:
-        """Keep the first few entities that were not written for this reason."""
-        kept = self.examples.setdefault(reason, [])
-        kept += [readable_key(key if isinstance(key, bytes) else key.as_py()) for key in keys[: SHOWN - len(kept)]]
-
-    def warn(self) -> None:
-        """Log what was not written."""
-        for reason, count in {"older": self.older, "future": self.future, "rejected": self.rejected}.items():
-            if count:
-                log.warning(REASONS[reason], count, self.view, ", ".join(self.examples.get(reason, [])))
+Micros = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
-REASONS = {
-    "older": "%d row(s) of %s skipped: the online store holds a newer one (%s)",
-    "future": "%d row(s) of %s skipped: dated in the future (%s); correct the source",
-    "rejected": "%d row(s) of %s refused by Redis: their key holds something else than a hash (%s); delete those keys",
-}
+@dataclass(frozen=True)
+class Rules:
+    """Which rows are written."""
 
-
-@dataclass
-class Session:
-    """One `potluck materialize`, as its rows go through the online store."""
-
-    horizon: datetime | None = None
-    """Nothing dated later is believed, neither coming in nor stored; where it is None, than in a minute."""
-    progress: Callable[[str, int, int | None], None] | None = None
-    """Told the view, how many of its rows are done, and of how many if that is known."""
-    written: dict[str, Written] = field(default_factory=dict)
-    keys: dict[str, list[npt.NDArray[np.uint64]]] = field(default_factory=dict)
-    """Hashes of the Redis keys of all rows that came, by view."""
+    pushing: bool
+    """Whether a push brings them, or a materialize."""
+    horizon: datetime
+    """Rows dated later stay out."""
+    believed: datetime
+    """A stored row dated later keeps nothing out: it is a mistake."""
+    check: bool = True
+    """Look at the stored rows and at the horizon; else write every row with a date within the range."""
 
 
 class ViewWriter:
@@ -76,9 +63,9 @@ class ViewWriter:
         writer: ends with this one.
         view: its name in Redis.
         fields: hash field of each feature.
-        check: read the stored timestamps first, and skip a row that is older than the stored one.
-        horizon: nothing dated later is believed, neither coming in nor stored.
+        source: where the rows come from, to name it.
         lifetime: seconds until a written key expires, if it does.
+        session: told of all rows; without one, what stays out is logged.
     """
 
     def __init__(
@@ -86,107 +73,130 @@ class ViewWriter:
         writer: BulkWriter,
         view: str,
         fields: Sequence[bytes],
-        check: bool,
-        horizon: datetime,
+        rules: Rules,
+        *,
+        source: str = "",
         lifetime: int | None = None,
         session: Session | None = None,
     ) -> None:
         self.writer = writer
+        self.view = view
         self.fields = fields
-        self.stamp = timestamp_field(view).encode()
-        self.check = check
-        self.horizon = (horizon.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+        self.rules = rules
         self.lifetime = lifetime
         self.session = session
-        self.view = view
-        self.told = Written(view)
+        self.stamp, self.mark = own_fields(view)
+        self.told = Written(view, source)
 
     def write(self, keys: "pa.BinaryArray", times: "pa.Array", values: "Sequence[pa.BinaryArray]") -> None:
         """Write a batch.
 
         Args:
             keys: Redis key of each row. Of an entity that comes twice the newest row stays, the last among equals.
-            times: event timestamp of each row.
+            times: event timestamp of each row; a row without one, or beyond the range, stays out.
             values: serialized values of each feature, in the order of the fields.
 
         Raises:
             ServiceUnreachable: Redis failed; nothing more is sent.
-            DataError: a timestamp is missing.
+            DataError: the timestamps are none.
         """
-        micros = epoch_micros(times)
+        self.told.came += len(keys)
+        micros, dated = micros_if_dated(times)
+        usable = self.usable(keys, micros, dated)
+        if not usable.all():
+            keys, *values = (column.filter(pa.array(usable)) for column in (keys, *values))
+            micros = micros[usable]
         if self.session is not None:
             self.session.keys.setdefault(self.view, []).append(key_hashes(keys))
         rows = self.rows_to_write(keys, micros)
-        columns = [keys, encode_timestamps(times), *values]
+        columns = [keys, encode_micros(micros), *values]
         if rows is not None:
             columns = [column.take(pa.array(rows)) for column in columns]
-        self.writer.write(columns[0], list(zip([self.stamp, *self.fields], columns[1:], strict=True)))
-        if self.lifetime:
-            self.writer.expire(columns[0], self.lifetime)
+        self.put(columns[0], columns[1], columns[2:])
 
-    def rows_to_write(self, keys: "pa.BinaryArray", micros: npt.NDArray[np.int64]) -> npt.NDArray[np.intp] | None:
+    def put(self, keys: "pa.BinaryArray", stamps: "pa.BinaryArray", values: "Sequence[pa.BinaryArray]") -> None:
+        own = [(self.stamp, stamps), (self.mark, stamps)] if self.rules.pushing else [(self.stamp, stamps)]
+        self.writer.write(keys, [*own, *zip(self.fields, values, strict=True)])
+        if self.lifetime:
+            self.writer.expire(keys, self.lifetime)
+
+    def leave_out(self, kind: str, count: int, examples: Sequence[str] = ()) -> None:
+        """Rows that never came as far as `write`."""
+        if count:
+            self.told.came += count
+            self.told.leave_out(kind, count, examples)
+
+    def usable(self, keys: "pa.BinaryArray", micros: Micros, dated: Mask) -> Mask:
+        """Rows whose date counts; the others are told."""
+        outside = dated & ((micros < micros_of(EARLIEST)) | (micros >= micros_of(LATEST)))
+        future = dated & ~outside & (micros > micros_of(self.rules.horizon)) & self.rules.check
+        for kind, rows in {UNDATED: ~dated, OUTSIDE: outside, FUTURE: future}.items():
+            self.name(kind, keys, rows)
+        return dated & ~outside & ~future
+
+    def rows_to_write(self, keys: "pa.BinaryArray", micros: Micros) -> npt.NDArray[np.intp] | None:
         """Which rows, in which order; None for all as they are."""
         order = in_order_of_time(keys, micros)
-        if not self.check:
+        if not self.rules.check:
             return order
-        skipped = self.skipped(keys, micros)
-        if not skipped.any():
+        older = self.older(keys, micros)
+        self.name(OLDER, keys, older)
+        if not older.any():
             return order
         rows = np.arange(len(keys)) if order is None else order
-        return rows[~skipped[rows]]
+        return rows[~older[rows]]
 
-    def skipped(self, keys: "pa.BinaryArray", micros: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Rows that are dated in the future, or older than what is stored; a stored future is not believed."""
-        future = micros > self.horizon
-        stored, sound = decode_timestamps(self.writer.read(keys, self.stamp))
-        older = ~future & sound & (stored > micros) & (stored <= self.horizon)
-        self.told.future += int(future.sum())
-        self.told.older += int(older.sum())
-        for reason, rows in {"future": future, "older": older}.items():
-            self.told.name(reason, keys.take(pa.array(np.flatnonzero(rows)[:SHOWN])))
-        return future | older
+    def older(self, keys: "pa.BinaryArray", micros: Micros) -> Mask:
+        """Rows in whose place a newer one stays; the mark of a push that does not stay goes."""
+        if self.rules.pushing:
+            (stamps,) = self.writer.read(keys, [self.stamp])
+            return self.newer_than(stamps, micros)
+        stamps, marks = self.writer.read(keys, [self.stamp, self.mark])
+        if marks.null_count == len(marks):  # nothing was pushed, as is usual: spare the decoding
+            return np.zeros(len(keys), np.bool_)
+        older = is_pushed(stamps, marks) & self.newer_than(stamps, micros)
+        outdated = keys.filter(pa.array(numbers(marks.is_valid()) & ~older))
+        self.writer.delete(outdated, [self.mark])  # first: a push in between puts its own
+        return older
+
+    def newer_than(self, stamps: "pa.BinaryArray", micros: Micros) -> Mask:
+        stored, sound = decode_timestamps(stamps)
+        return sound & (stored > micros) & (stored <= micros_of(self.rules.believed))
+
+    def name(self, kind: str, keys: "pa.BinaryArray", rows: Mask) -> None:
+        if rows.any():
+            first = keys.take(pa.array(np.flatnonzero(rows)[:SHOWN]))
+            self.told.leave_out(kind, int(rows.sum()), [readable_key(key.as_py()) for key in first])
 
     def __enter__(self) -> "ViewWriter":
         return self
 
     def __exit__(self, *raised: object) -> None:
         self.writer.__exit__(*raised)  # type: ignore[arg-type]
-        self.told.written, self.told.rejected = self.writer.written, self.writer.refused
-        self.told.name("rejected", [key for key, _ in self.writer.rejected[:NAMED]])
-        self.told.warn()
+        self.told.written = self.writer.written
+        if self.writer.refused:
+            refused = [readable_key(key) for key, _ in self.writer.rejected[:NAMED]]
+            self.told.leave_out(REJECTED, self.writer.refused, refused)
         if self.session is not None:
-            add(self.session.written, self.told)
+            self.session.note(self.told)
+        else:
+            self.told.warn({**LOGGED, OLDER: NEWER_STORED} if self.rules.pushing else LOGGED)
 
 
-def add(known: dict[str, Written], told: Written) -> None:
-    """A view may be written in several calls."""
-    sum_ = known.setdefault(told.view, Written(told.view))
-    sum_.written += told.written
-    sum_.older += told.older
-    sum_.future += told.future
-    sum_.rejected += told.rejected
-    for reason, names in told.examples.items():
-        kept = sum_.examples.setdefault(reason, [])
-        kept += names[: SHOWN - len(kept)]
+def is_pushed(stamps: "pa.BinaryArray", marks: "pa.BinaryArray") -> Mask:
+    """Whether the stored rows are those that were pushed.
+
+    Another writer's row has another timestamp, or the mark was taken away with it.
+    """
+    return numbers(pc.fill_null(pc.equal(stamps, marks), False))
 
 
-def in_order_of_time(keys: "pa.BinaryArray", micros: npt.NDArray[np.int64]) -> npt.NDArray[np.intp] | None:
+def micros_of(moment: datetime) -> int:
+    return (moment.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+
+
+def in_order_of_time(keys: "pa.BinaryArray", micros: Micros) -> npt.NDArray[np.intp] | None:
     """An order in which the last row of each entity is its newest, the last among equals; None for the given one."""
     if len(keys) < 2 or not (np.diff(micros) < 0).any() or pc.count_distinct(keys).as_py() == len(keys):
         return None
     return np.argsort(micros, kind="stable")
-
-
-def readable_key(key: bytes) -> str:
-    """The entity of a Redis key for people: `Id=91`."""
-    rest, count = key[4:], int.from_bytes(key[:4], "little")
-    found: list[str] = []
-    for _ in range(2 * count):  # names first, then values, each with its type and length
-        kind, length = int.from_bytes(rest[:4], "little"), int.from_bytes(rest[4:8], "little")
-        value, rest = rest[8 : 8 + length], rest[8 + length :]
-        found.append(str(int.from_bytes(value, "little", signed=True)) if kind in INTEGER_TYPES else shown(kind, value))
-    return ", ".join(f"{name}={value}" for name, value in zip(found[:count], found[count:], strict=True))
-
-
-def shown(kind: int, value: bytes) -> str:
-    return value.decode(errors="replace") if kind == STRING_TYPE else value.hex()

@@ -24,7 +24,7 @@ PROMISED = {
     "init": {"--label", "--key", "--time", "--name", "--to"},
     "ingest": {"--rows", "--seed", "--append", "--replace"},
     "apply": set(),
-    "materialize": {"--as-of"},
+    "materialize": {"--as-of", "--force"},
     "train": {"--promote"},
     "nightly": {"--as-of"},
     "export": {"--to", "--details"},

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureView, ValueType
+from feast import Entity, FeatureView, PushSource, ValueType
 from feast.batch_feature_view import BatchFeatureView
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
 from online_stores import END, START, dumps, open_store, view_of, write_rows
 from redis_servers import Processes, RedisProcess
 
-from potluck.contract.errors import DataError, ServiceUnreachable
+from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.redis_format import decode_timestamp, entity_key
 from potluck.stores import engine
 from potluck.stores.prune import prune_view, sorted_hashes
 from potluck.stores.resp_stream import key_hashes
-from potluck.stores.view_writer import Session
+from potluck.stores.session import Session
 
 MOMENTS = [datetime(1969, 12, 31, 23, 59, 59, 250_000), datetime(1970, 1, 1), datetime(2024, 2, 29, 1, 2, 3, 400_001)]
 HOUSE = Entity(name="house", join_keys=["id"], value_type=ValueType.INT64)
@@ -127,6 +127,18 @@ def test_columns_of_another_name_are_mapped(tmp_path: Path, redis: RedisProcess)
     assert found["ours"] == found["stock"]
 
 
+def test_a_view_that_takes_pushes_is_filled_as_by_stock_feast_and_without_its_engine(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
+    table = pa.table({"id": [1, 2, 2], "x": [1.5, 2.5, 3.5], "event_timestamp": times(NOON, NOON, MOMENTS[0])})
+    pushed = PushSource(name="pushed", batch_source=write_rows(tmp_path, table))
+    found = filled(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})])
+    assert len(found["ours"]) == 2
+    assert found["ours"] == found["stock"]
+    store = open_store(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})], ours=True)
+    assert engine.is_plain(store.get_feature_view("numbers"))
+
+
 def test_the_latest_record_within_the_interval_is_taken(tmp_path: Path, redis: RedisProcess) -> None:
     days = [NOON + timedelta(days=day) for day in (2, 0, 1, 9)]
     table = pa.table({"id": [1, 1, 1, 1], "x": [2.0, 0.0, 1.0, 9.0], "event_timestamp": times(*days)})
@@ -172,11 +184,15 @@ def test_an_empty_table_writes_nothing(tmp_path: Path, redis: RedisProcess) -> N
     assert redis.client.dbsize() == 0
 
 
-def test_a_row_without_key_is_an_error(tmp_path: Path, redis: RedisProcess) -> None:
-    table = pa.table({"id": [1, None], "x": [1.0, 2.0], "event_timestamp": times(NOON, NOON)})
+def test_rows_without_key_are_left_out_and_told_with_view_source_and_place(
+    tmp_path: Path, redis: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pa.table({"id": [1, None, 2, None], "x": [1.0, 2.0, 3.0, 4.0], "event_timestamp": times(*[NOON] * 4)})
     store = open_store(tmp_path, redis, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True)
-    with pytest.raises(DataError, match="join key id is null in 1 row"):
+    with caplog.at_level(logging.WARNING, "potluck.stores"):
         store.materialize(START, END)
+    assert redis.client.dbsize() == 2
+    assert "view numbers, rows from source rows, left out: 2 no key (row 2, row 4)" in caplog.text
 
 
 def test_what_needs_a_transformation_is_left_to_feasts_engine(tmp_path: Path, redis: RedisProcess) -> None:
@@ -232,15 +248,12 @@ def stored(redis: RedisProcess, store: Any) -> tuple[Any, Any]:
     return store.get_online_features(["numbers:x"], [{"id": 1}]).to_dict()["x"][0], when
 
 
-def test_an_older_row_is_skipped_and_told(
-    tmp_path: Path, redis: RedisProcess, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_dates_corrected_backwards_reach_the_online_store(tmp_path: Path, redis: RedisProcess) -> None:
     project(tmp_path, redis, 2.0, NOON).materialize(START, END)
-    store = project(tmp_path, redis, 1.0, NOON - timedelta(microseconds=1))
-    with caplog.at_level(logging.WARNING, "potluck.stores"):
-        store.materialize(START, END)
-    assert stored(redis, store)[0] == 2.0
-    assert "1 row(s) of numbers skipped: the online store holds a newer one (id=1)" in caplog.text
+    earlier = NOON - timedelta(days=400)
+    store = project(tmp_path, redis, 1.0, earlier)
+    store.materialize(START, END)
+    assert stored(redis, store) == (1.0, earlier.timestamp())
 
 
 def test_a_corrected_row_of_the_same_time_is_written(tmp_path: Path, redis: RedisProcess) -> None:
@@ -264,7 +277,7 @@ def test_a_row_from_the_future_is_skipped_and_told(
     with caplog.at_level(logging.WARNING, "potluck.stores"):
         store.materialize(START, END)
     assert redis.client.dbsize() == 0
-    assert "dated in the future (id=1)" in caplog.text
+    assert "1 dated in the future; correct the source (id=1)" in caplog.text
 
 
 def test_without_the_check_the_last_to_write_wins(tmp_path: Path, redis: RedisProcess) -> None:
@@ -283,7 +296,7 @@ def test_a_key_that_holds_something_else_is_told_and_its_neighbours_are_written(
     with caplog.at_level(logging.WARNING, "potluck.stores"):
         store.materialize(START, END)
     assert store.get_online_features(["numbers:x"], [{"id": i} for i in (1, 2, 3)]).to_dict()["x"] == [1.0, None, 3.0]
-    assert "1 row(s) of numbers refused by Redis" in caplog.text
+    assert "1 refused by Redis: the key holds something else than a hash" in caplog.text
     assert "(id=2)" in caplog.text
 
 

@@ -97,4 +97,9 @@ def test_what_stayed_out_is_told(iris: Any) -> None:
         "entities": 150, "written": 149, "skipped_older": 0, "skipped_future": 0, "rejected": 1, "pruned": 0
     }  # fmt: skip
     assert view["examples"]["rejected"] == [f"flower_id={flower}"]
-    assert f"1 refused by Redis: the key holds something else than a hash (flower_id={flower})" in words
+    (account,) = json.loads(told.stdout)["accounts"]
+    assert account == view["account"]
+    assert (account["came"], account["kept"]) == (150, 149)
+    refused = "refused by Redis: the key holds something else than a hash; delete those keys"
+    assert account["left_out"] == [{"reason": refused, "count": 1, "examples": [f"flower_id={flower}"]}]
+    assert f"150 rows came, 149 kept, 1 left out: 1 {refused} (flower_id={flower})" in words

@@ -21,7 +21,7 @@ from redis_servers import Processes, RedisProcess
 
 from potluck.contract.publication import Pointer, pointer_key
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
-from potluck.stores.view_writer import readable_key
+from potluck.stores.redis_names import readable_key
 
 HOUSE = Entity(name="house", join_keys=["id"], value_type=ValueType.INT64)
 NOON = datetime(2024, 1, 1, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -76,7 +76,9 @@ def read(store: Any, *ids: int, features: tuple[str, ...] = ("x",)) -> Any:
 
 
 @pytest.mark.parametrize("verb", ["push", "write_to_online_store"])
-def test_what_is_written_row_by_row_has_stocks_bytes(tmp_path: Path, redis: RedisProcess, verb: str) -> None:
+def test_what_is_written_row_by_row_has_stocks_bytes_but_for_the_mark(
+    tmp_path: Path, redis: RedisProcess, verb: str
+) -> None:
     found = []
     for ours in (False, True):
         store = opened(tmp_path, redis, ours)
@@ -84,6 +86,8 @@ def test_what_is_written_row_by_row_has_stocks_bytes(tmp_path: Path, redis: Redi
             store.push("pushed", frame([1, 2, -3]), to=PushMode.ONLINE)
         else:
             store.write_to_online_store("numbers", frame([1, 2, -3]))
+        marked = [redis.client.hdel(name, "_pushed:numbers") for name in redis.client.keys("*")]
+        assert marked == [int(ours)] * 3
         found.append(dumps(redis))
     assert len(found[0]) == 3
     assert found[0] == found[1]

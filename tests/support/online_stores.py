@@ -37,6 +37,7 @@ def open_store(
     ours: bool,
     project: str = "shop",
     url: str = "",
+    engine: str = "potluck.stores.engine.PotluckEngine",
     **online: Any,
 ) -> FeatureStore:
     """Apply definitions in a project of their own."""
@@ -49,7 +50,7 @@ def open_store(
             registry={"registry_type": "file", "path": str(folder / f"{project}-{'ours' if ours else 'stock'}.db")},
             offline_store={"type": "potluck.stores.duckdb_offline.PotluckOfflineStore" if ours else "duckdb"},
             online_store={**(OURS if ours else STOCK), "connection_string": where, **online},
-            batch_engine={"type": "potluck.stores.engine.PotluckEngine" if ours else "local"},
+            batch_engine={"type": engine if ours else "local"},
             entity_key_serialization_version=3,
         )
     )
