@@ -1,4 +1,4 @@
-"""What `make demo` shows of a running server: a call to each service, and where its features come from."""
+"""What `make demo` shows of a running server: a call to each service, and where features come from."""
 
 import datetime
 import json
@@ -51,7 +51,7 @@ def champions(settings: Settings) -> list[FeatureContract]:
 
 
 def first_rows(settings: Settings, contract: FeatureContract, all_contracts: Iterable[FeatureContract]) -> list[Row]:
-    """The first rows of a source that has what the service is sent: a population, or else labels."""
+    """The first rows of a source that has what the service takes: a population, or else labels."""
     together = [contract, *all_contracts]
     populations = [each.population for each in together if each.population]
     labels = [each.label_source for each in together]
@@ -63,7 +63,7 @@ def first_rows(settings: Settings, contract: FeatureContract, all_contracts: Ite
 
 
 def read_rows(path: Path, contract: FeatureContract) -> list[Row]:
-    """Keys and request fields of a source's first rows; none where it lacks one that a request must have."""
+    """Keys and request fields of a source's first rows; none where it lacks a required one."""
     import pyarrow
     import pyarrow.dataset
 
@@ -92,7 +92,7 @@ def show_prediction(url: str, contract: FeatureContract, rows: Sequence[Row]) ->
 
 
 def show_lookup(url: str, publication: Publication, rows: Sequence[Row]) -> bool:
-    """Show an entity of which the published run holds a prediction. Answers whether there was one."""
+    """Show an entity that the published run holds. Answers whether there was one."""
     click.secho(f"\nGET /lookup/{publication.service}/{{{publication.key.name}}}", bold=True)
     entities = [row[publication.key.name] for row in rows if publication.key.name in row]
     address = f"{url}/lookup/{quoted(publication.service)}"
@@ -103,7 +103,7 @@ def show_lookup(url: str, publication: Publication, rows: Sequence[Row]) -> bool
 
 
 def show_first_answer(requests: Sequence[tuple[str, bytes | None]]) -> int | None:
-    """Show the first answer and say which request got it; where none does, show why the first one was refused."""
+    """Show the first answer and say which request got it; else why the first one was refused."""
     refusals = []
     for place, (address, body) in enumerate(requests):
         try:

@@ -35,7 +35,7 @@ VERBS = {
 
 
 class Mistakable(Exception):
-    """Around an error that click would end with as if the user had left: a broken pipe, or the end of some file."""
+    """Around an error at which click would end as if the user had left: a broken pipe, an end of file."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def run(command: click.Command) -> None:
-    """Run a command from the command line; whatever fails ends with an exit code and words of its own, not a trace."""
+    """Run a command; whatever fails ends with an exit code and words of its own, not a trace."""
     as_json = "--json" in sys.argv
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can

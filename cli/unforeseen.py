@@ -1,6 +1,7 @@
 """How a command ends that nobody foresaw: one line, and a file with the whole trace.
 
-A failing disk or a file in a folder's place is foreseen, wherever it shows; so is an error of the repo's own code.
+A failing disk or a file in a folder's place is foreseen, wherever it shows; so is an error of the repo's
+own code.
 """
 
 import errno
@@ -71,7 +72,7 @@ def first_line(error: BaseException) -> str:
 
 
 def place_in_repo(error: BaseException) -> str:
-    """File and line of the feature repo at which an error came up, the innermost; empty if it passed none."""
+    """The innermost file and line of the feature repo that an error passed; empty if it passed none."""
     repo = Path(os.environ.get("POTLUCK_REPO", "")).absolute()
     if not (repo / "feature_store.yaml").is_file():
         return ""
@@ -83,7 +84,7 @@ def place_in_repo(error: BaseException) -> str:
 
 
 def is_own(file: Path, repo: Path) -> bool:
-    """Whether a file is the repo's, and not a library's in an environment that lies in the same folder."""
+    """Whether a file is the repo's, and no library's in an environment of the same folder."""
     return file.is_relative_to(repo) and not file.is_relative_to(sys.prefix)
 
 

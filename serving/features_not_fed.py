@@ -1,7 +1,7 @@
 """Features that a champion looks up and that `potluck materialize` no longer writes: taken out, or renamed.
 
-Their stored values grow old, or are gone, and the model goes on with what is left. So it is counted in /metrics, named
-in `GET /services/{service}`, and logged when it changes.
+Their stored values grow old, or are gone, and the model goes on with what is left. So they are counted in
+/metrics, named in `GET /services/{service}`, and logged when they change.
 """
 
 import logging

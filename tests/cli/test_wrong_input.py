@@ -55,7 +55,6 @@ def wrong(command: str, says: str, **environment: str) -> Wrong:
 def check(found: Wrong, code: int, said: str) -> None:
     assert code in EXIT_CODES, (str(found), code, said)
     assert "Traceback" not in said
-    # What a later part of the issue brings under control is told as unforeseen until then; here nothing may be.
     assert "unexpected failure" not in said, said
     assert found.says in said, said
     assert len(said.strip().splitlines()) <= MOST_LINES, said
