@@ -1,7 +1,6 @@
 """`make demo`: every verb in its order on a fresh home, then one call to each of the three services."""
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -13,19 +12,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
-from cli.calls import call
+from cli.demo_calls import show_services
 from cli.first_run import fill_home, verb
-from potluck.contract.features import FeatureContract, read_contract
+from cli.main import run
+from potluck.contract.errors import PotluckError
 from potluck.contract.settings import Settings, load_settings
-from potluck.scoring.bundle import CONTRACT_FILE
-from potluck.scoring.releases import Releases
 
 READY_SECONDS = 60.0
-SHOWN = 8
 
 
 @click.command()
@@ -39,16 +35,24 @@ def demo(data: Path | None, repo: Path | None, port: int) -> None:
     started = time.monotonic()
     with fresh_home() as home:
         settings = load_settings(home=home, repo=repo)
-        environment = {**os.environ, "POTLUCK_HOME": str(home), "POTLUCK_REPO": str(settings.repo)}
-        for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL"):
-            environment.pop(name, None)
+        environment = {**os.environ, **stores_within(settings), "POTLUCK_REPO": str(settings.repo)}
         try:
             fill_home(environment, data)
             with server(environment, port or free_port()) as url:
-                show(settings, url)
+                show_services(settings, url)
         finally:
             verb(environment, "down")
     click.secho(f"\ndone in {time.monotonic() - started:.0f} s", bold=True)
+
+
+def stores_within(settings: Settings) -> dict[str, str]:
+    """The home's own Redis, MLflow and registry, whatever the environment or a `.env` file says of others."""
+    return {
+        "POTLUCK_HOME": str(settings.home),
+        "REDIS_URL": settings.embedded_redis_url,
+        "MLFLOW_TRACKING_URI": settings.local_tracking_uri,
+        "FEAST_REGISTRY_URL": f"sqlite:///{settings.home / 'feast.db'}",
+    }
 
 
 @contextlib.contextmanager
@@ -86,7 +90,9 @@ def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
             urllib.request.urlopen(f"{url}/readyz", timeout=1).read()
             return
         time.sleep(0.05)
-    raise SystemExit(f"the server did not get ready within {READY_SECONDS:.0f} s")
+    if process.poll() is not None:
+        raise PotluckError(f"the server ended with exit code {process.returncode}; its words stand above")
+    raise PotluckError(f"the server did not get ready within {READY_SECONDS:.0f} s")
 
 
 def free_port() -> int:
@@ -95,50 +101,5 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def show(settings: Settings, url: str) -> None:
-    """One call to each service, with each feature's source."""
-    releases = Releases(settings.releases)
-    contracts = {}
-    for service in releases.services():
-        folder = releases.bundles / releases.champion(service).digest
-        contracts[service] = read_contract((folder / CONTRACT_FILE).read_bytes())
-    population = next(c for c in contracts.values() if c.population)
-    row = first_row(settings, population)
-    for contract in sorted(contracts.values(), key=lambda c: len(c.views)):
-        show_prediction(url, contract, row)
-    for publication in population.publications:
-        show_lookup(url, publication.service, row[publication.key.name])
-
-
-def first_row(settings: Settings, contract: FeatureContract) -> dict[str, Any]:
-    """The population's first entity."""
-    import pyarrow.parquet as pq
-
-    path = settings.data_folder(contract.project) / f"{contract.population}.parquet"
-    table = pq.read_table(path, columns=[field.name for field in contract.keys + contract.request])
-    return dict(table.slice(0, 1).to_pylist()[0])
-
-
-def show_prediction(url: str, contract: FeatureContract, row: dict[str, Any]) -> None:
-    record = {field.name: row[field.name] for field in contract.keys + contract.request}
-    click.secho(f"\nPOST /predict/{contract.service}", bold=True)
-    answer = call(f"{url}/predict/{contract.service}", json.dumps(record).encode())
-    click.echo(f"  {json.dumps(answer)}")
-    described = call(f"{url}/services/{contract.service}")["fields"]
-    sources = {"key": "sent as the key", "request": "sent in the request", "online": "looked up in the online store"}
-    for source in ("key", "request", "online", "on-demand"):
-        names = [field["name"] for field in described if field["source"] == source]
-        if names:
-            shown = [f"{name}={json.dumps(record[name])}" if name in record else name for name in names]
-            more = f" … and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-            click.echo(f"  {sources.get(source, 'computed on demand')}: {', '.join(shown[:SHOWN])}{more}")
-
-
-def show_lookup(url: str, service: str, entity: Any) -> None:
-    click.secho(f"\nGET /lookup/{service}/{entity}", bold=True)
-    click.echo(f"  {json.dumps(call(f'{url}/lookup/{service}/{entity}'))}")
-    click.echo("  nothing is sent but the id: last night's run computed it")
-
-
 if __name__ == "__main__":
-    demo()
+    run(demo)

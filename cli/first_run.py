@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cli.main import run
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
 from potluck.stores.repo import project_name
@@ -30,14 +31,25 @@ def first_run(data: Path | None) -> None:
 
 
 def fill_home(environment: Environment, data: Path | None, trained: Sequence[str] = ()) -> None:
-    """Ingest, apply, materialize, train every model that is not trained yet, score the population."""
+    """Ingest, apply, materialize, train every model that is not trained yet, score what is precomputed."""
     if not ingested(environment):
-        verb(environment, "ingest", *([str(data)] if data else []))
+        ingest(environment, data)
     applied = json.loads(captured(environment, "apply", "--json"))
     verb(environment, "materialize")
     for service in sorted(set(applied["models"]) - set(trained)):
         verb(environment, "train", service)
-    verb(environment, "nightly")
+    if applied["precomputed"]:
+        verb(environment, "nightly")
+
+
+def ingest(environment: Environment, data: Path | None) -> None:
+    try:
+        verb(environment, "ingest", *([str(data)] if data else []))
+    except SystemExit:
+        if data is None:
+            told = "if the repo's ingest.py needs a file, give it: `make … DATA=FILE`, or --data FILE"
+            click.echo(f"potluck: {told}", err=True)
+        raise
 
 
 def ingested(environment: Environment) -> bool:
@@ -65,4 +77,4 @@ def captured(environment: Environment, *words: str) -> str:
 
 
 if __name__ == "__main__":
-    first_run()
+    run(first_run)

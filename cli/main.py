@@ -1,13 +1,19 @@
 """`potluck`: the verbs, found by name and imported when they are called."""
 
 import importlib
+import io
+import select
 import sys
+from typing import Any, NoReturn
 
 import click
 
 from cli.output import tell
+from cli.unforeseen import place_in_repo, told_error
 from potluck import __version__
 from potluck.contract.errors import PotluckError, UsageError
+
+STANDARD_OUTPUT = 1
 
 VERBS = {
     "init": "cli.init",
@@ -32,6 +38,13 @@ VERBS = {
 }
 
 
+class Mistakable(Exception):
+    """Around an error at which click would end as if the user had left: a broken pipe, an end of file."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 class LazyVerbs(click.Group):
     """Imports a verb's module when it is asked for."""
 
@@ -45,6 +58,13 @@ class LazyVerbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, EOFError) as error:
+            raise Mistakable(error) from error
+
 
 @click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -56,22 +76,49 @@ def potluck() -> None:
 
 
 def main() -> None:
-    """Run a verb; an error that Potluck foresaw ends with its own exit code and without a trace."""
+    """Run a verb."""
+    run(potluck)
+
+
+def run(command: click.Command) -> None:
+    """Run a command; whatever fails ends with an exit code and words of its own, not a trace."""
+    as_json = "--json" in sys.argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can
     try:
-        potluck.main(standalone_mode=False)
+        command.main(standalone_mode=False)
     except PotluckError as error:
-        tell(error, "--json" in sys.argv)
-        raise SystemExit(error.exit_code) from None
-    except ModuleNotFoundError as error:
-        told = f"this installation can't do that: it lacks {error.name}; install potluck[platform]"
-        tell(UsageError(told), "--json" in sys.argv)
-        raise SystemExit(UsageError.exit_code) from None
+        end(error, as_json)
     except click.ClickException as error:
+        if as_json:
+            end(UsageError(error.format_message()), as_json)
         error.show()
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         click.echo("potluck: interrupted", err=True)
         raise SystemExit(130) from None
+    except Mistakable as wrapped:
+        if isinstance(wrapped.error, BrokenPipeError) and nobody_reads(STANDARD_OUTPUT):
+            raise SystemExit(1) from None
+        end(told_error(wrapped.error), as_json)
+    except SystemExit as error:
+        if place_in_repo(error):  # whatever its code: the verb was not done
+            end(told_error(error), as_json)
+        raise
+    except Exception as error:
+        end(told_error(error), as_json)
+
+
+def end(error: PotluckError, as_json: bool) -> NoReturn:
+    tell(error, as_json)
+    raise SystemExit(error.exit_code) from None
+
+
+def nobody_reads(stream: int) -> bool:
+    """Whether the other end of a pipe is closed, as `potluck status | head -1` leaves it."""
+    poll = select.poll()
+    poll.register(stream, 0)  # which asks for errors alone
+    return bool(poll.poll(0))
 
 
 if __name__ == "__main__":

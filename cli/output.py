@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,14 +12,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from potluck.contract.errors import PotluckError
+from potluck.contract.errors import PotluckError, UsageError
+from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.settings import Settings, load_settings
 
 Callback = Callable[..., Any]
+PASSWORD = re.compile(r"(?P<before>\w://[^\s/@:\[]*:)[^\s'\"]*(?=@)|(?P<option>password=)[^\s&'\"]*", re.IGNORECASE)
 
 
 class Moment(click.ParamType[datetime]):
@@ -33,7 +36,16 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"expected a date such as 2010-07-31 or 2010-07-31T18:00:00+00:00, got {value!r}", param, ctx)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        try:
+            in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError:
+            self.out_of_range(value, param, ctx)
+        if not EARLIEST <= in_utc < LATEST:
+            self.out_of_range(value, param, ctx)
+        return in_utc
+
+    def out_of_range(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+        self.fail(f"expected a date from {EARLIEST:%F} to before {LATEST:%F}, got {value!r}", param, ctx)
 
 
 def common_options(callback: Callback) -> Callback:
@@ -56,8 +68,20 @@ def now_or(as_of: datetime | None) -> datetime:
 def settings_for(repo: Path | None, **flags: object) -> Settings:
     """Settings of this command, also put into the environment for what it starts and for Feast's own plug-ins."""
     settings = load_settings(repo=repo, **flags)
+    check_home(settings.home)
     os.environ.update(settings.variables())
     return settings
+
+
+def check_home(home: Path) -> None:
+    """See that the home is a folder, or can become one.
+
+    Raises:
+        UsageError: a file is in its way.
+    """
+    there = next(path for path in (home, *home.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"expected a folder for the home {home}, but {there} is a file; set POTLUCK_HOME to another")
 
 
 def prepare_libraries(settings: Settings) -> None:
@@ -156,7 +180,13 @@ def rows_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def tell(error: PotluckError, as_json: bool) -> None:
     """Print an error where it belongs."""
+    message = masked(str(error))
     if as_json:
-        click.echo(json.dumps({"error": type(error).__name__, "message": str(error)}), err=True)
+        click.echo(json.dumps({"error": type(error).__name__, "message": message}), err=True)
     else:
-        click.echo(f"potluck: {error}", err=True)
+        click.echo(f"potluck: {message}", err=True)
+
+
+def masked(text: str) -> str:
+    """Without the passwords of URLs."""
+    return PASSWORD.sub(lambda found: f"{found['before'] or found['option']}***", text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cli.address import check_address
 from cli.output import common_options, settings_for
 from potluck.stores.embedded_redis import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
@@ -25,6 +26,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     from serving.wire import PROTOCOL
 
     settings = settings_for(repo)
+    check_address(host, port)
     ensure_redis(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises it again when all is answered
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:

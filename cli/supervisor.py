@@ -15,6 +15,7 @@ from types import FrameType
 
 import click
 
+from cli.address import check_address
 from potluck.contract.errors import Locked
 from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
@@ -29,12 +30,21 @@ class Supervisor:
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self.settings = settings
+        self.host = host
         self.commands = commands(settings, host, port, workers)
+        self.ports = [port, port + 1] if "mlflow" in self.commands else [port]
         self.stopping = False
 
     def run(self) -> int:
-        """Block until stopped; answers the exit code."""
+        """Block until stopped; answers the exit code.
+
+        Raises:
+            Locked: the home is up already.
+            PotluckError: a port is taken.
+        """
         with claimed(pid_file(self.settings)):
+            for port in self.ports:
+                check_address(self.host, port)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
             children = {name: subprocess.Popen(command) for name, command in self.commands.items()}

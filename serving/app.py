@@ -20,11 +20,13 @@ from potluck.scoring.releases import Releases
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
 from serving.champions import Champions
 from serving.edge import Edge
+from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
 from serving.online import OnlineStore
 from serving.openapi import openapi_document
 from serving.publication_age import PublicationAges
 from serving.routes import router
+from serving.store_metrics import StoreMetrics
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -34,7 +36,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
-    app.state.publication_ages = PublicationAges(app.state.champions, app.state.store, lambda: datetime.now(UTC))
+    ages = PublicationAges(app.state.champions, lambda: datetime.now(UTC))
+    app.state.not_fed = FeaturesNotFed(app.state.champions)
+    app.state.store_metrics = StoreMetrics(app.state.store, ages, app.state.not_fed)
     hot = HotCalls(app.state.champions)
     app.include_router(router)
     app.router.routes.extend(hot.routes)
@@ -51,7 +55,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
     app.state.champions.refresh()
     gc.freeze()  # what lives as long as the process need not be looked through again
-    tasks = [asyncio.create_task(work) for work in (app.state.champions.watch(), app.state.edge.report())]
+    works = (app.state.champions.watch(), app.state.edge.report(), app.state.store_metrics.watch())
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:

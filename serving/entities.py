@@ -22,6 +22,16 @@ from serving.schema import Record
 NO_FEATURES = "the online store holds something else than features for this entity"
 
 
+class ViewPlace(NamedTuple):
+    """Where a view stands in its hash's reply: its timestamp, and behind it the values."""
+
+    timestamp: int
+    end: int
+    ttl_seconds: int
+    nothing: list[None]
+    """What the values are where they don't count."""
+
+
 @dataclass(frozen=True)
 class EntityHash:
     """One hash in Redis: an entity, with every view of it that the service reads."""
@@ -30,17 +40,26 @@ class EntityHash:
     key: Callable[[Sequence[int | str]], bytes]
     read: KeyCommand
     views: tuple[LookupView, ...]
+    places: tuple[ViewPlace, ...]
+    refuses: bool
+    """Whether an entity that no view knows is an error; else its values are missing."""
 
     def call(self, record: Record) -> Call:
         return self.read, self.key([record[name] for name in self.join_keys])
+
+
+Gap = tuple[EntityHash, int]
+"""An entity that not all of its views know, and how many of them do."""
 
 
 class Known(NamedTuple):
     """The stored values of a record's entities, in the order of the contract's online fields."""
 
     stored: Stored
-    overridden: tuple[str, ...]
+    overridden: tuple[str, ...] = ()
     """Fields that the request itself brought."""
+    not_found: tuple[str, ...] = ()
+    """Join keys of the entities that a view does not know, where that is no error."""
 
 
 class EntityReader:
@@ -55,7 +74,9 @@ class EntityReader:
         ]
         self.online = contract.online
         self.names = frozenset(field.name for field in contract.online)
-        self.required = [place for place, field in enumerate(contract.online) if field.required and not field.default]
+        self.required = [
+            place for place, field in enumerate(contract.online) if field.required and field.default is None
+        ]
         self.timestamps = Remembered(decode_timestamp)
         self.in_order = picker(reply_places(self.hashes, [field.name for field in contract.online]))
 
@@ -71,36 +92,43 @@ class EntityReader:
             now: seconds since 1970; values older than their view's ttl count as missing.
         """
         fresh: list[Stored] = []
+        gaps: list[Gap] = []
         for entity, reply in zip(self.hashes, replies, strict=True):
             try:
-                values = self.fresh(entity, reply, now)
+                knowing = self.without_stale(entity, reply, now)
             except DamagedValueError:
                 return FeatureStoreUnavailable(NO_FEATURES)
-            if values is None:
-                reason = "the online store knows no such entity"
-                return EntityNotFound(reason, tuple(Detail(name, reason) for name in entity.join_keys))
-            fresh.append(values)
+            if knowing < len(entity.places):
+                gaps.append((entity, knowing))
+            fresh.append(reply)
+        refused = refused_entities(gaps) if gaps else []
+        if refused:
+            return entities_not_found(refused)
         stored = self.in_order(fresh[0] if len(fresh) == 1 else [*chain.from_iterable(fresh)])
         # A checked record keeps its schema's order, in which the looked-up fields come last.
-        known = self.overridden(record, stored) if next(reversed(record)) in self.names else Known(stored, ())
+        known = self.overridden(record, stored) if next(reversed(record)) in self.names else Known(stored)
+        if gaps:
+            known = known._replace(not_found=join_keys_of(gaps))
         return self.lacking(known) or known if self.required else known
 
-    def fresh(self, entity: EntityHash, reply: Reply, now: float) -> Stored | None:
-        """An HMGET's reply with what is stale taken out; None where no view knows the entity.
+    def without_stale(self, entity: EntityHash, reply: Reply, now: float) -> int:
+        """Take what is stale out of an HMGET's reply, in place. Answers how many views know the entity.
 
         Raises:
             DamagedValueError: the reply is no list of Feast's values.
         """
         if not isinstance(reply, list):
             raise DamagedValueError(NO_FEATURES)
-        known, position = False, 0
-        for view in entity.views:
-            timestamp, end = self.timestamps[reply[position]], position + 1 + len(view.features)
-            known |= timestamp is not None
-            if timestamp is None or (view.ttl_seconds and now - timestamp > view.ttl_seconds):
-                reply[position + 1 : end] = [None] * len(view.features)
-            position = end
-        return reply if known else None
+        knowing = 0
+        for place, end, ttl_seconds, nothing in entity.places:
+            timestamp = self.timestamps[reply[place]]
+            if timestamp is None:
+                reply[place + 1 : end] = nothing
+                continue
+            knowing += 1
+            if ttl_seconds and now - timestamp > ttl_seconds:
+                reply[place + 1 : end] = nothing
+        return knowing
 
     def overridden(self, record: Record, stored: Stored) -> Known:
         """The request's value where it sent one, as the store would hold it."""
@@ -123,7 +151,36 @@ def entity_hash(project: str, keys: tuple[str, ...], dtypes: Mapping[str, str], 
         field for view in views for field in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
     ]
     key = entity_key_maker(project, keys, [dtypes[name] for name in keys])
-    return EntityHash(keys, key, KeyCommand("HMGET", *fields), tuple(views))
+    refuses = any(view.unknown == "refuse" for view in views)
+    return EntityHash(keys, key, KeyCommand("HMGET", *fields), tuple(views), view_places(views), refuses)
+
+
+def view_places(views: Sequence[LookupView]) -> tuple[ViewPlace, ...]:
+    places, start = [], 0
+    for view in views:
+        end = start + 1 + len(view.features)
+        places.append(ViewPlace(start, end, view.ttl_seconds, [None] * len(view.features)))
+        start = end
+    return tuple(places)
+
+
+def refused_entities(gaps: Sequence[Gap]) -> list[EntityHash]:
+    """Those that no view knows, and whose views want that to be an error."""
+    return [entity for entity, knowing in gaps if not knowing and entity.refuses]
+
+
+def entities_not_found(entities: Sequence[EntityHash]) -> EntityNotFound:
+    """One detail for each entity, under its join keys."""
+    reason = "the online store knows no such entity"
+    message = (
+        reason if len(entities) == 1 else f"the online store does not know {len(entities)} of the record's entities"
+    )
+    return EntityNotFound(message, tuple(Detail(", ".join(entity.join_keys), reason) for entity in entities))
+
+
+def join_keys_of(gaps: Sequence[Gap]) -> tuple[str, ...]:
+    """Each join key once."""
+    return tuple(dict.fromkeys(chain.from_iterable(entity.join_keys for entity, _ in gaps)))
 
 
 def reply_places(hashes: Sequence[EntityHash], names: Sequence[str]) -> list[int]:

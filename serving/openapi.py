@@ -16,6 +16,8 @@ DETAIL = {"type": "object", "properties": {"field": STRING, "reason": STRING}}
 ERROR_PROPERTIES: Schema = {"error_code": STRING, "message": STRING, "details": {"type": "array", "items": DETAIL}}
 ERROR = {"type": "object", "properties": {**ERROR_PROPERTIES, "request_id": STRING}}
 ROW_ERRORS = {"type": "array", "items": {"type": "object", "properties": {"row": INTEGER, **ERROR_PROPERTIES}}}
+NOTES: Schema = dict.fromkeys(("overridden", "not_found", "unseen", "imputed"), NAMES)
+ROW_NOTES = {"type": "array", "items": {"type": "object", "properties": {"row": INTEGER, **NOTES}}}
 ERROR_STATUSES = {
     "404": "ENTITY_NOT_FOUND or SERVICE_NOT_FOUND",
     "413": "BODY_TOO_LARGE or BATCH_TOO_LARGE",
@@ -113,9 +115,7 @@ def answer_schema(predictor: Predictor) -> Schema:
         "service": STRING,
         "model_version": STRING,
         "served_by": {"const": predictor.contract.served_by},
-        "overridden": NAMES,
-        "unseen": NAMES,
-        "imputed": NAMES,
+        **NOTES,
         "request_id": STRING,
     }
     if predictor.contract.classes:
@@ -128,6 +128,7 @@ def batch_schema(predictor: Predictor) -> Schema:
     properties = {
         "predictions": {"type": "array", "items": nullable(prediction_type(predictor))},
         "errors": ROW_ERRORS,
+        "notes": ROW_NOTES,
         "service": STRING,
         "model_version": STRING,
         "served_by": {"type": "array", "items": nullable(STRING)},

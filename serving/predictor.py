@@ -27,7 +27,7 @@ Joined = tuple[Record, Known]
 Answered = Callable[["Answer | RequestError"], None]
 Asked = tuple[Record, Answered]
 ReadyToScore = tuple[Joined, Answered]
-NOTHING_KNOWN = Known((), ())
+NOTHING_KNOWN = Known(())
 
 
 class Answer(NamedTuple):
@@ -36,13 +36,14 @@ class Answer(NamedTuple):
     prediction: Literals
     probabilities: dict[str, float] | None
     overridden: tuple[str, ...]
+    not_found: tuple[str, ...]
     marks: Marks
 
     @property
     def notes(self) -> dict[str, list[str]]:
-        if not (self.overridden or self.marks):
+        if not (self.overridden or self.not_found or self.marks):
             return {}
-        named = {"overridden": list(self.overridden)}
+        named = {"overridden": list(self.overridden), "not_found": list(self.not_found)}
         for kind in ("unseen", "imputed"):
             named[kind] = [column for mark, column in self.marks if mark == kind]
         return {name: fields for name, fields in named.items() if fields}
@@ -158,7 +159,7 @@ class Predictor:
         values, marks = outcome.predictions.values, outcome.marks
         shares: Sequence[dict[str, float] | None] = outcome.predictions.probabilities or [None] * len(batch)
         return [
-            Answer(values[row], shares[row], known.overridden, marks.get(row, []))
+            Answer(values[row], shares[row], known.overridden, known.not_found, marks.get(row, []))
             for row, (_, known) in enumerate(batch)
         ]
 

@@ -1,50 +1,33 @@
-"""How old the published predictions are, told to those who scrape /metrics.
-
-The pointers are read from the online store at each scrape, by whichever worker answers it: so the age is right though
-nobody looked anything up, it is the same from all workers, and a dead worker leaves no stale file behind.
-"""
+"""How old the published predictions are, told to those who scrape /metrics."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from potluck.contract.errors import FeatureStoreUnavailable
 from potluck.contract.publication import Pointer
 from serving.champions import Champions
-from serving.online import OnlineStore
-from serving.precomputed import PrecomputedService
+from serving.online import Call, Reply
+from serving.store_metrics import StoreCollector
 
 
-class PublicationAges(Collector):
-    """The last known pointer of every precomputed service that is live."""
+class PublicationAges(StoreCollector):
+    """The last known pointer of every precomputed service that is live; it ages on while the store does not answer."""
 
-    def __init__(self, champions: Champions, store: OnlineStore, now: Callable[[], datetime]) -> None:
-        self.champions, self.store, self.now = champions, store, now
+    def __init__(self, champions: Champions, now: Callable[[], datetime]) -> None:
+        self.champions, self.now = champions, now
         self.known: dict[str, Pointer | None] = {}
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
 
-    async def exposition(self) -> bytes:
-        """Look at the pointers, in one read, and put their ages in Prometheus' words.
+    def calls(self) -> dict[str, Call]:
+        return {name: service.pointer_call for name, service in self.champions.live.precomputed.items()}
 
-        While the store does not answer the last known pointers age on.
-        """
-        services = list(self.champions.live.precomputed.values())
-        try:
-            replies = await self.store.read([service.pointer_call for service in services])
-        except FeatureStoreUnavailable:
-            replies = []
-        for service, reply in zip(services, replies, strict=False):
-            self.note(service, reply)
-        return generate_latest(self.registry)
-
-    def note(self, service: PrecomputedService, reply: object) -> None:
-        if reply is None or isinstance(reply, bytes):  # else an error, which tells nothing
-            self.known[service.publication.service] = service.pointers[reply] if reply else None
+    def note(self, replies: Mapping[str, Reply]) -> None:
+        precomputed = self.champions.live.precomputed
+        for name, reply in replies.items():
+            # An error tells nothing; and the service may have gone while the store was asked.
+            if name in precomputed and (reply is None or isinstance(reply, bytes)):
+                self.known[name] = precomputed[name].pointers[reply] if reply else None
 
     def collect(self) -> Iterable[Metric]:
         now = self.now()

@@ -18,8 +18,8 @@ from serving.champions import Live, listed
 from serving.hot import read_body
 from serving.metrics import exposition
 from serving.online import OnlineStore
-from serving.publication_age import PublicationAges
 from serving.schema import read_envelope
+from serving.store_metrics import StoreMetrics
 
 LARGEST_BATCH_BODY = 8 << 20
 MOST_ROWS = 1000
@@ -54,7 +54,11 @@ async def services(request: Request) -> Response:
 
 @router.get("/services/{service}")
 async def service_contract(request: Request, service: str) -> Response:
-    return JsonAnswer(describe(request, service))
+    """With what the store no longer gets, as it is at this moment."""
+    body = describe(request, service)
+    await store_metrics(request).look()
+    not_fed = request.app.state.not_fed.of(service)
+    return JsonAnswer({**body, "not_fed": not_fed} if not_fed else body)
 
 
 @router.get("/livez")
@@ -77,8 +81,7 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     text, media_type = exposition()
-    ages: PublicationAges = request.app.state.publication_ages
-    return Response(text + await ages.exposition(), media_type=media_type)
+    return Response(text + await store_metrics(request).exposition(), media_type=media_type)
 
 
 def live(request: Request) -> Live:
@@ -87,6 +90,10 @@ def live(request: Request) -> Live:
 
 def store(request: Request) -> OnlineStore:
     return request.app.state.store  # type: ignore[no-any-return]
+
+
+def store_metrics(request: Request) -> StoreMetrics:
+    return request.app.state.store_metrics  # type: ignore[no-any-return]
 
 
 def describe(request: Request, service: str) -> Body:

@@ -22,13 +22,19 @@ from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
 from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from serving.malformed import ONE_RECORD, not_json
 
 Record = dict[str, Any]
 
 ROWS = "dataframe_records"
 MOST_DETAILS = 20
 LONGEST_NAME = 64
-WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,19})(?:\.0+)?")
+FORMS = {
+    ROWS: f'{{"{ROWS}": [{{"field": value, ...}}, ...]}}',
+    "ids": '{"ids": [id, ...]}',
+}
+"""What the body of a batch is, by the name of its list."""
 
 BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 INTEGERS: dict[DType, Any] = {
@@ -50,14 +56,17 @@ TYPES: dict[DType, Any] = {
 
 
 def from_digits(value: Any) -> Any:
-    """An integer key may come as text."""
-    return int(value) if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value) else value
+    """An integer key may come as text; and with `.0`, as pandas writes the ids of a column that has gaps."""
+    if not isinstance(value, str):
+        return from_whole_float(value)
+    digits = WHOLE_NUMBER.fullmatch(value)
+    return int(digits[1]) if digits else value
 
 
 def key_type(field: Field) -> Any:
     if field.dtype == "string":
         return StrictStr
-    schema = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[+-]?[0-9]{1,19}$"}]}
+    schema = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{WHOLE_NUMBER.pattern}$"}]}
     return Annotated[INTEGERS[field.dtype], BeforeValidator(from_digits), WithJsonSchema(schema)]
 
 
@@ -106,6 +115,9 @@ class RequestSchema:
         try:
             return self.adapter.validator.validate_json(body)  # type: ignore[no-any-return]
         except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                return not_json(body, first["msg"], ONE_RECORD)
             return self.refusal(error)
 
     def read_rows(self, body: bytes) -> list[Record | SchemaValidation]:
@@ -136,6 +148,8 @@ class RequestSchema:
         if reason["type"] == "extra_forbidden":
             text = "computed on demand; it can't be sent" if name in self.computed else "no such field in this service"
             return Detail(name, text)
+        if not reason["loc"]:
+            return Detail(name, f"expected {ONE_RECORD}")
         return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
 
 
@@ -167,11 +181,11 @@ def read_envelope(body: bytes, name: str) -> list[Any]:
     try:
         envelope = from_json(body)
     except ValueError as error:
-        raise SchemaValidation("the body is not valid JSON", (Detail("", str(error)),)) from None
+        raise not_json(body, str(error), f"one JSON object, {FORMS[name]}") from None
     if not isinstance(envelope, dict) or set(envelope) != {name} or not isinstance(envelope[name], list):
         raise SchemaValidation(
             "the batch has another form than expected",
-            (Detail(name, f'expected {{"{name}": [...]}} and nothing else'),),
+            (Detail(name, f"expected {FORMS[name]} and nothing else"),),
         )
     return list(envelope[name])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from potluck.contract.errors import BundleError
 
 MANIFEST = "MANIFEST.json"
+REMEDY = "`potluck pull` lays it down again from MLflow's registry"
 
 
 def write_manifest(folder: Path, names: tuple[str, ...]) -> str:
@@ -35,7 +36,9 @@ def verify_manifest(folder: Path) -> tuple[str, ...]:
     for name, expected in files.items():
         came = file_digest(folder / name)
         if came != expected:
-            raise BundleError(f"{name} of bundle {folder.name} is changed: expected sha256 {expected}, got {came}")
+            raise BundleError(
+                f"{name} of bundle {folder.name} is changed: expected sha256 {expected}, got {came}; {REMEDY}"
+            )
     return tuple(files)
 
 
@@ -44,9 +47,9 @@ def listed_files(folder: Path) -> dict[str, str]:
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
         plain = all(Path(name).name == name and isinstance(digest, str) for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"bundle {folder.name} has no readable {MANIFEST}: {error}") from None
+        raise BundleError(f"bundle {folder.name} has no readable {MANIFEST}: {error}; {REMEDY}") from None
     if not plain:
-        raise BundleError(f"{MANIFEST} of bundle {folder.name} lists something else than plain file names")
+        raise BundleError(f"{MANIFEST} of bundle {folder.name} lists something else than plain file names; {REMEDY}")
     return dict(files)
 
 
@@ -55,4 +58,6 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BundleError(f"{path.name} of bundle {path.parent.name} can't be read: {error.strerror}") from None
+        raise BundleError(
+            f"{path.name} of bundle {path.parent.name} can't be read: {error.strerror}; {REMEDY}"
+        ) from None

@@ -10,6 +10,7 @@ from potluck.contract.errors import UsageError
 from potluck.contract.redis_url import parse_redis_url
 
 HOME_NAME = ".potluck"
+ENV_FILE = ".env"
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 
 
@@ -21,7 +22,7 @@ class Settings(BaseSettings):
 
     # The prefix is for `populate_by_name`, which also reads a field's bare name: HOME is somebody else's.
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=ENV_FILE,
         env_prefix="POTLUCK_",
         env_ignore_empty=True,
         extra="ignore",
@@ -136,11 +137,31 @@ class Settings(BaseSettings):
 def load_settings(**flags: object) -> Settings:
     """Build the settings from flags (by field name; None means not given), environment and `.env`."""
     given = {name: value for name, value in flags.items() if value is not None}
+    check_env_file(Path(ENV_FILE))
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"a setting is not valid: {reasons}") from None
+
+
+def check_env_file(path: Path) -> None:
+    """See that every line of a `.env` file is understood: one that is not would be passed over.
+
+    Raises:
+        UsageError: it is no text, or a line is no `NAME=value`.
+    """
+    if not path.is_file():
+        return
+    from dotenv.parser import parse_stream
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            wrong = [binding.original.line for binding in parse_stream(file) if binding.error]
+    except UnicodeDecodeError:
+        raise UsageError(f"expected text in UTF-8 in {path.absolute()}, found something else") from None
+    if wrong:
+        raise UsageError(f"expected NAME=value, found something else at line {wrong[0]} of {path.absolute()}")
 
 
 def source_path(project: str, source: str) -> str:

@@ -129,8 +129,9 @@ class Releases:
         except FileNotFoundError:
             raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
         except (OSError, ValidationError) as error:
+            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             raise BundleError(
-                f"the champion file of {service} can't be read: {error}; promote a version again"
+                f"the champion file of {service} can't be read: {said}; `potluck pull` takes it from MLflow's registry"
             ) from None
 
     def holds(self, service: str, model_version: str) -> bool:

@@ -50,14 +50,14 @@ def reaching_registry() -> Iterator[None]:
     """Tell in our own words that Feast's registry does not answer.
 
     Raises:
-        ServiceUnreachable: its database refuses, or is not there.
+        ServiceUnreachable: its database refuses, is none, or is not there.
     """
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except OperationalError as error:
-        said = str(error.orig).splitlines()[0]
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", error)).splitlines()[0]
         raise ServiceUnreachable(f"Feast's registry does not answer: {said}; is FEAST_REGISTRY_URL right?") from error
 
 

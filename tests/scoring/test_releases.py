@@ -139,7 +139,7 @@ def test_the_stamp_changes_with_a_champion_and_only_then(releases: Releases, cha
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"service": "price"}', b"\xff"])
 def test_a_damaged_champion_file_says_what_to_do(releases: Releases, champion: Release, text: bytes) -> None:
     (releases.champions / "price.json").write_bytes(text)
-    with pytest.raises(BundleError, match="promote a version again"):
+    with pytest.raises(BundleError, match="potluck pull"):
         releases.champion("price")
 
 

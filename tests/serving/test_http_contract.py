@@ -98,6 +98,45 @@ def test_a_body_that_is_no_record_is_refused(example: Example, text: bytes) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (b'{"page_id": secret}', "line 1, column 13: no value begins in this way"),
+        (b'{"secret": None}', "line 1, column 13: no value is written in this way"),
+        (b"page_id=1678", "line 1, column 1: no value begins in this way"),
+        (b"{page_id: 1678}", "line 1, column 2: the name of a field stands in double quotes"),
+        (b"{'page_id': 1678}", "line 1, column 2: the name of a field stands in double quotes"),
+        (b'{\n "page_id": 1678,\n}', "line 3, column 1: no comma stands behind the last entry"),
+        (b'{"page_id": 1678', "line 1, column 16: it ends too early"),
+        (b'{"page_id": .5}', "line 1, column 13: no value begins in this way"),
+        (b'{"page_id": 05}', "line 1, column 14: a number is not written in this way"),
+        (b'{"page_id": 1} {}', "line 1, column 16: more follows behind its end"),
+        (b'{"page_id": "\xff"}', "line 1, column 14: text is expected in UTF-8"),
+        (b"[" * 5000, "it is nested too deeply"),
+        (b" ", "the body is empty"),
+    ],
+)
+def test_malformed_json_is_told_in_a_sentence_that_says_where(example: Example, text: bytes, where: str) -> None:
+    forms = {
+        example.hybrid: '{"field": value, ...}',
+        f"{example.hybrid}/batch": '{"dataframe_records": [{"field": value, ...}, ...]}',
+        f"/lookup/{example.stack.repo.batch}": '{"ids": [id, ...]}',
+    }
+    for path, form in forms.items():
+        answer = example.stack.post(path, text)
+        message = check_error(answer, 422, "SCHEMA_VALIDATION")["message"]
+        assert where in message
+        assert message.endswith(f"expected one JSON object, {form}")
+        assert "ident" not in message
+        assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null", b"5", b'"text"'])
+def test_a_record_that_is_no_object_is_told_what_one_is(example: Example, text: bytes) -> None:
+    body = check_error(example.stack.post(example.hybrid, text), 422, "SCHEMA_VALIDATION")
+    assert reasons(body) == {"": 'expected one JSON object, {"field": value, ...}'}
+
+
+@pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"dataframe_records": {}, "x": 1}', b"\x00"]
 )
 def test_a_body_that_is_no_batch_is_refused(example: Example, text: bytes) -> None:
@@ -234,6 +273,30 @@ def test_an_integer_key_may_come_as_text(houses: Any) -> None:
     for bad in (1.5, True, "1.5", "x", "", None, 2**60):
         check_error(houses.post(example.hybrid, example.changed(Id=bad)), 422, "SCHEMA_VALIDATION")
     check_error(houses.get(f"/lookup/{houses.repo.batch}/x"), 422, "SCHEMA_VALIDATION")
+
+
+def test_an_integer_key_may_come_as_pandas_sends_it_from_a_column_with_gaps(houses: Any) -> None:
+    example = Example(houses)
+    key = example.good["Id"]
+    alone = houses.post(example.hybrid, example.good).json()["prediction"]
+    forms = [float(key), f"{key}.0", f"{key}.000"]
+    for form in forms:
+        assert houses.post(example.hybrid, example.changed(Id=form)).json()["prediction"] == alone
+    rows = {"dataframe_records": [example.changed(Id=form) for form in forms]}
+    assert houses.post(f"{example.hybrid}/batch", rows).json()["predictions"] == [alone] * len(forms)
+    lookup = f"/lookup/{houses.repo.batch}"
+    stored = houses.get(f"{lookup}/{key}").json()
+    again = houses.get(f"{lookup}/{key}.0").json()
+    assert (again["prediction"], again["entity_id"]) == (stored["prediction"], key)
+    assert houses.post(lookup, {"ids": forms}).json()["predictions"] == [stored["prediction"]] * len(forms)
+
+
+@pytest.mark.parametrize("sent", [1.5, "1.5", "1.0.0", "1.", ".0", "1e3", 1e300, "-0.5", "١"])
+def test_an_id_that_is_no_whole_number_is_refused(houses: Any, sent: Any) -> None:
+    example = Example(houses)
+    check_error(houses.post(example.hybrid, example.changed(Id=sent)), 422, "SCHEMA_VALIDATION")
+    body = houses.post(f"/lookup/{houses.repo.batch}", {"ids": [sent]}).json()
+    assert [error["error_code"] for error in body["errors"]] == ["SCHEMA_VALIDATION"]
 
 
 @pytest.mark.parametrize("sent", ["no/such/id", "%2F", "a%20b", "%00", "ü", "%ff"])

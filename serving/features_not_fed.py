@@ -1,0 +1,84 @@
+"""Features that a champion looks up and that `potluck materialize` no longer writes: taken out, or renamed.
+
+Their stored values grow old, or are gone, and the model goes on with what is left. So they are counted in
+/metrics, named in `GET /services/{service}`, and logged when they change.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from potluck.contract.features import FeatureContract
+from potluck.contract.feed import Feed, feed_key, read_feed
+from serving.champions import Champions
+from serving.key_command import KeyCommand
+from serving.online import Call, Reply
+from serving.store_metrics import StoreCollector
+
+logger = logging.getLogger("potluck.serving")
+
+GET = KeyCommand("GET")
+
+
+class FeaturesNotFed(StoreCollector):
+    """Compares what the live champions look up with what was materialized last."""
+
+    def __init__(self, champions: Champions) -> None:
+        self.champions = champions
+        self.feeds: dict[str, Feed] = {}
+        """Project -> its feed; none where nothing was materialized, or while the store does not answer."""
+        self.logged: dict[str, Sequence[str]] = {}
+
+    def calls(self) -> dict[str, Call]:
+        projects = {contract.project for contract in self.contracts.values()}
+        return {project: (GET, feed_key(project).encode()) for project in sorted(projects)}
+
+    def note(self, replies: Mapping[str, Reply]) -> None:
+        self.feeds = {}
+        for project, reply in replies.items():
+            feed = read_feed(reply) if isinstance(reply, bytes) else None
+            if feed is not None:
+                self.feeds[project] = feed
+        for service in self.contracts:
+            self.log_change(service)
+
+    @property
+    def contracts(self) -> dict[str, FeatureContract]:
+        """Of the services that look features up."""
+        predictors = self.champions.live.predictors
+        return {name: each.contract for name, each in sorted(predictors.items()) if each.contract.views}
+
+    def of(self, service: str) -> list[str] | None:
+        """What the service no longer gets, as `view:feature`; None where it is not known."""
+        contract = self.contracts.get(service)
+        feed = self.feeds.get(contract.project) if contract else None
+        return feed.lacks(contract) if feed and contract else None
+
+    def log_change(self, service: str) -> None:
+        """Say it once for each change; while the store does not answer nothing is known to have changed."""
+        names = self.of(service)
+        before = self.logged.get(service, [])
+        if names is None or names == before:
+            return
+        self.logged[service] = names
+        if names:
+            logger.warning(
+                "%s looks up what `potluck materialize` no longer writes: %s; train it again, or put the features back",
+                service,
+                ", ".join(names),
+            )
+        else:
+            logger.info("%s gets all features again that it looks up", service)
+
+    def collect(self) -> Iterable[Metric]:
+        gauge = GaugeMetricFamily(
+            "potluck_features_not_fed",
+            "Features that the service looks up and the last materialize did not write.",
+            labels=["service"],
+        )
+        for service in self.contracts:
+            names = self.of(service)
+            if names is not None:
+                gauge.add_metric([service], len(names))
+        return [gauge]
