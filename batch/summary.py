@@ -1,0 +1,73 @@
+"""What a night is made of, and what one service's run answers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from batch.publish import View
+from batch.runs import Manifest
+from potluck.contract.accounting import Account
+from potluck.contract.features import Publication
+from potluck.contract.publication import Pointer
+from potluck.contract.settings import Settings
+from potluck.scoring.bundle import Model
+from potluck.scoring.releases import Release
+from potluck.stores.embedded_redis import client
+from potluck.stores.part import Champion
+
+
+@dataclass(frozen=True)
+class Task:
+    """One precomputed service and the champion that fills it."""
+
+    release: Release
+    model: Model
+    publication: Publication
+
+    @property
+    def champion(self) -> Champion:
+        return Champion(self.model.contract, self.release.model_version)
+
+    def view(self, settings: Settings) -> View:
+        return View(client(settings), self.model.contract.project, self.publication)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What one service's nightly run did."""
+
+    service: str
+    status: str
+    """`published`, `already done` or `rolled back`."""
+    scored_by: str
+    model_version: str
+    run_id: str
+    as_of: datetime
+    rows: int
+    account: Account | None = None
+    """The population's rows; those that are kept have a prediction. None where the run's manifest is gone."""
+    failed_rows: int = 0
+    resumed_shards: int = 0
+    pruned: int = 0
+    forced: str | None = None
+    rows_per_second: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Step -> seconds. `features` and `score` share the time in which both were at work, as their workers did."""
+
+
+def summary_of(task: Task, pointer: Pointer, status: str, manifest: Manifest | None) -> RunSummary:
+    """A run that is read now.
+
+    Args:
+        manifest: of the run that the pointer names.
+    """
+    return RunSummary(
+        service=task.publication.service,
+        status=status,
+        scored_by=task.release.service,
+        model_version=pointer.model_version,
+        run_id=pointer.run_id,
+        as_of=pointer.as_of,
+        rows=pointer.rows,
+        account=manifest.account if manifest else None,
+        failed_rows=manifest.failed_rows if manifest else 0,
+    )
