@@ -25,7 +25,7 @@ class Task:
 
     @property
     def champion(self) -> Champion:
-        return Champion(self.model.contract, self.release.model_version)
+        return Champion(self.release.model_version, self.model.contract)
 
     def view(self, settings: Settings) -> View:
         return View(client(settings), self.model.contract.project, self.publication)

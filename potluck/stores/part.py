@@ -1,5 +1,6 @@
 """What the nightly run reads of one source: the latest record of each entity, as the champion's contract wants it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
     from feast.data_source import DataSource
 
 LAST_RUN_STAYS = "the last published run stays"
-NUMBER = "number"
-KINDS: dict[DType, str] = {
-    "int64": NUMBER,
-    "int32": NUMBER,
-    "float64": NUMBER,
-    "string": "text",
-    "bool": "truth value",
+NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE")
+HELD_AS: dict[DType, tuple[str, ...]] = {
+    **dict.fromkeys(("int64", "int32", "float64"), NUMBERS),
+    "string": ("VARCHAR",),
+    "bool": ("BOOLEAN",),
 }
-"""Within a kind a value means the same to a model, whichever type it is declared."""
+"""DuckDB's types of a column whose values still mean to a model what they meant; fractions are told when read."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,8 @@ class Shard:
 class Champion:
     """Whose contract says what is read."""
 
+    model_version: str
     contract: FeatureContract
-    version: str
-
-    @property
-    def told(self) -> str:
-        return f"champion version {self.version} of {self.contract.service}"
-
-    @property
-    def way_out(self) -> str:
-        another = f"train and promote a model without it (`potluck train {self.contract.service} --promote`)"
-        return f"put it back, or {another}; {LAST_RUN_STAYS}"
 
 
 @dataclass(frozen=True)
@@ -105,26 +95,29 @@ class Part:
 class ViewPart(Part):
     """Looked-up fields of one feature view, as a champion's contract wants them."""
 
-    view: str = ""
-    champion: str = ""
+    wanted_by: str = ""
+    changed: frozenset[str] = frozenset()
+    """Fields that the view does not declare any more as the champion knows them."""
     way_out: str = ""
 
     def check(self, connection: duckdb.DuckDBPyConnection, key: Field) -> None:
         """As `Part.check`.
 
         Raises:
-            Refused: a feature that the champion looks up is not in the source any more.
+            Refused: the source does not hold any more what the champion looks up.
         """
         held = self.source.types(connection)
         for field, column in self.columns:
             if column not in held:
-                raise self.lacks(field, f"has no column {column}")
+                raise self.lacks(field, f"has no column {column} any more")
+            if field.name in self.changed and held[column] not in HELD_AS[field.dtype]:
+                raise self.lacks(field, f"holds {column} as {held[column]} now")
         super().check(connection, key)
 
     def lacks(self, field: Field, found: str) -> Refused:
         """Why the champion does not get this field."""
-        wanted = f"{self.champion} looks {field.name} ({field.dtype}) up in view {self.view}"
-        return Refused(f"{wanted}, whose source {self.source.name} {found}; {self.way_out}")
+        wanted = f"{self.wanted_by} looks up {field.name} ({field.dtype}) in view {self.owner}"
+        return Refused(f"{wanted}, and its source {self.source.name} {found}; {self.way_out}")
 
 
 def own_part(store: "FeatureStore", contract: FeatureContract, name: str, as_of: datetime) -> Part:
@@ -139,29 +132,27 @@ def view_part(store: "FeatureStore", champion: Champion, view: LookupView, as_of
     """The looked-up fields of one feature view.
 
     Which they are, and how long they hold, says the contract, as it does to the server; the registry says only in
-    which columns they are found.
+    which columns of which source they are found.
 
     Raises:
-        Refused: the registry no longer has the view, or has it over another entity or with values of another kind.
+        Refused: the registry no longer has the view, or has it over another entity.
     """
     from potluck.stores.offline import file_columns
 
     declared = declared_view(store, champion, view)
     contract = champion.contract
     key, column = contract.keys[0].name, file_columns(declared.batch_source)
-    columns = tuple(
-        (field, column.get(field.name, field.name)) for field in contract.online if field.name in view.features
-    )
+    fields = [field for field in contract.online if field.name in view.features]
     return ViewPart(
         source=local(declared.batch_source),
         key=column.get(key, key),
-        columns=columns,
-        owner=contract.service,
+        columns=tuple((field, column.get(field.name, field.name)) for field in fields),
+        owner=view.name,
         until=as_of,
         since=as_of - timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None,
-        view=view.name,
-        champion=champion.told,
-        way_out=champion.way_out,
+        wanted_by=reader(champion),
+        changed=changed_fields(declared, fields),
+        way_out=way_out(champion),
     )
 
 
@@ -172,32 +163,32 @@ def declared_view(store: "FeatureStore", champion: Champion, view: LookupView) -
         declared = store.get_feature_view(view.name)
     except FeatureViewNotFoundException:
         raise Refused(
-            f"{champion.told} looks {', '.join(view.features)} up in view {view.name}, which the registry does not "
-            f"hold any more; {champion.way_out}"
+            f"{reader(champion)} looks up {', '.join(view.features)} in view {view.name}, which the registry does not "
+            f"hold any more; {way_out(champion)}"
         ) from None
     if tuple(declared.join_keys) != view.join_keys:
         raise Refused(
-            f"{champion.told} looks view {view.name} up by {', '.join(view.join_keys)}, and it is declared by "
-            f"{', '.join(declared.join_keys) or 'no key'} now; {champion.way_out}"
+            f"{reader(champion)} looks up view {view.name} by {', '.join(view.join_keys)}, and it is declared by "
+            f"{', '.join(declared.join_keys) or 'no key'} now; {way_out(champion)}"
         )
-    check_kinds(declared, champion, view)
     return declared
 
 
-def check_kinds(declared: "FeatureView", champion: Champion, view: LookupView) -> None:
-    """Compare the kinds of values: a text that reads as a number is none to the server."""
-    from potluck.stores.tags import dtype_of
+def changed_fields(declared: "FeatureView", fields: Sequence[Field]) -> frozenset[str]:
+    """Those that the view does not declare any more, or declares as another type."""
+    from potluck.stores.tags import DTYPES
 
-    wanted = {field.name: field.dtype for field in champion.contract.online if field.name in view.features}
-    for feature in declared.features:
-        if feature.name not in wanted:
-            continue
-        held, expected = dtype_of(view.name, feature), wanted[feature.name]
-        if KINDS[held] != KINDS[expected]:
-            raise Refused(
-                f"{champion.told} looks {feature.name} ({expected}) up in view {view.name}, which declares it {held} "
-                f"now; {champion.way_out}"
-            )
+    held = {feature.name: DTYPES.get(str(feature.dtype)) for feature in declared.features}
+    return frozenset(field.name for field in fields if held.get(field.name) != field.dtype)
+
+
+def reader(champion: Champion) -> str:
+    return f"champion version {champion.model_version} of {champion.contract.service}"
+
+
+def way_out(champion: Champion) -> str:
+    another = f"train and promote a model without it (`potluck train {champion.contract.service} --promote`)"
+    return f"put it back, or {another}; {LAST_RUN_STAYS}"
 
 
 def local(source: "DataSource") -> ParquetSource:

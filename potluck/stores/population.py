@@ -143,10 +143,10 @@ class Population:
             found = dict.fromkeys(account_of(part, connection).text() for part in views)
         if found:
             raise Refused(
-                f"no feature view of {views[0].owner} holds a record up to {self.as_of.isoformat()}, so that the "
-                f"feature store knows no entity ({'; '.join(found)}); a record counts from its date on: date the "
-                "records in ingest.py when they were known and run `potluck ingest` again, or take a later --as-of; "
-                f"{LAST_RUN_STAYS}"
+                f"none of the feature views ({', '.join(part.owner for part in views)}) holds a record up to "
+                f"{self.as_of.isoformat()}, so that the feature store knows no entity ({'; '.join(found)}); a "
+                "record counts from its date on: date the records in ingest.py when they were known and run "
+                f"`potluck ingest` again, or take a later --as-of; {LAST_RUN_STAYS}"
             )
 
     def fingerprint(self) -> str:

@@ -51,7 +51,7 @@ for moment in sys.argv[2:]:
     moments = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
     rows = rows.set_column(rows.column_names.index(TIME), TIME, moments)
     expected = point_in_time(store, contract, rows).table.drop_columns([TIME]).sort_by(contract.keys[0].name)
-    population = Population.of(store, Champion(contract, "1"), as_of)
+    population = Population.of(store, Champion("1", contract), as_of)
     shards = population.shards(70)
     found = pa.Table.from_batches([population.read(shard).batch for shard in shards])
     assert population.account(shards).kept == sum(shard.rows for shard in shards) == expected.num_rows > 0
