@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 from feast import FeatureStore
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_repo import AS_OF, SERVICES, TTL, Service, SmallHome, small_home
+from small_repo import AS_OF, SERVICES, TTL, Service, SmallHome, night, small_home, tasks_of
 
 import training.dataset
-from batch.nightly import publications
-from batch.steps import NightlyRun
-from batch.summary import RunSummary, Task
+from batch.summary import Task
 from potluck.contract.accounting import (
     AFTER_AS_OF,
     DUPLICATE,
@@ -35,8 +33,8 @@ from potluck.contract.features import FeatureContract
 from potluck.stores.materialize import Materialized, materialize
 from potluck.stores.repo import open_store
 
-WIDE = {"nightly_max_failed": 1, "nightly_max_rows_change": 1e9, "nightly_max_outside": 1, "nightly_max_drift": 1e9}
-"""Thresholds that every night passes: here it is about counts."""
+pytestmark = pytest.mark.xdist_group("small")
+"""One worker makes the home for them all."""
 
 # AFTER THE MERGE: take the next four lines out, and the two decorators with them; import `gather` above.
 gather: Any = getattr(training.dataset, "gather", None)
@@ -44,7 +42,7 @@ MATERIALIZE_COUNTS = pytest.mark.skipif("account" not in Materialized.__dataclas
 TRAINING_COUNTS = pytest.mark.skipif(gather is None, reason="after the merge")
 
 Row = Mapping[str, Any]
-MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=20, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +57,8 @@ def store(home: SmallHome) -> FeatureStore:
 
 
 @pytest.fixture(scope="module")
-def tasks(home: SmallHome, store: FeatureStore) -> dict[str, Task]:
-    return {task.release.service: task for task in publications(home.settings, store.project)}
+def tasks(home: SmallHome) -> dict[str, Task]:
+    return tasks_of(home)
 
 
 DATES = st.sampled_from(
@@ -152,12 +150,6 @@ def counts(account: Account) -> dict[str, int]:
     return found
 
 
-def night(home: SmallHome, store: FeatureStore, task: Task, policy: str) -> RunSummary:
-    """A night of one service under a policy for unknown entities."""
-    task.model.contract = with_policy(task.model.contract, policy)
-    return NightlyRun(home.settings.model_copy(update=WIDE), store, task, AS_OF, force="random").run()
-
-
 def with_policy(contract: FeatureContract, policy: str) -> FeatureContract:
     return replace(contract, views=tuple(replace(view, unknown=policy) for view in contract.views))
 
@@ -174,17 +166,19 @@ def test_a_night_accounts_for_every_row_of_its_population(
     def accounts(population: list[Row], known: list[Row], policy: str) -> None:
         home.write(service.source("population"), population)
         home.write(service.source("records"), known)
+        task = tasks[service.name]
+        task.model.contract = with_policy(task.model.contract, policy)
         entities, left_out = latest_rows(population, service.key)
         stored, _ = latest_rows(known, service.key)
         if not entities:
             with pytest.raises(MissingStepError, match=f"population: {len(population)} rows came, 0 kept"):
-                night(home, store, tasks[service.name], policy)
+                night(home, store, task, AS_OF)
             return
         if not stored and policy == "refuse":
             with pytest.raises(Refused, match=r"none of the feature views .* holds a record up to 2026-06-01"):
-                night(home, store, tasks[service.name], policy)
+                night(home, store, task, AS_OF)
             return
-        told = night(home, store, tasks[service.name], policy)
+        told = night(home, store, task, AS_OF)
         failures = Counter(
             reason for entity, row in entities.items() if (reason := failure(row, stored.get(entity), service, policy))
         )

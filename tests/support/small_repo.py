@@ -7,8 +7,12 @@ strict service requires a looked-up value that has no default.
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,13 +21,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from feast import FeatureStore
 
+from batch.nightly import publications
+from batch.steps import NightlyRun
+from batch.summary import RunSummary, Task
 from potluck.contract.settings import Settings
 from potluck.stores.sources import write_parquet
 
 PROJECT = "small"
+READY_SECONDS = 60
 TTL = timedelta(days=30)
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+WIDE = {"nightly_max_failed": 1, "nightly_max_rows_change": 1e9, "nightly_max_outside": 1, "nightly_max_drift": 1e9}
 STORED = ("value", "zero", "flag", "word", "need")
 MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -237,6 +247,31 @@ class SmallHome:
         table = pa.Table.from_pylist([dict(row) for row in rows], pa.schema(types))
         write_parquet(self.settings.data_folder(PROJECT) / f"{source}.parquet", table)
 
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[str]:
+        """The address of a server of this home."""
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            port = int(listening.getsockname()[1])
+        command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
+        with (self.settings.home / "server.log").open("wb") as log:
+            server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/readyz"):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no server answers at {url}")
+
 
 ASKED = {"size": pa.float64(), "extra": pa.int64()}
 TYPES: Mapping[str, Mapping[str, pa.DataType]] = {
@@ -250,6 +285,17 @@ TYPES: Mapping[str, Mapping[str, pa.DataType]] = {
     "population": ASKED,
     "labels": {**ASKED, "y": pa.float64()},
 }
+
+
+def night(home: SmallHome, store: FeatureStore, task: Task, as_of: datetime) -> RunSummary:
+    """A night of one service in this process, which no threshold refuses."""
+    settings = home.settings.model_copy(update=WIDE)
+    return NightlyRun(settings, store, task, as_of, force="the tables are made up").run()
+
+
+def tasks_of(home: SmallHome) -> dict[str, Task]:
+    """Service with a model -> its champion, and what that fills."""
+    return {task.release.service: task for task in publications(home.settings, PROJECT)}
 
 
 @contextlib.contextmanager
