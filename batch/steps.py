@@ -5,7 +5,6 @@ twice.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,9 +22,9 @@ from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
 from batch.publish import NO_PROGRESS, Progress, new_pointer, predicted_rows, stage
-from batch.runs import Manifest, RunFolder, Runs, Status, now
+from batch.runs import RunFolder, Runs, Status, now
 from batch.score import ScoredShard, ScoringJob
-from batch.summary import RunSummary, Task, summary_of
+from batch.summary import RunSummary, Task, new_manifest, run_id, summary_of
 from batch.verify import (
     SAMPLE_ROWS,
     Outcome,
@@ -83,7 +82,7 @@ class NightlyRun:
         """
         with Lease(self.view.client, self.view.project, self.publication.view) as lease:
             self.lease = lease
-            self.manifest = self.new_manifest()
+            self.manifest = new_manifest(self.task, self.as_of, self.lease.token, forced=self.force)
             self.folder: RunFolder | None = None
             current = self.view.published()
             if self.nothing_to_resume and current is not None:
@@ -103,7 +102,7 @@ class NightlyRun:
         self.score(population)
         if current is None or current.run_id != self.manifest.run_id:
             current = self.published()
-        elif self.earlier is not None:
+        elif self.earlier is not None and self.earlier.account is not None:
             self.manifest.account = self.earlier.account  # it also tells what Redis refused
         with self.step("history"):
             profile = profile_of(current.run_id, predicted(map(predicted_rows, self.tables())))
@@ -113,21 +112,7 @@ class NightlyRun:
         self.end("published")
         self.runs.tidy(self.manifest.run_id)
         self.kept.drop_shards()
-        return self.summary(current)
-
-    def new_manifest(self) -> Manifest:
-        release = self.task.release
-        return Manifest(
-            service=self.publication.service,
-            scored_by=release.service,
-            model_version=release.model_version,
-            bundle=release.digest,
-            run_id="",
-            as_of=self.as_of,
-            started_at=now(),
-            forced=self.force,
-            token=self.lease.token,
-        )
+        return summary_of(self.task, current, "published", self.manifest, seconds=self.manifest.seconds)
 
     @property
     def kept(self) -> RunFolder:
@@ -142,7 +127,7 @@ class NightlyRun:
         self.manifest.population = self.rows.kept
         self.account_for()
         self.fingerprint = population.fingerprint()
-        self.manifest.run_id = self.run_id()
+        self.manifest.run_id = run_id(self.task.release, self.as_of, self.fingerprint)
         self.folder = self.runs.folder(self.manifest.run_id)
         self.earlier = self.folder.read()
         if refuses_unknown(self.contract):
@@ -153,13 +138,6 @@ class NightlyRun:
         """Note what became of the population's rows, the entities included that got no prediction."""
         rows = self.rows
         self.manifest.account = account(rows.table, rows.came, (*rows.left_out, *left_out))
-
-    def run_id(self) -> str:
-        """Named after all that the predictions depend on: the same run again has the same name."""
-        release = self.task.release
-        content = "\n".join((release.digest, self.as_of.isoformat(), self.fingerprint))
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{self.as_of:%Y%m%dT%H%M%SZ}-v{release.model_version}-{digest[:12]}"
 
     def is_done(self, current: Pointer) -> bool:
         """Whether this very run is published already, and came to its end."""
@@ -260,19 +238,8 @@ class NightlyRun:
     def end(self, status: Status, error: str | None = None) -> None:
         if self.folder is not None:
             self.manifest.status, self.manifest.error, self.manifest.finished_at = status, error, now()
-            self.manifest.rows = self.manifest.population - self.manifest.failed_rows
+            self.manifest.rows = self.manifest.account.kept if self.manifest.account else 0
             self.folder.write(self.manifest)
 
     def done_before(self, pointer: Pointer) -> RunSummary:
         return summary_of(self.task, pointer, "already done", self.runs.folder(pointer.run_id).read())
-
-    def summary(self, pointer: Pointer) -> RunSummary:
-        manifest = self.manifest
-        return replace(
-            summary_of(self.task, pointer, "published", manifest),
-            resumed_shards=manifest.resumed_shards,
-            pruned=manifest.pruned,
-            forced=self.force,
-            rows_per_second=round(pointer.rows / sum(manifest.seconds.values()), 1),
-            seconds=manifest.seconds,
-        )

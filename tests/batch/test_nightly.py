@@ -20,9 +20,11 @@ from feast import Field as Feature
 from feast.types import String
 from redis_servers import Processes, RedisProcess
 
+from batch.failures import NOT_STORED
 from batch.lease import Lease
 from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_KEY
 from potluck.contract.publication import SLOTS, pointer_key, publication_key, slot_view
+from potluck.contract.redis_format import entity_key
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import client
 
@@ -383,6 +385,16 @@ def test_rows_that_do_not_count_are_counted_and_named(iris: Any, last_run: dict[
         DUPLICATE: [1, [f"flower_id={third}"]],
     }
     assert published(iris)["predictions"] == last_run["predictions"]
+
+
+def test_an_entity_whose_key_holds_something_else_is_named_and_the_rows_add_up(iris: Any, processes: Processes) -> None:
+    elsewhere = processes.start()
+    elsewhere.client.set(entity_key("iris", ["flower_id"], [7], ["int64"]), "something else")
+    ended = run(iris, "--as-of", "2026-06-23", REDIS_URL=url(elsewhere))
+    assert ended.returncode == 0, ended.stderr
+    (summary,) = json.loads(ended.stdout)
+    assert summary["rows"] == summary["account"]["kept"] == 149
+    assert left_out(summary) == {NOT_STORED: [1, ["flower_id=7"]]}
 
 
 @pytest.mark.parametrize("harm", ["missing column", "text for a number", "not parquet", "gone", "empty"])
