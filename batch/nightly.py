@@ -9,7 +9,8 @@ from feast import FeatureStore
 from batch.lease import Lease
 from batch.publish import NO_PROGRESS, Progress
 from batch.runs import RunFolder, Runs
-from batch.steps import NightlyRun, RunSummary, Task, summary_of
+from batch.steps import NightlyRun
+from batch.summary import RunSummary, Task, summary_of
 from potluck.contract.errors import MissingStepError, PotluckError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
@@ -90,9 +91,10 @@ def roll_back_one(settings: Settings, task: Task) -> RunSummary:
     with Lease(view.client, view.project, view.publication.view) as lease:
         undone = view.published()
         pointer = view.roll_back(lease)
+    runs = Runs(settings.home, task.publication.service)
     if undone is not None:
-        mark_rolled_back(Runs(settings.home, task.publication.service).folder(undone.run_id))
-    return summary_of(task, pointer, "rolled back")
+        mark_rolled_back(runs.folder(undone.run_id))
+    return summary_of(task, pointer, "rolled back", runs.folder(pointer.run_id).read())
 
 
 def mark_rolled_back(folder: RunFolder) -> None:

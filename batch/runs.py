@@ -22,12 +22,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from batch.score import FAILURE, ScoredShard
-from potluck.stores.population import Shard
+from potluck.contract.accounting import Account
+from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
 KEPT_RUNS = 100
-NAMED = 20
-"""Failed or skipped rows that a manifest names; it counts all of them."""
 
 
 @dataclass
@@ -54,15 +53,6 @@ class Check:
 
 
 @dataclass
-class Skipped:
-    """Rows of the sources or entities of the store that the run left out."""
-
-    reason: str
-    count: int
-    first: list[str]
-
-
-@dataclass
 class Manifest:
     """A run of one precomputed service."""
 
@@ -80,8 +70,8 @@ class Manifest:
     population: int = 0
     rows: int = 0
     failed_rows: int = 0
-    failures: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    account: Account | None = None
+    """Of the population's rows, as far as the run came: the kept ones have, or would have, a prediction."""
     shards: dict[int, ShardRecord] = field(default_factory=dict)
     resumed_shards: int = 0
     checks: list[Check] = field(default_factory=list)

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from batch.admission import refusals
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract
 from potluck.scoring.bundle import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
 from potluck.stores.arrow_types import ARROW_TYPES
-from potluck.stores.population import Population, Shard
+from potluck.stores.part import Shard
+from potluck.stores.population import Population, ShardRows
 
 PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
 LABEL_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -53,22 +56,31 @@ class ScoringJob:
     def run(self, shard: Shard) -> ScoredShard:
         """Read a shard's features and score them."""
         started = time.perf_counter()
-        batch = self.population.read(shard)
+        rows = self.population.read(shard)
         read = time.perf_counter()
-        scored = score_batch(self.model, batch, self.as_of)
+        scored = score_batch(self.model, rows, self.as_of)
         return ScoredShard(shard, scored, {"features": read - started, "score": time.perf_counter() - read})
 
 
-def score_batch(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.RecordBatch:
+def score_batch(model: Model, rows: ShardRows, as_of: datetime) -> pa.RecordBatch:
     """Score every row by itself: one that can't be scored says why, and harms no other.
 
     Args:
-        batch: the key, and every input of the contract.
+        rows: the key and every input of the contract, and which entities are known.
         as_of: request time of defaults that stand for a part of it.
 
     Returns:
         The key, `prediction`, `probabilities` (JSON text; null for a regression), `failure` (null where scored).
     """
+    refused = refusals(model.contract, rows)
+    if refused is None:
+        return scored_batch(model, rows.batch, as_of)
+    scored = scored_batch(model, rows.batch.filter(refused.is_null()), as_of)
+    return beside_refused(scored, rows.batch.column(model.contract.keys[0].name), refused)
+
+
+def scored_batch(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.RecordBatch:
+    """Score the rows that HTTP would answer, as long as no on-demand function fails."""
     contract = model.contract
     inputs = {field.name: vector(batch.column(field.name), field.dtype) for field in contract.inputs}
     values, shares, failures = scored_rows(model, inputs, [as_of] * batch.num_rows)
@@ -79,6 +91,15 @@ def score_batch(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.Reco
         FAILURE: pa.array(failures, pa.string()),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=scored_schema(contract))
+
+
+def beside_refused(scored: pa.RecordBatch, keys: pa.Array, refused: pa.StringArray) -> pa.RecordBatch:
+    """The scored rows in their places among those that were refused."""
+    answered = refused.is_null().to_numpy(zero_copy_only=False)
+    places = pa.array(np.cumsum(answered) - 1, mask=~answered)
+    prediction, shares, failure = (scored.column(name).take(places) for name in (PREDICTION, PROBABILITIES, FAILURE))
+    columns = [keys, prediction, shares, pc.coalesce(refused, failure)]
+    return pa.RecordBatch.from_arrays(columns, schema=scored.schema)
 
 
 def scored_schema(contract: FeatureContract) -> pa.Schema:
@@ -113,6 +134,8 @@ Outcome = tuple[list[Any], list[str | None], list[str | None]]
 def scored_rows(model: Model, inputs: dict[str, Sequence[Any]], times: list[datetime]) -> Outcome:
     """Score rows; where one makes an on-demand function fail, halve them until it stands alone."""
     height = len(times)
+    if not height:
+        return [], [], []
     try:
         predictions = model.score(inputs, times).predictions
     except DataError as error:

@@ -5,24 +5,26 @@ twice.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 from feast import FeatureStore
 
+from batch.admission import refuses_unknown
 from batch.engines import ENGINES
+from batch.failures import failures_in, rejected
 from batch.history import History
 from batch.lease import Lease
 from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
-from batch.publish import NO_PROGRESS, Progress, Staged, View, new_pointer, predicted_rows, stage
-from batch.runs import NAMED, Manifest, RunFolder, Runs, Skipped, Status, now
-from batch.score import FAILURE, ScoredShard, ScoringJob
+from batch.publish import NO_PROGRESS, Progress, new_pointer, predicted_rows, stage
+from batch.runs import RunFolder, Runs, Status, now
+from batch.score import ScoredShard, ScoringJob
+from batch.summary import RunSummary, Task, new_manifest, run_id, summary_of
 from batch.verify import (
     SAMPLE_ROWS,
     Outcome,
@@ -34,65 +36,17 @@ from batch.verify import (
     spread,
     verify_staged,
 )
+from potluck.contract.accounting import LeftOut, account
 from potluck.contract.errors import DataError, PotluckError, Refused
-from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
-from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE, Model
-from potluck.scoring.releases import Release, Releases
-from potluck.stores.embedded_redis import client
-from potluck.stores.population import Population, Shard
+from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE
+from potluck.scoring.releases import Releases
+from potluck.stores.part import Shard
+from potluck.stores.population import Population
 
 PREFLIGHT_ROWS = 64
 OVERRULE = '. If this is right, publish it with `potluck nightly --resume --force "the reason"`'
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What one service's nightly run did."""
-
-    service: str
-    status: str
-    """`published`, `already done` or `rolled back`."""
-    scored_by: str
-    model_version: str
-    run_id: str
-    as_of: datetime
-    rows: int
-    failed_rows: int = 0
-    failures: tuple[str, ...] = ()
-    """The first failed rows, with their reasons."""
-    skipped: tuple[Skipped, ...] = ()
-    resumed_shards: int = 0
-    pruned: int = 0
-    forced: str | None = None
-    rows_per_second: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Step -> seconds. `features` and `score` share the time in which both were at work, as their workers did."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One precomputed service and the champion that fills it."""
-
-    release: Release
-    model: Model
-    publication: Publication
-
-    def view(self, settings: Settings) -> View:
-        return View(client(settings), self.model.contract.project, self.publication)
-
-
-def summary_of(task: Task, pointer: Pointer, status: str) -> RunSummary:
-    return RunSummary(
-        service=task.publication.service,
-        status=status,
-        scored_by=task.release.service,
-        model_version=pointer.model_version,
-        run_id=pointer.run_id,
-        as_of=pointer.as_of,
-        rows=pointer.rows,
-    )
 
 
 class NightlyRun:
@@ -128,11 +82,11 @@ class NightlyRun:
         """
         with Lease(self.view.client, self.view.project, self.publication.view) as lease:
             self.lease = lease
-            self.manifest = self.new_manifest()
+            self.manifest = new_manifest(self.task, self.as_of, self.lease.token, forced=self.force)
             self.folder: RunFolder | None = None
             current = self.view.published()
             if self.nothing_to_resume and current is not None:
-                return summary_of(self.task, current, "already done")
+                return self.done_before(current)
             try:
                 return self.steps()
             except PotluckError as error:
@@ -144,10 +98,12 @@ class NightlyRun:
             population = self.validated()
         current = self.view.published()
         if current is not None and self.is_done(current):
-            return summary_of(self.task, current, "already done")
+            return self.done_before(current)
         self.score(population)
         if current is None or current.run_id != self.manifest.run_id:
             current = self.published()
+        elif self.earlier is not None and self.earlier.account is not None:
+            self.manifest.account = self.earlier.account  # it also tells what Redis refused
         with self.step("history"):
             profile = profile_of(current.run_id, predicted(map(predicted_rows, self.tables())))
             self.history.write(self.tables(), current, profile)
@@ -156,21 +112,7 @@ class NightlyRun:
         self.end("published")
         self.runs.tidy(self.manifest.run_id)
         self.kept.drop_shards()
-        return self.summary(current)
-
-    def new_manifest(self) -> Manifest:
-        release = self.task.release
-        return Manifest(
-            service=self.publication.service,
-            scored_by=release.service,
-            model_version=release.model_version,
-            bundle=release.digest,
-            run_id="",
-            as_of=self.as_of,
-            started_at=now(),
-            forced=self.force,
-            token=self.lease.token,
-        )
+        return summary_of(self.task, current, "published", self.manifest, seconds=self.manifest.seconds)
 
     @property
     def kept(self) -> RunFolder:
@@ -179,30 +121,23 @@ class NightlyRun:
 
     def validated(self) -> Population:
         """The population, looked over; its content names the run."""
-        contract = self.contract
-        population = Population.of(self.store, contract, self.as_of)
-        self.shards, counted = population.shards(self.settings.nightly_shard_rows), population.counted()
-        self.manifest.population = counted.entities
-        found = {
-            "dated after the as-of date": counted.invisible,
-            "no key": counted.without_key,
-            "more than one latest row of the entity; the last one counts": counted.ambiguous,
-        }
-        self.manifest.skipped = [
-            Skipped(reason, some.count, list(map(str, some.keys))) for reason, some in found.items() if some.count
-        ]
+        population = Population.of(self.store, self.task.champion, self.as_of)
+        self.shards = population.shards(self.settings.nightly_shard_rows)
+        self.rows = population.account(self.shards)
+        self.manifest.population = self.rows.kept
+        self.account_for()
         self.fingerprint = population.fingerprint()
-        self.manifest.run_id = self.run_id()
+        self.manifest.run_id = run_id(self.task.release, self.as_of, self.fingerprint)
         self.folder = self.runs.folder(self.manifest.run_id)
         self.earlier = self.folder.read()
+        if refuses_unknown(self.contract):
+            population.check_views_hold_records()
         return population
 
-    def run_id(self) -> str:
-        """Named after all that the predictions depend on: the same run again has the same name."""
-        release = self.task.release
-        content = "\n".join((release.digest, self.as_of.isoformat(), self.fingerprint))
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{self.as_of:%Y%m%dT%H%M%SZ}-v{release.model_version}-{digest[:12]}"
+    def account_for(self, *left_out: LeftOut) -> None:
+        """Note what became of the population's rows, the entities included that got no prediction."""
+        rows = self.rows
+        self.manifest.account = account(rows.table, rows.came, (*rows.left_out, *left_out))
 
     def is_done(self, current: Pointer) -> bool:
         """Whether this very run is published already, and came to its end."""
@@ -242,13 +177,9 @@ class NightlyRun:
         self.progress("score", done, self.manifest.population)
 
     def count_failures(self) -> None:
-        key = self.publication.key.name
-        failed = [table.filter(table[FAILURE].is_valid()) for table in self.tables()]
-        rows = pa.concat_tables(failed)
-        self.manifest.failed_rows = rows.num_rows
-        first = rows.slice(0, NAMED)
-        pairs = zip(first[key].to_pylist(), first[FAILURE].to_pylist(), strict=True)
-        self.manifest.failures = [f"{entity}: {reason}" for entity, reason in pairs]
+        self.failures = failures_in(self.tables(), self.publication.key.name)
+        self.manifest.failed_rows = sum(each.count for each in self.failures)
+        self.account_for(*self.failures)
 
     def tables(self) -> Iterator[pa.Table]:
         return self.kept.tables(list(self.manifest.shards))
@@ -262,26 +193,19 @@ class NightlyRun:
             pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
             check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
             staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
-            self.name_refused(staged)
+            lost = rejected(staged, self.view, self.tables())
+            self.account_for(*self.failures, lost)
         with self.step("verify"):
-            self.verify(current, pointer, staged)
+            self.verify(current, pointer, lost)
         with self.step("publish"):
-            return self.view.switch(self.lease, replace(pointer, rows=rows - staged.refused))
+            return self.view.switch(self.lease, replace(pointer, rows=rows - lost.count))
 
-    def name_refused(self, staged: Staged) -> None:
-        if staged.refused:
-            first = [f"{key!r}: {reason}" for key, reason in staged.named]
-            self.manifest.skipped.append(
-                Skipped("the entity's key in Redis holds something else", staged.refused, first)
-            )
-
-    def verify(self, current: Pointer | None, pointer: Pointer, staged: Staged) -> None:
+    def verify(self, current: Pointer | None, pointer: Pointer, lost: LeftOut) -> None:
         manifest = self.manifest
         outcome = Outcome(
             population=manifest.population,
-            failures=manifest.failed_rows,
-            first_failure=next(iter(manifest.failures), ""),
-            rejected=staged.refused,
+            failures=self.failures,
+            rejected=lost,
             values=predicted(map(predicted_rows, self.tables())),
         )
         last = self.history.profile(current) if current is not None else None
@@ -291,7 +215,7 @@ class NightlyRun:
         refuse(required)
         if self.force is None:
             refuse(thresholds, OVERRULE)
-        verify_staged(self.view, self.sample(SAMPLE_ROWS), pointer, staged.refused)
+        verify_staged(self.view, self.sample(SAMPLE_ROWS), pointer, lost.count)
 
     def sample(self, rows: int) -> pa.Table:
         """A few scored rows of every shard."""
@@ -314,19 +238,8 @@ class NightlyRun:
     def end(self, status: Status, error: str | None = None) -> None:
         if self.folder is not None:
             self.manifest.status, self.manifest.error, self.manifest.finished_at = status, error, now()
-            self.manifest.rows = self.manifest.population - self.manifest.failed_rows
+            self.manifest.rows = self.manifest.account.kept if self.manifest.account else 0
             self.folder.write(self.manifest)
 
-    def summary(self, pointer: Pointer) -> RunSummary:
-        manifest = self.manifest
-        return replace(
-            summary_of(self.task, pointer, "published"),
-            failed_rows=manifest.failed_rows,
-            failures=tuple(manifest.failures),
-            skipped=tuple(manifest.skipped),
-            resumed_shards=manifest.resumed_shards,
-            pruned=manifest.pruned,
-            forced=self.force,
-            rows_per_second=round(pointer.rows / sum(manifest.seconds.values()), 1),
-            seconds=manifest.seconds,
-        )
+    def done_before(self, pointer: Pointer) -> RunSummary:
+        return summary_of(self.task, pointer, "already done", self.runs.folder(pointer.run_id).read())

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import redis
 
+from batch.admission import UNKNOWN
 from batch.profile import Predicted, Profile, rows_of, share_outside, stability_index
 from batch.publish import View, stored_columns
 from batch.runs import Check
 from batch.score import PREDICTION
+from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, StoredPredictions
 from potluck.contract.redis_format import DamagedValueError, Scalar
@@ -22,6 +24,7 @@ from potluck.scoring.transform import class_name
 from potluck.stores.redis_client import REDIS_ERRORS
 
 SAMPLE_ROWS = 1_000
+WHERE_NORMAL = "; where entities are unknown by nature, tag their feature view unknown=missing and train again"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,16 @@ class Outcome:
     """What a run came to."""
 
     population: int
-    failures: int
-    first_failure: str
-    rejected: int
+    failures: tuple[LeftOut, ...]
+    """Entities that could not be scored, by reason."""
+    rejected: LeftOut
+    """Entities that could not be stored."""
     values: Predicted
     """What was predicted."""
+
+    @property
+    def failed(self) -> int:
+        return sum(each.count for each in self.failures)
 
     @property
     def rows(self) -> int:
@@ -42,11 +50,11 @@ class Outcome:
 
 def must_hold(outcome: Outcome) -> list[Check]:
     """What no reason overrules: every entity is accounted for, and every prediction is a number."""
-    lost = outcome.population - outcome.rows - outcome.failures
+    lost = outcome.population - outcome.rows - outcome.failed
     wild = 0 if isinstance(outcome.values, dict) else int(np.count_nonzero(~np.isfinite(outcome.values)))
     told = f"expected one prediction for each of {outcome.population} entities, got {outcome.rows}"
     return [
-        Check("complete", abs(lost), 0, lost == 0, f"{told} and {outcome.failures} failures"),
+        Check("complete", abs(lost), 0, lost == 0, f"{told} and {outcome.failed} failures"),
         Check("finite", wild, 0, wild == 0, f"{wild} predictions are not finite; train again"),
     ]
 
@@ -62,10 +70,9 @@ def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
 
 def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
     """The thresholds of the settings, most of them against the run that is read now."""
-    missing = outcome.failures + outcome.rejected
+    missing = outcome.failed + outcome.rejected.count
     share = missing / max(1, outcome.population)
-    first = f", the first being {outcome.first_failure}" if missing else ""
-    told = f"{missing} of {outcome.population} entities could not be scored or stored{first}"
+    told = f"{missing} of {outcome.population} entities have no prediction{reasons_of(outcome)}"
     found: list[tuple[str, float | None, float, str]] = [("failed share", share, settings.nightly_max_failed, told)]
     if last is not None:
         change = abs(outcome.rows / last.rows - 1) if last.rows else None
@@ -94,6 +101,16 @@ def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> l
         for name, value, limit, told in found
         if value is not None
     ]
+
+
+def reasons_of(outcome: Outcome) -> str:
+    """Why entities have no prediction, and what to do where the feature store does not know them."""
+    reasons = [each for each in (*outcome.failures, outcome.rejected) if each.count]
+    if not reasons:
+        return ""
+    told = "; ".join(each.text() for each in reasons)
+    unknown = any(each.reason.endswith(UNKNOWN) for each in reasons)
+    return f" ({told}{WHERE_NORMAL if unknown else ''})"
 
 
 def refuse(checks: Sequence[Check], way_out: str = "") -> None:

@@ -13,7 +13,7 @@ from cli.output import answer, as_of_option, common_options, prepare_libraries, 
 from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from batch.steps import RunSummary
+    from batch.summary import RunSummary
 
 EXPORTED = (".csv", ".parquet")
 
@@ -54,9 +54,8 @@ def run_text(run: "RunSummary") -> str:
     if run.seconds:
         steps = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in run.seconds.items())
         lines.append(f"  {steps}; {run.rows_per_second:,.0f} rows/s")
-    if run.failed_rows:
-        lines.append(f"  {run.failed_rows} could not be scored: {'; '.join(run.failures)}")
-    lines += [f"  skipped {found.count}: {found.reason} ({', '.join(found.first)})" for found in run.skipped]
+    if run.account is not None:
+        lines.append(f"  {run.account.text()}")
     if run.resumed_shards:
         lines.append(f"  {run.resumed_shards} shards were scored already")
     if run.pruned:

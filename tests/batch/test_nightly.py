@@ -20,8 +20,11 @@ from feast import Field as Feature
 from feast.types import String
 from redis_servers import Processes, RedisProcess
 
+from batch.failures import NOT_STORED
 from batch.lease import Lease
+from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_KEY
 from potluck.contract.publication import SLOTS, pointer_key, publication_key, slot_view
+from potluck.contract.redis_format import entity_key
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import client
 
@@ -121,9 +124,16 @@ def published(stack: Any) -> dict[str, Any]:
     return {name: body[name] for name in ("predictions", "probabilities", "run_id", "as_of", "model_version")}
 
 
-def run(stack: Any, *words: str, patch: str | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """`potluck nightly … --json`, in a process in which something was made to fail."""
-    start = ["-m", "cli.main", "nightly", *words, "--json"]
+def left_out(summary: dict[str, Any]) -> dict[str, list[Any]]:
+    """Reason -> how many of the population's rows, and examples."""
+    return {each["reason"]: [each["count"], each["examples"]] for each in summary["account"]["left_out"]}
+
+
+def run(
+    stack: Any, *words: str, patch: str | None = None, text: bool = False, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """`potluck nightly …`, by default with `--json`, in a process in which something was made to fail."""
+    start = ["-m", "cli.main", "nightly", *words, *([] if text else ["--json"])]
     if patch is not None:
         start = ["-W", "ignore", "-c", PATCHED.replace("{patch}", patch), *words]
     environment = {**stack.environment, **variables}
@@ -330,7 +340,12 @@ def test_a_row_that_can_not_be_scored_is_left_out_and_named(iris: Any, last_run:
     assert ended.returncode == 0, ended.stderr
     (summary,) = json.loads(ended.stdout)
     assert (summary["rows"], summary["failed_rows"]) == (149, 1)
-    assert summary["failures"][0].startswith(f"{worst['flower_id']}: on-demand function sepals failed")
+    assert left_out(summary) == {
+        "could not be scored: on-demand function sepals failed: ZeroDivisionError": [
+            1,
+            [f"flower_id={worst['flower_id']}"],
+        ]
+    }
     assert iris.get(f"/lookup/{iris.repo.batch}/{worst['flower_id']}").json()["error_code"] == "ENTITY_NOT_FOUND"
     assert published(iris)["run_id"] == summary["run_id"] != last_run["run_id"]
 
@@ -338,7 +353,7 @@ def test_a_row_that_can_not_be_scored_is_left_out_and_named(iris: Any, last_run:
 def test_too_many_failed_rows_refuse_the_run(iris: Any, last_run: dict[str, Any]) -> None:
     ended = run(iris, "--as-of", "2026-06-08", patch=FAILS_ON_WIDE_SEPALS.format(widest=0))
     assert ended.returncode == 65, ended.stderr
-    assert "150 of 150 entities could not be scored" in ended.stderr
+    assert "150 of 150 entities have no prediction (150 could not be scored: on-demand function" in ended.stderr
     assert published(iris) == last_run
 
 
@@ -348,13 +363,38 @@ def test_rows_that_do_not_count_are_counted_and_named(iris: Any, last_run: dict[
     place = rows.schema.get_field_index("flower_id")
     without_key = rows.slice(0, 1).set_column(place, "flower_id", pa.nulls(1, rows.schema.types[place]))
     moments = rows.schema.get_field_index("event_timestamp")
-    later = pa.array([pc.max(rows["event_timestamp"]).as_py().replace(year=2999)], rows.schema.types[moments])
+    later = pa.array([pc.max(rows["event_timestamp"]).as_py().replace(year=2199)], rows.schema.types[moments])
     future = rows.slice(1, 1).set_column(moments, "event_timestamp", later)
     pq.write_table(pa.concat_tables([rows, without_key, future, rows.slice(2, 1)]), population)
-    summary = nightly(iris, "2026-06-09")
-    assert summary["rows"] == 150
-    assert sorted(found["count"] for found in summary["skipped"]) == [1, 1, 1]
+    told = run(iris, "--as-of", "2026-06-09", text=True).stdout
+    second, third = (rows["flower_id"][place].as_py() for place in (1, 2))
+    assert (
+        "population: 153 rows came, 150 kept, 3 left out: 1 no key (line 151); "
+        f"1 dated after the as-of date (flower_id={second}); 1 {DUPLICATE} (flower_id={third})"
+    ) in told
+    again = nightly(iris, "2026-06-09")
+    assert (again["status"], again["rows"], again["account"]["came"], again["account"]["kept"]) == (
+        "already done",
+        150,
+        153,
+        150,
+    )
+    assert left_out(again) == {
+        NO_KEY: [1, ["line 151"]],
+        AFTER_AS_OF: [1, [f"flower_id={second}"]],
+        DUPLICATE: [1, [f"flower_id={third}"]],
+    }
     assert published(iris)["predictions"] == last_run["predictions"]
+
+
+def test_an_entity_whose_key_holds_something_else_is_named_and_the_rows_add_up(iris: Any, processes: Processes) -> None:
+    elsewhere = processes.start()
+    elsewhere.client.set(entity_key("iris", ["flower_id"], [7], ["int64"]), "something else")
+    ended = run(iris, "--as-of", "2026-06-23", REDIS_URL=url(elsewhere))
+    assert ended.returncode == 0, ended.stderr
+    (summary,) = json.loads(ended.stdout)
+    assert summary["rows"] == summary["account"]["kept"] == 149
+    assert left_out(summary) == {NOT_STORED: [1, ["flower_id=7"]]}
 
 
 @pytest.mark.parametrize("harm", ["missing column", "text for a number", "not parquet", "gone", "empty"])

@@ -20,6 +20,7 @@ from batch.profile import profile_of
 from batch.prune import prune_slot
 from batch.publish import View, new_pointer, predicted_rows, stage
 from batch.verify import Outcome, must_hold, predicted, refuse, should_hold, verify_staged
+from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
 from potluck.contract.features import Field, Publication
 from potluck.contract.publication import SLOTS, Pointer, slot_fields, slot_view
@@ -58,7 +59,11 @@ RANDOM = np.random.default_rng(3)
 
 def outcome(rows: int = 1000, **changes: Any) -> Outcome:
     values = RANDOM.normal(100, 10, rows)
-    return replace(Outcome(rows, 0, "", 0, values), **changes)
+    return replace(Outcome(rows, (), lost(0), values), **changes)
+
+
+def lost(count: int, reason: str = "could not be stored") -> LeftOut:
+    return LeftOut(reason, count, ("shop_id=S0",))
 
 
 def broken(checks: Any) -> list[str]:
@@ -68,7 +73,7 @@ def broken(checks: Any) -> list[str]:
 def test_one_finite_prediction_for_each_entity_passes() -> None:
     assert broken(must_hold(outcome())) == []
     assert broken(must_hold(outcome(2, values={"low": 1, "high": 1}))) == []
-    assert broken(must_hold(outcome(1000, failures=10, values=np.zeros(990)))) == []
+    assert broken(must_hold(outcome(1000, failures=(lost(10),), values=np.zeros(990)))) == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -90,12 +95,12 @@ def test_an_entity_too_few_or_too_many_never_passes(population: int) -> None:
     ("failures", "rejected", "holds"), [(10, 0, True), (5, 5, True), (11, 0, False), (6, 5, False)]
 )
 def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, holds: bool) -> None:
-    found = outcome(1000, failures=failures, rejected=rejected, first_failure="S0: no weight")
+    found = outcome(1000, failures=(lost(failures, "no weight"),), rejected=lost(rejected))
     checks = should_hold(found, None, SETTINGS)
     assert broken(checks) == ([] if holds else ["failed share"])
     if not holds:
         with pytest.raises(
-            Refused, match=r"11 of 1000 entities.*S0: no weight.*expected at most 0.01; .* stays, so force"
+            Refused, match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force"
         ):
             refuse(checks, ", so force")
 

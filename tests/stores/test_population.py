@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE, SUPERSEDED
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.features import Field
 from potluck.stores.parquet import ParquetSource, connected, parquet_files
-from potluck.stores.population import EPOCH, Part, Population, check
+from potluck.stores.part import Part
+from potluck.stores.population import Population
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -24,7 +26,9 @@ import pyarrow as pa
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
 from potluck.stores.offline import TIME, data_source, point_in_time, run, typed
-from potluck.stores.population import EPOCH, Population
+from potluck.contract.moments import EARLIEST
+from potluck.stores.part import Champion
+from potluck.stores.population import Population
 from potluck.stores.repo import open_store
 
 settings = load_settings()
@@ -40,17 +44,17 @@ for moment in sys.argv[2:]:
         feature_name_columns=[field.name for field in contract.request],
         timestamp_field=source.timestamp_field,
         created_timestamp_column=None,
-        start_date=EPOCH,
+        start_date=EARLIEST,
         end_date=as_of,
     )
     rows = typed(run(job, source.name), [*contract.keys, *contract.request], source)
     moments = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
     rows = rows.set_column(rows.column_names.index(TIME), TIME, moments)
     expected = point_in_time(store, contract, rows).table.drop_columns([TIME]).sort_by(contract.keys[0].name)
-    population = Population.of(store, contract, as_of)
+    population = Population.of(store, Champion("1", contract), as_of)
     shards = population.shards(70)
-    found = pa.Table.from_batches([population.read(shard) for shard in shards])
-    assert population.counted().entities == sum(shard.rows for shard in shards) == expected.num_rows > 0
+    found = pa.Table.from_batches([population.read(shard).batch for shard in shards])
+    assert population.account(shards).kept == sum(shard.rows for shard in shards) == expected.num_rows > 0
     assert found.column_names == expected.column_names
     for name in found.column_names:
         assert found[name].to_pylist() == expected[name].to_pylist(), name
@@ -77,7 +81,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -
 
 
 def part(
-    path: Path, fields: Sequence[Field] = (SIZE,), since: datetime | None = EPOCH, created: str | None = None
+    path: Path, fields: Sequence[Field] = (SIZE,), since: datetime | None = None, created: str | None = None
 ) -> Part:
     source = ParquetSource(path.stem, parquet_files(path.stem, str(path)), "at", created)
     return Part(source, "id", tuple((field, field.name) for field in fields), path.stem, NOON, since)
@@ -92,7 +96,14 @@ def population(path: Path, *views: Part, key: Field = KEY, **options: Any) -> Po
 
 
 def rows(found: Population, size: int = 100) -> list[dict[str, Any]]:
-    return [row for shard in found.shards(size) for row in found.read(shard).to_pylist()]
+    return [row for shard in found.shards(size) for row in found.read(shard).batch.to_pylist()]
+
+
+def told(found: Population, size: int = 100) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Reason -> how many rows, and examples."""
+    account = found.account(found.shards(size))
+    assert account.came == account.kept + sum(each.count for each in account.left_out)
+    return {each.reason: (each.count, each.examples) for each in account.left_out}
 
 
 def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
@@ -101,8 +112,7 @@ def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
     )
     found = population(path)
     assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 5.0}]
-    later = found.counted().invisible
-    assert (later.count, later.keys) == (2, (1, 3))
+    assert told(found) == {AFTER_AS_OF: (2, ("id=1", "id=3")), SUPERSEDED: (1, ("id=1",))}
 
 
 def test_a_row_of_the_very_moment_counts(tmp_path: Path) -> None:
@@ -122,7 +132,7 @@ def test_shards_hold_every_entity_once_in_order(tmp_path: Path, size: int) -> No
 def test_rows_without_a_key_are_counted(tmp_path: Path) -> None:
     found = population(write(tmp_path / "p.parquet", [row(1), row(None), row(None)]))
     assert rows(found) == [{"id": 1, "size": 1.0}]
-    assert found.counted().without_key.count == 2
+    assert told(found) == {NO_KEY: (2, ("line 2", "line 3"))}
 
 
 def test_of_rows_of_one_moment_the_last_one_counts(tmp_path: Path) -> None:
@@ -130,7 +140,82 @@ def test_of_rows_of_one_moment_the_last_one_counts(tmp_path: Path) -> None:
         write(tmp_path / "p.parquet", [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)])
     )
     assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 9.0}]
-    assert (found.counted().ambiguous.count, found.counted().ambiguous.keys) == (1, (1,))
+    assert told(found) == {SUPERSEDED: (1, ("id=1",)), DUPLICATE: (1, ("id=1",))}
+
+
+DATED: list[tuple[datetime | None, str | None]] = [
+    (datetime(1677, 12, 31, tzinfo=UTC), OUT_OF_RANGE),
+    (datetime(1678, 1, 1, tzinfo=UTC), None),
+    (datetime(1939, 5, 1, tzinfo=UTC), None),
+    (datetime(1970, 1, 1, tzinfo=UTC), None),
+    (NOON, None),
+    (NOON + timedelta(microseconds=1), AFTER_AS_OF),
+    (datetime(2261, 12, 31, tzinfo=UTC), AFTER_AS_OF),
+    (datetime(2262, 1, 1, tzinfo=UTC), OUT_OF_RANGE),
+    (None, NO_DATE),
+]
+
+
+@pytest.mark.parametrize(("date", "reason"), DATED, ids=str)
+def test_a_row_dated_1939_counts_and_one_that_does_not_has_its_own_reason(
+    tmp_path: Path, date: datetime | None, reason: str | None
+) -> None:
+    found = population(write(tmp_path / "p.parquet", [row(1), {"id": 7, "at": date, "size": 2.0}]))
+    assert [each["id"] for each in rows(found)] == ([1] if reason else [1, 7])
+    assert told(found) == ({reason: (1, ("id=7",))} if reason else {})
+
+
+@pytest.mark.parametrize(("date", "reason"), DATED, ids=str)
+def test_a_view_knows_an_entity_from_a_record_of_1939(
+    tmp_path: Path, date: datetime | None, reason: str | None
+) -> None:
+    record = write(tmp_path / "v.parquet", [{"id": 1, "at": date, "kind": "old"}])
+    found = population(write(tmp_path / "p.parquet", [row(1)]), part(record, [KIND]))
+    assert known(found) == {1: reason is None}
+    assert rows(found)[0]["kind"] == (None if reason else "old")
+
+
+def known(found: Population, size: int = 100) -> dict[Any, bool]:
+    answer: dict[Any, bool] = {}
+    for shard in found.shards(size):
+        read = found.read(shard)
+        answer |= dict(zip(read.batch["id"].to_pylist(), read.known.to_pylist(), strict=True))
+    return answer
+
+
+def test_an_entity_is_known_however_old_its_record_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.parquet", [row(entity) for entity in (1, 2, 3, 4)])
+    view = write(tmp_path / "v.parquet", [row(1, -9, kind="old"), row(2, -1, kind="new"), row(4, 1, kind="later")])
+    found = population(path, part(view, [KIND], NOON - timedelta(hours=2)))
+    assert known(found) == {1: True, 2: True, 3: False, 4: False}
+    assert [each["kind"] for each in rows(found)] == [None, "new", None, None]
+
+
+def test_one_view_that_knows_an_entity_is_enough(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.parquet", [row(entity) for entity in (1, 2, 3)])
+    first = part(write(tmp_path / "v.parquet", [row(1, kind="a")]), [KIND])
+    second = part(write(tmp_path / "w.parquet", [row(3, -5), row(1, -5)]), [], NOON - timedelta(hours=2))
+    assert known(population(path, first, second), 2) == {1: True, 2: False, 3: True}
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_ranges_of_keys_add_up_to_the_whole(tmp_path: Path, size: int) -> None:
+    records = [row(entity, -hours) for entity in range(7) for hours in range(entity)]
+    found = population(write(tmp_path / "p.parquet", [*records, row(None), row(3, 1), row(3, 0), row(9, 2)]))
+    assert told(found, size) == {
+        NO_KEY: (1, ("line 22",)),
+        AFTER_AS_OF: (2, ("id=3", "id=9")),
+        SUPERSEDED: (15, ("id=2", "id=3", "id=4", "id=5", "id=6")),
+        DUPLICATE: (1, ("id=3",)),
+    }
+
+
+def test_a_population_whose_keys_are_all_null_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").mkdir()
+    for name in ("a", "b"):
+        write(tmp_path / "p.parquet" / f"{name}.parquet", [row(None), row(None)])
+    with pytest.raises(MissingStepError, match=r"4 left out: 4 no key \(a.parquet line 1, .*; correct the source"):
+        population(tmp_path / "p.parquet").shards()
 
 
 def test_the_one_created_last_counts(tmp_path: Path) -> None:
@@ -138,7 +223,7 @@ def test_the_one_created_last_counts(tmp_path: Path) -> None:
     versions = [row(1, -1, float(place), made=made) for place, made in enumerate(moments)]
     path = write(tmp_path / "p.parquet", versions, made=pa.timestamp("us", tz="UTC"))
     found = population(path, created="made")
-    assert found.counted().ambiguous.count == 0
+    assert told(found) == {DUPLICATE: (2, ("id=1",))}
     assert rows(found) == [{"id": 1, "size": 1.0}]
 
 
@@ -200,7 +285,7 @@ def test_a_folder_of_files_is_one_source(tmp_path: Path) -> None:
 
 def test_an_empty_source_is_a_missing_step(tmp_path: Path) -> None:
     with pytest.raises(MissingStepError, match="p holds no row up to 2026-06-01"):
-        population(write(tmp_path / "p.parquet", [])).counted()
+        population(write(tmp_path / "p.parquet", [])).shards()
 
 
 def test_it_travels_to_another_process(tmp_path: Path) -> None:
@@ -218,7 +303,7 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
 
 def check_alone(path: Path) -> None:
     with connected() as connection:
-        check(part(path), KEY, connection)
+        part(path).check(connection, KEY)
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""One rule with HTTP: the night publishes only what a request for the same row would be answered.
+
+Reasons come in the order in which the server finds them: the request's fields, then the entity, then what the store
+holds of it. Columns are looked at as a whole, never row by row.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.stores.population import ShardRows
+
+UNKNOWN = "the feature store knows no such entity"
+NO_REQUEST_VALUE = "required, and the population holds no value"
+NO_STORED_VALUE = "required, and the feature store holds no value for this entity"
+LARGEST: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
+
+Mask = Any
+"""A pyarrow array of truth values, one a row."""
+
+
+def refuses_unknown(contract: FeatureContract) -> bool:
+    """Whether an entity that no feature view knows gets no prediction; one view that says so is enough."""
+    return any(view.unknown == "refuse" for view in contract.views)
+
+
+def refusals(contract: FeatureContract, rows: ShardRows) -> pa.StringArray | None:
+    """Why HTTP would not answer a row, null where it would; None where it would answer all of them."""
+    reasons = None
+    for mask, reason in broken_rules(contract, rows):
+        told = pc.if_else(mask, reason, pa.scalar(None, pa.string()))
+        reasons = told if reasons is None else pc.coalesce(reasons, told)
+    return reasons
+
+
+def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[Mask, str]]:
+    """Every rule that some row breaks: which rows, and the reason."""
+    for field in (*contract.keys, *contract.request):
+        column = rows.batch.column(field.name)
+        if lacks(field, column):
+            yield column.is_null(), f"{field.name}: {NO_REQUEST_VALUE}"
+        beyond = out_of_bounds(field, column)
+        if pc.any(beyond).as_py():
+            yield pc.fill_null(beyond, False), f"{field.name}: {bounds_of(field)}"
+    if refuses_unknown(contract) and pc.any(pc.invert(rows.known)).as_py():
+        yield pc.invert(rows.known), UNKNOWN
+    for field in contract.online:
+        column = rows.batch.column(field.name)
+        if lacks(field, column):
+            yield column.is_null(), f"{field.name}: {NO_STORED_VALUE}"
+
+
+def lacks(field: Field, column: pa.Array) -> bool:
+    """Whether a required field is missing somewhere, and no default stands in for it: 0, false and "" are defaults."""
+    return field.required and field.default is None and column.null_count > 0
+
+
+def out_of_bounds(field: Field, column: pa.Array) -> Mask:
+    """Numbers that no request can carry: JSON knows no infinity, and a model tells larger integers not apart."""
+    if field.dtype == "float64":
+        return pc.is_inf(column)
+    if field.dtype in LARGEST:
+        return pc.greater(pc.abs(column), LARGEST[field.dtype])
+    return pa.repeat(False, len(column))
+
+
+def bounds_of(field: Field) -> str:
+    limit = LARGEST.get(field.dtype)
+    return "expected a finite number" if limit is None else f"expected a whole number within ±{limit}"
