@@ -51,7 +51,7 @@ def valid_project(repo: Path, name: object) -> str:
         return name
     raise UsageError(
         f"expected `project` in {repo / 'feature_store.yaml'} to be a text of letters, digits and underscores "
-        f"that begins with a letter or digit, such as house_prices; got {name!r}"
+        f"that begins with a letter or digit, such as pumps or pumps_2025; got {name!r}"
     )
 
 

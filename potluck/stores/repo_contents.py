@@ -207,5 +207,5 @@ def refuse_alike(kind: str, things: Iterable[Any]) -> None:
 
 def refuse_name(kind: str, name: str) -> None:
     raise DefinitionError(
-        f"{kind} {name!r}: expected a name of letters, digits, '_', '.' and '-', such as house_price_hybrid"
+        f"{kind} {name!r}: expected a name of letters, digits, '_', '.' and '-', such as pump_failure"
     )

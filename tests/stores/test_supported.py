@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     "source without a timestamp_field": ([source(HERE)], "source records has no timestamp_field"),
     "source with a connection": (
         [
-            source(f'{HERE}, {DATED}, connection_ref=ConnectionRef(secret_name="s", key="k")'),
+            source(f'{HERE}, {DATED}, connection_ref=ConnectionRef(provider="env", name="S3")'),
             ("from datetime", "from feast.credentials import ConnectionRef\nfrom datetime"),
         ],
         "source records has a connection_ref",
