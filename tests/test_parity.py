@@ -1,15 +1,18 @@
 """No skew: every entity gets the same bits over HTTP, from the nightly run, and from Feast's own join + the model.
 
 The referee shares no code with us: Feast's `get_historical_features` of the whole feature service, its on-demand views
-run by Feast, an encoding written out here, and `lightgbm.Booster`.
+run by Feast, defaults and an encoding written out here, and `lightgbm.Booster`.
 """
 
 import json
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from potluck.contract.redis_format import entity_key
 from potluck.stores.embedded_redis import client
 
+BROUGHT = ("key", "request")
 AS_OF = "2026-06-01T00:00:00+00:00"
 
 REFEREE = """
@@ -20,7 +23,12 @@ from feast import FeatureStore
 
 repo, service, bundle, rows_file, as_of = sys.argv[1:]
 contract = json.loads((Path(bundle) / "contract.json").read_text())
-rows = pd.DataFrame(json.loads(Path(rows_file).read_text()))
+records = json.loads(Path(rows_file).read_text())
+defaults = {f["name"]: f["default"] for f in contract["request"] + contract["online"] if f["default"] is not None}
+for record in records:
+    said = {name: default for name, default in defaults.items() if name in record and record[name] is None}
+    record.update(said)
+rows = pd.DataFrame(records)
 rows["event_timestamp"] = pd.Timestamp(as_of)
 rows["order"] = range(len(rows))
 store = FeatureStore(repo_path=repo)
@@ -29,7 +37,8 @@ order = np.argsort(joined.column("order").to_numpy())
 last = {name: index for index, name in enumerate(joined.column_names)}
 matrix = np.empty((len(rows), len(contract["columns"])))
 for place, column in enumerate(contract["columns"]):
-    values = [joined.column(last[column["name"]]).to_pylist()[row] for row in order]
+    found = joined.column(last[column["name"]]).to_pylist()
+    values = [defaults.get(column["name"]) if found[row] is None else found[row] for row in order]
     if column["categorical"]:
         codes = {value: float(code) for code, value in enumerate(column["vocabulary"])}
         matrix[:, place] = [codes.get(value, np.nan) for value in values]
@@ -79,13 +88,11 @@ def key_type(value: str | int) -> str:
     return "int64" if isinstance(value, int) else "string"
 
 
-def online(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
+def online(stack: Any, rows: list[dict[str, Any]], service: str | None = None) -> list[Any]:
     """Numbers of every row over HTTP: predictions, or probabilities in the order of the classes."""
-    answers = []
+    answers, service = [], service or stack.repo.hybrid
     for start in range(0, len(rows), 1000):
-        body = stack.post(
-            f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": rows[start : start + 1000]}
-        ).json()
+        body = stack.post(f"/predict/{service}/batch", {"dataframe_records": rows[start : start + 1000]}).json()
         assert body["errors"] == []
         answers += [list(p.values()) for p in body["probabilities"]] if "probabilities" in body else body["predictions"]
     return answers
@@ -133,6 +140,17 @@ def test_every_entity_gets_the_same_bits_from_feasts_own_join_and_the_model(stac
     if isinstance(ours[0], list) and len(ours[0]) == 2:
         ours = [shares[1] for shares in ours]
     assert ours == referee
+
+
+def test_a_service_over_several_keys_gets_the_same_bits_from_feasts_own_join_and_the_model(everything: Any) -> None:
+    (service,) = everything.repo.others
+    names = [f["name"] for f in everything.get(f"/services/{service}").json()["fields"] if f["source"] in BROUGHT]
+    sales = everything.settings.data_folder("everything") / "sales.parquet"
+    rows = pq.read_table(sales, columns=names).to_pylist()
+    arguments = (str(everything.repo.path), service, str(champion_bundle(everything, service)))
+    referee = json.loads(everything.python(REFEREE, *arguments, saved(everything, rows), AS_OF))
+    assert len(rows) > 500
+    assert [shares[1] for shares in online(everything, rows, service)] == referee
 
 
 def test_realtime_gets_the_same_bits_from_feasts_on_demand_views_and_the_model(stack: Any) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 from feast import Entity, FeatureView, Field, FileSource, RequestSource
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.transformation.python_transformation import PythonTransformation
-from feast.types import Float64, String
+from feast.types import Float64, Int32, Int64, String
 
 from potluck.contract.settings import source_path
+
+COMPUTED = {Int32: Int64}
+"""Feast takes every whole number that a function gives for an Int64."""
 
 
 def parquet(project: str, name: str) -> FileSource:
@@ -38,7 +41,7 @@ def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFea
         name=name,
         mode="python",
         sources=[request],
-        schema=[Field(name=field.name, dtype=field.dtype) for field in request.schema],
+        schema=[Field(name=field.name, dtype=COMPUTED.get(field.dtype, field.dtype)) for field in request.schema],
         feature_transformation=PythonTransformation(udf=scope[function], udf_string=text),
     )
 

@@ -19,6 +19,7 @@ from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.on_demand import check_on_demand
 from potluck.stores.repo import one_line
 from potluck.stores.supported import (
+    DEFINED_VIEW,
     ENTITY,
     FIELD,
     check_served,
@@ -139,6 +140,7 @@ def check_entities(contents: RepoContents) -> None:
 
 def check_stored_view(view: FeatureView) -> None:
     check_view(view)
+    refuse_used("feature view", view.name, view, DEFINED_VIEW)
     check_named("feature view", view.name, view.tags, VIEW_TAGS)
     unknown_of_view(f"feature view {view.name}", view.tags or {})
     if not NAME.fullmatch(view.name):

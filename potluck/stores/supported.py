@@ -151,7 +151,6 @@ VIEW = (
         "give it a FileSource, which training reads and materialize fills the store from",
     ),
     Rule("a batch_engine of its own", has("batch_engine"), "name one in feature_store.yaml"),
-    Rule("a mode", has_mode, "compute the columns in ingest.py, or in an on-demand view"),
     Rule(
         "entities=[], and so no key",
         has_no_entity,
@@ -172,6 +171,9 @@ VIEW = (
     VERSIONED,
     DISABLED,
 )
+
+DEFINED_VIEW = (Rule("a mode", has_mode, "compute the columns in ingest.py, or in an on-demand view"),)
+"""Before it is registered: the registry gives a batch view back as a view with a mode."""
 
 SERVED_VIEW = (
     Rule(
@@ -200,6 +202,11 @@ ON_DEMAND_VIEW = (
         "tags in its schema, which Feast's registry loses",
         lambda view: any(field.tags for field in view.features),
         "tag the field of the request or the view that it is made of",
+    ),
+    Rule(
+        "an Int32 in its schema",
+        lambda view: any(str(field.dtype) == "Int32" for field in view.features),
+        "declare Int64: Feast takes every whole number that a function gives for one",
     ),
     Rule("track_metrics=True", has("track_metrics"), "leave it out: the server's /metrics tells times"),
     VERSIONED,

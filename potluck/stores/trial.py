@@ -55,6 +55,7 @@ def try_function(view: OnDemandFeatureView) -> list[str]:
             f"on-demand view {view.name} fails with {described(failed)} on made-up values ({shown(first)}); "
             "a function gets lists, and gives None for what it can't read"
         )
+    check_inferred(view, code, first)
     attempt(view, code, mixed, ROWS)  # may fail: what the values mean is the author's
     failed = attempt(view, code, missing, ROWS)
     if failed is None:
@@ -76,6 +77,18 @@ def attempt(view: OnDemandFeatureView, code: Callable[[Columns], Any], columns: 
         return error
     check_outputs(view, outputs, rows)
     return None
+
+
+def check_inferred(view: OnDemandFeatureView, code: Callable[[Columns], Any], first: Columns) -> None:
+    """Feast infers a type from the first value: a whole number is no Float64, and None is nothing."""
+    outputs = code({name: list(values) for name, values in first.items()})
+    for field in view.features:
+        value, dtype = outputs[field.name][0], dtype_of(view.name, field)
+        if value is None or (dtype == "float64" and not isinstance(value, float)):
+            raise DefinitionError(
+                f"on-demand view {view.name}, {field.name}: expected a value of type {dtype} on made-up values "
+                f"({shown(first)}), by which Feast tells its type; got {value!r}"
+            )
 
 
 def check_outputs(view: OnDemandFeatureView, outputs: Any, rows: int) -> None:

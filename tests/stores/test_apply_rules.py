@@ -45,7 +45,7 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
         "on-demand view wear declares steps and does not give it; it gives age",
     ),
     "a function gives more than is declared": (
-        gives('return {"age": [None for _ in pairs], "more": [1]}'),
+        gives('return {"age": [1 for _ in pairs], "more": [1]}'),
         "on-demand view wear gives more, which its schema does not declare",
     ),
     "a function gives no dict": (gives("return list(pairs)"), "wear gives list; expected a dict"),
@@ -56,6 +56,14 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     "a function gives too few values": (gives('return {"age": [1]}'), "expected a value for each of 3 rows, got 1"),
     "a function gives another type": (gives('return {"age": [0.5 for _ in pairs]}'), "wear, age is declared int64"),
     "a function gives a text for a number": (gives('return {"age": ["1" for _ in pairs]}'), "gives '1', a str"),
+    "a function gives nothing": (
+        gives('return {"age": [None for _ in pairs]}'),
+        "wear, age: expected a value of type int64 on made-up values",
+    ),
+    "a function gives a whole number for a float": (
+        [('schema=[Field(name="age", dtype=Int64)]', 'schema=[Field(name="age", dtype=Float64)]')],
+        "wear, age: expected a value of type float64 on made-up values",
+    ),
     "a function fails on whole numbers": (
         gives("return {'age': [1 / 0 for _ in pairs]}"),
         "wear fails with ZeroDivisionError",

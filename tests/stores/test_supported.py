@@ -247,6 +247,10 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     "on-demand view with metrics": ([(WEAR, f"{WEAR} track_metrics=True,")], "on-demand view wear has track_metrics"),
     "on-demand view of a version": ([(WEAR, f'{WEAR} version="v1",')], "on-demand view wear has a pinned version"),
     "on-demand view with a tag": ([(WEAR, f'{WEAR} tags={{"team": "a"}},')], "on-demand view wear has the tag 'team'"),
+    "on-demand output of 32 bits": (
+        [('Field(name="age", dtype=Int64)', 'Field(name="age", dtype=Int32)')],
+        "on-demand view wear has an Int32 in its schema, which is not supported; declare Int64",
+    ),
     "on-demand output with a tag": (
         [('Field(name="age", dtype=Int64)', 'Field(name="age", dtype=Int64, tags={"categorical": "true"})')],
         "on-demand view wear has tags in its schema",
