@@ -79,6 +79,17 @@ row["event_timestamp"] = datetime(2026, 6, 2, tzinfo=UTC)
 FeatureStore(repo_path=repo).write_to_online_store(view, row)
 """
 
+SDK_PUSH = """
+import sys
+from datetime import UTC, datetime
+import pandas as pd
+from feast import FeatureStore
+
+repo, source, row = sys.argv[1], sys.argv[2], pd.read_json(sys.argv[3], orient="records", dtype=False)
+row["event_timestamp"] = datetime(2026, 6, 2, tzinfo=UTC)
+FeatureStore(repo_path=repo).push(source, row)
+"""
+
 
 def join_key(stack: Any) -> str:
     return stack.get(f"/services/{stack.repo.hybrid}").json()["entity"][0]
@@ -204,3 +215,22 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
         assert answer["prediction"] == wanted.json()["prediction"]
     assert "overridden" not in answer
     assert stack.post(f"/predict/{stack.repo.hybrid}", one).status_code == 200
+
+
+def test_what_is_pushed_through_feasts_sdk_is_answered_with(everything: Any) -> None:
+    """A push source's row counts at once, as if the request itself had brought its columns."""
+    row = everything.population()[1]
+    pushed = {"item_id": row["item_id"], "clicks": 10**6, "last_page": "cart"}
+    stored = entity_key("everything", ["item_id"], [row["item_id"]], ["int64"])
+    redis = client(everything.settings)
+    before = redis.dump(stored)
+    path = f"/predict/{everything.repo.hybrid}"
+    wanted = everything.post(path, {**row, "clicks": 10**6, "last_page": "cart"}).json()
+    assert wanted["overridden"]
+    try:
+        everything.python(SDK_PUSH, str(everything.repo.path), "click_push", saved(everything, [pushed]))
+        answer = everything.post(path, row).json()
+    finally:
+        redis.restore(stored, 0, before, replace=True)
+    assert answer["prediction"] == wanted["prediction"]
+    assert "overridden" not in answer
