@@ -20,9 +20,9 @@ from potluck.contract.features import (
 )
 from potluck.stores.on_demand import check_on_demand, function_source, function_tree
 from potluck.stores.publications import field_id, read_key, read_publication
+from potluck.stores.refusals import check_served, check_service
 from potluck.stores.repo import applied_services
 from potluck.stores.rules import check_contract, check_one_filler, check_scored_by
-from potluck.stores.supported import check_served, check_service
 from potluck.stores.tags import (
     MODEL_TAGS,
     VIEW_TAGS,

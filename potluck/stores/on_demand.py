@@ -9,7 +9,8 @@ from types import CodeType
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.stores.supported import ON_DEMAND_VIEW, check_projections, refuse_used
+from potluck.stores.refusals import check_projections, refuse_used
+from potluck.stores.supported import ON_DEMAND_VIEW
 
 
 def check_on_demand(view: OnDemandFeatureView) -> None:

@@ -61,7 +61,7 @@ def view_faults(wanted: LookupView, view: FeatureView | None, fields: dict[str, 
         return
     if not view.online:
         yield f"view {wanted.name} is no longer online"
-    if tuple(view.join_keys) != wanted.join_keys:
+    if set(view.join_keys) != set(wanted.join_keys):  # in whatever order: Feast sorts them
         yield (
             f"view {wanted.name} had the join keys {', '.join(wanted.join_keys)} and has {', '.join(view.join_keys)}"
         )

@@ -6,7 +6,7 @@ from feast.infra.online_stores.helpers import _mmh3
 from potluck.contract.errors import DefinitionError
 from potluck.contract.features import DType, Field, Publication
 from potluck.contract.publication import SLOTS, slot_view
-from potluck.stores.supported import check_served, check_service
+from potluck.stores.refusals import check_served, check_service
 from potluck.stores.tags import NO_TAGS, check_tags, read_field
 
 KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}

@@ -17,11 +17,7 @@ from feast.saved_dataset import SavedDataset, ValidationReference
 
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.on_demand import check_on_demand
-from potluck.stores.repo import one_line
-from potluck.stores.supported import (
-    DEFINED_VIEW,
-    ENTITY,
-    FIELD,
+from potluck.stores.refusals import (
     check_served,
     check_service,
     check_source,
@@ -29,6 +25,8 @@ from potluck.stores.supported import (
     refuse_used,
     refuse_whole,
 )
+from potluck.stores.repo import one_line
+from potluck.stores.supported import DEFINED_VIEW, ENTITY, FIELD
 from potluck.stores.tags import FIELD_TAGS, NO_TAGS, VIEW_TAGS, check_tags, unknown_of_view
 
 NAME = re.compile(r"\w[\w.-]*")

@@ -2,24 +2,22 @@
 
 A rule names an option, says when an object uses it, and what to write instead. `potluck apply` holds every
 object against its table before Feast registers anything; the views and services of a model are held
-against them again when they are read back, as plain `feast apply` may have registered them.
+against them again when they are read back, as plain `feast apply` may have registered them. What is done
+with the tables: `potluck.stores.refusals`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from feast import BatchFeatureView, FeatureService, FeatureView, FileSource, RequestSource
+from feast import BatchFeatureView, FeatureView, FileSource
 from feast.data_format import ParquetFormat
-from feast.data_source import DataSource, PushSource
 from feast.feature_view import DUMMY_ENTITY_NAME
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.value_type import ValueType
 from feast.version_utils import normalize_version_string
-
-from potluck.contract.errors import DefinitionError
 
 KEY_TYPES = (ValueType.INT64, ValueType.INT32, ValueType.STRING)
 
@@ -247,52 +245,3 @@ WHOLE = {
     "ValidationReference": "the nightly run compares predictions with the published run's",
 }
 """Objects that are refused as such, by their class."""
-
-
-def refuse_used(kind: str, name: str, thing: Any, rules: Iterable[Rule]) -> None:
-    """Hold an object against its table.
-
-    Raises:
-        DefinitionError: it uses an option that is not supported; says what to write instead.
-    """
-    for rule in rules:
-        if rule.used(thing):
-            raise DefinitionError(f"{kind} {name} has {rule.option}, which is not supported; {rule.instead}")
-
-
-def refuse_whole(thing: Any, name: str) -> None:
-    """Refuse an object of a class that Potluck does not know."""
-    kind = type(thing).__name__
-    instead = WHOLE.get(kind, "write a FileSource over parquet, which ingest.py may fill")
-    raise DefinitionError(f"{kind} {name} is not supported; {instead}")
-
-
-def check_source(source: DataSource) -> None:
-    known = {FileSource: FILE_SOURCE, PushSource: PUSH_SOURCE, RequestSource: REQUEST_SOURCE}
-    if type(source) not in known:
-        refuse_whole(source, source.name)
-    refuse_used("source", source.name, source, known[type(source)])
-
-
-def check_view(view: FeatureView) -> None:
-    if type(view) not in (FeatureView, BatchFeatureView):
-        refuse_whole(view, view.name)
-    refuse_used("feature view", view.name, view, VIEW)
-    for field in view.features:
-        refuse_used("field", f"{view.name}.{field.name}", field, FIELD)
-
-
-def check_served(view: FeatureView) -> None:
-    """A view that a service reads."""
-    check_view(view)
-    refuse_used("feature view", view.name, view, SERVED_VIEW)
-
-
-def check_projections(owner: str, projections: Iterable[Any]) -> None:
-    for projection in projections:
-        refuse_used(f"{owner}: its use of", projection.name, projection, PROJECTION)
-
-
-def check_service(service: FeatureService) -> None:
-    refuse_used("feature service", service.name, service, SERVICE)
-    check_projections(f"feature service {service.name}", service.feature_view_projections)
