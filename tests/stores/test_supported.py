@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_repo import CONFIG, Ended, apply_all, write_repo
+from tiny_repo import CONFIG, SOURCES, Ended, apply_all, run_in, write_repo
 
 pytestmark = pytest.mark.xdist_group("supported")
 
@@ -369,3 +369,16 @@ def test_nothing_is_registered_of_a_repo_that_is_refused(ended: dict[str, Ended]
     found = apply_all([write_repo(tmp_path / "repo", view("offline=True"))])[0]
     assert found.returncode == 1
     assert not (tmp_path / "repo" / "home").exists()
+
+
+FEAST = "from feast.cli.cli import cli; cli()"
+
+
+def test_what_plain_feast_registered_is_refused_when_it_is_read_back(tmp_path: Path) -> None:
+    """`feast apply` knows none of our rules: the verb that comes next says them."""
+    repo = write_repo(tmp_path / "repo", view("enable_validation=True"), sources=SOURCES)
+    applied = run_in(repo, "-c", FEAST, "apply")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    found = run_in(repo, "-m", "cli.main", "train", "t_hybrid")
+    assert found.returncode == 1
+    assert "feature view record has enable_validation=True, which is not supported" in said(found)

@@ -164,5 +164,19 @@ def apply_all(repos: Iterable[Path], *options: str) -> list[Ended]:
     return [Ended(*json.loads((folder / "ended.json").read_text())) for folder in folders]
 
 
+def run_in(repo: Path, *command: str) -> Ended:
+    """A command of its own process in a repo's home."""
+    environment = {**os.environ, "POTLUCK_HOME": str(repo / "home"), "POTLUCK_REPO": str(repo), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=repo,
+        timeout=300,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
 def apply_one(repo: Path, *options: str) -> Ended:
     return apply_all([repo], *options)[0]
