@@ -101,20 +101,19 @@ def indented(line: str) -> str:
 
 
 @click.command("apply")
+@click.option("--breaking", is_flag=True, help="Apply even what takes away a feature that a champion reads.")
 @common_options
-def apply_verb(repo: Path | None, as_json: bool) -> None:
-    """Check the repo's definitions and register them with Feast."""
+def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
+    """Check the repo's definitions against each other, the data and the champions, and register them with Feast."""
     settings = settings_for(repo)
     prepare_libraries(settings)
+    from cli.applied import applied_json, applied_text, champions_of
     from potluck.stores.apply import apply_repo
 
-    contracts = [definition.contract for _, definition in sorted(apply_repo(settings.repo).items())]
-    models = {contract.service: len(contract.columns) for contract in contracts}
-    precomputed = {p.service: contract.service for contract in contracts for p in contract.publications}
-    lines = [f"  {name}: a model of {columns} columns" for name, columns in models.items()]
-    lines += [f"  {name}: precomputed by {model}" for name, model in precomputed.items()]
-    found = {"models": models, "precomputed": precomputed}
-    answer(as_json, found, "\n".join([f"applied {settings.repo}", *lines]))
+    champions, unread = champions_of(settings)
+    applied = apply_repo(settings.repo, champions=champions, breaking=breaking)
+    found = applied_json(applied, unread)
+    answer(as_json, found, applied_text(settings.repo, found))
 
 
 @click.command("materialize")

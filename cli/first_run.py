@@ -13,6 +13,7 @@ from cli.main import run
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
 from potluck.stores.repo import project_name
+from potluck.stores.sources import SCHEMA_FILE
 
 Environment = dict[str, str]
 
@@ -55,7 +56,8 @@ def ingest(environment: Environment, data: Path | None) -> None:
 def ingested(environment: Environment) -> bool:
     """Whether the home holds the repo's sources: they may be somebody's own, and ingesting would replace them."""
     settings = load_settings(home=environment.get("POTLUCK_HOME"), repo=environment.get("POTLUCK_REPO"))
-    return settings.data_folder(project_name(settings.repo)).exists()
+    files = settings.data_folder(project_name(settings.repo)).rglob("*.parquet")
+    return any(file.is_file() and file.name != SCHEMA_FILE for file in files)  # `apply` makes the histories
 
 
 def verb(environment: Environment, *words: str) -> None:

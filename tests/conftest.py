@@ -44,6 +44,8 @@ class Repo:
     hybrid: str
     batch: str
     ingest: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """Further services with a model."""
 
 
 def houses() -> Repo:
@@ -56,7 +58,14 @@ def example(name: str) -> Repo:
     return Repo(name, ROOT / "examples" / name, f"{name}_realtime", f"{name}_hybrid", f"{name}_batch")
 
 
-REPOS = [houses(), example("iris"), example("breast_cancer")]
+def everything() -> Repo:
+    """Every Feast object and option that a repo may hold."""
+    services = ("everything_realtime", "everything_hybrid", "everything_batch")
+    path = ROOT / "tests" / "repos" / "everything"
+    return Repo("everything", path, *services, ingest=("--rows", "240"), others=("everything_pair",))
+
+
+REPOS = [houses(), example("iris"), example("breast_cancer"), everything()]
 
 
 @dataclass
@@ -170,6 +179,7 @@ def running(repo: Repo, home: Path) -> Iterator[Stack]:
             ["materialize"],
             ["train", repo.realtime],
             ["train", repo.hybrid],
+            *(["train", other] for other in repo.others),
             ["nightly", "--as-of", "2026-06-01"],
         )
         stack.serve()
@@ -206,4 +216,4 @@ def stack_fixture(repo: Repo) -> Any:
     return start
 
 
-start_houses, start_iris, start_breast_cancer = map(stack_fixture, REPOS)
+start_houses, start_iris, start_breast_cancer, start_everything = map(stack_fixture, REPOS)

@@ -84,7 +84,7 @@ def test_openapi_shows_each_services_typed_schema(stack: Any) -> None:
 
 def test_services_lists_all_three(stack: Any) -> None:
     listed = {entry["service"]: entry for entry in stack.get("/services").json()["services"]}
-    assert set(listed) == {stack.repo.realtime, stack.repo.hybrid, stack.repo.batch}
+    assert set(listed) == {stack.repo.realtime, stack.repo.hybrid, stack.repo.batch, *stack.repo.others}
     assert listed[stack.repo.hybrid]["model_version"]
 
 

@@ -1,15 +1,18 @@
 """No skew: every entity gets the same bits over HTTP, from the nightly run, and from Feast's own join + the model.
 
 The referee shares no code with us: Feast's `get_historical_features` of the whole feature service, its on-demand views
-run by Feast, an encoding written out here, and `lightgbm.Booster`.
+run by Feast, defaults and an encoding written out here, and `lightgbm.Booster`.
 """
 
 import json
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from potluck.contract.redis_format import entity_key
 from potluck.stores.embedded_redis import client
 
+BROUGHT = ("key", "request")
 AS_OF = "2026-06-01T00:00:00+00:00"
 
 REFEREE = """
@@ -20,7 +23,12 @@ from feast import FeatureStore
 
 repo, service, bundle, rows_file, as_of = sys.argv[1:]
 contract = json.loads((Path(bundle) / "contract.json").read_text())
-rows = pd.DataFrame(json.loads(Path(rows_file).read_text()))
+records = json.loads(Path(rows_file).read_text())
+defaults = {f["name"]: f["default"] for f in contract["request"] + contract["online"] if f["default"] is not None}
+for record in records:
+    said = {name: default for name, default in defaults.items() if name in record and record[name] is None}
+    record.update(said)
+rows = pd.DataFrame(records)
 rows["event_timestamp"] = pd.Timestamp(as_of)
 rows["order"] = range(len(rows))
 store = FeatureStore(repo_path=repo)
@@ -29,7 +37,8 @@ order = np.argsort(joined.column("order").to_numpy())
 last = {name: index for index, name in enumerate(joined.column_names)}
 matrix = np.empty((len(rows), len(contract["columns"])))
 for place, column in enumerate(contract["columns"]):
-    values = [joined.column(last[column["name"]]).to_pylist()[row] for row in order]
+    found = joined.column(last[column["name"]]).to_pylist()
+    values = [defaults.get(column["name"]) if found[row] is None else found[row] for row in order]
     if column["categorical"]:
         codes = {value: float(code) for code, value in enumerate(column["vocabulary"])}
         matrix[:, place] = [codes.get(value, np.nan) for value in values]
@@ -70,6 +79,17 @@ row["event_timestamp"] = datetime(2026, 6, 2, tzinfo=UTC)
 FeatureStore(repo_path=repo).write_to_online_store(view, row)
 """
 
+SDK_PUSH = """
+import sys
+from datetime import UTC, datetime
+import pandas as pd
+from feast import FeatureStore
+
+repo, source, row = sys.argv[1], sys.argv[2], pd.read_json(sys.argv[3], orient="records", dtype=False)
+row["event_timestamp"] = datetime(2026, 6, 2, tzinfo=UTC)
+FeatureStore(repo_path=repo).push(source, row)
+"""
+
 
 def join_key(stack: Any) -> str:
     return stack.get(f"/services/{stack.repo.hybrid}").json()["entity"][0]
@@ -79,13 +99,11 @@ def key_type(value: str | int) -> str:
     return "int64" if isinstance(value, int) else "string"
 
 
-def online(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
+def online(stack: Any, rows: list[dict[str, Any]], service: str | None = None) -> list[Any]:
     """Numbers of every row over HTTP: predictions, or probabilities in the order of the classes."""
-    answers = []
+    answers, service = [], service or stack.repo.hybrid
     for start in range(0, len(rows), 1000):
-        body = stack.post(
-            f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": rows[start : start + 1000]}
-        ).json()
+        body = stack.post(f"/predict/{service}/batch", {"dataframe_records": rows[start : start + 1000]}).json()
         assert body["errors"] == []
         answers += [list(p.values()) for p in body["probabilities"]] if "probabilities" in body else body["predictions"]
     return answers
@@ -133,6 +151,17 @@ def test_every_entity_gets_the_same_bits_from_feasts_own_join_and_the_model(stac
     if isinstance(ours[0], list) and len(ours[0]) == 2:
         ours = [shares[1] for shares in ours]
     assert ours == referee
+
+
+def test_a_service_over_several_keys_gets_the_same_bits_from_feasts_own_join_and_the_model(everything: Any) -> None:
+    (service,) = everything.repo.others
+    names = [f["name"] for f in everything.get(f"/services/{service}").json()["fields"] if f["source"] in BROUGHT]
+    sales = everything.settings.data_folder("everything") / "sales.parquet"
+    rows = pq.read_table(sales, columns=names).to_pylist()
+    arguments = (str(everything.repo.path), service, str(champion_bundle(everything, service)))
+    referee = json.loads(everything.python(REFEREE, *arguments, saved(everything, rows), AS_OF))
+    assert len(rows) > 500
+    assert [shares[1] for shares in online(everything, rows, service)] == referee
 
 
 def test_realtime_gets_the_same_bits_from_feasts_on_demand_views_and_the_model(stack: Any) -> None:
@@ -186,3 +215,22 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
         assert answer["prediction"] == wanted.json()["prediction"]
     assert "overridden" not in answer
     assert stack.post(f"/predict/{stack.repo.hybrid}", one).status_code == 200
+
+
+def test_what_is_pushed_through_feasts_sdk_is_answered_with(everything: Any) -> None:
+    """A push source's row counts at once, as if the request itself had brought its columns."""
+    row = everything.population()[1]
+    pushed = {"item_id": row["item_id"], "clicks": 10**6, "last_page": "cart"}
+    stored = entity_key("everything", ["item_id"], [row["item_id"]], ["int64"])
+    redis = client(everything.settings)
+    before = redis.dump(stored)
+    path = f"/predict/{everything.repo.hybrid}"
+    wanted = everything.post(path, {**row, "clicks": 10**6, "last_page": "cart"}).json()
+    assert wanted["overridden"]
+    try:
+        everything.python(SDK_PUSH, str(everything.repo.path), "click_push", saved(everything, [pushed]))
+        answer = everything.post(path, row).json()
+    finally:
+        redis.restore(stored, 0, before, replace=True)
+    assert answer["prediction"] == wanted["prediction"]
+    assert "overridden" not in answer

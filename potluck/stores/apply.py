@@ -6,62 +6,87 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from feast import FeatureStore, RepoConfig
-from feast.repo_config import load_repo_config
 from feast.repo_contents import RepoContents
-from feast.repo_operations import apply_total_with_repo_instance, parse_repo
+from feast.repo_operations import apply_total_with_repo_instance
 
 from potluck.contract.errors import DefinitionError, PotluckError
+from potluck.stores.config import checked_config
 from potluck.stores.definitions import Definition, read_definitions
-from potluck.stores.on_demand import check_on_demand
-from potluck.stores.repo import open_store, project_name
+from potluck.stores.promises import Champion, broken_promises, orphans, refuse_broken
+from potluck.stores.repo import one_line, open_store
+from potluck.stores.repo_contents import check_contents, read_contents
+from potluck.stores.source_checks import check_sources, make_histories
+from potluck.stores.trial import try_functions
 
 
-def apply_repo(repo: Path) -> dict[str, Definition]:
+@dataclass(frozen=True)
+class Applied:
+    """What `apply` registered, and what there is to know of it."""
+
+    definitions: dict[str, Definition]
+    """Service -> definition, of every service with a model."""
+    warnings: tuple[str, ...] = ()
+    """What is allowed, and may not be meant."""
+    broken: tuple[str, ...] = ()
+    """What was taken away from champions, as `breaking` allows."""
+    orphans: dict[str, str] = field(default_factory=dict)
+    """Services that are served and no longer defined -> the version that answers."""
+    unwritten: tuple[str, ...] = ()
+    """Sources whose file is not there yet."""
+
+
+def apply_repo(repo: Path, *, champions: Sequence[Champion] = (), breaking: bool = False) -> Applied:
     """Check the repo's definitions, then register them. Call it once per process: Feast mixes two repos in one.
 
-    Answers:
-        Service -> definition, of every service with a model.
+    Args:
+        champions: those of this home that answer for the repo's project.
+        breaking: take away what a champion reads, and tell it.
 
     Raises:
-        DefinitionError: a definition breaks a rule of Feast's or of ours; the registry is untouched.
+        UsageError: `feature_store.yaml` names what Potluck does not work with.
+        DefinitionError: a definition breaks a rule of Feast's or of ours.
+        DataError: a source's file does not hold what is declared.
+        Refused: a champion would lose what it reads.
+            The registry is untouched by all of these.
     """
-    project_name(repo)
-    config = load_repo_config(repo, repo / "feature_store.yaml")
+    config = checked_config(repo)
+    ours = [champion for champion in champions if champion.contract.project == config.project]
     with inside(repo), warnings.catch_warnings(action="ignore"):
         contents = read_contents(repo)
-        rehearse(config, contents)
+        check_contents(contents, config.project)
+        told = try_functions(contents.on_demand_feature_views)
+        with rehearsal(config, contents) as store:
+            check_sources(store, read_definitions(store))
+            broken = broken_promises(store, ours)
+        if not breaking:
+            refuse_broken(broken)
         store = open_store(repo)
         register(store, contents)
-        return read_definitions(store)
+        definitions = read_definitions(store)
+        make_histories(store, definitions)
+        unwritten = check_sources(store, definitions)
+    left = orphans(definitions, ours)
+    return Applied(definitions, tuple(told), tuple(broken), left, tuple(unwritten))
 
 
-def read_contents(repo: Path) -> RepoContents:
-    try:
-        return parse_repo(repo)
-    except PotluckError:
-        raise
-    except Exception as error:
-        raise DefinitionError(f"Feast can't read the definitions in {repo}: {type(error).__name__}: {error}") from error
-
-
-def rehearse(config: RepoConfig, contents: RepoContents) -> None:
-    """Register everything in a folder of its own and read it back under Potluck's rules."""
-    for view in contents.on_demand_feature_views:  # before Feast runs them to infer their types
-        check_on_demand(view)
+@contextlib.contextmanager
+def rehearsal(config: RepoConfig, contents: RepoContents) -> Iterator[FeatureStore]:
+    """Register everything in a folder that is thrown away, to be read back under Potluck's rules."""
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = {
             "registry": {"registry_type": "file", "path": f"{folder}/registry.db", "cache_ttl_seconds": 0},
             "online_store": {"type": "sqlite", "path": f"{folder}/online.db"},
         }
         plain = config.model_dump(include={"project", "provider", "entity_key_serialization_version"})
-        rehearsal = RepoConfig(repo_path=config.repo_path, offline_store={"type": "duckdb"}, **plain, **elsewhere)
-        store = FeatureStore(config=rehearsal)
+        rehearsed = RepoConfig(repo_path=config.repo_path, offline_store={"type": "duckdb"}, **plain, **elsewhere)
+        store = FeatureStore(config=rehearsed)
         register(store, contents)
-        read_definitions(store)
+        yield store
 
 
 def register(store: FeatureStore, contents: RepoContents) -> None:
@@ -71,7 +96,8 @@ def register(store: FeatureStore, contents: RepoContents) -> None:
     except PotluckError:
         raise
     except Exception as error:
-        raise DefinitionError(f"Feast refuses the definitions: {type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {one_line(error)}"
+        raise DefinitionError(f"Feast refuses the definitions: {said}") from error
 
 
 @contextlib.contextmanager

@@ -5,36 +5,36 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from feast import FeatureService, FeatureStore, FeatureView
-from feast.infra.online_stores.helpers import _mmh3
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
 from potluck.contract.features import (
     Column,
-    DType,
     FeatureContract,
     Field,
     FieldSource,
     LookupView,
     OnDemandFunction,
     Publication,
+    UnknownPolicy,
 )
-from potluck.contract.publication import SLOTS, slot_view
 from potluck.stores.on_demand import check_on_demand, function_source, function_tree
+from potluck.stores.publications import field_id, read_key, read_publication
+from potluck.stores.refusals import check_served, check_service
 from potluck.stores.repo import applied_services
-from potluck.stores.rules import check_contract, check_scored_by, check_unmapped
+from potluck.stores.rules import check_contract, check_one_filler, check_scored_by
 from potluck.stores.tags import (
     MODEL_TAGS,
+    VIEW_TAGS,
     check_tags,
     is_categorical,
     label_of,
     objective_of,
     read_field,
     transform_of,
+    unknown_of_service,
+    unknown_of_view,
 )
-
-KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}
-PUBLISHED_FEATURES = ("prediction", "run_id", "model_version")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def read_definitions(store: FeatureStore) -> dict[str, Definition]:
     models = [service for service in services.values() if "scored_by" not in service.tags]
     check_scored_by(precomputed, {service.name for service in models})
     publications = [(service.tags["scored_by"], read_publication(store, service)) for service in precomputed]
+    check_one_filler(publication for _, publication in publications)
     return {
         model.name: ServiceReader(store, model).definition(tuple(p for by, p in publications if by == model.name))
         for model in models
@@ -87,6 +88,7 @@ class ServiceReader:
 
     def definition(self, publications: tuple[Publication, ...]) -> Definition:
         check_tags(f"feature service {self.service.name}", self.service.tags, MODEL_TAGS)
+        check_service(self.service)  # plain `feast apply` may have registered it
         objective = objective_of(self.service)
         label_source, label = label_of(self.service)
         contract = FeatureContract(
@@ -122,7 +124,23 @@ class ServiceReader:
         on_demand = {view.name for view in self.on_demand}
         direct = [p.name for p in self.service.feature_view_projections if p.name not in on_demand]
         below = [name for view in self.on_demand for name in view.source_feature_view_projections]
-        return {name: self.store.get_feature_view(name) for name in dict.fromkeys([*direct, *below])}
+        views = {name: self.store.get_feature_view(name) for name in dict.fromkeys([*direct, *below])}
+        for view in views.values():
+            check_served(view)
+        return views
+
+    @cached_property
+    def unknown(self) -> dict[str, UnknownPolicy]:
+        """What an entity means that the store does not know, by view."""
+        owner = f"feature service {self.service.name}"
+        own = unknown_of_service(owner, self.service.tags, self.views)
+        views = {name: self.unknown_of(view) for name, view in self.views.items()}
+        return views | own
+
+    def unknown_of(self, view: FeatureView) -> UnknownPolicy:
+        owner = f"feature view {view.name}"
+        check_tags(owner, view.tags or {}, VIEW_TAGS)
+        return unknown_of_view(owner, view.tags or {})
 
     @cached_property
     def needed(self) -> dict[str, list[str]]:
@@ -130,7 +148,6 @@ class ServiceReader:
         projections = [p for p in self.service.feature_view_projections if p.name in self.views]
         projections += [p for view in self.on_demand for p in view.source_feature_view_projections.values()]
         wanted = {(p.name, feature.name) for p in projections for feature in p.features}
-        check_unmapped(self.service.name, projections)
         return {name: [f.name for f in view.features if (name, f.name) in wanted] for name, view in self.views.items()}
 
     @cached_property
@@ -161,6 +178,7 @@ class ServiceReader:
             features=features,
             field_ids=tuple(field_id(view.name, feature) for feature in features),
             ttl_seconds=int(view.ttl.total_seconds()) if view.ttl else 0,
+            unknown=self.unknown[view.name],
         )
 
     def function(self, view: OnDemandFeatureView) -> OnDemandFunction:
@@ -189,43 +207,6 @@ class ServiceReader:
         sources = [(s.name, f) for v in self.on_demand for s in v.source_request_sources.values() for f in s.schema]
         sources += [(name, field) for name, view in self.views.items() for field in view.features]
         return {field.name for owner, field in sources if is_categorical(owner, field)}
-
-
-def read_publication(store: FeatureStore, service: FeatureService) -> Publication:
-    """The one view that a precomputed service looks up."""
-    names = [projection.name for projection in service.feature_view_projections]
-    if len(names) != 1:
-        raise DefinitionError(f"precomputed service {service.name} needs exactly one feature view; it has {names}")
-    view = store.get_feature_view(names[0])
-    features = tuple(read_field(view.name, field, "online") for field in view.features)
-    missing = sorted(set(PUBLISHED_FEATURES) - {field.name for field in features})
-    if missing or len(view.join_keys) != 1:
-        raise DefinitionError(
-            f"view {view.name} of {service.name} needs one join key and the features {', '.join(PUBLISHED_FEATURES)}; "
-            f"it has the keys {list(view.join_keys)} and lacks {missing}"
-        )
-    return Publication(
-        service=service.name,
-        view=view.name,
-        key=read_key(store, view.join_keys[0]),
-        features=features,
-        field_ids={slot: tuple(field_id(slot_view(view.name, slot), f.name) for f in features) for slot in SLOTS},
-        source=view.batch_source.name,
-    )
-
-
-def read_key(store: FeatureStore, join_key: str) -> Field:
-    entity = next(e for e in store.list_entities() if e.join_key == join_key)
-    if entity.value_type.name not in KEY_DTYPES:
-        raise DefinitionError(
-            f"entity {entity.name} has the value type {entity.value_type.name}; expected {', '.join(KEY_DTYPES)}"
-        )
-    return Field(name=join_key, dtype=KEY_DTYPES[entity.value_type.name], source="key", required=True)
-
-
-def field_id(view: str, feature: str) -> str:
-    """Hex of the hash field under which Feast keeps a view's feature."""
-    return str(_mmh3(f"{view}:{feature}").hex())
 
 
 def definition_hash(definition: Definition) -> str:

@@ -9,22 +9,53 @@ from types import CodeType
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
+from potluck.stores.refusals import check_projections, refuse_used
+from potluck.stores.supported import ON_DEMAND_VIEW
 
 
 def check_on_demand(view: OnDemandFeatureView) -> None:
     """Refuse a view that could not run from a bundle.
 
     Raises:
-        DefinitionError: the function does not work on columns, or leans on what stands outside of it.
+        DefinitionError: the view uses an option that is not supported, or its function does not work on
+            columns, or leans on what stands outside of it.
     """
-    if str(getattr(view.mode, "value", view.mode)) != "python" or view.singleton:
-        raise DefinitionError(f'on-demand view {view.name} needs mode="python" over lists, without singleton')
+    refuse_used("on-demand view", view.name, view, ON_DEMAND_VIEW)
+    check_projections(f"on-demand view {view.name}", view.source_feature_view_projections.values())
+    check_decorators(view)
     check_self_contained(view)
 
 
 def function_tree(view: OnDemandFeatureView) -> ast.FunctionDef:
-    tree = ast.parse(textwrap.dedent(view.feature_transformation.udf_string))
-    return next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    """The function's definition.
+
+    Raises:
+        DefinitionError: the view has no function that was written with `def`.
+    """
+    text = getattr(view.feature_transformation, "udf_string", "") or ""
+    for node in parsed(text):
+        if isinstance(node, ast.FunctionDef):
+            return node
+    raise DefinitionError(
+        f"on-demand view {view.name} has no function of its own text; "
+        'write it with def under @on_demand_feature_view(mode="python", …)'
+    )
+
+
+def parsed(text: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(textwrap.dedent(text)).body
+    except SyntaxError:  # a lambda in the middle of a call
+        return []
+
+
+def check_decorators(view: OnDemandFeatureView) -> None:
+    """A bundle keeps no decorator: it would be in force here and not where the model is served."""
+    if len(function_tree(view).decorator_list) > 1:
+        raise DefinitionError(
+            f"on-demand view {view.name} has a second decorator, which a bundle does not keep; "
+            "do within the function what it does"
+        )
 
 
 def check_self_contained(view: OnDemandFeatureView) -> None:

@@ -1,9 +1,11 @@
 """Opening a feature repo: Feast's store, the project's name, and what was applied."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,14 +21,43 @@ def project_name(repo: Path) -> str:
     Raises:
         UsageError: the folder holds no readable `feature_store.yaml` with a project.
     """
+    return valid_project(repo, read_config(repo).get("project"))
+
+
+def read_config(repo: Path) -> dict[str, Any]:
+    """What a repo's `feature_store.yaml` says, with variables of the environment filled in, as Feast reads it.
+
+    Raises:
+        UsageError: there is none, or it is no mapping.
+    """
+    path = repo / "feature_store.yaml"
     try:
-        config = yaml.safe_load((repo / "feature_store.yaml").read_text())
-        return str(config["project"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        found = yaml.safe_load(os.path.expandvars(path.read_text()))
+    except OSError:
         raise UsageError(
-            f"expected a Feast feature repo with a feature_store.yaml that names its project in {repo}, found none; "
-            "give one with --repo or POTLUCK_REPO"
+            f"expected a Feast feature repo with a feature_store.yaml that names its project in {repo}, "
+            "found none; give one with --repo or POTLUCK_REPO"
         ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no valid yaml: {one_line(error)}; correct it") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"expected {path} to hold a mapping, as in `project: pumps`; got {type(found).__name__}")
+    return found
+
+
+def valid_project(repo: Path, name: object) -> str:
+    """Feast's rule for a project's name, told before anything is written under that name."""
+    if isinstance(name, str) and re.fullmatch(r"(?!_)\w+", name):
+        return name
+    raise UsageError(
+        f"expected `project` in {repo / 'feature_store.yaml'} to be a text of letters, digits and underscores "
+        f"that begins with a letter or digit, such as pumps or pumps_2025; got {name!r}"
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line: those of yaml, pydantic and Feast may have many."""
+    return " ".join(str(error).split())
 
 
 def open_store(repo: Path) -> "FeatureStore":
@@ -38,10 +69,14 @@ def open_store(repo: Path) -> "FeatureStore":
     """
     project_name(repo)
     from feast import FeatureStore
+    from feast.repo_config import FeastConfigError
 
-    with reaching_registry():
-        store = FeatureStore(repo_path=str(repo))
-        store.list_entities()
+    try:
+        with reaching_registry():
+            store = FeatureStore(repo_path=str(repo))
+            store.list_entities()
+    except FeastConfigError as error:
+        raise UsageError(f"Feast refuses {one_line(error)}; correct feature_store.yaml") from None
     return store
 
 

@@ -1,7 +1,7 @@
 """Tags carry what Feast has no field for. Every tag is checked, and one that nobody knows is an error."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, get_args
 
 from potluck.contract.errors import DefinitionError
@@ -14,14 +14,17 @@ from potluck.contract.features import (
     Literals,
     Objective,
     Transform,
+    UnknownPolicy,
 )
 
 if TYPE_CHECKING:
     import feast
 
-MODEL_TAGS = frozenset({"label", "objective", "transform", "population", "split"})
+MODEL_TAGS = frozenset({"label", "objective", "transform", "population", "split", "unknown"})
 PRECOMPUTED_TAGS = frozenset({"scored_by"})
+VIEW_TAGS = frozenset({"unknown"})
 FIELD_TAGS = frozenset({"required", "default", "categorical"})
+NO_TAGS: frozenset[str] = frozenset()
 NUMBER_DTYPES = ("int64", "int32", "float64")
 LARGEST = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 DTYPES: dict[str, DType] = {
@@ -34,11 +37,10 @@ DTYPES: dict[str, DType] = {
 
 
 def check_tags(owner: str, tags: Mapping[str, str], known: frozenset[str]) -> None:
-    unknown = sorted(set(tags) - known)
-    if unknown:
-        raise DefinitionError(
-            f"{owner} has the tag {unknown[0]!r}, which means nothing here; expected {', '.join(sorted(known))}"
-        )
+    strangers = sorted(set(tags) - known)
+    if strangers:
+        expected = ", ".join(sorted(known)) or "none"
+        raise DefinitionError(f"{owner} has the tag {strangers[0]!r}, which means nothing here; expected {expected}")
 
 
 def objective_of(service: "feast.FeatureService") -> Objective:
@@ -68,6 +70,44 @@ def label_of(service: "feast.FeatureService") -> tuple[str, str]:
     if not (source and dot and column):
         raise DefinitionError(f"{service.name} needs the tag label as source.column, as in sales.price")
     return source, column
+
+
+def unknown_of_view(owner: str, tags: Mapping[str, str]) -> UnknownPolicy:
+    """What a view's own tag says of an entity that the store does not know."""
+    return policy(owner, tags.get("unknown", "refuse"))
+
+
+def unknown_of_service(owner: str, tags: Mapping[str, str], views: Collection[str]) -> dict[str, UnknownPolicy]:
+    """What a service's tag says, by view: it goes before the views' own tags.
+
+    Raises:
+        DefinitionError: it is no policy, or names a view that the service does not look up.
+    """
+    text = tags.get("unknown")
+    if text is None:
+        return {}
+    if "=" not in text:
+        return dict.fromkeys(views, policy(owner, text))
+    found: dict[str, UnknownPolicy] = {}
+    for part in text.split(","):
+        view, _, says = (piece.strip() for piece in part.partition("="))
+        if view not in views or view in found:
+            raise DefinitionError(
+                f"{owner}: expected the tag unknown to name each looked-up view at most once, "
+                f"any of {', '.join(sorted(views)) or 'none'}; got {part.strip()!r}"
+            )
+        found[view] = policy(owner, says)
+    return found
+
+
+def policy(owner: str, text: str) -> UnknownPolicy:
+    for choice in get_args(UnknownPolicy):
+        if text == choice:
+            return choice  # type: ignore[no-any-return]
+    raise DefinitionError(
+        f"{owner}: expected the tag unknown to be refuse or missing "
+        f"(on a service also view=missing,other=refuse), got {text!r}"
+    )
 
 
 def dtype_of(owner: str, field: "feast.Field") -> DType:

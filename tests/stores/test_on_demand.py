@@ -1,9 +1,12 @@
 """An on-demand function has to stand on its own: a bundle keeps its text and nothing around it."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from feast import Field, RequestSource
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.transformation.python_transformation import PythonTransformation
+from feast.types import Float64
 
 from potluck.contract.errors import DefinitionError
 from potluck.stores.on_demand import check_on_demand, function_source
@@ -24,10 +27,19 @@ USES_AN_IMPORT = 'def area(inputs):\n    return {"area": [[np.sqrt(w) for w in i
 USES_AN_ANNOTATION = "def area(inputs: Columns):\n    return inputs\n"
 
 
-def view(text: str, **changed: Any) -> Any:
-    transformation = SimpleNamespace(udf_string=text)
-    plain = {"name": "area", "mode": "python", "singleton": False, "feature_transformation": transformation}
-    return SimpleNamespace(**{**plain, **changed})
+def view(text: str, **changed: Any) -> OnDemandFeatureView:
+    def nothing(inputs: Any) -> Any:
+        return inputs
+
+    sides = RequestSource(name="sides", schema=[Field(name=name, dtype=Float64) for name in ("width", "length")])
+    plain = {
+        "name": "area",
+        "mode": "python",
+        "sources": [sides],
+        "schema": [Field(name="area", dtype=Float64)],
+        "feature_transformation": PythonTransformation(udf=nothing, udf_string=text),
+    }
+    return OnDemandFeatureView(**{**plain, **changed})
 
 
 def test_a_function_that_imports_within_itself_is_taken_without_its_decorator() -> None:
@@ -51,3 +63,13 @@ def test_a_function_that_leans_on_its_module_is_refused_by_name(text: str, name:
 def test_another_mode_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError, match='mode="python"'):
         check_on_demand(view(ALONE, **changed))
+
+
+def test_a_function_without_a_name_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="area has no function of its own text; write it with def"):
+        check_on_demand(view("area = view(udf=lambda inputs: inputs, mode='python')"))
+
+
+def test_a_second_decorator_is_refused_as_a_bundle_would_lose_it() -> None:
+    with pytest.raises(DefinitionError, match="area has a second decorator"):
+        check_on_demand(view(ALONE.replace("def area", "@cached\ndef area")))

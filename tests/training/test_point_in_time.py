@@ -27,7 +27,7 @@ from training.dataset import labelled_dataset, split_by_time
 repo = Path(sys.argv[1])
 folder = load_settings().data_folder("house_prices")
 write_sources(folder, load_ingest(repo)([], 80, 3))
-definition = apply_repo(repo)["house_price_hybrid"]
+definition = apply_repo(repo).definitions["house_price_hybrid"]
 now = datetime(2026, 1, 1, tzinfo=UTC)
 
 def quality():
