@@ -27,9 +27,13 @@ class Made:
     """Class codes."""
 
 
-def bank(seed: int) -> Made:
-    """45,000 calls, one in nine a success; what is known of a client says little of it."""
-    random, rows = np.random.default_rng(seed), 45_000
+def bank(seed: int, rows: int = 45_000, *, drift: float = 0.0) -> Made:
+    """Calls of a bank, one in nine a success; what is known of a client says little of it.
+
+    Args:
+        drift: by how much the odds (their logarithm) rise from the first call to the last.
+    """
+    random = np.random.default_rng(seed)
     numbers = {
         "age": random.gamma(12, 3.4, rows) + 18,
         "balance": random.lognormal(6.3, 1.4, rows) - 400,
@@ -45,7 +49,8 @@ def bank(seed: int) -> Made:
     rest = -0.12 * numbers["campaign"] + 0.1 * np.log1p(np.maximum(numbers["balance"], 0)) / 2
     back = np.where(np.isnan(numbers["days_since"]), -0.3, 0.6 * (numbers["days_since"] < 190))
     season = 0.25 * np.sin(np.arange(rows) / rows * 9)
-    score = np.sum(effects, axis=0) + age + rest + back + season
+    trend = drift * np.arange(rows) / rows
+    score = np.sum(effects, axis=0) + age + rest + back + season + trend
     noise = [random.normal(size=rows) for _ in range(2)]
     columns = [*numbers.values(), *noise, *map(as_floats, codes)]
     return two_classes(random, columns, len(columns) - len(codes), score, 0.11)
@@ -63,7 +68,10 @@ def comics(seed: int) -> Made:
     year = random.triangular(1939, 1995, 2014, rows)
     appearances = random.lognormal(1.2, 1.5, rows).round() + 1
     score = np.sum(effects, axis=0) - 0.015 * (year - 1980) + 0.12 * np.log(appearances)
-    known = [gaps(random, as_floats(code), share) for code, share in zip(codes, (0.6, 0.25, 0.2, 0.05, 0.25, 0.05, 0.1, 0.1), strict=True)]
+    known = [
+        gaps(random, as_floats(code), share)
+        for code, share in zip(codes, (0.6, 0.25, 0.2, 0.05, 0.25, 0.05, 0.1, 0.1), strict=True)
+    ]
     columns = [gaps(random, year, 0.05), gaps(random, appearances, 0.07), *known]
     return two_classes(random, columns, 2, score, 0.25)
 
@@ -80,7 +88,13 @@ def choices(seed: int) -> Made:
     return Made("multiclass", np.column_stack(columns), (7, 8), labels.astype(float))
 
 
-TABLES: Mapping[str, Callable[[int], Made]] = {"bank": bank, "comics": comics, "24 classes": choices}
+TABLES: Mapping[str, Callable[[int], Made]] = {
+    "bank": bank,
+    "bank, more successes from year to year": lambda seed: bank(seed, drift=3.0),
+    "bank, 120,000 rows": lambda seed: bank(seed, 120_000),
+    "comics": comics,
+    "24 classes": choices,
+}
 
 
 def category(random: Random, rows: int, size: int) -> npt.NDArray[np.int64]:

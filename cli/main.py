@@ -13,6 +13,7 @@ VERBS = {
     "ingest": "cli.data",
     "apply": "cli.data",
     "materialize": "cli.data",
+    "check": "cli.check",
     "train": "cli.models",
     "pull": "cli.models",
     "nightly": "cli.night",

@@ -49,8 +49,10 @@ class Dataset:
         return replace(self, inputs=self.inputs.take(chosen), labels=labels, entities=entities)
 
     def splittable(self, contract: FeatureContract) -> Splittable:
+        """With the join keys of the service; a service without any is split by those that the source bears."""
+        entities = self.inputs.keys if contract.keys else self.entities
         classes = contract.objective != "regression"
-        return Splittable(contract.label_source, self.inputs.times, self.entities, self.labels, classes)
+        return Splittable(contract.label_source, self.inputs.times, entities, self.labels, classes)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Gathered:
     """The earliest record of the views that the service looks up."""
     last_label: datetime | None
     """The latest label that could have been learnt from, had its entity been known."""
-    unknown: float
-    """Share of the labelled rows whose entity had no record yet."""
+    unknown: dict[tuple[str, ...], float]
+    """Join keys -> share of the labelled rows whose entity had no record yet."""
 
     @property
     def labelled(self) -> int:
@@ -93,7 +95,8 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     sieve = labelled_rows(store, contract, as_of)
     last = sieve.rows[TIME][-1].as_py() if sieve.rows.num_rows else None
     firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
-    share = unknown_share(sieve, firsts.values())
+    strangers = {keys: unknown(sieve.rows, first) for keys, first in firsts.items()}
+    shares = {keys: float(mask.mean()) for keys, mask in strangers.items() if len(mask)}
     for keys, first in firsts.items():
         if policy(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
@@ -101,14 +104,7 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     rows = sieve.rows
     digest = digest_of(inputs.table.append_column("label", rows[contract.label]))
     dataset = Dataset(inputs, rows[contract.label].to_pylist(), rows.select(sieve.names), digest)
-    return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, share)
-
-
-def unknown_share(sieve: Sieve, firsts: Iterable[pa.Table]) -> float:
-    gone = np.zeros(sieve.rows.num_rows, dtype=np.bool_)
-    for first in firsts:
-        gone |= unknown(sieve.rows, first)
-    return float(gone.mean()) if len(gone) else 0.0
+    return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares)
 
 
 def earliest(firsts: Iterable[pa.Table]) -> datetime | None:

@@ -137,4 +137,8 @@ def key_hash(key: tuple[Any, ...], seed: int) -> bytes:
 
 
 def distinct(entities: pa.Table) -> pa.Table:
-    return entities.group_by(entities.column_names).aggregate([]) if entities.column_names else entities
+    """Each entity once, in order."""
+    names = entities.column_names
+    if not names:
+        return entities
+    return entities.group_by(names).aggregate([]).sort_by([(name, "ascending") for name in names])

@@ -50,14 +50,13 @@ def first_of_view(store: FeatureStore, view: FeatureView, keys: Sequence[Field])
         return rows.group_by(names).aggregate([(TIME, "min")]).rename_columns([*names, FIRST])
     in_file = file_columns(view.batch_source)
     columns = [quoted(in_file.get(name, name)) for name in names]
-    chosen = [f"{column} AS k{place}" for place, column in enumerate(columns)]
+    chosen = ", ".join(f"{column} AS k{place}" for place, column in enumerate(columns))
     within = f"{local.time} >= {moment(EARLIEST)} AND {local.time} < {moment(LATEST)}"
+    rows = f"{local.scan} WHERE {within} GROUP BY {', '.join(columns)}"
+    query = f"SELECT {chosen}, min({local.time}) AS {FIRST} FROM {rows}"  # noqa: S608 - names are quoted
     with connected() as connection:
         local.check(connection, [in_file.get(name, name) for name in names])
-        table = connection.execute(
-            f"SELECT {', '.join(chosen)}, min({local.time}) AS {FIRST} FROM {local.scan} "
-            f"WHERE {within} GROUP BY {', '.join(columns)}"
-        ).to_arrow_table()
+        table = connection.execute(query).to_arrow_table()
     typed = [cast(table[f"k{place}"], key, view.batch_source.name) for place, key in enumerate(keys)]
     return pa.table([*typed, table[FIRST].cast(pa.timestamp("us", tz="UTC"))], names=[*names, FIRST])
 
