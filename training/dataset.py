@@ -15,7 +15,7 @@ from feast import FeatureStore
 from potluck.contract.accounting import NO_LABEL, UNKNOWN_ENTITY, Account
 from potluck.contract.errors import DataError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.known import FIRST, first_records, join_keys, policy, unknown
+from potluck.stores.known import FIRST, first_records, join_keys, policy, too_early, unknown
 from potluck.stores.offline import TIME, Inputs, point_in_time
 from training.booster import Places
 from training.labels import labelled_rows, lacks, must_be_there
@@ -67,6 +67,8 @@ class Gathered:
     """The latest label that could have been learnt from, had its entity been known."""
     unknown: dict[tuple[str, ...], float]
     """Join keys -> share of the labelled rows whose entity had no record yet."""
+    too_early: bool
+    """Whether, for most labelled rows, all records of an entity are dated after the label."""
 
     @property
     def labelled(self) -> int:
@@ -97,6 +99,7 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
     strangers = {keys: unknown(sieve.rows, first) for keys, first in firsts.items()}
     shares = {keys: float(mask.mean()) for keys, mask in strangers.items() if len(mask)}
+    early = any(2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows for first in firsts.values())
     for keys, first in firsts.items():
         if policy(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
@@ -104,7 +107,7 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     rows = sieve.rows
     digest = digest_of(inputs.table.append_column("label", rows[contract.label]))
     dataset = Dataset(inputs, rows[contract.label].to_pylist(), rows.select(sieve.names), digest)
-    return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares)
+    return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares, early)
 
 
 def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
@@ -151,11 +154,12 @@ def refuse_empty(contract: FeatureContract, gathered: Gathered) -> None:
     head = f"all {len(columns)} looked-up columns of {contract.service} are missing in every training row"
     if first is None:
         raise Refused(f"{head}: {views} holds no dated record; ingest the records, each with the day it was known from")
-    if last is not None and first > last:
+    if gathered.too_early:
         raise Refused(
-            f"{head}: the earliest record of {views} is dated {first:%Y-%m-%d}, the latest label {last:%Y-%m-%d}, and "
-            "a row learns only from records dated up to its label; date the records before the labels (the day each "
-            "was known from, or one day before every label) and ingest again"
+            f"{head}: the records of {views} are dated after the labels of their entities (the earliest record "
+            f"{first:%Y-%m-%d}, the latest label {last:%Y-%m-%d}), and a row learns only from records dated up to its "
+            "label; date the records before the labels (the day each was known from, or one day before every label) "
+            "and ingest again"
         )
     raise Refused(
         f"{head}, though {views} holds records from {first:%Y-%m-%d} on: no label finds one of its own key, dated up "

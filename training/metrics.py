@@ -45,7 +45,7 @@ def regression_metrics(labels: Any, predicted: Any) -> dict[str, float]:
     found = {
         "rmse": metrics.root_mean_squared_error(labels, predicted),
         "mae": metrics.mean_absolute_error(labels, predicted),
-        "r2": metrics.r2_score(labels, predicted),
+        "r2": metrics.r2_score(labels, predicted) if len(labels) > 1 else np.nan,
     }
     if min(labels.min(), predicted.min()) >= 0:
         found["rmsle"] = metrics.root_mean_squared_log_error(labels, predicted)
@@ -121,7 +121,7 @@ def class_figures(
     codes = [contract.classes.index(label) for label in labels]
     named = [contract.classes.index(label) for label in predicted]
     with warnings.catch_warnings(action="ignore"):
-        precision, recall, support, _ = metrics.precision_recall_fscore_support(
+        precision, recall, _, support = metrics.precision_recall_fscore_support(
             codes, named, labels=places, zero_division=np.nan
         )
     return [

@@ -93,7 +93,7 @@ TUNABLE: Mapping[str, Kind] = {
     "bagging_freq": whole(0),
     "bin_construct_sample_cnt": whole(1),
     "boost_from_average": switch(),
-    "boosting": one_of("gbdt", "dart", "rf"),
+    "boosting": one_of("gbdt", "dart"),  # rf averages its trees, and no raw score of it is a sum
     "cat_l2": WEIGHT,
     "cat_smooth": WEIGHT,
     "cegb_penalty_split": WEIGHT,

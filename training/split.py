@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -77,10 +78,8 @@ def windows(rows: Splittable, kind: SplitKind, seed: int) -> list[Split]:
     several = len(rows) < FEW_ROWS
     if kind == "time":
         cuts = cuts_in_time(rows.times, WINDOW_STARTS if several else WINDOW_STARTS[-1:])
-        ends = [*cuts[1:], len(rows)]
-        found = [before_and_after(cut, end) for cut, end in zip(cuts, ends, strict=True)]
-        if found:
-            return found
+        if cuts:
+            return [before_and_after(cut, end) for cut, end in pairwise([*cuts, len(rows)])]
     again = by_key if kind == "key" and len(distinct(rows.entities)) > len(WINDOW_STARTS) else by_chance
     return [again(rows, seed + number) for number in range(1, len(WINDOW_STARTS) + 1 if several else 2)]
 

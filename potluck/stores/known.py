@@ -67,8 +67,23 @@ def unknown(rows: pa.Table, firsts: pa.Table) -> Mask:
     Args:
         rows: `event_timestamp` and the join keys of `firsts`, among others.
     """
+    met = with_first(rows, firsts)
+    return ~mask_of(pc.less_equal(met[FIRST], met[TIME]))
+
+
+def too_early(rows: pa.Table, firsts: pa.Table) -> Mask:
+    """Which rows name an entity whose records are all dated after them."""
+    met = with_first(rows, firsts)
+    return mask_of(pc.greater(met[FIRST], met[TIME]))
+
+
+def with_first(rows: pa.Table, firsts: pa.Table) -> pa.Table:
+    """Keys and time of the rows, in their order, beside the date of the entity's first record."""
     names = [name for name in firsts.column_names if name != FIRST]
     numbered = rows.select([*names, TIME]).append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
-    met = numbered.join(firsts, names, join_type="left outer").sort_by(ROW)
-    known = pc.fill_null(pc.less_equal(met[FIRST], met[TIME]), False)
-    return ~np.asarray(known.to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return numbered.join(firsts, names, join_type="left outer").sort_by(ROW)
+
+
+def mask_of(values: pa.ChunkedArray) -> Mask:
+    """Null is false."""
+    return np.asarray(pc.fill_null(values, False).to_numpy(), dtype=np.bool_)
