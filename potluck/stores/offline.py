@@ -101,23 +101,24 @@ def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field]) 
 
     Of a source that is no local parquet, only rows with a date within the range that Feast can hold.
     """
-    local = parquet_source(source)
-    if local is None:
-        table = pulled(store, source, [field.name for field in fields])
-    else:
-        table = scanned(local, source, [field.name for field in fields])
-    columns = [cast(table[f"c{place}"], field, source.name) for place, field in enumerate(fields)]
-    times = table[TIME].cast(pa.timestamp("us", tz="UTC"), safe=False)
-    names = [*(field.name for field in fields), TIME, RANK, ROW]
-    return pa.table([*columns, times, table[RANK], table[ROW]], names=names)
+    local, names = parquet_source(source), [field.name for field in fields]
+    table = pulled(store, source, names) if local is None else scanned(local, source, names)
+    return typed(table, fields, source).append_column(RANK, table[RANK]).append_column(ROW, table[ROW])
+
+
+def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Table:
+    """The declared columns in the declared types, with `event_timestamp` beside them."""
+    columns = [cast(table[field.name], field, source.name) for field in fields]
+    times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
+    return pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
 
 
 def scanned(local: ParquetSource, source: DataSource, names: Sequence[str]) -> pa.Table:
-    """The columns of local parquet files, numbered, as they may bear any name."""
+    """The columns of local parquet files, as Feast calls them."""
     in_file = file_columns(source)
     columns = [in_file.get(name, name) for name in names]
-    chosen = [f"{quoted(column)} AS c{place}" for place, column in enumerate(columns)]
-    chosen.append(f"{local.time} AS {TIME}")
+    chosen = [f"{quoted(column)} AS {quoted(name)}" for name, column in zip(names, columns, strict=True)]
+    chosen.append(f"{local.time} AS {quoted(source.timestamp_field)}")
     chosen.append(f"row_number() OVER (ORDER BY {local.later_first}) AS {RANK}")
     chosen.append(f"{LINE} + 1 AS {ROW}")
     query = f"SELECT {', '.join(chosen)} FROM {local.scan}"  # noqa: S608 - names are quoted
@@ -138,9 +139,9 @@ def pulled(store: FeatureStore, source: DataSource, names: Sequence[str]) -> pa.
         end_date=LATEST,
     )
     table = run(job, source.name)
-    numbers = list(range(1, table.num_rows + 1))
-    columns = {f"c{place}": table[name] for place, name in enumerate(names)}
-    return pa.table({**columns, TIME: table[source.timestamp_field], RANK: numbers[::-1], ROW: numbers})
+    numbers = range(1, table.num_rows + 1)
+    ranks = pa.array(reversed(numbers), pa.int64())
+    return table.append_column(RANK, ranks).append_column(ROW, pa.array(numbers, pa.int64()))
 
 
 def run(job: Any, source: str) -> pa.Table:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shops import AS_OF, Row, Shops, label_row, place, record, shops_at
+from labelled_shops import AS_OF, Row, Shops, label_row, place, record, shops_at
 
 from potluck.contract import accounting
 

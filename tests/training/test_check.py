@@ -5,19 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from shops import FIRST, Shops, label_row, place, record, shops_at
+from labelled_shops import FIRST, Shops, label_row, place, record, shops_at
 
 
 @pytest.fixture(scope="module")
 def shops(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = shops_at(tmp_path_factory.mktemp("check"))
     repo = home.home / "repo" / "definitions.py"
-    with_night = repo.read_text().replace(
-        'return FeatureService(name=name, features=features, tags={"label": f"labels.{label}", "objective": objective})',
-        'tags = {"label": f"labels.{label}", "objective": objective, "population": "labels"}\n'
-        "    return FeatureService(name=name, features=features, tags=tags)",
+    repo.write_text(
+        repo.read_text().replace('"objective": objective}', '"objective": objective, "population": "labels"}')
     )
-    repo.write_text(with_night)
     assert home.verb("apply").returncode == 0
     yield home
     home.verb("down")
@@ -59,7 +56,7 @@ def test_shares_agree_where_the_same_records_are_everywhere(shops: Shops) -> Non
     assert lines(found)["colour"] == [0.25, 0.25, 0.25]
     assert lines(found)["floors"] == [1.0, 1.0, 1.0]
     assert {each["table"] for each in found["accounts"]} == {"labels"}
-    assert [each for each in found["services"] if each["service"] == "value_realtime"][0]["columns"] == []
+    assert next(each for each in found["services"] if each["service"] == "value_realtime")["columns"] == []
 
 
 def test_a_column_that_is_missing_online_only_is_warned_of(shops: Shops) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from training.split import Split, Splittable, SplitKind, split, windows
+from training.split import Split, SplitKind, Splittable, split, windows
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 KINDS: tuple[SplitKind, ...] = ("time", "random", "key")
@@ -51,7 +51,7 @@ def test_by_time_no_moment_lies_on_both_sides() -> None:
 
 
 def test_by_time_labels_of_one_timestamp_are_told_to_be_split_at_random() -> None:
-    with pytest.raises(DataError, match="same timestamp.* --split random"):
+    with pytest.raises(DataError, match=r"same timestamp.* --split random"):
         split(rows(days=[0] * 100), "time", seed=0)
 
 
@@ -64,7 +64,7 @@ def test_by_key_an_entity_lies_on_one_side_whole() -> None:
 
 def test_by_key_without_a_key_is_a_usage_error() -> None:
     table = rows()
-    with pytest.raises(UsageError, match="needs a join key.* --split random"):
+    with pytest.raises(UsageError, match=r"needs a join key.* --split random"):
         split(Splittable("labels", table.times, pa.table({}), table.labels, False), "key", seed=0)
 
 

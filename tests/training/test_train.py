@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from shops import FIRST, Row, Shops, label_row, place, record, shops_at
+from labelled_shops import FIRST, Row, Shops, label_row, place, record, shops_at
 
 READ = """
 from training.registry import Registry
