@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy [--data FILE | --rows N --seed S]
 
-All three learn from the earlier rows and are measured on the latest fifth (`training.dataset.split_by_time`), the
+All three learn from the earlier rows and are measured on the latest fifth (`training.split`), the
 first two by `potluck train`, the reference here.
 """
 
@@ -22,11 +22,13 @@ from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
+from potluck.contract.features import FeatureContract
 from potluck.scoring.releases import Releases
 from potluck.stores.definitions import definition_of
 from potluck.stores.repo import open_store
-from training.dataset import Dataset, labelled_dataset, split_by_time
+from training.dataset import Dataset, labelled_dataset
 from training.metrics import regression_metrics
+from training.split import split
 
 REALTIME, HYBRID, REFERENCE = "house_price_realtime", "house_price_hybrid", "reference course"
 METRICS = ("rmsle", "mae", "rmse", "r2")
@@ -65,8 +67,9 @@ def main(file: Path | None, rows: int, seed: int) -> None:
     data = Data(file, rows, seed)
     with fresh_home(PROJECT / "feature_repo") as home:
         trained = lay_down(home, data, (REALTIME, HYBRID))
-        dataset = labelled(home)
-        earlier, later = split_by_time(dataset)
+        contract, dataset = labelled(home)
+        parts = split(dataset.splittable(contract), "time", 0)
+        earlier, later = dataset.take(parts.learn), dataset.take(parts.test)
         check_same_rows(home, trained, dataset, (len(earlier), len(later)))
         reference = reference_metrics(houses(home), earlier, later)
     found: dict[str, Metrics] = {name: told["metrics"] for name, told in trained.items()} | {REFERENCE: reference}
@@ -80,11 +83,12 @@ def main(file: Path | None, rows: int, seed: int) -> None:
     report(surroundings, described, found)
 
 
-def labelled(home: Home) -> Dataset:
-    """The hybrid service's labelled rows, as `potluck train` saw them."""
+def labelled(home: Home) -> tuple[FeatureContract, Dataset]:
+    """The hybrid service, and its labelled rows as `potluck train` saw them."""
     os.environ.update(home.environment)
     store = open_store(home.settings.repo)
-    return labelled_dataset(store, definition_of(store, HYBRID).contract, datetime.now(UTC))
+    contract = definition_of(store, HYBRID).contract
+    return contract, labelled_dataset(store, contract, datetime.now(UTC))
 
 
 def check_same_rows(home: Home, trained: Mapping[str, Any], dataset: Dataset, split: tuple[int, int]) -> None:

@@ -20,6 +20,7 @@ VERBS = {
     "ingest": "cli.data",
     "apply": "cli.data",
     "materialize": "cli.data",
+    "check": "cli.check",
     "train": "cli.models",
     "promote": "cli.versions",
     "compare": "cli.versions",

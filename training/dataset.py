@@ -1,21 +1,30 @@
-"""The labelled data set of a service, and its split by time."""
+"""The labelled data set of a service: the rows that HTTP would have answered, as they were known at their time."""
 
 import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureStore
 
-from potluck.contract.errors import DataError
-from potluck.contract.features import FeatureContract, Field
-from potluck.stores.arrow_types import ARROW_TYPES
-from potluck.stores.offline import Inputs, data_source, point_in_time, read_rows
+from potluck.contract.accounting import NO_LABEL, UNKNOWN_ENTITY, Account
+from potluck.contract.errors import DataError, Refused
+from potluck.contract.features import FeatureContract
+from potluck.stores.known import FIRST, first_records, join_keys, policy, too_early, unknown
+from potluck.stores.offline import TIME, Inputs, point_in_time
+from training.booster import Places
+from training.labels import labelled_rows, lacks, must_be_there
+from training.sieve import Sieve
+from training.split import Splittable
 
-TEST_SHARE = 0.2
 FEWEST_ROWS = 20
+FEWEST_PER_CLASS = 2
+SHOWN_CLASSES = 5
 
 
 @dataclass(frozen=True)
@@ -24,86 +33,172 @@ class Dataset:
 
     inputs: Inputs
     labels: list[Any]
+    entities: pa.Table
+    """Every join key of the registry that the label source has as a column."""
     digest: str
     """sha256 of the rows and labels."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: slice) -> "Dataset":
-        inputs = self.inputs
-        cut = replace(
-            inputs,
-            keys=inputs.keys[rows],
-            times=inputs.times[rows],
-            columns={name: values[rows] for name, values in inputs.columns.items()},
-            table=inputs.table[rows],
-        )
-        return replace(self, inputs=cut, labels=self.labels[rows])
+    def take(self, rows: Places) -> "Dataset":
+        """Some of the rows, by number."""
+        chosen = rows.tolist()
+        labels = [self.labels[row] for row in chosen]
+        entities = self.entities.take(pa.array(chosen, pa.int64()))
+        return replace(self, inputs=self.inputs.take(chosen), labels=labels, entities=entities)
+
+    def splittable(self, contract: FeatureContract) -> Splittable:
+        """With the join keys of the service; a service without any is split by those that the source bears."""
+        entities = self.inputs.keys if contract.keys else self.entities
+        classes = contract.objective != "regression"
+        return Splittable(contract.label_source, self.inputs.times, entities, self.labels, classes)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a label source gave, before anything is asked of it."""
+
+    dataset: Dataset
+    account: Account
+    first_record: datetime | None
+    """The earliest record of the views that the service looks up."""
+    last_label: datetime | None
+    """The latest label that could have been learnt from, had its entity been known."""
+    unknown: dict[tuple[str, ...], float]
+    """Join keys -> share of the labelled rows whose entity had no record yet."""
+    too_early: bool
+    """Whether, for most labelled rows, all records of an entity are dated after the label."""
+
+    @property
+    def labelled(self) -> int:
+        """Rows with a label, whatever else they lack."""
+        return self.account.came - self.account.count(NO_LABEL)
 
 
 def labelled_dataset(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Dataset:
-    """Every label dated up to `as_of`, with the features that were known at its time.
+    """Every label dated up to `as_of` that can be learnt from, with the features that were known at its time.
 
     Raises:
-        DataError: the labels are missing, too few, or not what the objective takes.
+        As `gather` and `check_gathered`.
     """
-    source = data_source(store, contract.label_source)
-    label = Field(name=contract.label, dtype=label_dtype(store, contract), source="request")
-    rows = read_rows(store, source, [*contract.keys, *contract.request, label], as_of)
-    rows = rows.filter(rows[contract.label].is_valid())
-    if rows.num_rows < FEWEST_ROWS:
+    gathered = gather(store, contract, as_of)
+    check_gathered(contract, gathered, as_of)
+    return gathered.dataset
+
+
+def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Gathered:
+    """The rows of the label source that HTTP would have answered, and an account of the others.
+
+    Raises:
+        DefinitionError, MissingStepError: a source is unknown, or was never written.
+        DataError: a source lacks a column, or holds another type than the declared one.
+    """
+    sieve = labelled_rows(store, contract, as_of)
+    last = sieve.rows[TIME][-1].as_py() if sieve.rows.num_rows else None
+    firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
+    strangers = {keys: unknown(sieve.rows, first) for keys, first in firsts.items()}
+    shares = {keys: float(mask.mean()) for keys, mask in strangers.items() if len(mask)}
+    early = any(2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows for first in firsts.values())
+    for keys, first in firsts.items():
+        if policy(contract, keys) == "refuse":
+            sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
+    inputs = take_out_lacking(sieve, contract, point_in_time(store, contract, sieve.rows))
+    rows = sieve.rows
+    digest = digest_of(inputs.table.append_column("label", rows[contract.label]))
+    dataset = Dataset(inputs, rows[contract.label].to_pylist(), rows.select(sieve.names), digest)
+    return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares, early)
+
+
+def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
+    known = [moment for first in firsts for moment in [pc.min(first[FIRST]).as_py()] if moment is not None]
+    return min(known, default=None)
+
+
+def take_out_lacking(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
+    """Leave out rows for which neither store nor default has a value that the service requires."""
+    for field in contract.online:
+        if must_be_there(field):
+            gone = np.array([value is None for value in inputs.columns[field.name]], dtype=np.bool_)
+            sieve.take_out(lacks(field), gone)
+            inputs = inputs.take(np.flatnonzero(~gone).tolist())
+    return inputs
+
+
+def check_gathered(contract: FeatureContract, gathered: Gathered, as_of: datetime) -> None:
+    """
+    Raises:
+        Refused: what the service looks up is missing in every row.
+        DataError: there are too few rows, or their labels are not what the objective takes.
+    """
+    refuse_empty(contract, gathered)
+    if len(gathered.dataset) < FEWEST_ROWS:
         raise DataError(
-            f"{source.name} holds {rows.num_rows} labelled rows up to {as_of:%Y-%m-%d}; "
-            f"expected at least {FEWEST_ROWS}: ingest more, or take a later --as-of"
+            f"{contract.service} has {len(gathered.dataset)} rows to learn from up to {as_of:%Y-%m-%d}; expected at "
+            f"least {FEWEST_ROWS}: ingest more, or take a later --as-of ({gathered.account.text()})"
         )
-    labels = rows[contract.label].to_pylist()
-    check_labels(contract, labels)
-    inputs = point_in_time(store, contract, rows.drop_columns([contract.label]))
-    return Dataset(inputs, labels, digest_of(inputs.table.append_column("label", rows[contract.label])))
+    check_labels(contract, gathered.dataset.labels)
 
 
-def label_dtype(store: FeatureStore, contract: FeatureContract) -> Any:
-    """The label's type: a number for a regression, for classes what the source holds."""
-    if contract.objective == "regression":
-        return "float64"
-    source = data_source(store, contract.label_source)
-    held = dict(source.get_table_column_names_and_types(store.config)).get(contract.label)
-    if held is None:
-        raise DataError(f"source {source.name} has no column {contract.label}, which {contract.service} names as label")
-    return next((name for name, arrow in ARROW_TYPES.items() if str(arrow) == held), "string")
+def refuse_empty(contract: FeatureContract, gathered: Gathered) -> None:
+    """
+    Raises:
+        Refused: a model would learn nothing of what the store brings online.
+    """
+    columns = [gathered.dataset.inputs.columns[field.name] for field in contract.online]
+    came = len(gathered.dataset) or gathered.account.count(UNKNOWN_ENTITY)
+    if not columns or not came or any(value is not None for column in columns for value in column):
+        return
+    first, last = gathered.first_record, gathered.last_label
+    views = ", ".join(view.name for view in contract.views)
+    head = f"all {len(columns)} looked-up columns of {contract.service} are missing in every training row"
+    if first is None:
+        raise Refused(f"{head}: {views} holds no dated record; ingest the records, each with the day it was known from")
+    if gathered.too_early:
+        raise Refused(
+            f"{head}: the records of {views} are dated after the labels of their entities (the earliest record "
+            f"{first:%Y-%m-%d}, the latest label {last:%Y-%m-%d}), and a row learns only from records dated up to its "
+            "label; date the records before the labels (the day each was known from, or one day before every label) "
+            "and ingest again"
+        )
+    raise Refused(
+        f"{head}, though {views} holds records from {first:%Y-%m-%d} on: no label finds one of its own key, dated up "
+        "to it and not older than the view's ttl, that holds a value; compare keys and dates of "
+        f"{contract.label_source} with those of {views}"
+    )
 
 
 def check_labels(contract: FeatureContract, labels: list[Any]) -> None:
+    """
+    Raises:
+        DataError: the labels are not what the objective takes.
+    """
+    named = f"{contract.label_source}.{contract.label}"
     if contract.objective == "regression":
-        if contract.transform == "log" and min(labels) <= 0:
-            raise DataError(
-                f"{contract.label_source}.{contract.label} holds {min(labels)}; the transform log takes only "
-                "labels above 0"
-            )
+        check_numbers(contract, named, labels)
         return
     classes = len(set(labels))
     if classes < 2 or (contract.objective == "binary" and classes != 2):
+        shown = ", ".join(repr(label) for label in sorted(set(labels))[:SHOWN_CLASSES])
         raise DataError(
-            f"{contract.label_source}.{contract.label} holds {classes} classes; that is no {contract.objective}"
+            f"{named} holds {classes} classes ({shown}); that is no {contract.objective}: correct the labels, or the "
+            "tag objective"
+        )
+    if classes * FEWEST_PER_CLASS > len(labels):
+        raise DataError(
+            f"{named} holds {classes} classes in {len(labels)} rows; expected at least {FEWEST_PER_CLASS} rows of a "
+            "class on average: is it a number to learn by regression, or an id?"
         )
 
 
-def split_by_time(dataset: Dataset, test_share: float = TEST_SHARE) -> tuple[Dataset, Dataset]:
-    """Earlier and later rows; no moment lies on both sides.
-
-    Raises:
-        DataError: all rows have the same time.
-    """
-    times = dataset.inputs.times
-    start = int(len(times) * (1 - test_share))
-    while start > 0 and times[start - 1] == times[start]:
-        start -= 1
-    if start == 0:
-        start = next((row for row, time in enumerate(times) if time > times[0]), 0)
-    if start == 0:
-        raise DataError("every label has the same timestamp; a split by time needs at least two")
-    return dataset.take(slice(0, start)), dataset.take(slice(start, None))
+def check_numbers(contract: FeatureContract, named: str, labels: list[float]) -> None:
+    if not all(map(math.isfinite, labels)):
+        raise DataError(f"{named} holds an infinite number; leave such rows without a label")
+    if contract.transform == "log" and min(labels) <= 0:
+        raise DataError(
+            f"{named} holds {min(labels):g}; the transform log takes only labels above 0: leave such rows without a "
+            "label, or take the tag transform away"
+        )
 
 
 def digest_of(table: pa.Table) -> str:
@@ -116,8 +211,4 @@ def digest_of(table: pa.Table) -> str:
 
 def sample_rows(dataset: Dataset, count: int, seed: int) -> Dataset:
     """Rows drawn by seed, in order, for the golden rows."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count]).tolist()
-    inputs = dataset.inputs
-    columns = {name: [values[row] for row in chosen] for name, values in inputs.columns.items()}
-    picked = replace(inputs, columns=columns, times=[inputs.times[row] for row in chosen])
-    return replace(dataset, inputs=picked, labels=[dataset.labels[row] for row in chosen])
+    return dataset.take(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count]))

@@ -1,13 +1,12 @@
-"""LightGBM on the native categorical path, and the contract completed with what the rows taught."""
+"""A model and the contract that goes with it, completed with what the rows taught."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import lightgbm
 import numpy as np
 
-from potluck.contract.errors import DataError, UsageError
+from potluck.contract.errors import DataError
 from potluck.contract.features import Column, FeatureContract, Literals
 from potluck.scoring.bundle import Model
 from potluck.scoring.encoders import Numbers
@@ -16,28 +15,9 @@ from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
 from potluck.stores.definitions import Definition
+from training.booster import Progress, Table, train_booster
 from training.dataset import Dataset
-
-Parameters = Mapping[str, str | int | float | bool]
-Progress = Callable[[int], None]
-
-DEFAULTS: Parameters = {
-    "num_iterations": 200,
-    "learning_rate": 0.05,
-    "num_leaves": 16,
-    "min_data_in_leaf": 20,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "lambda_l2": 3.0,
-    "cat_smooth": 2.0,
-    "min_data_per_group": 10,
-    "extra_trees": True,
-}
-"""Chosen by windows over time within the earlier four fifths of the seed use case; see docs/decisions.md."""
-
-REPRODUCIBLE: Parameters = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
-ROWS_WORTH_THREADS = 50_000
+from training.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,7 @@ def fit(definition: Definition, dataset: Dataset, parameters: Parameters, seed: 
     """Fit one model.
 
     Args:
-        parameters: all of LightGBM's that matter (see `DEFAULTS`).
+        parameters: beside LightGBM's own defaults.
         seed: of every random choice; the same data, parameters and seed give the same text.
         progress: called with 1 after each iteration.
 
@@ -66,21 +46,43 @@ def fit(definition: Definition, dataset: Dataset, parameters: Parameters, seed: 
         DataError: an on-demand function failed, or a column is not of its declared type.
         UsageError: LightGBM refuses the parameters.
     """
-    contract, matrix = completed(definition, dataset)
-    labels = encoded_labels(contract, dataset.labels)
-    booster = train_booster(contract, matrix, labels, parameters, seed, progress)
+    return fit_completed(definition, *completed(definition, dataset), parameters, seed, progress)
+
+
+def fit_completed(
+    definition: Definition,
+    contract: FeatureContract,
+    table: Table,
+    parameters: Parameters,
+    seed: int,
+    progress: Progress,
+) -> Fitted:
+    """`fit` on what `completed` answered."""
+    booster = train_booster(table, parameters, seed, progress)
     gains = dict(zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True))
     return Fitted(contract, definition.functions_source, booster.model_to_string().encode(), gains)
 
 
-def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract, Matrix]:
-    """The contract with vocabularies, fills and classes of these rows, and their matrix."""
+def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract, Table]:
+    """The contract with vocabularies, fills and classes of these rows, and the rows as the trees take them."""
     bare = definition.contract
     functions = load_functions(definition.functions_source, bare)
     values = RowBuilder(bare, functions).columns(dataset.inputs.columns, dataset.inputs.times)
     columns = tuple(complete(column, values[column.name]) for column in bare.columns)
     contract = replace(bare, columns=columns, classes=classes_of(bare, dataset.labels))
-    return contract, RowBuilder(contract, functions).encode(values).matrix
+    matrix = RowBuilder(contract, functions).encode(values).matrix
+    return contract, table_of(contract, matrix, encoded_labels(contract, dataset.labels))
+
+
+def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table:
+    return Table(
+        objective=contract.objective,
+        names=tuple(column.name for column in contract.columns),
+        categorical=tuple(place for place, column in enumerate(contract.columns) if column.categorical),
+        matrix=matrix,
+        labels=labels,
+        classes=len(contract.classes),
+    )
 
 
 def complete(column: Column, values: Sequence[Any]) -> Column:
@@ -107,32 +109,3 @@ def encoded_labels(contract: FeatureContract, labels: Sequence[Any]) -> Matrix:
     if not set(labels) <= set(codes):
         raise DataError(f"a label of {contract.label} is none of the classes {list(contract.classes)}")
     return np.array([codes[label] for label in labels], dtype=np.float64)
-
-
-def train_booster(
-    contract: FeatureContract,
-    matrix: Matrix,
-    labels: Matrix,
-    parameters: Parameters,
-    seed: int,
-    progress: Progress,
-) -> lightgbm.Booster:
-    names = [column.name for column in contract.columns]
-    categorical = [index for index, column in enumerate(contract.columns) if column.categorical]
-    threads = {"num_threads": 1} if len(labels) < ROWS_WORTH_THREADS else {}
-    data = lightgbm.Dataset(
-        matrix, labels, feature_name=names, categorical_feature=categorical, params={"verbosity": -1}
-    )
-    try:
-        return lightgbm.train(
-            {**REPRODUCIBLE, **threads, **parameters, **objective_parameters(contract), "seed": seed},
-            data,
-            callbacks=[lambda _: progress(1)],
-        )
-    except lightgbm.basic.LightGBMError as error:
-        raise UsageError(f"LightGBM refuses the data or the parameters {dict(parameters)}: {error}") from None
-
-
-def objective_parameters(contract: FeatureContract) -> Parameters:
-    classes = {"num_class": len(contract.classes)} if contract.objective == "multiclass" else {}
-    return {"objective": contract.objective, **classes}

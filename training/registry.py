@@ -71,10 +71,10 @@ class Registry:
         self.client = mlflow.MlflowClient()
 
     @contextlib.contextmanager
-    def run(self, contract: FeatureContract) -> Iterator[mlflow.ActiveRun]:
+    def run(self, contract: FeatureContract, name: str) -> Iterator[mlflow.ActiveRun]:
         """A run in the project's experiment."""
         experiment = self.experiment(contract.project)
-        with mlflow.start_run(experiment_id=experiment, run_name=contract.service) as run:
+        with mlflow.start_run(experiment_id=experiment, run_name=name) as run:
             yield run
 
     def experiment(self, project: str) -> str:

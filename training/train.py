@@ -1,27 +1,35 @@
 """One service, from the registry's definition to a model version that may serve."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
-import mlflow
-from mlflow.data.code_dataset_source import CodeDatasetSource
-
-from potluck.contract.features import FeatureContract, Lineage
+from potluck.contract.accounting import Account
+from potluck.contract.features import Lineage
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import write_bundle
 from potluck.scoring.golden import golden_rows
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.definitions import Definition, definition_hash, definition_of
 from potluck.stores.repo import open_store
-from training.dataset import Dataset, labelled_dataset, sample_rows, split_by_time
-from training.evidence import importance_figure
-from training.fit import DEFAULTS, Fitted, Parameters, Progress, fit
+from training.booster import Progress
+from training.candidates import Choice
+from training.champion import ChampionFigures, champion_figures
+from training.dataset import Dataset, Gathered, check_gathered, gather, sample_rows
+from training.fit import Fitted, fit
 from training.lineage import git_commit, lock_hash
-from training.metrics import evaluate
+from training.measure import Measured, measure
+from training.metrics import ClassFigures
+from training.missing import MissingShare, training_shares
+from training.parameters import Parameters, Value, check_effect, read_parameters
+from training.progress import Meter
+from training.record import record
 from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.split import SplitKind
+from training.warn import warnings_of
 
 GOLDEN_ROWS = 32
 
@@ -38,43 +46,66 @@ class Trained:
     train_rows: int
     test_rows: int
     run_id: str
+    baseline: dict[str, float]
+    """The same metrics of the best constants."""
+    split: SplitKind
+    choice: Choice
+    classes: list[ClassFigures]
+    champion: ChampionFigures | None
+    """The champion of before, on the same rows."""
+    looked_up: list[MissingShare]
+    warnings: list[str]
+    accounts: list[Account]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train, all of it an argument: the same plan over the same data gives the same bundle."""
+    """What to train, all of it an argument: the same plan over the same data gives the same bundle.
+
+    Raises:
+        UsageError: a parameter is unknown, not to be given or given twice, or its value is of a wrong kind.
+    """
 
     service: str
     as_of: datetime
     seed: int = 0
     promote: bool = False
-    parameters: Parameters | None = None
+    parameters: Sequence[tuple[str, Value]] = field(default=())
+    """LightGBM's, as they were given; they go before what Potluck chooses."""
+    split: SplitKind = "time"
 
-    @property
-    def all_parameters(self) -> Parameters:
-        return {**DEFAULTS, **(self.parameters or {})}
+    def __post_init__(self) -> None:
+        _ = self.given
 
-    @property
-    def iterations(self) -> int:
-        return int(self.all_parameters["num_iterations"])
+    @cached_property
+    def given(self) -> Parameters:
+        """The parameters by LightGBM's own names."""
+        return read_parameters(self.parameters)
 
 
 def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -> Trained:
-    """Fit on the earlier rows, measure on the later ones, refit on all, register, lay down.
+    """Choose parameters and fit on the learning rows, measure on the others, refit on all, register, lay down.
+
+    Args:
+        progress: told how many of `Meter.WHOLE` parts of the work were done since it was last told.
 
     Raises:
         MissingStepError: nothing was applied or ingested.
         DefinitionError, DataError: the definitions or the data don't allow it.
+        UsageError: a parameter does nothing for this service, or the rows can't be split as asked.
+        Refused: what the service looks up is missing in every row.
         ServiceUnreachable: MLflow, or the registry of Feast, does not answer.
         BundleError: what came out does not pass its own check; nothing is promoted.
     """
     store = open_store(settings.repo)
     definition = definition_of(store, plan.service)
-    dataset = labelled_dataset(store, definition.contract, plan.as_of)
+    check_effect(plan.given, definition.contract.objective)
+    gathered = gather(store, definition.contract, plan.as_of)
+    check_gathered(definition.contract, gathered, plan.as_of)
     with reaching_mlflow(settings):
         registry = Registry(settings)
         registry.experiment(store.project)  # before the work, not after it
-        return registered(settings, registry, plan, fitted(settings, definition, dataset, plan, progress))
+        return registered(settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress)))
 
 
 @dataclass(frozen=True)
@@ -82,37 +113,63 @@ class Result:
     """A model that was measured, and refitted on all rows."""
 
     served: Fitted
-    metrics: dict[str, float]
-    dataset: Dataset
-    train_rows: int
-    test_rows: int
+    measured: Measured
+    gathered: Gathered
+    champion: ChampionFigures | None
+
+    @property
+    def looked_up(self) -> list[MissingShare]:
+        return training_shares(self.served.contract, self.gathered.dataset)
 
 
-def fitted(settings: Settings, definition: Definition, dataset: Dataset, plan: Plan, progress: Progress) -> Result:
-    earlier, later = split_by_time(dataset)
-    metrics = measure(fit(definition, earlier, plan.all_parameters, plan.seed, progress), later)
-    served = fit(definition, dataset, plan.all_parameters, plan.seed, progress)
-    served = with_lineage(settings, definition, served, dataset, plan.as_of)
-    return Result(served, metrics, dataset, len(earlier), len(later))
+def fitted(settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter) -> Result:
+    dataset = gathered.dataset
+    measured = measure(definition, dataset, plan.split, plan.given, plan.seed, meter)
+    champion = champion_figures(settings, definition.contract, measured.test)
+    parameters = measured.choice.parameters
+    with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
+        served = fit(definition, dataset, parameters, plan.seed, progress)
+    return Result(with_lineage(settings, definition, served, dataset, plan.as_of), measured, gathered, champion)
 
 
 def registered(settings: Settings, registry: Registry, plan: Plan, result: Result) -> Trained:
     """Record the run, lay the bundle down, make it a version, and give that its alias."""
-    served = result.served
-    with registry.run(served.contract) as run, tempfile.TemporaryDirectory() as folder:
-        record(plan, served, result.dataset, result.metrics)
-        digest = pack(Path(folder), served, result.dataset, plan.seed)
+    served, dataset = result.served, result.gathered.dataset
+    with registry.run(served.contract, run_name(plan, result)) as run, tempfile.TemporaryDirectory() as folder:
+        record(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
+        digest = pack(Path(folder), served, dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))
         version = registry.register(served.contract, Path(folder), run)
     alias = promote(settings, registry, Release(plan.service, digest, version), plan.promote)
-    rows = (result.train_rows, result.test_rows)
-    return Trained(plan.service, version, alias, digest, result.metrics, *rows, run_id=run.info.run_id)
+    return told(plan, result, Release(plan.service, digest, version), alias, run.info.run_id)
 
 
-def measure(fitted: Fitted, later: Dataset) -> dict[str, float]:
-    """Metrics of a model on rows after its own, by the very path that serves."""
-    scored = fitted.open().score(later.inputs.columns, later.inputs.times)
-    return evaluate(fitted.contract, later.labels, scored.predictions)
+def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) -> Trained:
+    measured = result.measured
+    return Trained(
+        service=plan.service,
+        model_version=release.model_version,
+        alias=alias,
+        digest=release.digest,
+        metrics=measured.metrics,
+        train_rows=measured.learnt_from,
+        test_rows=len(measured.test),
+        run_id=run_id,
+        baseline=measured.baseline,
+        split=plan.split,
+        choice=measured.choice,
+        classes=measured.classes,
+        champion=result.champion,
+        looked_up=result.looked_up,
+        warnings=warnings_of(result.served.contract, result.gathered, measured),
+        accounts=[result.gathered.account],
+    )
+
+
+def run_name(plan: Plan, result: Result) -> str:
+    """What tells one run from another in MLflow's list."""
+    objective = result.served.contract.objective
+    return f"{plan.service} · {objective} · {result.measured.choice.candidate} · data to {plan.as_of:%Y-%m-%d}"
 
 
 def with_lineage(
@@ -126,28 +183,6 @@ def with_lineage(
         as_of=as_of,
     )
     return replace(fitted, contract=replace(fitted.contract, lineage=lineage))
-
-
-def record(plan: Plan, fitted: Fitted, dataset: Dataset, metrics: Mapping[str, float]) -> None:
-    """Tell the active run what was done, on what, and how well."""
-    contract = fitted.contract
-    mlflow.log_params({**plan.all_parameters, "seed": plan.seed, "as_of": plan.as_of.isoformat()})
-    mlflow.log_params({"transform": contract.transform, "columns": len(contract.columns)})
-    mlflow.log_metrics(dict(metrics))
-    mlflow.set_tags(lineage_tags(contract))
-    frame = dataset.inputs.table.to_pandas().assign(**{contract.label: dataset.labels})
-    source = CodeDatasetSource(tags={"feature_service": contract.service, "label": contract.label_source})
-    data = mlflow.data.from_pandas(
-        frame, source=source, targets=contract.label, name=contract.label_source, digest=dataset.digest[:36]
-    )
-    mlflow.log_input(data, context="training")
-    mlflow.log_figure(importance_figure(contract.service, fitted.gains), "feature_importance.png")
-
-
-def lineage_tags(contract: FeatureContract) -> dict[str, str]:
-    assert contract.lineage is not None
-    known = {name: str(value) for name, value in asdict(contract.lineage).items() if value is not None}
-    return {f"potluck.{name}": value for name, value in known.items()} | {"potluck.feature_service": contract.service}
 
 
 def pack(folder: Path, fitted: Fitted, dataset: Dataset, seed: int) -> str:

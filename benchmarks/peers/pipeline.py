@@ -23,7 +23,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from training.fit import DEFAULTS
+from training.candidates import RANDOM_SPLITS
 
 ROWS = "rows.json"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -61,14 +61,14 @@ def as_numbers(table: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
-    """One-hot categories, plain numbers, as many trees as Potluck's model and its parameters."""
+    """One-hot categories, plain numbers, as many trees as Potluck's model, its parameters for houses."""
     numbers, categories = (
         [c["name"] for c in contract["columns"] if c["categorical"] == kind] for kind in (False, True)
     )
     encoder = ColumnTransformer(
         [("numbers", "passthrough", numbers), ("categories", OneHotEncoder(handle_unknown="ignore"), categories)]
     )
-    parameters = {**DEFAULTS, "num_iterations": trees, "n_jobs": 1, "verbose": -1}
+    parameters = {**RANDOM_SPLITS.parameters, "num_iterations": trees, "n_jobs": 1, "verbose": -1}
     label = table[contract["label"]]
     columns = [column["name"] for column in contract["columns"]]
     return Pipeline([("encode", encoder), ("model", lightgbm.LGBMRegressor(**parameters))]).fit(

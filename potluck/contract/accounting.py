@@ -52,6 +52,10 @@ class Account:
         if self.came != self.kept + sum(each.count for each in self.left_out):
             raise ValueError(f"the rows of {self.table} don't add up: {self}")
 
+    def count(self, reason: str) -> int:
+        """Rows that were left out for a reason."""
+        return sum(each.count for each in self.left_out if each.reason == reason)
+
     def text(self) -> str:
         """One line for people."""
         head = f"{self.table}: {self.came} rows came, {self.kept} kept"

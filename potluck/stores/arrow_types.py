@@ -23,6 +23,6 @@ def cast(column: pa.ChunkedArray, field: Field, owner: str) -> pa.ChunkedArray:
     """
     try:
         values = column.cast(ARROW_TYPES[field.dtype])
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{owner}.{field.name} is declared {field.dtype}, but holds another type: {error}") from None
     return pc.if_else(pc.is_nan(values), None, values) if field.dtype == "float64" else values

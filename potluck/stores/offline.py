@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,13 @@ from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, PotluckError
 from potluck.contract.features import FeatureContract, Field
-from potluck.stores.arrow_types import cast
-from potluck.stores.parquet import EPOCH, ParquetSource, parquet_files
+from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.arrow_types import ARROW_TYPES, cast
+from potluck.stores.parquet import LINE, ParquetSource, connected, parquet_files, quoted
 
 ROW = "potluck_row"
+RANK = "potluck_rank"
+"""Of two rows that are alike, the one of the lower rank counts: created later, then further down in the file."""
 TIME = "event_timestamp"
 
 
@@ -34,6 +37,17 @@ class Inputs:
     """Every input of the contract by name; None is missing."""
     table: pa.Table
     """The same rows as Arrow, for hashing and for the record."""
+
+    def take(self, rows: Sequence[int]) -> "Inputs":
+        """Some of the rows, by number."""
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        return replace(
+            self,
+            keys=self.keys.take(pa.array(rows, pa.int64())),
+            times=[self.times[row] for row in rows],
+            columns=columns,
+            table=self.table.take(pa.array(rows, pa.int64())),
+        )
 
 
 def data_source(store: FeatureStore, name: str) -> DataSource:
@@ -82,19 +96,52 @@ def file_columns(source: DataSource) -> dict[str, str]:
     return {new: old for old, new in source.field_mapping.items()}
 
 
-def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field], until: datetime) -> pa.Table:
-    """Every row of a source dated up to `until`, sorted by time and keys, with `event_timestamp` beside the fields."""
-    names = [field.name for field in fields]
+def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field]) -> pa.Table:
+    """Every row of a source: the fields in their declared types, `event_timestamp`, a rank and the row's number.
+
+    Of a source that is no local parquet, only rows with a date within the range that Feast can hold.
+    """
+    local, names = parquet_source(source), [field.name for field in fields]
+    table = pulled(store, source, names) if local is None else scanned(local, source, names)
+    return typed(table, fields, source).append_column(RANK, table[RANK]).append_column(ROW, table[ROW])
+
+
+def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Table:
+    """The declared columns in the declared types, with `event_timestamp` beside them."""
+    columns = [cast(table[field.name], field, source.name) for field in fields]
+    times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
+    return pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
+
+
+def scanned(local: ParquetSource, source: DataSource, names: Sequence[str]) -> pa.Table:
+    """The columns of local parquet files, as Feast calls them."""
+    in_file = file_columns(source)
+    columns = [in_file.get(name, name) for name in names]
+    chosen = [f"{quoted(column)} AS {quoted(name)}" for name, column in zip(names, columns, strict=True)]
+    chosen.append(f"{local.time} AS {quoted(source.timestamp_field)}")
+    chosen.append(f"row_number() OVER (ORDER BY {local.later_first}) AS {RANK}")
+    chosen.append(f"{LINE} + 1 AS {ROW}")
+    query = f"SELECT {', '.join(chosen)} FROM {local.scan}"  # noqa: S608 - names are quoted
+    with connected() as connection:
+        local.check(connection, columns)
+        return connection.execute(query).to_arrow_table()
+
+
+def pulled(store: FeatureStore, source: DataSource, names: Sequence[str]) -> pa.Table:
+    """The same by way of Feast's offline store."""
     job = store._get_provider().offline_store.pull_all_from_table_or_query(
         config=store.config,
         data_source=source,
         join_key_columns=[],
-        feature_name_columns=names,
+        feature_name_columns=list(names),
         timestamp_field=source.timestamp_field,
-        start_date=EPOCH,
-        end_date=until,
+        start_date=EARLIEST,
+        end_date=LATEST,
     )
-    return typed(run(job, source.name), fields, source)
+    table = run(job, source.name)
+    numbers = range(1, table.num_rows + 1)
+    ranks = pa.array(reversed(numbers), pa.int64())
+    return table.append_column(RANK, ranks).append_column(ROW, pa.array(numbers, pa.int64()))
 
 
 def run(job: Any, source: str) -> pa.Table:
@@ -105,14 +152,6 @@ def run(job: Any, source: str) -> pa.Table:
         raise
     except Exception as error:
         raise DataError(f"source {source} can't be read as declared: {error}; run `potluck ingest` again") from error
-
-
-def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Table:
-    """The declared columns in the declared types, in an order that depends on the rows alone."""
-    columns = [cast(table[field.name], field, source.name) for field in fields]
-    times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
-    out = pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
-    return out.sort_by([(TIME, "ascending"), *((name, "ascending") for name in out.column_names if name != TIME)])
 
 
 def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> Inputs:
@@ -129,6 +168,8 @@ def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table
 
 def historical_features(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Feast's point-in-time join; it keeps no order, so a row number goes with it."""
+    if not rows.num_rows:
+        return {field.name: pa.chunked_array([[]], ARROW_TYPES[field.dtype]) for field in contract.online}
     keys = [field.name for field in contract.keys]
     numbered = rows.select([*keys, TIME]).append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
     references = [f"{view.name}:{feature}" for view in contract.views for feature in view.features]

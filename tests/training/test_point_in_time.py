@@ -22,7 +22,9 @@ from potluck.contract.settings import load_settings
 from potluck.stores.apply import apply_repo
 from potluck.stores.repo import open_store
 from potluck.stores.sources import load_ingest, write_sources
-from training.dataset import labelled_dataset, split_by_time
+from potluck.contract.errors import Refused
+from training.dataset import labelled_dataset
+from training.split import split
 
 repo = Path(sys.argv[1])
 folder = load_settings().data_folder("house_prices")
@@ -48,11 +50,19 @@ sales = pq.read_table(folder / "sales.parquet")
 found = {"plain": quality()}
 pq.write_table(pa.concat_tables([truth, dated(truth, 60, 99), dated(truth, -400, -1)]), path)
 found["with_later_and_earlier"] = quality()
+half = truth.filter(pc.less(truth["Id"], 41))
+rest = truth.filter(pc.greater(truth["Id"], 40))
+pq.write_table(pa.concat_tables([half, dated(rest, 60, 99)]), path)
+found["half_later"] = quality()
 pq.write_table(dated(truth, 60, 99), path)
-found["only_later"] = quality()
+try:
+    quality()
+except Refused as error:
+    found["only_later"] = str(error)
 pq.write_table(truth, path)
 dataset = labelled_dataset(open_store(repo), definition.contract, now)
-earlier, later = split_by_time(dataset)
+parts = split(dataset.splittable(definition.contract), "time", 0)
+earlier, later = dataset.take(parts.learn), dataset.take(parts.test)
 found["split"] = [max(earlier.inputs.times).isoformat(), min(later.inputs.times).isoformat(), len(earlier), len(later)]
 cut = datetime(2008, 1, 1, tzinfo=UTC)
 visible = labelled_dataset(open_store(repo), definition.contract, cut)
@@ -84,8 +94,17 @@ def test_a_record_dated_after_the_sale_never_enters_its_training_row(found: dict
     assert found["with_later_and_earlier"] == found["truth"]
 
 
-def test_a_house_known_only_after_its_sale_has_no_record_in_training(found: dict[str, Any]) -> None:
-    assert set(found["only_later"].values()) == {None}
+def test_a_house_known_only_after_its_sale_is_not_learnt_from(found: dict[str, Any]) -> None:
+    """HTTP would have answered with 404 at that time."""
+    assert set(found["half_later"]) == {key for key in found["truth"] if int(key) <= 40}
+    assert 99 not in found["half_later"].values()
+
+
+def test_records_dated_after_every_label_are_refused_with_both_dates(found: dict[str, Any]) -> None:
+    told = found["only_later"]
+    assert "all 57 looked-up columns of house_price_hybrid are missing in every training row" in told
+    assert "the records of assessor_record are dated after the labels of their entities (the earliest record 2" in told
+    assert "date the records before the labels" in told
 
 
 def test_the_split_by_time_keeps_every_moment_on_one_side(found: dict[str, Any]) -> None:

@@ -1,0 +1,128 @@
+"""LightGBM on a finished matrix: the same table, parameters and seed always give the same trees."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from potluck.contract.errors import UsageError
+from potluck.contract.features import Objective
+from potluck.scoring.lightgbm_library import Matrix
+from training.parameters import Parameters
+
+Progress = Callable[[int], None]
+Places = npt.NDArray[np.int64]
+"""Rows by number."""
+
+REPRODUCIBLE: Parameters = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
+ROWS_WORTH_THREADS = 50_000
+PATIENCE = 50
+"""Iterations without a better figure on held back rows, after which a candidate is not trained on."""
+
+METRICS = {"regression": "rmse", "binary": "binary_logloss", "multiclass": "multi_logloss"}
+
+
+class Whisper:
+    """LightGBM prints its errors before it raises them; said once is enough."""
+
+    def info(self, text: str) -> None:
+        logging.getLogger("potluck.training").debug(text)
+
+    warning = info
+
+
+lightgbm.register_logger(Whisper())
+
+
+@dataclass(frozen=True)
+class Table:
+    """Labelled rows as the trees take them."""
+
+    objective: Objective
+    names: tuple[str, ...]
+    categorical: tuple[int, ...]
+    """Columns that hold codes."""
+    matrix: Matrix
+    labels: Matrix
+    """In the model's space, or class codes."""
+    classes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Places) -> "Table":
+        return replace(self, matrix=self.matrix[rows], labels=self.labels[rows])
+
+
+def train_booster(table: Table, parameters: Parameters, seed: int, progress: Progress) -> lightgbm.Booster:
+    """
+    Args:
+        progress: called with 1 after each iteration.
+
+    Raises:
+        UsageError: LightGBM refuses the parameters.
+    """
+    return run(table, parameters, seed, [lambda _: progress(1)])
+
+
+def error_curve(
+    table: Table, held_back: Table, parameters: Parameters, seed: int, progress: Progress, *, patient: bool
+) -> list[float]:
+    """The error on held back rows after each iteration: log loss, or RMSE in the model's space.
+
+    Args:
+        patient: go on to the last iteration, however the error goes.
+
+    Raises:
+        UsageError: LightGBM refuses the parameters.
+    """
+    errors: dict[str, Any] = {}
+    metric = METRICS[table.objective]
+    callbacks: list[Callable[..., Any]] = [lambda _: progress(1), lightgbm.record_evaluation(errors)]
+    if not patient:
+        callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
+    run(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
+    return [float(error) for error in errors["held back"][metric]]
+
+
+def run(
+    table: Table,
+    parameters: Parameters,
+    seed: int,
+    callbacks: Sequence[Callable[..., Any]],
+    held_back: Table | None = None,
+) -> lightgbm.Booster:
+    data = lightgbm_data(table)
+    watched = [] if held_back is None else [lightgbm_data(held_back, data)]
+    try:
+        return lightgbm.train(
+            all_parameters(table, parameters, seed),
+            data,
+            valid_sets=watched,
+            valid_names=["held back"] * len(watched),
+            callbacks=[*callbacks],
+        )
+    except lightgbm.basic.LightGBMError as error:
+        raise UsageError(f"LightGBM refuses the parameters {dict(parameters)}: {error}") from None
+
+
+def all_parameters(table: Table, parameters: Parameters, seed: int) -> dict[str, Any]:
+    """What LightGBM is really called with."""
+    threads = {"num_threads": 1} if len(table) < ROWS_WORTH_THREADS else {}
+    classes = {"num_class": table.classes} if table.objective == "multiclass" else {}
+    return {**REPRODUCIBLE, **threads, **parameters, "objective": table.objective, **classes, "seed": seed}
+
+
+def lightgbm_data(table: Table, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        table.matrix,
+        table.labels,
+        reference=like,
+        feature_name=list(table.names),
+        categorical_feature=list(table.categorical),
+        params={"verbosity": -1},
+    )

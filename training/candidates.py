@@ -1,0 +1,167 @@
+"""Which parameters a data set gets: a few declared candidates, compared on rows held back within the learning rows.
+
+No single set is right: what is best for a thousand houses loses to LightGBM's own on a bank's calls. The rows on which
+the model is measured afterwards take no part in the choice.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.booster import Progress, Table, error_curve
+from training.parameters import Parameters
+from training.split import Split
+
+MOST_ITERATIONS = 300
+FEWEST_FOR_CLASSES = 150
+WITHOUT_COMPARISON = 100
+SAMPLE_ROWS = 50_000
+"""Candidates are compared on so many rows at most, drawn by seed."""
+TOLERANCE = 1e-3
+"""Fewer iterations are taken where they come as near as this (relatively) to the best figure."""
+
+
+Curve = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Parameters beside LightGBM's own defaults; the number of iterations is found."""
+
+    name: str
+    parameters: Parameters
+    at_least: int = 0
+    """Rows from which on it is tried."""
+
+
+RANDOM_SPLITS = Candidate(
+    "random_splits",
+    {
+        "learning_rate": 0.05,
+        "num_leaves": 16,
+        "min_data_in_leaf": 20,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 3.0,
+        "cat_smooth": 2.0,
+        "min_data_per_group": 10,
+        "extra_trees": True,
+    },
+)
+CAUTIOUS = Candidate(
+    "cautious",
+    {
+        "learning_rate": 0.03,
+        "num_leaves": 8,
+        "min_data_in_leaf": 50,
+        "feature_fraction": 0.6,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "cat_smooth": 30.0,
+        "cat_l2": 30.0,
+    },
+)
+MANY_ROWS = Candidate(
+    "many_rows",
+    {
+        "learning_rate": 0.1,
+        "num_leaves": 63,
+        "min_data_in_leaf": 200,
+        "feature_fraction": 0.7,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "cat_smooth": 20.0,
+    },
+    at_least=50_000,
+)
+LIGHTGBM = Candidate("lightgbm", {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20})
+CANDIDATES = (RANDOM_SPLITS, CAUTIOUS, LIGHTGBM, MANY_ROWS)
+"""`random_splits` suits small tables of many columns, `cautious` weak signals and rare classes; `lightgbm` is what
+LightGBM does by itself. Where two do equally well, the first one is taken."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that did best on held back rows, and by how much."""
+
+    candidate: str
+    parameters: Parameters
+    """All of them, what `--param` gave included."""
+    measure: str
+    errors: dict[str, float]
+    """Candidate -> its error on the held back rows; empty where there was nothing to compare on."""
+
+
+def choose(table: Table, splits: Sequence[Split], given: Parameters, seed: int, progress: Progress) -> Choice:
+    """The candidate with the smallest mean error over the splits, with as many iterations as it needs.
+
+    Args:
+        given: what was asked for; it goes before every candidate's own.
+        progress: called with the number of iterations that were done or spared.
+
+    Raises:
+        UsageError: LightGBM refuses the parameters.
+    """
+    measure = "rmse" if table.objective == "regression" else "log_loss"
+    usable = [each for each in splits if comparable(table, each)]
+    best, iterations, smallest = CANDIDATES[0], WITHOUT_COMPARISON, math.inf
+    errors: dict[str, float] = {}
+    for candidate in candidates(len(table)) if usable else ():
+        parameters = {**candidate.parameters, **bounded(table, given)}
+        curve = mean_curve(table, usable, parameters, "num_iterations" in given, seed, progress)
+        end = best_end(curve, "num_iterations" in given)
+        errors[candidate.name] = float(curve[end])
+        if errors[candidate.name] < smallest:
+            best, iterations, smallest = candidate, end + 1, errors[candidate.name]
+    return Choice(best.name, {"num_iterations": iterations, **best.parameters, **given}, measure, errors)
+
+
+def candidates(rows: int) -> list[Candidate]:
+    return [candidate for candidate in CANDIDATES if rows >= candidate.at_least]
+
+
+def bounded(table: Table, given: Parameters) -> Parameters:
+    """What is asked for, and how many iterations at most: each makes a tree for every class."""
+    most = max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1)) if table.classes else MOST_ITERATIONS
+    return {"num_iterations": most, **given}
+
+
+def work(table: Table, splits: Sequence[Split], given: Parameters) -> int:
+    """Iterations that `choose` reports."""
+    usable = [each for each in splits if comparable(table, each)]
+    return len(candidates(len(table))) * len(usable) * int(bounded(table, given)["num_iterations"])
+
+
+def comparable(table: Table, each: Split) -> bool:
+    """Whether there is something to learn and something to measure."""
+    several = table.objective == "regression" or len(np.unique(table.labels[each.learn])) > 1
+    return several and len(each.test) > 0
+
+
+def mean_curve(
+    table: Table, splits: Sequence[Split], parameters: Parameters, patient: bool, seed: int, progress: Progress
+) -> Curve:
+    """Mean error after each iteration, each split weighted by its rows; a curve that ended early stays where it was."""
+    most = int(parameters["num_iterations"])
+    curves = []
+    for each in splits:
+        learn, test = table.take(each.learn), table.take(each.test)
+        curve = error_curve(learn, test, parameters, seed, progress, patient=patient)
+        progress(most - len(curve))
+        curves.append(np.pad(curve, (0, most - len(curve)), mode="edge"))
+    weights = [len(each.test) for each in splits]
+    return np.average(curves, axis=0, weights=weights) if curves else np.empty(0)
+
+
+def best_end(curve: Curve, fixed: bool) -> int:
+    """The last iteration to keep, by number from 0."""
+    if fixed:
+        return len(curve) - 1
+    good = curve <= curve.min() * (1 + TOLERANCE)
+    return int(np.argmax(good))

@@ -1,0 +1,142 @@
+"""The rows of a label source: which of them may be learnt from, and why the others may not."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast import FeatureStore
+from feast.data_source import DataSource
+
+from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_DATE, NO_KEY, NO_LABEL, OUT_OF_RANGE
+from potluck.contract.errors import DataError
+from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.definitions import read_key
+from potluck.stores.offline import RANK, TIME, data_source, read_rows
+from training.sieve import Mask, Sieve
+
+LABEL_DTYPES: dict[str, DType] = {
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int64"),
+    **dict.fromkeys(("halffloat", "float", "double"), "float64"),
+    **dict.fromkeys(("string", "large_string", "string_view"), "string"),
+    "bool": "bool",
+}
+
+
+def labelled_rows(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Sieve:
+    """Rows with a label, a date up to `as_of`, a key and what a request must bring, each once, in order of time.
+
+    Raises:
+        DefinitionError, MissingStepError: the source is unknown, or was never written.
+        DataError: it lacks a column, or holds another type than the declared one.
+    """
+    source = data_source(store, contract.label_source)
+    held = source_columns(store, source)
+    entities = known_keys(store, contract, held)
+    label = Field(name=contract.label, dtype=label_dtype(contract, held), source="request")
+    fields = {field.name: field for field in (*contract.keys, *contract.request, label, *entities)}
+    rows = in_order(read_rows(store, source, [*fields.values()]))
+    sieve = Sieve(source.name, rows, [field.name for field in entities])
+    take_out_undated(sieve, as_of)
+    sieve.take_out(NO_LABEL, missing(sieve.rows, contract.label))
+    for key in contract.keys:
+        sieve.take_out(NO_KEY, missing(sieve.rows, key.name))
+    sieve.take_out(DUPLICATE, repeated(sieve.rows, [field.name for field in entities], contract))
+    take_out_lacking(sieve, contract.request)
+    return sieve
+
+
+def source_columns(store: FeatureStore, source: DataSource) -> dict[str, str]:
+    """Column -> Arrow's name of its type."""
+    return dict(source.get_table_column_names_and_types(store.config))
+
+
+def known_keys(store: FeatureStore, contract: FeatureContract, held: dict[str, str]) -> list[Field]:
+    """The join keys of the registry's entities that the label source has as columns."""
+    names = dict.fromkeys(entity.join_key for entity in store.list_entities())
+    own = {key.name for key in contract.keys}
+    request = {field.name for field in contract.request}
+    others = [name for name in sorted(names) if name in held and name not in own | request | {contract.label}]
+    return [*contract.keys, *(read_key(store, name) for name in others)]
+
+
+def label_dtype(contract: FeatureContract, held: dict[str, str]) -> DType:
+    """The label's type: a number for a regression, for classes what the source holds.
+
+    Raises:
+        DataError: the source has no such column, or what it holds can't be a label.
+    """
+    named = f"{contract.label_source}.{contract.label}"
+    arrow = held.get(contract.label)
+    if arrow is None:
+        raise DataError(
+            f"source {contract.label_source} has no column {contract.label}, which {contract.service} names as label"
+        )
+    found = "string" if arrow.startswith("dictionary<values=string") else LABEL_DTYPES.get(arrow)
+    if found is None:
+        raise DataError(f"{named} holds {arrow}; expected a label of numbers, text or booleans: convert it at ingest")
+    if contract.objective != "regression":
+        return found
+    if found == "string":
+        raise DataError(f"{named} holds text; a regression learns a number: write numbers at ingest, or choose classes")
+    return "float64"
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    """By time, then by content: the order depends on the rows alone. Undated rows come last."""
+    names = [name for name in rows.column_names if name != TIME]
+    return rows.sort_by([(TIME, "ascending"), *((name, "ascending") for name in names)])
+
+
+def take_out_undated(sieve: Sieve, as_of: datetime) -> None:
+    sieve.take_out(NO_DATE, missing(sieve.rows, TIME))
+    times = sieve.rows[TIME]
+    outside = pc.or_(pc.less(times, instant(EARLIEST)), pc.greater_equal(times, instant(LATEST)))
+    sieve.take_out(OUT_OF_RANGE, mask_of(outside))
+    sieve.take_out(AFTER_AS_OF, mask_of(pc.greater(sieve.rows[TIME], instant(as_of))))
+
+
+def repeated(rows: pa.Table, keys: Sequence[str], contract: FeatureContract) -> Mask:
+    """Rows in whose place another one of the same keys, time and request fields counts.
+
+    A row without a key is like no other one.
+    """
+    gone = np.zeros(rows.num_rows, dtype=np.bool_)
+    if not keys or not rows.num_rows:
+        return gone
+    alike = [*keys, TIME, *(field.name for field in contract.request)]
+    best = rows.group_by(alike).aggregate([(RANK, "min")])[f"{RANK}_min"]
+    gone = ~mask_of(pc.is_in(rows[RANK], value_set=best.combine_chunks()))
+    for key in keys:
+        gone &= ~missing(rows, key)
+    return gone
+
+
+def take_out_lacking(sieve: Sieve, fields: Sequence[Field]) -> None:
+    """Leave out the rows that HTTP would refuse: without a value of a required field that has no default."""
+    for field in fields:
+        if must_be_there(field):
+            sieve.take_out(lacks(field), missing(sieve.rows, field.name))
+
+
+def must_be_there(field: Field) -> bool:
+    return field.required and field.default is None
+
+
+def lacks(field: Field) -> str:
+    return f"no value of {field.name}, which is required"
+
+
+def missing(rows: pa.Table, name: str) -> Mask:
+    return mask_of(rows[name].is_null())
+
+
+def mask_of(values: Any) -> Mask:
+    return np.asarray(values.to_numpy(), dtype=np.bool_)
+
+
+def instant(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("us", tz="UTC"))

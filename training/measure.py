@@ -1,0 +1,114 @@
+"""Parameters chosen and a model measured, on rows that take no part in either."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from potluck.contract.errors import DataError
+from potluck.contract.features import FeatureContract, Literals
+from potluck.stores.definitions import Definition
+from training.booster import Table
+from training.candidates import SAMPLE_ROWS, Choice, choose, work
+from training.champion import known_rows
+from training.dataset import Dataset
+from training.fit import completed, fit_completed
+from training.metrics import ClassFigures, baseline, class_figures, evaluate
+from training.parameters import Parameters
+from training.progress import Meter
+from training.split import SplitKind, Splittable, split, windows
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How well a model of some rows does on the others."""
+
+    split: SplitKind
+    choice: Choice
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    classes: list[ClassFigures]
+    learnt_from: int
+    test: Dataset
+    """The rows that it was measured on."""
+    unheard: dict[Literals, int]
+    """Classes that only the other rows hold, which no model can answer that did not learn them -> their rows."""
+
+
+def measure(
+    definition: Definition, dataset: Dataset, kind: SplitKind, given: Parameters, seed: int, meter: Meter
+) -> Measured:
+    """Split, choose parameters on the learning rows, fit on them and score the others by the path that serves.
+
+    Raises:
+        DataError: the rows can't be split so, or a class is missing on one side.
+        UsageError: they bear no key to split them by, or LightGBM refuses the parameters.
+    """
+    rows = dataset.splittable(definition.contract)
+    parts = split(rows, kind, seed)
+    learn, test = dataset.take(parts.learn), dataset.take(parts.test)
+    check_classes(definition.contract, learn, kind)
+    contract, table = completed(definition, learn)
+    choice = chosen(table, rows.take(parts.learn), kind, given, seed, meter)
+    with meter.phase(meter.FIT, int(choice.parameters["num_iterations"])) as progress:
+        model = fit_completed(definition, contract, table, choice.parameters, seed, progress).open()
+    known = checked_test(contract, test, kind)
+    predictions = model.score(known.inputs.columns, known.inputs.times).predictions
+    return Measured(
+        split=kind,
+        choice=choice,
+        metrics=evaluate(contract, known.labels, predictions),
+        baseline=baseline(contract, learn.labels, known.labels),
+        classes=class_figures(contract, learn.labels, known.labels, predictions.values),
+        learnt_from=len(learn),
+        test=known,
+        unheard=unheard_classes(contract, test),
+    )
+
+
+def chosen(table: Table, rows: Splittable, kind: SplitKind, given: Parameters, seed: int, meter: Meter) -> Choice:
+    """The candidate for these learning rows; of very many, a sample is compared."""
+    if len(table) > SAMPLE_ROWS:
+        sample = np.sort(np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS])
+        table, rows = table.take(sample), rows.take(sample)
+    splits = windows(rows, kind, seed)
+    with meter.phase(meter.CHOOSE, work(table, splits, given)) as progress:
+        return choose(table, splits, given, seed, progress)
+
+
+def check_classes(contract: FeatureContract, learn: Dataset, kind: SplitKind) -> None:
+    """
+    Raises:
+        DataError: there is one class to learn from.
+    """
+    if contract.objective != "regression" and len(set(learn.labels)) < 2:
+        side = "earlier" if kind == "time" else "learning"
+        raise DataError(
+            f"all {len(learn)} {side} rows of {contract.label_source} have the {contract.label} {learn.labels[0]!r}, "
+            f"and a model needs two classes to learn from; train with {other_split(kind)}, or ingest more"
+        )
+
+
+def checked_test(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
+    """The rows to measure on whose class the model knows.
+
+    Raises:
+        DataError: there is none.
+    """
+    known = known_rows(contract, test)
+    if not len(known):
+        raise DataError(
+            f"none of the {len(test)} rows to measure on has a class that the other rows of {contract.label_source} "
+            f"hold; train with {other_split(kind)}"
+        )
+    return known
+
+
+def other_split(kind: SplitKind) -> str:
+    return "another --seed" if kind == "random" else "--split random"
+
+
+def unheard_classes(contract: FeatureContract, test: Dataset) -> dict[Literals, int]:
+    if contract.objective == "regression":
+        return {}
+    unheard = sorted(set(test.labels) - set(contract.classes))
+    return {label: test.labels.count(label) for label in unheard}

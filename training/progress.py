@@ -1,0 +1,31 @@
+"""Progress in parts of a whole: how many iterations a training takes is only known as it goes."""
+
+import contextlib
+from collections.abc import Iterator
+
+from training.booster import Progress
+
+
+class Meter:
+    """Turns the iterations of one phase after the other into parts of `WHOLE`."""
+
+    CHOOSE, FIT = 600, 200
+    WHOLE = CHOOSE + 2 * FIT
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    @contextlib.contextmanager
+    def phase(self, parts: int, iterations: int) -> Iterator[Progress]:
+        """Tell of so many parts, however many of the iterations are needed in the end."""
+        done = told = 0
+
+        def step(count: int) -> None:
+            nonlocal done, told
+            done += count
+            due = parts * min(done, iterations) // max(1, iterations)
+            self.progress(due - told)
+            told = due
+
+        yield step
+        self.progress(parts - told)

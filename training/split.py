@@ -1,0 +1,143 @@
+"""Which rows a model learns from, and which it is measured on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from potluck.contract.errors import DataError, UsageError
+from training.booster import Places
+
+SplitKind = Literal["time", "random", "key"]
+
+TEST_SHARE = 0.2
+WINDOW_STARTS = (0.4, 0.6, 0.8)
+FEW_ROWS = 5_000
+"""Below it, several windows within the learning rows are needed to tell one candidate from another."""
+
+
+@dataclass(frozen=True)
+class Splittable:
+    """What a split needs to know of rows that are in order of time."""
+
+    source: str
+    times: Sequence[datetime]
+    entities: pa.Table
+    """The join keys that the rows bear; without a column where they bear none."""
+    labels: Sequence[Any]
+    classes: bool
+    """Whether the labels are classes: a random split then takes its share of each."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def take(self, rows: Places) -> "Splittable":
+        return Splittable(
+            self.source,
+            [self.times[row] for row in rows.tolist()],
+            self.entities.take(rows),
+            [self.labels[row] for row in rows.tolist()],
+            self.classes,
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows by number, both in order of time."""
+
+    learn: Places
+    test: Places
+
+
+def split(rows: Splittable, kind: SplitKind, seed: int) -> Split:
+    """
+    Raises:
+        DataError: the rows can't be split so.
+        UsageError: they bear no key to split them by.
+    """
+    if kind == "random":
+        return by_chance(rows, seed)
+    if kind == "key":
+        return by_key(rows, seed)
+    cuts = cuts_in_time(rows.times, [1 - TEST_SHARE])
+    if not cuts:
+        raise DataError(
+            f"every label of {rows.source} has the same timestamp, and a split by time needs two; "
+            "train with --split random"
+        )
+    return before_and_after(cuts[0], len(rows))
+
+
+def windows(rows: Splittable, kind: SplitKind, seed: int) -> list[Split]:
+    """Splits within the learning rows, of the same kind: several where the rows are few."""
+    several = len(rows) < FEW_ROWS
+    if kind == "time":
+        cuts = cuts_in_time(rows.times, WINDOW_STARTS if several else WINDOW_STARTS[-1:])
+        if cuts:
+            return [before_and_after(cut, end) for cut, end in pairwise([*cuts, len(rows)])]
+    again = by_key if kind == "key" and len(distinct(rows.entities)) > len(WINDOW_STARTS) else by_chance
+    return [again(rows, seed + number) for number in range(1, len(WINDOW_STARTS) + 1 if several else 2)]
+
+
+def cuts_in_time(times: Sequence[datetime], shares: Sequence[float]) -> list[int]:
+    """Where the rows behind each share begin; no moment lies on both sides of a cut."""
+    cuts = set()
+    for share in shares:
+        cut = int(len(times) * share)
+        while 0 < cut < len(times) and times[cut - 1] == times[cut]:
+            cut -= 1
+        if cut == 0:
+            cut = next((row for row, time in enumerate(times) if time > times[0]), 0)
+        cuts.add(cut)
+    return sorted(cuts - {0})
+
+
+def before_and_after(cut: int, end: int) -> Split:
+    return Split(np.arange(cut), np.arange(cut, end))
+
+
+def by_chance(rows: Splittable, seed: int) -> Split:
+    """Every fifth of the rows in random order; of classes, every fifth of each."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    if rows.classes:
+        codes = np.unique([str(label) for label in rows.labels], return_inverse=True)[1]
+        order = order[np.argsort(codes[order], kind="stable")]
+    test = np.sort(order[:: round(1 / TEST_SHARE)])
+    return Split(np.setdiff1d(np.arange(len(rows)), test), test)
+
+
+def by_key(rows: Splittable, seed: int) -> Split:
+    """Whole entities on one side: those whose hashes come first are measured on.
+
+    Raises:
+        UsageError: the rows bear no key.
+        DataError: they are all of one entity.
+    """
+    if not rows.entities.column_names:
+        raise UsageError(
+            f"--split key needs a join key, and {rows.source} has none as a column; train with --split random"
+        )
+    keys = [tuple(row.values()) for row in rows.entities.to_pylist()]
+    order = sorted(set(keys), key=lambda key: key_hash(key, seed))
+    if len(order) < 2:
+        raise DataError(f"every label of {rows.source} is of one entity; train with --split time or --split random")
+    tested = set(order[: max(1, round(len(order) * TEST_SHARE))])
+    mask = np.array([key in tested for key in keys])
+    return Split(np.flatnonzero(~mask), np.flatnonzero(mask))
+
+
+def key_hash(key: tuple[Any, ...], seed: int) -> bytes:
+    return hashlib.blake2b(repr((seed, key)).encode(), digest_size=16).digest()
+
+
+def distinct(entities: pa.Table) -> pa.Table:
+    """Each entity once, in order."""
+    names = entities.column_names
+    if not names:
+        return entities
+    return entities.group_by(names).aggregate([]).sort_by([(name, "ascending") for name in names])
