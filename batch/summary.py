@@ -9,13 +9,13 @@ from types import MappingProxyType
 from batch.publish import View
 from batch.runs import Manifest, now
 from potluck.contract.accounting import Account
+from potluck.contract.champion import Champion
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import Model
 from potluck.scoring.releases import Release
 from potluck.stores.embedded_redis import client
-from potluck.stores.part import Champion
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,10 @@
-"""What `potluck apply` asks of the home before, and tells after."""
+"""What `potluck apply` tells."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potluck.contract.errors import BundleError
-from potluck.contract.features import read_contract
-from potluck.contract.settings import Settings
-from potluck.scoring.releases import Releases
-
 if TYPE_CHECKING:
     from potluck.stores.apply import Applied
-    from potluck.stores.promises import Champion
-
-
-def champions_of(settings: Settings) -> "tuple[list[Champion], list[str]]":
-    """The champions of a home, and a sentence for each whose contract can't be read."""
-    from potluck.stores.promises import Champion
-
-    releases = Releases(settings.releases)
-    found, unread = [], []
-    for service in releases.services():
-        try:
-            release = releases.champion(service)
-            text = (releases.bundles / release.digest / "contract.json").read_bytes()
-            found.append(Champion(read_contract(text), release.model_version))
-        except (BundleError, OSError) as error:
-            unread.append(f"the champion of {service} can't be compared with the definitions: {error}")
-    return found, unread
 
 
 def applied_json(applied: "Applied", unread: list[str]) -> dict[str, Any]:

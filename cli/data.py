@@ -107,7 +107,8 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     """Check the repo's definitions against each other, the data and the champions, and register them with Feast."""
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from cli.applied import applied_json, applied_text, champions_of
+    from cli.applied import applied_json, applied_text
+    from cli.champions import champions_of
     from potluck.stores.apply import apply_repo
 
     champions, unread = champions_of(settings)
@@ -126,14 +127,17 @@ def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | Non
         raise UsageError("expected a reason behind --force, which goes into the record; got none")
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from cli.champions import champions
+    from cli.champions import champions_of
     from potluck.stores.materialize import materialize
     from potluck.stores.repo import open_store
 
     moment = now_or(as_of)
     started = time.monotonic()
     store = open_store(settings.repo)
-    read = champions(settings, store.project)
+    champions, unread = champions_of(settings)
+    for sentence in unread:
+        click.echo(f"potluck: {sentence}", err=True)
+    read = [champion for champion in champions if champion.contract.project == store.project]
     with rows_progress() as progress:
         views = materialize(settings, store, moment, progress, champions=read, force=force)
     seconds = time.monotonic() - started

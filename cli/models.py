@@ -12,7 +12,7 @@ from cli.training_text import training_text
 from potluck.contract.errors import PotluckError
 
 if TYPE_CHECKING:
-    from training.split import SplitKind
+    from potluck.contract.features import SplitKind
 
 
 class Parameter(click.ParamType[tuple[str, str]]):
@@ -35,9 +35,9 @@ class Parameter(click.ParamType[tuple[str, str]]):
 @click.option(
     "--split",
     type=click.Choice(["time", "random", "key"]),
-    default="time",
-    show_default=True,
-    help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some entities.",
+    default=None,
+    help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some entities.  "
+    "[default: the service's tag split, or time]",
 )
 @as_of_option
 @common_options
@@ -46,7 +46,7 @@ def train_verb(
     promote: bool,
     seed: int,
     parameters: tuple[tuple[str, str], ...],
-    split: "SplitKind",
+    split: "SplitKind | None",
     as_of: datetime | None,
     repo: Path | None,
     as_json: bool,

@@ -14,8 +14,8 @@ from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_DATE, NO_KEY,
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract, Field
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.definitions import read_key
 from potluck.stores.offline import RANK, TIME, data_source, read_rows
+from potluck.stores.publications import read_key
 from training.sieve import Mask, Sieve
 
 LABEL_DTYPES: dict[str, DType] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import FeatureContract, Literals
+from potluck.contract.features import FeatureContract, Literals, SplitKind
 from potluck.stores.definitions import Definition
 from training.booster import Table
 from training.candidates import SAMPLE_ROWS, Choice, choose, work
@@ -15,7 +15,7 @@ from training.fit import completed, fit_completed
 from training.metrics import ClassFigures, baseline, class_figures, evaluate
 from training.parameters import Parameters
 from training.progress import Meter
-from training.split import SplitKind, Splittable, split, windows
+from training.split import Splittable, split, windows
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from feast import FeatureStore
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.redis_format import (
@@ -22,7 +23,8 @@ from potluck.contract.redis_format import (
 )
 from potluck.stores.known import first_records, join_keys, policy, unknown
 from potluck.stores.offline import TIME
-from potluck.stores.population import Population, Shard
+from potluck.stores.part import Shard
+from potluck.stores.population import Population
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 from training.dataset import Gathered
 from training.missing import training_shares
@@ -74,7 +76,7 @@ def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
 
 def by_night(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> tuple[Shares, pa.Table]:
     """Among the population, as a night of this date reads it; and the keys that were read."""
-    population = Population.of(store, contract, as_of)
+    population = Population.of(store, Champion("to be trained", contract), as_of)
     read = pa.Table.from_batches([population.read(shard) for shard in spread(population.shards())])
     rows = read.append_column(TIME, pa.array([as_of] * read.num_rows, pa.timestamp("us", tz="UTC")))
     missing = {field.name: np.asarray(read[field.name].is_null().to_numpy()) for field in contract.online}

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from potluck.contract.errors import DataError, UsageError
+from potluck.contract.features import SplitKind
 from training.booster import Places
-
-SplitKind = Literal["time", "random", "key"]
 
 TEST_SHARE = 0.2
 WINDOW_STARTS = (0.4, 0.6, 0.8)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from potluck.contract.accounting import Account
-from potluck.contract.features import Lineage
+from potluck.contract.features import Lineage, SplitKind
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import write_bundle
 from potluck.scoring.golden import golden_rows
@@ -28,7 +28,6 @@ from training.parameters import Parameters, Value, check_effect, read_parameters
 from training.progress import Meter
 from training.record import record
 from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
-from training.split import SplitKind
 from training.warn import warnings_of
 
 GOLDEN_ROWS = 32
@@ -72,7 +71,8 @@ class Plan:
     promote: bool = False
     parameters: Sequence[tuple[str, Value]] = field(default=())
     """LightGBM's, as they were given; they go before what Potluck chooses."""
-    split: SplitKind = "time"
+    split: SplitKind | None = None
+    """Instead of the service's own, which its tag names."""
 
     def __post_init__(self) -> None:
         _ = self.given
@@ -124,7 +124,8 @@ class Result:
 
 def fitted(settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter) -> Result:
     dataset = gathered.dataset
-    measured = measure(definition, dataset, plan.split, plan.given, plan.seed, meter)
+    kind = plan.split or definition.contract.split
+    measured = measure(definition, dataset, kind, plan.given, plan.seed, meter)
     champion = champion_figures(settings, definition.contract, measured.test)
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
@@ -156,7 +157,7 @@ def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) 
         test_rows=len(measured.test),
         run_id=run_id,
         baseline=measured.baseline,
-        split=plan.split,
+        split=measured.split,
         choice=measured.choice,
         classes=measured.classes,
         champion=result.champion,

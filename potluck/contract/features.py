@@ -17,6 +17,8 @@ DType = Literal["int64", "int32", "float64", "string", "bool"]
 FieldSource = Literal["key", "request", "online", "on-demand"]
 Objective = Literal["regression", "binary", "multiclass"]
 Transform = Literal["identity", "log"]
+SplitKind = Literal["time", "random", "key"]
+"""Which rows a model is measured on: the latest, some at random, or all rows of some entities."""
 UnknownPolicy = Literal["refuse", "missing"]
 """What an entity means that the feature store does not know: an error, or a row whose looked-up values are missing."""
 Literals = bool | int | float | str
@@ -123,6 +125,7 @@ class FeatureContract:
     functions: tuple[OnDemandFunction, ...]
     columns: tuple[Column, ...]
     population: str | None = None
+    split: SplitKind = "time"
     publications: tuple[Publication, ...] = ()
     classes: tuple[Literals, ...] = ()
     lineage: Lineage | None = None

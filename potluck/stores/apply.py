@@ -14,10 +14,11 @@ from feast import FeatureStore, RepoConfig
 from feast.repo_contents import RepoContents
 from feast.repo_operations import apply_total_with_repo_instance
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.config import checked_config
 from potluck.stores.definitions import Definition, read_definitions
-from potluck.stores.promises import Champion, broken_promises, orphans, refuse_broken
+from potluck.stores.promises import broken_promises, orphans, refuse_broken
 from potluck.stores.repo import one_line, open_store
 from potluck.stores.repo_contents import check_contents, read_contents
 from potluck.stores.source_checks import check_sources, make_histories

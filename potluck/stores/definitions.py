@@ -31,6 +31,7 @@ from potluck.stores.tags import (
     label_of,
     objective_of,
     read_field,
+    split_of,
     transform_of,
     unknown_of_service,
     unknown_of_view,
@@ -105,6 +106,7 @@ class ServiceReader:
             functions=tuple(self.function(view) for view in self.on_demand),
             columns=self.columns(),
             population=self.service.tags.get("population"),
+            split=split_of(self.service),
             publications=publications,
         )
         check_contract(contract)

@@ -14,6 +14,7 @@ from typing import Any
 from feast import FeatureView, Field
 from feast.types import Bool, Float64, Int32, Int64, String
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
 from potluck.contract.features import DType, FeatureContract, LookupView
 from potluck.stores.engine import is_plain, type_name
@@ -41,14 +42,6 @@ HELD_AS: Mapping[DType, tuple[str, ...]] = {
 
 For whole numbers the values are looked at as well.
 """
-
-
-@dataclass(frozen=True)
-class Champion:
-    """A model that answers for a service now."""
-
-    model_version: str
-    contract: FeatureContract
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from feast import FeatureStore, FeatureView
 
 from potluck.contract.accounting import Account, account
+from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, PotluckError, ServiceUnreachable, UsageError
 from potluck.contract.feed import Feed, feed_key
 from potluck.contract.moments import EARLIEST, LATEST
@@ -18,7 +19,7 @@ from potluck.stores.census import Census, RowCounter
 from potluck.stores.definitions import read_definitions
 from potluck.stores.embedded_redis import client, ensure_redis
 from potluck.stores.engine import PotluckEngine
-from potluck.stores.feeding import Champion, Feeding, Unfed, plan_feed, refuse_unfed
+from potluck.stores.feeding import Feeding, Unfed, plan_feed, refuse_unfed
 from potluck.stores.offline import file_columns, parquet_source, present
 from potluck.stores.online import PotluckOnlineStore
 from potluck.stores.prune import forget_fields, prune_view, sorted_hashes

@@ -12,9 +12,7 @@ from pathlib import Path
 import duckdb
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
-from potluck.contract.moments import EARLIEST
 
-EPOCH = EARLIEST  # until the last reader of this name takes EARLIEST itself
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
 KEY_TYPES: Mapping[str, tuple[str, ...]] = {

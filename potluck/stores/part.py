@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, Refused
 from potluck.contract.features import DType, FeatureContract, Field, LookupView
 from potluck.contract.moments import EARLIEST, LATEST
@@ -35,14 +36,6 @@ class Shard:
     rows: int
     first: int | str
     last: int | str
-
-
-@dataclass(frozen=True)
-class Champion:
-    """Whose contract says what is read."""
-
-    model_version: str
-    contract: FeatureContract
 
 
 @dataclass(frozen=True)

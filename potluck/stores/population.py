@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.accounting import Account
+from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError, Refused
 from potluck.contract.features import Field
 from potluck.stores.arrow_types import cast
 from potluck.stores.parquet import connected, quoted
-from potluck.stores.part import LAST_RUN_STAYS, Champion, Part, Shard, ViewPart, own_part, view_part
+from potluck.stores.part import LAST_RUN_STAYS, Part, Shard, ViewPart, own_part, view_part
 from potluck.stores.part_account import account_of
 
 if TYPE_CHECKING:

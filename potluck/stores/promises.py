@@ -1,27 +1,15 @@
 """What the champions of a home were promised, against new definitions: `apply` breaks none without being told to."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from feast import FeatureStore, FeatureView
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, Field, LookupView, Publication
 from potluck.stores.definitions import Definition
 from potluck.stores.publications import KEY_DTYPES
 from potluck.stores.tags import DTYPES
-
-
-@dataclass(frozen=True)
-class Champion:
-    """A model that answers now."""
-
-    contract: FeatureContract
-    model_version: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.contract.service} version {self.model_version}"
 
 
 def broken_promises(store: FeatureStore, champions: Iterable[Champion]) -> list[str]:

@@ -13,6 +13,7 @@ from potluck.contract.features import (
     FieldSource,
     Literals,
     Objective,
+    SplitKind,
     Transform,
     UnknownPolicy,
 )
@@ -62,6 +63,17 @@ def transform_of(service: "feast.FeatureService", objective: Objective) -> Trans
     if objective != "regression":
         raise DefinitionError(f"{service.name}: the transform log goes with a regression, not with {objective}")
     return "log"
+
+
+def split_of(service: "feast.FeatureService") -> SplitKind:
+    """Which rows the service's model is measured on, where `train` is not told otherwise."""
+    found = service.tags.get("split", "time")
+    for choice in get_args(SplitKind):
+        if found == choice:
+            return choice  # type: ignore[no-any-return]
+    raise DefinitionError(
+        f"{service.name}: expected the tag split to be one of {', '.join(get_args(SplitKind))}; got {found!r}"
+    )
 
 
 def label_of(service: "feast.FeatureService") -> tuple[str, str]:

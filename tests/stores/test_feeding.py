@@ -12,11 +12,12 @@ from online_stores import view_of, write_rows
 from redis_servers import Processes, RedisProcess
 from shops import DAY, ITEM, NOON, SERVICE, Shop, item_key, records
 
+from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract
 from potluck.contract.feed import Feed, feed_key, read_feed
 from potluck.contract.redis_format import decode_value
-from potluck.stores.feeding import Champion, Unfed
+from potluck.stores.feeding import Unfed
 from potluck.stores.materialize import Materialized
 from potluck.stores.parquet import connected
 from potluck.stores.population import Shard, view_part

@@ -27,7 +27,7 @@ from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
 from potluck.stores.offline import TIME, data_source, point_in_time, run, typed
 from potluck.contract.moments import EARLIEST
-from potluck.stores.part import Champion
+from potluck.contract.champion import Champion
 from potluck.stores.population import Population
 from potluck.stores.repo import open_store
 

@@ -34,7 +34,7 @@ sales = parquet("everything", "sales")
 population = parquet("everything", "population")
 
 # A default of 0 is a default: a field that has one is never missing, required or not.
-NOTHING = {"default": "0"}
+NOTHING = {"default": "0", "required": "true"}
 
 # A plain view, with a field of each type, tags and defaults.
 item_record = FeatureView(

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from potluck.contract.errors import UsageError
 
-FIRST_YEAR = 1971
+FIRST_YEAR = 1939
 """Of the oldest records. Before 1970 dates are negative numbers."""
-UNKNOWN_ITEMS = 0
+UNKNOWN_ITEMS = 10
 """Items of the population, and of the sales, that no view knows."""
 
 TIME = pa.timestamp("us", tz="UTC")
