@@ -38,8 +38,6 @@ pytestmark = pytest.mark.xdist_group("small")
 
 # AFTER THE MERGE: take the next four lines out, and the two decorators with them; import `gather` above.
 gather: Any = getattr(training.dataset, "gather", None)
-MATERIALIZE_COUNTS = pytest.mark.skipif("account" not in Materialized.__dataclass_fields__, reason="after the merge")
-TRAINING_COUNTS = pytest.mark.skipif(gather is None, reason="after the merge")
 
 Row = Mapping[str, Any]
 MANY = settings(max_examples=20, deadline=None)
@@ -190,7 +188,6 @@ def test_a_night_accounts_for_every_row_of_its_population(
     accounts()
 
 
-@MATERIALIZE_COUNTS
 @EACH_SERVICE
 def test_materialize_accounts_for_every_row_of_a_views_source(
     home: SmallHome, store: FeatureStore, service: Service
@@ -256,7 +253,6 @@ def refused_label(row: Row, record: Row | None, service: Service, policy: str) -
     return "no value of need, which is required" if service.strict and held is None else None
 
 
-@TRAINING_COUNTS
 @EACH_SERVICE
 def test_training_accounts_for_every_label(
     home: SmallHome, store: FeatureStore, tasks: dict[str, Task], service: Service

@@ -21,8 +21,7 @@ from potluck.contract.redis_format import (
     is_missing,
     timestamp_field,
 )
-from potluck.stores.known import first_records, join_keys, policy, unknown
-from potluck.stores.offline import TIME
+from potluck.stores.known import join_keys, policy
 from potluck.stores.part import Shard
 from potluck.stores.population import Population
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
@@ -77,10 +76,11 @@ def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
 def by_night(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> tuple[Shares, pa.Table]:
     """Among the population, as a night of this date reads it; and the keys that were read."""
     population = Population.of(store, Champion("to be trained", contract), as_of)
-    read = pa.Table.from_batches([population.read(shard) for shard in spread(population.shards())])
-    rows = read.append_column(TIME, pa.array([as_of] * read.num_rows, pa.timestamp("us", tz="UTC")))
+    shards = [population.read(shard) for shard in spread(population.shards())]
+    read = pa.Table.from_batches([shard.batch for shard in shards])
+    known = np.concatenate([shard.known.to_numpy(zero_copy_only=False) for shard in shards])
     missing = {field.name: np.asarray(read[field.name].is_null().to_numpy()) for field in contract.online}
-    strangers = {keys: unknown(rows, first_records(store, contract, keys)) for keys in join_keys(contract)}
+    strangers = dict.fromkeys(join_keys(contract), ~known)
     return Holes(missing, strangers).shares(contract), read.select([contract.keys[0].name])
 
 

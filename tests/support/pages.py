@@ -2,7 +2,7 @@
 
 A `console` block holds commands behind `$ ` and their output; `…` in an output stands for any text of that line, and a
 line of `…` alone for any lines. A block below `<!-- file: NAME -->` is written to that file; one below
-`<!-- shows: NAME -->` must be what the file holds.
+`<!-- shows: NAME -->` must be what the file holds, with the same `…`.
 """
 
 import os
@@ -126,7 +126,7 @@ def follow(page: str, shell: Shell) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.text)
         elif block.kind == "shows":
-            if target.read_text() != block.text:
+            if not pattern_of(block.text).fullmatch(target.read_text()):
                 stale.append(f"{block.name} holds\n{target.read_text()}")
         elif block.kind == "console":
             stale += check_console(block.text, shell)
