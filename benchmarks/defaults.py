@@ -44,7 +44,12 @@ def main(seeds: int) -> None:
         f"{name}, seed {seed}": compared(make(seed), seed) for name, make in TABLES.items() for seed in range(seeds)
     }
     goals = [Goal(f"log loss, {name}, over LightGBM's own", each["ratio"], "<=", 1.0) for name, each in found.items()]
-    print(table(("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing"), [*map(row_of, found.items())]))
+    print(
+        table(
+            ("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing"),
+            [*map(row_of, found.items())],
+        )
+    )
     print("\n" + goals_table(goals))
     data = {"seeds": seeds, "tables": list(TABLES)}
     path = write_result("defaults", surroundings, data, {"log_loss": found}, goals, NOTES)

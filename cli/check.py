@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, plain, prepare_libraries, settings_for
+from cli.output import (
+    answer,
+    as_of_option,
+    common_options,
+    now_or,
+    plain,
+    prepare_libraries,
+    settings_for,
+)
 from potluck.contract.errors import Refused
 
 if TYPE_CHECKING:
@@ -32,7 +40,11 @@ def check_verb(service: str | None, as_of: datetime | None, repo: Path | None, a
     moment = now_or(as_of)
     found = check(settings, moment, datetime.now(UTC), service)
     accounts = [plain(each.account) for each in found]
-    told = {"as_of": moment.isoformat(), "services": [plain(each) for each in found], "accounts": accounts}
+    told = {
+        "as_of": moment.isoformat(),
+        "services": [plain(each) for each in found],
+        "accounts": accounts,
+    }
     answer(as_json, told, "\n".join(map(service_text, found)))
     failed = [each.service for each in found if each.problems]
     if failed:
@@ -42,7 +54,10 @@ def check_verb(service: str | None, as_of: datetime | None, repo: Path | None, a
 def service_text(checked: "Checked") -> str:
     """The account, a table of what is missing anywhere, and what is strange."""
     lines = [checked.account.text()]
-    shown = [*checked.unknown, *(line for line in checked.columns if line.training or line.online or line.night)]
+    shown = [
+        *checked.unknown,
+        *(line for line in checked.columns if line.training or line.online or line.night),
+    ]
     if checked.columns:
         lines += table([HEAD, *map(cells, shown)])
         lines.append(f"{len(checked.columns) - len(shown) + len(checked.unknown)} columns are missing nowhere")
@@ -62,6 +77,11 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Columns as wide as they need to be, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        "  ".join(
+            [
+                first.ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
+            ]
+        )
         for first, *rest in rows
     ]

@@ -18,7 +18,11 @@ def training_text(plan: "Plan", trained: "Trained") -> str:
     head = f"trained {trained.service} version {trained.model_version} ({trained.alias}), data up to {plan.as_of:%F}"
     lines = [account.text() for account in trained.accounts]
     lines += shares_text(trained.looked_up).splitlines()
-    lines += [choice_text(trained), metrics_text(trained.metrics, trained.baseline), measured_text(trained)]
+    lines += [
+        choice_text(trained),
+        metrics_text(trained.metrics, trained.baseline),
+        measured_text(trained),
+    ]
     lines += champion_lines(trained)
     lines += class_lines(trained)
     lines += [f"warning: {sentence}" for sentence in trained.warnings]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_repo import AS_OF, SERVICES, TTL, Service, SmallHome, night, small_home, tasks_of
 
-import training.dataset
+
 from batch.summary import Task
 from potluck.contract.accounting import (
     AFTER_AS_OF,
@@ -36,8 +36,6 @@ from potluck.stores.repo import open_store
 pytestmark = pytest.mark.xdist_group("small")
 """One worker makes the home for them all."""
 
-# AFTER THE MERGE: take the next four lines out, and the two decorators with them; import `gather` above.
-gather: Any = getattr(training.dataset, "gather", None)
 
 Row = Mapping[str, Any]
 MANY = settings(max_examples=20, deadline=None)

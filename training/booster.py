@@ -70,7 +70,13 @@ def train_booster(table: Table, parameters: Parameters, seed: int, progress: Pro
 
 
 def error_curve(
-    table: Table, held_back: Table, parameters: Parameters, seed: int, progress: Progress, *, patient: bool
+    table: Table,
+    held_back: Table,
+    parameters: Parameters,
+    seed: int,
+    progress: Progress,
+    *,
+    patient: bool,
 ) -> list[float]:
     """The error on held back rows after each iteration: log loss, or RMSE in the model's space.
 
@@ -82,7 +88,10 @@ def error_curve(
     """
     errors: dict[str, Any] = {}
     metric = METRICS[table.objective]
-    callbacks: list[Callable[..., Any]] = [lambda _: progress(1), lightgbm.record_evaluation(errors)]
+    callbacks: list[Callable[..., Any]] = [
+        lambda _: progress(1),
+        lightgbm.record_evaluation(errors),
+    ]
     if not patient:
         callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
     run(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
@@ -114,7 +123,14 @@ def all_parameters(table: Table, parameters: Parameters, seed: int) -> dict[str,
     """What LightGBM is really called with."""
     threads = {"num_threads": 1} if len(table) < ROWS_WORTH_THREADS else {}
     classes = {"num_class": table.classes} if table.objective == "multiclass" else {}
-    return {**REPRODUCIBLE, **threads, **parameters, "objective": table.objective, **classes, "seed": seed}
+    return {
+        **REPRODUCIBLE,
+        **threads,
+        **parameters,
+        "objective": table.objective,
+        **classes,
+        "seed": seed,
+    }
 
 
 def lightgbm_data(table: Table, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:

@@ -145,7 +145,12 @@ def comparable(table: Table, each: Split) -> bool:
 
 
 def mean_curve(
-    table: Table, splits: Sequence[Split], parameters: Parameters, patient: bool, seed: int, progress: Progress
+    table: Table,
+    splits: Sequence[Split],
+    parameters: Parameters,
+    patient: bool,
+    seed: int,
+    progress: Progress,
 ) -> Curve:
     """Mean error after each iteration, each split weighted by its rows; a curve that ended early stays where it was."""
     most = int(parameters["num_iterations"])

@@ -86,7 +86,11 @@ def check(settings: Settings, as_of: datetime, now: datetime, service: str | Non
 
 
 def checked(
-    settings: Settings, store: FeatureStore, contract: FeatureContract, as_of: datetime, now: datetime
+    settings: Settings,
+    store: FeatureStore,
+    contract: FeatureContract,
+    as_of: datetime,
+    now: datetime,
 ) -> Checked:
     gathered = gather(store, contract, as_of)
     learnt, served, night = in_training(contract, gathered), Shares(), Shares()
@@ -103,7 +107,10 @@ def checked(
         unknown=strangers,
         asked_online=served.rows,
         asked_by_night=night.rows,
-        problems=[*training_problem(contract, gathered, as_of), *empty_places(contract, served, night)],
+        problems=[
+            *training_problem(contract, gathered, as_of),
+            *empty_places(contract, served, night),
+        ],
         warnings=warnings_of(contract, gathered, [*strangers, *columns]),
     )
 

@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from feast import FeatureStore
 from feast.data_source import DataSource
 
-from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_DATE, NO_KEY, NO_LABEL, OUT_OF_RANGE
+from potluck.contract.accounting import (
+    AFTER_AS_OF,
+    DUPLICATE,
+    NO_DATE,
+    NO_KEY,
+    NO_LABEL,
+    OUT_OF_RANGE,
+)
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract, Field
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.offline import RANK, TIME, data_source, read_rows
+from potluck.stores.offline import RANK, TIME, data_source, file_columns, parquet_source, read_rows
 from potluck.stores.publications import read_key
 from training.sieve import Mask, Sieve
 
@@ -50,8 +58,14 @@ def labelled_rows(store: FeatureStore, contract: FeatureContract, as_of: datetim
 
 
 def source_columns(store: FeatureStore, source: DataSource) -> dict[str, str]:
-    """Column -> Arrow's name of its type."""
-    return dict(source.get_table_column_names_and_types(store.config))
+    """Column, as Feast calls it -> Arrow's name of its type."""
+    local = parquet_source(source)
+    if local is None:
+        return dict(source.get_table_column_names_and_types(store.config))
+    schema = pq.read_schema(local.files[0])  # Feast reads no glob
+    held = {field.name: str(field.type) for field in schema}
+    renamed = {name: held[column] for name, column in file_columns(source).items() if column in held}
+    return held | renamed
 
 
 def known_keys(store: FeatureStore, contract: FeatureContract, held: dict[str, str]) -> list[Field]:

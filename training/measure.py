@@ -35,7 +35,12 @@ class Measured:
 
 
 def measure(
-    definition: Definition, dataset: Dataset, kind: SplitKind, given: Parameters, seed: int, meter: Meter
+    definition: Definition,
+    dataset: Dataset,
+    kind: SplitKind,
+    given: Parameters,
+    seed: int,
+    meter: Meter,
 ) -> Measured:
     """Split, choose parameters on the learning rows, fit on them and score the others by the path that serves.
 

@@ -112,7 +112,10 @@ def no_better(found: dict[str, float], than: dict[str, float]) -> list[str]:
 
 
 def class_figures(
-    contract: FeatureContract, learnt: Sequence[Any], labels: Sequence[Any], predicted: Sequence[Any]
+    contract: FeatureContract,
+    learnt: Sequence[Any],
+    labels: Sequence[Any],
+    predicted: Sequence[Any],
 ) -> list[ClassFigures]:
     """Precision and recall of every class that the model knows."""
     if contract.objective == "regression":

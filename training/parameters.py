@@ -138,15 +138,30 @@ TUNABLE: Mapping[str, Kind] = {
 """What changes how a model is learnt, and leaves its answers what Potluck takes them for."""
 
 GOES_WITH: Mapping[str, tuple[str, Value]] = {
-    **dict.fromkeys(("drop_rate", "max_drop", "skip_drop", "uniform_drop", "xgboost_dart_mode"), ("boosting", "dart")),
+    **dict.fromkeys(
+        ("drop_rate", "max_drop", "skip_drop", "uniform_drop", "xgboost_dart_mode"),
+        ("boosting", "dart"),
+    ),
     **dict.fromkeys(("top_rate", "other_rate"), ("data_sample_strategy", "goss")),
     "linear_lambda": ("linear_tree", True),
 }
 """Parameters without effect, but for this value of another one."""
 
-OF_TWO_CLASSES = ("is_unbalance", "scale_pos_weight", "pos_bagging_fraction", "neg_bagging_fraction")
+OF_TWO_CLASSES = (
+    "is_unbalance",
+    "scale_pos_weight",
+    "pos_bagging_fraction",
+    "neg_bagging_fraction",
+)
 
-SEEDS = ("seed", "data_random_seed", "bagging_seed", "feature_fraction_seed", "extra_seed", "drop_seed")
+SEEDS = (
+    "seed",
+    "data_random_seed",
+    "bagging_seed",
+    "feature_fraction_seed",
+    "extra_seed",
+    "drop_seed",
+)
 DECIDED: Mapping[str, str] = {
     **dict.fromkeys(SEEDS, "--seed gives every random choice its seed"),
     "objective_seed": "--seed gives every random choice its seed",

@@ -89,6 +89,10 @@ def log_data(contract: FeatureContract, gathered: Gathered) -> None:
     frame = dataset.inputs.table.to_pandas().assign(**{contract.label: dataset.labels})
     source = CodeDatasetSource(tags={"feature_service": contract.service, "label": contract.label_source})
     data = mlflow.data.from_pandas(
-        frame, source=source, targets=contract.label, name=contract.label_source, digest=dataset.digest[:36]
+        frame,
+        source=source,
+        targets=contract.label,
+        name=contract.label_source,
+        digest=dataset.digest[:36],
     )
     mlflow.log_input(data, context="training")

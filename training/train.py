@@ -130,13 +130,21 @@ def fitted(settings: Settings, definition: Definition, gathered: Gathered, plan:
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
         served = fit(definition, dataset, parameters, plan.seed, progress)
-    return Result(with_lineage(settings, definition, served, dataset, plan.as_of), measured, gathered, champion)
+    return Result(
+        with_lineage(settings, definition, served, dataset, plan.as_of),
+        measured,
+        gathered,
+        champion,
+    )
 
 
 def registered(settings: Settings, registry: Registry, plan: Plan, result: Result) -> Trained:
     """Record the run, lay the bundle down, make it a version, and give that its alias."""
     served, dataset = result.served, result.gathered.dataset
-    with registry.run(served.contract, run_name(plan, result)) as run, tempfile.TemporaryDirectory() as folder:
+    with (
+        registry.run(served.contract, run_name(plan, result)) as run,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         record(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
         digest = pack(Path(folder), served, dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))

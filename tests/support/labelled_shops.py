@@ -194,4 +194,9 @@ def record(shop: int, **other: Any) -> Row:
 
 
 def place(shop: int, **other: Any) -> Row:
-    return {"shop_id": shop, "event_timestamp": FIRST - timedelta(days=99), "town": "xyz"[shop % 3], **other}
+    return {
+        "shop_id": shop,
+        "event_timestamp": FIRST - timedelta(days=99),
+        "town": "xyz"[shop % 3],
+        **other,
+    }

@@ -109,7 +109,9 @@ def test_of_two_rows_alike_the_one_further_down_counts_once(found: dict[str, Any
     assert labels[5] == -5.0
 
 
-def test_the_same_entity_at_the_same_time_with_another_request_is_no_duplicate(found: dict[str, Any]) -> None:
+def test_the_same_entity_at_the_same_time_with_another_request_is_no_duplicate(
+    found: dict[str, Any],
+) -> None:
     assert found["value_hybrid"]["keys"].count(6) == 2
 
 
@@ -118,7 +120,9 @@ def test_an_entity_that_http_answers_with_404_is_not_learnt_from(found: dict[str
     assert found["value_hybrid"]["unknown"] == [pytest.approx(1 / 44)]
 
 
-def test_an_unknown_entity_that_http_answers_is_learnt_from_with_nulls(found: dict[str, Any]) -> None:
+def test_an_unknown_entity_that_http_answers_is_learnt_from_with_nulls(
+    found: dict[str, Any],
+) -> None:
     told = found["value_hybrid missing"]
     assert accounting.UNKNOWN_ENTITY not in reasons(found, "value_hybrid missing")
     assert reasons(found, "value_hybrid missing")["no value of licence, which is required"] == 2

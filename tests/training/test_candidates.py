@@ -42,14 +42,18 @@ def test_candidates_declare_only_what_lightgbm_takes() -> None:
         assert candidate.parameters.get("num_leaves", 31) <= 64  # what the fast scorer holds
 
 
-def test_the_choice_is_no_worse_than_lightgbms_own_defaults(parts: tuple[Table, Splittable, Table]) -> None:
+def test_the_choice_is_no_worse_than_lightgbms_own_defaults(
+    parts: tuple[Table, Splittable, Table],
+) -> None:
     learn, rows, test = parts
     choice = choose(learn, windows(rows, "time", SEED), {}, SEED, nothing)
     ours = figures(train_booster(learn, choice.parameters, SEED, nothing), test)
     assert ours["log_loss"] <= figures(plain_lightgbm(learn), test)["log_loss"]
 
 
-def test_the_choice_tells_every_candidates_error_and_takes_the_smallest(parts: tuple[Table, Splittable, Table]) -> None:
+def test_the_choice_tells_every_candidates_error_and_takes_the_smallest(
+    parts: tuple[Table, Splittable, Table],
+) -> None:
     learn, rows, _ = parts
     choice = choose(learn, windows(rows, "time", SEED), {}, SEED, nothing)
     assert choice.measure == "log_loss"
@@ -58,7 +62,9 @@ def test_the_choice_tells_every_candidates_error_and_takes_the_smallest(parts: t
     assert 1 <= int(choice.parameters["num_iterations"]) <= MOST_ITERATIONS
 
 
-def test_the_same_rows_and_seed_give_the_same_choice(parts: tuple[Table, Splittable, Table]) -> None:
+def test_the_same_rows_and_seed_give_the_same_choice(
+    parts: tuple[Table, Splittable, Table],
+) -> None:
     learn, rows, _ = parts
     first, again = (choose(learn, windows(rows, "random", 7), {}, 7, nothing) for _ in range(2))
     assert first == again
@@ -71,7 +77,9 @@ def test_what_is_given_goes_before_every_candidate(parts: tuple[Table, Splittabl
     assert {name: choice.parameters[name] for name in given} == given
 
 
-def test_progress_adds_up_to_the_work_that_was_announced(parts: tuple[Table, Splittable, Table]) -> None:
+def test_progress_adds_up_to_the_work_that_was_announced(
+    parts: tuple[Table, Splittable, Table],
+) -> None:
     learn, rows, _ = parts
     told: list[int] = []
     splits = windows(rows, "time", SEED)

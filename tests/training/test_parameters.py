@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from potluck.contract.errors import UsageError
-from training.parameters import DECIDED, GOES_WITH, OF_TWO_CLASSES, TUNABLE, aliases, check_effect, read_parameters
+from training.parameters import (
+    DECIDED,
+    GOES_WITH,
+    OF_TWO_CLASSES,
+    TUNABLE,
+    aliases,
+    check_effect,
+    read_parameters,
+)
 
 
 def refusal(*given: tuple[str, str]) -> str:
@@ -19,7 +27,11 @@ def refusal(*given: tuple[str, str]) -> str:
 
 def test_an_alias_stands_for_lightgbms_own_name() -> None:
     given = [("n_estimators", "50"), ("eta", "0.2"), ("extra_tree", "true")]
-    assert read_parameters(given) == {"num_iterations": 50, "learning_rate": 0.2, "extra_trees": True}
+    assert read_parameters(given) == {
+        "num_iterations": 50,
+        "learning_rate": 0.2,
+        "extra_trees": True,
+    }
 
 
 def test_the_same_parameter_by_two_names_is_refused() -> None:

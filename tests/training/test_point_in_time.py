@@ -79,7 +79,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("POTLUCK_", "REDIS"))}
     command = [sys.executable, "-W", "ignore", "-c", SCENARIO, str(ROOT / "feature_repo")]
     ended = subprocess.run(
-        command, env={**environment, "POTLUCK_HOME": str(home)}, capture_output=True, text=True, cwd=ROOT
+        command,
+        env={**environment, "POTLUCK_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.split("FOUND")[1])

@@ -81,7 +81,9 @@ def test_at_random_a_rare_class_is_measured_too() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_windows_lie_within_the_rows_and_hold_back_others_than_they_learn_from(kind: SplitKind) -> None:
+def test_windows_lie_within_the_rows_and_hold_back_others_than_they_learn_from(
+    kind: SplitKind,
+) -> None:
     found = windows(rows(), kind, seed=0)
     assert len(found) == 3
     for each in found:

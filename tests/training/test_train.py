@@ -206,7 +206,12 @@ def types(shops: Shops) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("kind", "classes"),
-    [("int32", [0, 1]), ("float32", [0.0, 1.0]), ("bool", [False, True]), ("dictionary", ["a", "b"])],
+    [
+        ("int32", [0, 1]),
+        ("float32", [0.0, 1.0]),
+        ("bool", [False, True]),
+        ("dictionary", ["a", "b"]),
+    ],
 )
 def test_labels_keep_the_kind_that_the_source_holds(types: dict[str, Any], kind: str, classes: list[Any]) -> None:
     assert types[kind] == [60, classes]
