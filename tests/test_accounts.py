@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_repo import AS_OF, SERVICES, TTL, Service, SmallHome, night, small_home, tasks_of
 
-
 from batch.summary import Task
 from potluck.contract.accounting import (
     AFTER_AS_OF,
@@ -30,8 +29,9 @@ from potluck.contract.accounting import (
 )
 from potluck.contract.errors import MissingStepError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.materialize import Materialized, materialize
+from potluck.stores.materialize import materialize
 from potluck.stores.repo import open_store
+from training.dataset import gather
 
 pytestmark = pytest.mark.xdist_group("small")
 """One worker makes the home for them all."""

@@ -28,9 +28,7 @@ from serving.entities import Known
 pytestmark = pytest.mark.xdist_group("small")
 """One worker makes the home for them all."""
 
-# AFTER THE MERGE: take this mark and its decorator out, with `import potluck.stores.tags` and `Known`.
 MERGED = "not_found" in Known._fields and hasattr(potluck.stores.tags, "VIEW_TAGS")
-HTTP_KNOWS_THE_POLICY = pytest.mark.skipif(not MERGED, reason="after the merge")
 
 Row = dict[str, Any]
 
@@ -160,7 +158,6 @@ def failures_of(told: RunSummary) -> dict[str, tuple[str, str]]:
     return found
 
 
-@HTTP_KNOWS_THE_POLICY
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_every_entity_gets_the_same_answer_by_night_and_over_http(
     home: SmallHome, store: FeatureStore, now: datetime, url: str, service: Service

@@ -1,6 +1,5 @@
 """From a stranger's table to three answers: `init`, every verb, a server, and an append."""
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,6 @@ from tables import bank, comics, letters, taxi
 
 from cli.main import potluck
 
-SPLITS = any(option.name == "split" for option in importlib.import_module("cli.models").train_verb.params)
-AT_RANDOM = pytest.mark.skipif(not SPLITS, reason="rows without dates need `train --split random`")
-
 
 def param(make: Any, *words: str, **options: Any) -> Any:
     """A table and the flags of `init`; the tests of one share a stack, so they run in one worker."""
@@ -23,7 +19,7 @@ def param(make: Any, *words: str, **options: Any) -> Any:
 
 
 STRANGERS = [
-    param(bank, "--label", "y", marks=[AT_RANDOM]),
+    param(bank, "--label", "y"),
     param(comics, "--label", "ALIVE"),
     param(taxi, "--label", "fare"),
     param(letters, "--label", "glyph", "--key", "writer"),
