@@ -17,6 +17,7 @@ from synthetic import houses as synthetic_houses
 from potluck.contract.errors import UsageError
 from potluck.stores.csv_cells import CsvColumn
 from potluck.stores.csv_source import join_tables, read_csv
+from potluck.stores.predictions import predictions_schema
 
 Moments: TypeAlias = NDArray[np.datetime64]
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -69,15 +70,8 @@ COLUMNS: Mapping[str, CsvColumn] = {
     "SalePrice": CsvColumn("float64", optional=True, least=1),
 }
 
-PREDICTIONS = pa.schema(
-    [
-        ("Id", pa.int64()),
-        ("event_timestamp", TIMESTAMP),
-        ("prediction", pa.float64()),
-        ("model_version", pa.string()),
-        ("run_id", pa.string()),
-    ]
-)
+# Rows with the same id and date are the same row: one that comes again replaces it.
+KEYS = {source: ["Id"] for source in ("assessor", "listings", "sales")}
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
@@ -106,7 +100,7 @@ def sources(houses: pa.Table) -> dict[str, pa.Table | pa.Schema]:
         "assessor": dated(houses.select(["Id", *RECORD]), months),
         "listings": dated(listing, months),
         "sales": sales.filter(pc.is_valid(sales["SalePrice"])),
-        "predictions": PREDICTIONS,
+        "predictions": predictions_schema("Id", "int64", "float64"),
     }
 
 

@@ -8,21 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
+from potluck.stores.predictions import predictions_schema
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FROM_SLIDE_TO_DIAGNOSIS = timedelta(days=14)
 
-PREDICTIONS = pa.schema(
-    [
-        ("patient_id", pa.string()),
-        ("event_timestamp", TIMESTAMP),
-        ("prediction", pa.string()),
-        ("probabilities", pa.string()),
-        ("model_version", pa.string()),
-        ("run_id", pa.string()),
-    ]
-)
+# Rows with the same id and date are the same row: one that comes again replaces it.
+KEYS = {source: ["patient_id"] for source in ("slides", "population", "diagnoses")}
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
@@ -45,7 +38,7 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
         "slides": dated(patients, [day - FROM_SLIDE_TO_DIAGNOSIS for day in days], rest),
         "population": visits,
         "diagnoses": visits.append_column("diagnosis", diagnosis),
-        "predictions": PREDICTIONS,
+        "predictions": predictions_schema("patient_id", "string", "string"),
     }
 
 

@@ -8,20 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
+from potluck.stores.predictions import predictions_schema
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
-PREDICTIONS = pa.schema(
-    [
-        ("flower_id", pa.int64()),
-        ("event_timestamp", TIMESTAMP),
-        ("prediction", pa.string()),
-        ("probabilities", pa.string()),
-        ("model_version", pa.string()),
-        ("run_id", pa.string()),
-    ]
-)
+# Rows with the same id and date are the same row: one that comes again replaces it.
+KEYS = {source: ["flower_id"] for source in ("petals", "population", "observations")}
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
@@ -41,7 +34,7 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
         "petals": beside(keys, measured.select(["petal_length", "petal_width"])),
         "population": visits,
         "observations": visits.append_column("species", species),
-        "predictions": PREDICTIONS,
+        "predictions": predictions_schema("flower_id", "int64", "string"),
     }
 
 
