@@ -161,7 +161,9 @@ def test_the_same_run_again_is_already_done(iris: Any, last_run: dict[str, Any])
 
 
 def test_the_same_date_after_a_retraining_changes_the_predictions(iris: Any, last_run: dict[str, Any]) -> None:
-    trained = json.loads(iris.verb("train", iris.repo.hybrid, "--seed", "11", "--promote", "--json").stdout)
+    trained = json.loads(
+        iris.verb("train", iris.repo.hybrid, "--param", "learning_rate=0.03", "--promote", "--json").stdout
+    )
     summary = nightly(iris)
     now = published(iris)
     assert now["model_version"] == summary["model_version"] == trained["model_version"] != last_run["model_version"]
