@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potluck.contract.accounting import Account
-from potluck.contract.errors import DataError, PotluckError, UsageError
+from potluck.contract.errors import DataError, UsageError
 from potluck.contract.lock import exclusive
 from potluck.stores.intake import append, take_in
 from potluck.stores.shrinking import MayShrink, check_shrinking
@@ -71,7 +71,7 @@ def load_ingest(repo: Path) -> Ingest:
 
     Raises:
         UsageError: there is none.
-        DataError: the file can't be loaded.
+        Exception: what the file itself raises; the front door says where.
     """
     path = repo / "ingest.py"
     if not path.is_file():
@@ -90,10 +90,6 @@ def load_module(repo: Path, path: Path) -> ModuleType:
     sys.path.insert(0, str(repo))
     try:
         spec.loader.exec_module(module)
-    except PotluckError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(repo))
     return module
