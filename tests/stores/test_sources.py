@@ -148,18 +148,6 @@ def test_a_repo_without_an_ingest_is_a_usage_error(tmp_path: Path, text: str | N
         load_ingest(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "error", "reason"),
-    [],
-)
-def test_an_ingest_that_can_not_be_loaded_is_told(
-    tmp_path: Path, text: str, error: type[Exception], reason: str
-) -> None:
-    (tmp_path / "ingest.py").write_text(text)
-    with pytest.raises(error, match=reason):
-        load_ingest(tmp_path)
-
-
 @pytest.mark.parametrize("given", ["None", "[]", "{}", "{'all': [1, 2]}"])
 def test_an_ingest_that_gives_no_tables_is_told(tmp_path: Path, given: str) -> None:
     (tmp_path / "ingest.py").write_text(f"def ingest(files, rows, seed):\n    return {given}\n")
