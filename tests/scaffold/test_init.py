@@ -57,7 +57,7 @@ def test_the_files_are_those_of_a_feature_repo_in_the_formatters_own_layout(
     assert sorted(path.name for path in repo.iterdir()) == FILES
     assert max(len(line) for line in (repo / "ingest.py").read_text().splitlines()) <= 100
     for command in (["format", "--check"], ["check"]):
-        words = ["ruff", *command, "--isolated", str(repo)]
+        words = [sys.executable, "-m", "ruff", *command, "--isolated", str(repo)]
         ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
