@@ -8,8 +8,8 @@ from potluck.scoring.bundle import CONTRACT_FILE
 from potluck.scoring.releases import Releases
 
 
-def champions_of(settings: Settings) -> tuple[list[Champion], list[str]]:
-    """The models that answer now, by service, and a sentence for each that can't be read."""
+def champions_of(settings: Settings, project: str) -> tuple[list[Champion], list[str]]:
+    """A project's models that answer now, by service, and a sentence for each champion that can't be read."""
     releases = Releases(settings.releases)
     found, unread = [], []
     for service in releases.services():
@@ -20,5 +20,6 @@ def champions_of(settings: Settings) -> tuple[list[Champion], list[str]]:
         except (BundleError, MissingStepError, OSError) as error:
             unread.append(f"what the champion of {service} reads is not known: {error}")
             continue
-        found.append(Champion(release.model_version, contract))
+        if contract.project == project:
+            found.append(Champion(release.model_version, contract))
     return found, unread

@@ -110,8 +110,9 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     from cli.applied import applied_json, applied_text
     from cli.champions import champions_of
     from potluck.stores.apply import apply_repo
+    from potluck.stores.repo import project_name
 
-    champions, unread = champions_of(settings)
+    champions, unread = champions_of(settings, project_name(settings.repo))
     applied = apply_repo(settings.repo, champions=champions, breaking=breaking)
     found = applied_json(applied, unread)
     answer(as_json, found, applied_text(settings.repo, found))
@@ -134,10 +135,9 @@ def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | Non
     moment = now_or(as_of)
     started = time.monotonic()
     store = open_store(settings.repo)
-    champions, unread = champions_of(settings)
+    read, unread = champions_of(settings, store.project)
     for sentence in unread:
         click.echo(f"potluck: {sentence}", err=True)
-    read = [champion for champion in champions if champion.contract.project == store.project]
     with rows_progress() as progress:
         views = materialize(settings, store, moment, progress, champions=read, force=force)
     seconds = time.monotonic() - started

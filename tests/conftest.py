@@ -46,6 +46,8 @@ class Repo:
     ingest: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     """Further services with a model."""
+    knows_strangers: bool = False
+    """Whether its views answer for an entity that they do not know."""
 
 
 def houses() -> Repo:
@@ -62,7 +64,9 @@ def everything() -> Repo:
     """Every Feast object and option that a repo may hold."""
     services = ("everything_realtime", "everything_hybrid", "everything_batch")
     path = ROOT / "tests" / "repos" / "everything"
-    return Repo("everything", path, *services, ingest=("--rows", "240"), others=("everything_pair",))
+    return Repo(
+        "everything", path, *services, ingest=("--rows", "240"), others=("everything_pair",), knows_strangers=True
+    )
 
 
 REPOS = [houses(), example("iris"), example("breast_cancer"), everything()]
@@ -199,6 +203,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             repo = next((r for r in REPOS if r.name in names), None)
         if repo is not None:
             item.add_marker(pytest.mark.xdist_group(repo.name))
+
+
+@pytest.fixture(autouse=True)
+def environment_is_put_back() -> Iterator[None]:
+    """A verb that runs in this process leaves its settings in the environment, for what it starts."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session", params=REPOS, ids=lambda repo: repo.name)

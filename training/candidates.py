@@ -1,6 +1,6 @@
 """Which parameters a data set gets: a few declared candidates, compared on rows held back within the learning rows.
 
-No single set is right: what is best for a thousand houses loses to LightGBM's own on a bank's calls. The rows on which
+No single set is right: what is best for a thousand sales loses to LightGBM's own on a bank's calls. The rows on which
 the model is measured afterwards take no part in the choice.
 """
 

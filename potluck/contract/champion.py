@@ -14,5 +14,5 @@ class Champion:
 
     @property
     def name(self) -> str:
-        """For people: `house_price_hybrid version 3`."""
+        """For people: `risk_hybrid version 3`."""
         return f"{self.contract.service} version {self.model_version}"

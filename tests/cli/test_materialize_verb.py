@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cli.champions import champions
+from cli.champions import champions_of
 from potluck.contract.feed import feed_key, read_feed
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
@@ -78,17 +78,16 @@ def test_force_wants_a_reason(iris: Any) -> None:
 
 
 def test_champions_of_other_projects_are_not_asked(iris: Any) -> None:
-    services = [each.contract.service for each in champions(iris.settings, "iris")]
+    services = [each.contract.service for each in champions_of(iris.settings, "iris")[0]]
     assert services == ["iris_hybrid", "iris_realtime"]
-    assert champions(iris.settings, "houses") == []
+    assert champions_of(iris.settings, "houses") == ([], [])
 
 
-def test_a_champion_that_can_not_be_read_is_told_and_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_champion_that_can_not_be_read_is_told_and_left_out(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     folder = Releases(settings.releases).champions
     folder.mkdir(parents=True)
     (folder / "broken.json").write_text("{}")
-    assert champions(settings, "iris") == []
-    assert "what champion broken reads is not known" in capsys.readouterr().err
+    found, (told,) = champions_of(settings, "iris")
+    assert found == []
+    assert "what the champion of broken reads is not known" in told

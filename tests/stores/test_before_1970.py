@@ -93,7 +93,7 @@ def test_a_push_of_the_first_moment_of_1970_is_a_push(shop: Shop) -> None:
 
 
 def test_a_ttl_counts_from_before_1970(shop: Shop) -> None:
-    age = datetime.now(UTC) - OLD[1]
+    age = timedelta(seconds=round((datetime.now(UTC) - OLD[1]).total_seconds()))
     shop.define(records([1, 2], [OLD[1], OLD[1] - 10 * DAY]), ttl=age + DAY).materialize()
     assert statuses(shop, 1, 2)[:2] == ([0.0, None], [FieldStatus.PRESENT, FieldStatus.OUTSIDE_MAX_AGE])
 

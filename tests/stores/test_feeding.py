@@ -52,7 +52,7 @@ def online(shop: Shop, contract: FeatureContract, number: int) -> dict[str, Any]
 
 def by_night(shop: Shop, contract: FeatureContract, number: int) -> dict[str, Any]:
     """What its nightly run reads of the same one."""
-    part = view_part(shop.applied, contract, "rec", NOON)
+    part = view_part(shop.applied, champion(contract), contract.views[0], NOON)
     with connected() as connection:
         (row,) = part.read(connection, Shard(0, 1, number, number)).to_pylist()
     return {field.name: row[f"c{place}"] for place, (field, _) in enumerate(part.columns)}

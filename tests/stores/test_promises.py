@@ -217,4 +217,4 @@ def test_a_champion_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (repo / "home" / "releases" / "champions" / "t_hybrid.json").write_text("{")
     found = apply_all([repo], "--json")[0]
     assert found.returncode == 0, found.stderr
-    assert "the champion of t_hybrid can't be compared with the definitions" in json.loads(found.stdout)["warnings"][0]
+    assert "what the champion of t_hybrid reads is not known" in json.loads(found.stdout)["warnings"][0]
