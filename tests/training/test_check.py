@@ -13,7 +13,10 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = shops_at(tmp_path_factory.mktemp("check"))
     repo = home.home / "repo" / "definitions.py"
     repo.write_text(
-        repo.read_text().replace('"objective": objective}', '"objective": objective, "population": "labels"}')
+        repo.read_text().replace(
+            '"objective": objective}',
+            '"objective": objective, **({"population": "labels"} if "hybrid" in name else {})}',
+        )
     )
     assert home.verb("apply").returncode == 0
     yield home
