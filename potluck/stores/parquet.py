@@ -10,8 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
+from potluck.contract.features import DType
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
@@ -19,6 +22,15 @@ KEY_TYPES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("int64", "int32"), ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
     "string": ("VARCHAR",),
 }
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+HELD_AS: Mapping[DType, tuple[str, ...]] = {
+    "int64": (*WHOLE, "FLOAT", "DOUBLE"),
+    "int32": (*WHOLE, "FLOAT", "DOUBLE"),
+    "float64": (*WHOLE, "UBIGINT", "FLOAT", "DOUBLE"),
+    "string": ("VARCHAR",),
+    "bool": ("BOOLEAN",),
+}
+"""DuckDB's types of a column that casts to a dtype without loss; fractions in whole numbers are looked for apart."""
 AGAIN = "write the source again (`potluck ingest`)"
 
 
@@ -50,7 +62,28 @@ def told_in_words() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise UsageError(f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit") from None
     except duckdb.Error as error:
-        raise DataError(f"DuckDB can't read the sources as declared: {error}; {AGAIN}") from error
+        raise DataError(f"DuckDB can't read the sources as declared: {first_line(error)}; {AGAIN}") from error
+
+
+def no_parquet(source: str, file: str, error: Exception) -> DataError:
+    return DataError(f"source {source} ({file}): expected parquet; got {first_line(error)}; {AGAIN}")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says before it shows a query or a stack."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def read_schema(source: str, file: str) -> pa.Schema:
+    """What a source's file holds, as Arrow names it.
+
+    Raises:
+        DataError: it is no parquet.
+    """
+    try:
+        return pq.read_schema(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise no_parquet(source, file, error) from None
 
 
 @dataclass(frozen=True)
@@ -102,7 +135,7 @@ class ParquetSource:
         try:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {self.scan}").fetchall()
         except duckdb.Error as error:
-            raise DataError(f"source {self.name} ({self.files[0]}): expected parquet; got {error}; {AGAIN}") from None
+            raise no_parquet(self.name, self.files[0], error) from None
         return {row[0]: row[1] for row in rows if row[0] not in (FILE, LINE)}
 
     def has_fractions(self, connection: duckdb.DuckDBPyConnection, column: str) -> bool:
