@@ -151,7 +151,7 @@ def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str
     if source is None or not extends or not is_plain(view):
         return "the view does not declare it as it was, and only local parquet and Potluck's batch_engine go further"
     column = file_columns(view.batch_source).get(feature, feature)
-    with connected() as connection:
+    with connected(source) as connection:
         held = source.types(connection).get(column)
         if held is None:
             return f"source {source.name} has no column {column}"

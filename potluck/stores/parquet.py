@@ -35,8 +35,15 @@ AGAIN = "write the source again (`potluck ingest`)"
 
 
 @contextmanager
-def connected(threads: int | None = None, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    *sources: "ParquetSource",
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder that goes with it.
+
+    Args:
+        sources: what is read, to be named where it can't be.
 
     Raises:
         DataError, UsageError: as `told_in_words`.
@@ -44,14 +51,14 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
     with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
         wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
         options = {name: value for name, value in wanted.items() if value is not None}
-        with told_in_words(), duckdb.connect(config=options) as connection:
+        with told_in_words(*sources), duckdb.connect(config=options) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
-    """Tell DuckDB's errors as ours.
+def told_in_words(*sources: "ParquetSource") -> Iterator[None]:
+    """Tell DuckDB's errors as ours, and name what is read.
 
     Raises:
         DataError: the sources do not hold what a query asks for.
@@ -62,7 +69,8 @@ def told_in_words() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise UsageError(f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit") from None
     except duckdb.Error as error:
-        raise DataError(f"DuckDB can't read the sources as declared: {first_line(error)}; {AGAIN}") from error
+        read = ", ".join(f"source {source.name} ({source.files[0]})" for source in sources) or "the sources"
+        raise DataError(f"DuckDB can't read {read} as declared: {first_line(error)}; {AGAIN}") from error
 
 
 def no_parquet(source: str, file: str, error: Exception) -> DataError:

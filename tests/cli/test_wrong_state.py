@@ -1,7 +1,7 @@
 """Every verb over a home, data or stores that are spoilt or gone: an exit code, a line or two, no trace."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,19 @@ ANOTHER_HOME = [
     (
         spoil_all("feast.db", b"no database " * 99),
         [wrong(verb, "FEAST_REGISTRY_URL") for verb in ("apply", "materialize", "train iris_hybrid", "nightly")],
+    ),
+    (
+        spoil_all("mlflow.db", b"no database " * 99),
+        [
+            wrong(verb, "MLFLOW_TRACKING_URI")
+            for verb in (
+                "train iris_hybrid",
+                "pull",
+                "promote iris_hybrid",
+                "compare iris_hybrid",
+                "retire iris_hybrid",
+            )
+        ],
     ),
 ]
 
@@ -58,20 +71,40 @@ def test_a_home_that_is_spoilt(spoil: Spoil, commands: list[Wrong], copied: Path
     many(commands, tmp_path)
 
 
-# `train` over a damaged file belongs here as soon as `training` tells it in a sentence of its own.
-DATA = [
-    (None, [wrong(verb, "potluck ingest") for verb in ("materialize", "train iris_hybrid", "nightly")]),
-    (b"PAR1 no parquet PAR1", [wrong(verb, "potluck ingest") for verb in ("materialize", "nightly")]),
-]
+DATA_VERBS = ("check", "materialize", "train iris_hybrid", "nightly --force x")
 
 
-@pytest.mark.parametrize(("content", "commands"), DATA, ids=["gone", "damaged"])
-def test_data_that_is_gone_or_damaged(
-    content: bytes | None, commands: list[Wrong], copied: Path, tmp_path: Path
-) -> None:
+def torn(whole: bytes) -> bytes:
+    """The footer tells what the pages do not hold any more."""
+    kept = len(whole) * 2 // 5
+    return whole[:4] + b"\xff" * kept + whole[4 + kept :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "no parquet": lambda _: b"PAR1 no parquet PAR1",
+    "cut off": lambda whole: whole[: len(whole) // 2],
+    "other pages": torn,
+}
+
+
+def test_data_that_are_gone(copied: Path, tmp_path: Path) -> None:
     assert run(wrong("apply", ""), tmp_path).returncode == 0
-    spoil_all("data/iris/*.parquet", content)(copied)
-    many(commands, tmp_path)
+    spoil_all("data/iris/*.parquet", None)(copied)
+    many([wrong(verb, "potluck ingest") for verb in DATA_VERBS], tmp_path)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_data_that_are_damaged_until_they_are_ingested_again(damage: str, copied: Path, tmp_path: Path) -> None:
+    assert run(wrong("apply", ""), tmp_path).returncode == 0
+    for path in (copied / "data" / "iris").glob("*.parquet"):
+        if path.is_file():
+            spoilt = DAMAGES[damage](path.read_bytes())
+            path.unlink()
+            path.write_bytes(spoilt)
+    verbs = DATA_VERBS if damage == "other pages" else ("apply", *DATA_VERBS)  # apply reads footers alone
+    named = ("source ", f"({copied}/data/iris/", "potluck ingest")
+    many([wrong(verb, says) for says in named for verb in verbs], tmp_path)
+    assert run(wrong("ingest --replace", ""), tmp_path).returncode == 0
 
 
 STORES = [
@@ -84,6 +117,12 @@ STORES = [
         for url in ("nonsense", "http://x", f"postgresql://u:secret@{NOBODY}/x", "sqlite:////etc/passwd")
         for verb in ("apply", "materialize", "train iris_hybrid", "nightly")
     ),
+    *(
+        wrong(verb, "is MLFLOW_TRACKING_URI right?", MLFLOW_TRACKING_URI=url)
+        for url in (f"postgresql+psycopg://u:secret@{NOBODY}/x", "sqlite:////etc/passwd", "sqlite:////nowhere/x.db")
+        for verb in ("train iris_realtime", "pull", "promote iris_hybrid")
+    ),
+    wrong("pull", "whose driver is not installed", MLFLOW_TRACKING_URI=f"mysql://u:secret@{NOBODY}/x"),
     wrong("train iris_realtime", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
     wrong("pull", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
 ]

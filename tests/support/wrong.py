@@ -1,6 +1,5 @@
 """Commands with something wrong, and what must come of them."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,27 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from one_process import run_all
+
 ROOT = Path(__file__).resolve().parents[2]
 HOUSES, IRIS = ROOT / "feature_repo", ROOT / "examples" / "iris"
 EXIT_CODES = {1, 2, 65, 75}
 MOST_LINES = 6
 OURS = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
 NOBODY = "127.0.0.1:9"
-
-RUN_WITH_FEAST_ONCE = """
-import contextlib, io, json, os, sys
-from cli.main import main
-for words, environment in json.loads(sys.stdin.read()):
-    os.environ.update(environment)
-    sys.argv = ["potluck", *words]
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
 
 
 @dataclass(frozen=True)
@@ -73,20 +59,8 @@ def many(commands: list[Wrong], folder: Path) -> None:
     """Run commands one after the other in one process: importing Feast takes seconds."""
     home = {"POTLUCK_HOME": str(folder / "home"), "POTLUCK_REPO": str(IRIS)}
     asked = [(found.words, {**home, **found.environment}) for found in commands]
-    ended = subprocess.run(
-        [sys.executable, "-c", RUN_WITH_FEAST_ONCE],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        cwd=folder,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    outcomes = [json.loads(line) for line in ended.stdout.splitlines()]
-    for found, (code, _, said) in zip(commands, outcomes, strict=True):
-        check(found, code, said)
+    for found, ended in zip(commands, run_all(asked, clean_environment(), folder), strict=True):
+        check(found, ended.code, ended.err)
 
 
 Spoil: TypeAlias = Callable[[Path], None]
