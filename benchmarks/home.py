@@ -25,6 +25,7 @@ HOUSE_MODEL: Mapping[str, object] = {
     "bagging_freq": 1,
     "lambda_l2": 3.0,
     "cat_smooth": 2.0,
+    "cat_l2": 10.0,  # LightGBM's own, as another candidate brings one
     "min_data_per_group": 10,
     "extra_trees": "true",
 }
