@@ -3,7 +3,7 @@
     python -m benchmarks.accuracy [--data FILE | --rows N --seed S]
 
 All three learn from the earlier rows and are measured on the latest fifth (`training.split`), the
-first two by `potluck train`, the reference here.
+first two by `potluck train` with the parameters that it chooses, the reference here.
 """
 
 import os
@@ -66,7 +66,7 @@ def main(file: Path | None, rows: int, seed: int) -> None:
     surroundings = machine()
     data = Data(file, rows, seed)
     with fresh_home(PROJECT / "feature_repo") as home:
-        trained = lay_down(home, data, (REALTIME, HYBRID))
+        trained = lay_down(home, data, (REALTIME, HYBRID), parameters={})
         contract, dataset = labelled(home)
         parts = split(dataset.splittable(contract), "time", 0)
         earlier, later = dataset.take(parts.learn), dataset.take(parts.test)

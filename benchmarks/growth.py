@@ -19,7 +19,7 @@ from benchmarks.agreement import answer
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker
 from benchmarks.figures import Figures, failures_of, figures_of, told
-from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.home import HOUSE_MODEL, Data, Home, fresh_home, lay_down, stop_like_ctrl_c, train
 from benchmarks.load import Run
 from benchmarks.machine import PROJECT, machine, table, write_result
 from benchmarks.rivals import ECHO, MANY, ONE, POTLUCK, bare_echo, own_prices, potluck
@@ -98,18 +98,18 @@ def main(seconds: float, repeats: int, quick: bool, entities: int, seed: int) ->
     data = Data(None, entities, seed)
     with tempfile.TemporaryDirectory(prefix="potluck-growth-") as folder, fresh_home(Path(folder) / "repo") as home:
         write_repo(home.settings.repo, SERVICES)
-        train(home, data)
+        train_all(home, data)
         runs = measure(home, entities, pace)
     described = {**data.described(), **asdict(pace), "pinned": for_one_worker().told()}
     report(surroundings, described, runs, keep=not quick)
 
 
-def train(home: Home, data: Data) -> None:
+def train_all(home: Home, data: Data) -> None:
     """Fill the home and train each service with as many trees as it is to have."""
     lay_down(home, data, ())
     for service in SERVICES:
         print(f"training {service.name} ...", file=sys.stderr, flush=True)
-        home.potluck("train", service.name, "--param", f"num_iterations={service.trees}")
+        train(home, service.name, {**HOUSE_MODEL, "num_iterations": service.trees})
         grown = (champion(home, service.name).folder / "model.txt").read_text().count("\nTree=")
         if grown != service.trees:
             raise SystemExit(f"{service.name} has {grown} trees, not {service.trees}; take more --entities")

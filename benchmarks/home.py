@@ -7,13 +7,31 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from potluck.contract.settings import Settings
+
+HOUSE_MODEL: Mapping[str, object] = {
+    "num_iterations": 200,
+    "learning_rate": 0.05,
+    "num_leaves": 16,
+    "min_data_in_leaf": 20,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 3.0,
+    "cat_smooth": 2.0,
+    "cat_l2": 10.0,  # LightGBM's own, as another candidate brings one
+    "min_data_per_group": 10,
+    "extra_trees": "true",
+}
+"""`train` chooses among candidates, so a model's size would change with the data, and with each new candidate. What is
+measured here is the cost of serving: with these parameters, the defaults of the first release, figures of any date and
+machine are those of one model."""
 
 BIN = Path(sys.executable).parent
 STEP_SECONDS = 600
@@ -84,7 +102,13 @@ def environment(settings: Settings, folder: str) -> dict[str, str]:
     return {**os.environ, **settings.variables(), **quiet, "PATH": path, "HOME": folder}
 
 
-def lay_down(home: Home, data: Data, services: Sequence[str]) -> dict[str, Any]:
+def lay_down(
+    home: Home,
+    data: Data,
+    services: Sequence[str],
+    *,
+    parameters: Mapping[str, object] = HOUSE_MODEL,
+) -> dict[str, Any]:
     """From ingest to trained champions; answers what each training told, by service."""
     home.potluck("ingest", *data.arguments)
     home.potluck("apply")
@@ -92,8 +116,14 @@ def lay_down(home: Home, data: Data, services: Sequence[str]) -> dict[str, Any]:
     trained = {}
     for service in services:
         print(f"training {service} ...", file=sys.stderr, flush=True)
-        trained[service] = home.potluck("train", service)
+        trained[service] = train(home, service, parameters)
     return trained
+
+
+def train(home: Home, service: str, parameters: Mapping[str, object]) -> Any:
+    """Train with these parameters; without any, with those that `train` chooses."""
+    words = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
+    return home.potluck("train", service, *words)
 
 
 def stop_like_ctrl_c() -> None:

@@ -15,8 +15,30 @@ from potluck.contract.errors import DataError, PotluckError, ServiceUnreachable,
 
 SECONDS = 30.0
 LONGEST_SHOWN = 200
+
+
+def server_url(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    """
+    Raises:
+        UsageError: it names no server.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half of an IPv6 address, a port that is no number
+        named = False
+    if not named:
+        raise UsageError(f"expected --url to name a server, as in http://127.0.0.1:8000; got {url[:LONGEST_SHOWN]}")
+    return url
+
+
 url_option = click.option(
-    "--url", default="http://127.0.0.1:8000", envvar="POTLUCK_URL", show_default=True, help="Where the server listens."
+    "--url",
+    default="http://127.0.0.1:8000",
+    envvar="POTLUCK_URL",
+    show_default=True,
+    callback=server_url,
+    help="Where the server listens.",
 )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from feast import FeatureStore
 from feast.data_source import DataSource
 
@@ -23,6 +22,7 @@ from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract, Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.offline import RANK, TIME, data_source, file_columns, parquet_source, read_rows
+from potluck.stores.parquet import read_schema
 from potluck.stores.publications import read_key
 from training.sieve import Mask, Sieve
 
@@ -62,7 +62,7 @@ def source_columns(store: FeatureStore, source: DataSource) -> dict[str, str]:
     local = parquet_source(source)
     if local is None:
         return dict(source.get_table_column_names_and_types(store.config))
-    schema = pq.read_schema(local.files[0])  # Feast reads no glob
+    schema = read_schema(source.name, local.files[0])  # Feast reads no glob
     held = {field.name: str(field.type) for field in schema}
     renamed = {name: held[column] for name, column in file_columns(source).items() if column in held}
     return held | renamed

@@ -22,6 +22,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from sqlalchemy.exc import SQLAlchemyError
 
 from potluck.contract.errors import MissingStepError, ServiceUnreachable
 from potluck.contract.features import FeatureContract, read_contract
@@ -29,6 +30,7 @@ from potluck.contract.settings import Settings
 from potluck.scoring.bundle import CONTRACT_FILE
 from potluck.scoring.releases import Release, Releases
 from training.flavor import BundleFlavor
+from training.tracking_database import check_database, unreachable
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SERVICE_TAG = "potluck.feature_service"
@@ -51,9 +53,14 @@ def reaching_mlflow(settings: Settings) -> Iterator[None]:
 
     Raises:
         ServiceUnreachable: it does not answer, or refuses.
+        UsageError: its URL names no database that can be reached from here.
     """
     try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        check_database(settings.tracking_uri)
         yield
+    except SQLAlchemyError as error:
+        raise unreachable(settings.tracking_uri, error) from error
     except MlflowException as error:
         said = str(error).splitlines()[0][:LONGEST_REASON]
         raise ServiceUnreachable(f"MLflow at {settings.tracking_uri} does not answer as expected: {said}") from error

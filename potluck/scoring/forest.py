@@ -57,7 +57,7 @@ class Forest:
         """Build the tables.
 
         Raises:
-            UnknownTreesError: linear or averaged trees, more than 64 leaves, zero as missing, or tables too large.
+            UnknownTreesError: linear trees, more than 64 leaves, zero as missing, or tables too large.
         """
         refuse_unknown(model)
         self.width, self.outputs = model.width, model.outputs
@@ -187,8 +187,8 @@ class CategoryColumn:
 
 
 def refuse_unknown(model: TextModel) -> None:
-    if model.linear or model.averages:
-        raise UnknownTreesError("its leaves hold linear models" if model.linear else "its trees are averaged")
+    if model.linear:
+        raise UnknownTreesError("its leaves hold linear models")
     if not model.trees or len(model.trees) % model.outputs:
         raise UnknownTreesError("it has no whole round of trees")
     largest = max(len(tree.leaves) for tree in model.trees)

@@ -11,6 +11,10 @@ from typing import TypeVar
 
 from potluck.contract.errors import BundleError
 
+AVERAGED = (
+    "model.txt averages its trees (LightGBM's boosting=rf); expected trees that add up, as its raw scores are sums: "
+    "the predictions would be too large by the number of trees; train again without boosting=rf"
+)
 CATEGORICAL, MISSING_GOES_LEFT = 1, 2
 NO_MISSING, ZERO_IS_MISSING, NAN_IS_MISSING = 0, 1, 2
 WORD = 32
@@ -76,8 +80,6 @@ class TextModel:
     outputs: int
     width: int
     """Columns of its matrix."""
-    averages: bool
-    """Whether a score is the trees' mean and not their sum, as in a random forest."""
     linear: bool
     """Whether a leaf holds a linear model."""
 
@@ -92,16 +94,17 @@ def read_model(text: bytes) -> TextModel:
     """Parse a text model whose digest holds.
 
     Raises:
-        BundleError: it is no LightGBM model, or one of a form that this reader does not know.
+        BundleError: it is no LightGBM model, one of a form that this reader does not know, or one of averaged trees.
     """
     try:
         header, *blocks = sections(text.decode())
+        if "average_output" in header:
+            raise BundleError(AVERAGED)
         trees = [tree_of(block) for block in blocks]
         return TextModel(
             trees=trees,
             outputs=int(header["num_tree_per_iteration"]),
             width=int(header["max_feature_idx"]) + 1,
-            averages="average_output" in header,
             linear=any(block.get("is_linear", "0") != "0" for block in blocks),
         )
     except (KeyError, ValueError, IndexError) as error:

@@ -80,7 +80,7 @@ class RowCounter:
             DataError: the source can't be read.
             UsageError: not within the memory limit.
         """
-        with connected(memory_limit=memory_limit) as connection:
+        with connected(self.source, memory_limit=memory_limit) as connection:
             counted = connection.execute(self.filled(BY_ENTITY, as_of)).fetchone()
             others = connection.execute(self.filled(BY_REASON, as_of)).fetchall()
             keyless = self.keyless_in(connection)
@@ -95,7 +95,7 @@ class RowCounter:
 
     def keyless(self) -> LeftOut:
         """The rows of which a join key is null, named by where they stand; raises as `census`."""
-        with connected() as connection:
+        with connected(self.source) as connection:
             return self.keyless_in(connection)
 
     def keyless_in(self, connection: duckdb.DuckDBPyConnection) -> LeftOut:

@@ -74,14 +74,15 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         for found in known:
             found.check(connection.con, rows.schema)
         place = register(connection, rows)
-        with told_in_words():
+        with told_in_words(*(found.source for found in known)):
             table = connection.sql(joined(place, time, known))
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         for view in on_demand:
             table = view.transform_ibis(table, full_feature_names) if view.mode == "substrait" else table
         metadata = RetrievalMetadata(feature_refs, [name for name in place if name != time], *span)
         views = [view for view in on_demand if view.mode != "substrait"]
-        return retrieval(config, table, views, full_feature_names, metadata)
+        reads = [found.source for found in known]
+        return retrieval(config, table, views, full_feature_names, metadata, reads=reads)
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -144,8 +145,10 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
 class DuckDBRetrievalJob(IbisRetrievalJob):  # type: ignore[misc]
     """Ibis's job, with DuckDB's errors in Potluck's words."""
 
+    reads: Sequence[ParquetSource] = ()
+
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        with told_in_words():
+        with told_in_words(*self.reads):
             return super()._to_arrow_internal(timeout)
 
 
@@ -171,8 +174,8 @@ def register(connection: Any, rows: pa.Table) -> dict[str, str]:
 def pull(config: RepoConfig, source: ParquetSource, names: Mapping[str, Any], query: str) -> RetrievalJob:
     connection = connect(config)
     source.check(connection.con, names)
-    with told_in_words():
-        return retrieval(config, connection.sql(query))
+    with told_in_words(source):
+        return retrieval(config, connection.sql(query), reads=[source])
 
 
 def retrieval(
@@ -181,9 +184,11 @@ def retrieval(
     on_demand: Sequence[OnDemandFeatureView] = (),
     full_names: bool = False,
     metadata: RetrievalMetadata | None = None,
+    *,
+    reads: Sequence[ParquetSource],
 ) -> RetrievalJob:
     store = config.offline_store
-    return DuckDBRetrievalJob(
+    job = DuckDBRetrievalJob(
         table,
         list(on_demand),
         full_names,
@@ -193,6 +198,8 @@ def retrieval(
         staging_location_endpoint_override=store.staging_location_endpoint_override,
         repo_path=str(config.repo_path),
     )
+    job.reads = reads
+    return job
 
 
 def between(source: ParquetSource, start: datetime | None, end: datetime | None) -> str:

@@ -27,6 +27,7 @@ from potluck.stores.census import RowCounter
 from potluck.stores.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
 from potluck.stores.offline import file_columns, parquet_source
 from potluck.stores.online import BATCH_ROWS, PotluckOnlineStore
+from potluck.stores.parquet import told_in_words
 from potluck.stores.session import KEYLESS, Session, Written
 from potluck.stores.view_writer import ViewWriter
 
@@ -65,7 +66,8 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
         names = [feature.name for feature in view.features]
         writer = self.online_store.view_writer(self.repo_config, view, names, pushing=False)
         progress = Progress(task, session)
-        with contextlib.closing(progress), writer:
+        reads = filter(None, [parquet_source(view.batch_source)])
+        with told_in_words(*reads), contextlib.closing(progress), writer:
             for batch, total in record_batches(job):
                 keyed = columns.with_keys(batch, writer)
                 keys = typed_entity_keys(self.repo_config.project, columns.key_types, columns.keys_of(keyed))

@@ -19,7 +19,7 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import DType, FeatureContract, LookupView
 from potluck.stores.engine import is_plain, type_name
 from potluck.stores.offline import file_columns, parquet_source
-from potluck.stores.parquet import connected
+from potluck.stores.parquet import HELD_AS, connected
 from potluck.stores.tags import DTYPES
 from potluck.stores.view_names import own_fields
 
@@ -30,18 +30,6 @@ FEAST_TYPES: Mapping[DType, Any] = {
     "string": String,
     "bool": Bool,
 }
-WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-HELD_AS: Mapping[DType, tuple[str, ...]] = {
-    "int64": (*WHOLE, "FLOAT", "DOUBLE"),
-    "int32": (*WHOLE, "FLOAT", "DOUBLE"),
-    "float64": (*WHOLE, "UBIGINT", "FLOAT", "DOUBLE"),
-    "string": ("VARCHAR",),
-    "bool": ("BOOLEAN",),
-}
-"""DuckDB's types of a column that casts to a dtype without loss.
-
-For whole numbers the values are looked at as well.
-"""
 
 
 @dataclass(frozen=True)
@@ -163,7 +151,7 @@ def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str
     if source is None or not extends or not is_plain(view):
         return "the view does not declare it as it was, and only local parquet and Potluck's batch_engine go further"
     column = file_columns(view.batch_source).get(feature, feature)
-    with connected() as connection:
+    with connected(source) as connection:
         held = source.types(connection).get(column)
         if held is None:
             return f"source {source.name} has no column {column}"

@@ -54,7 +54,7 @@ def first_of_view(store: FeatureStore, view: FeatureView, keys: Sequence[Field])
     within = f"{local.time} >= {moment(EARLIEST)} AND {local.time} < {moment(LATEST)}"
     rows = f"{local.scan} WHERE {within} GROUP BY {', '.join(columns)}"
     query = f"SELECT {chosen}, min({local.time}) AS {FIRST} FROM {rows}"  # noqa: S608 - names are quoted
-    with connected() as connection:
+    with connected(local) as connection:
         local.check(connection, [in_file.get(name, name) for name in names])
         table = connection.execute(query).to_arrow_table()
     typed = [cast(table[f"k{place}"], key, view.batch_source.name) for place, key in enumerate(keys)]

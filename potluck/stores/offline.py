@@ -122,7 +122,7 @@ def scanned(local: ParquetSource, source: DataSource, names: Sequence[str]) -> p
     chosen.append(f"row_number() OVER (ORDER BY {local.later_first}) AS {RANK}")
     chosen.append(f"{LINE} + 1 AS {ROW}")
     query = f"SELECT {', '.join(chosen)} FROM {local.scan}"  # noqa: S608 - names are quoted
-    with connected() as connection:
+    with connected(local) as connection:
         local.check(connection, columns)
         return connection.execute(query).to_arrow_table()
 

@@ -10,8 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
+from potluck.contract.features import DType
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
@@ -19,12 +22,28 @@ KEY_TYPES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("int64", "int32"), ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
     "string": ("VARCHAR",),
 }
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+HELD_AS: Mapping[DType, tuple[str, ...]] = {
+    "int64": (*WHOLE, "FLOAT", "DOUBLE"),
+    "int32": (*WHOLE, "FLOAT", "DOUBLE"),
+    "float64": (*WHOLE, "UBIGINT", "FLOAT", "DOUBLE"),
+    "string": ("VARCHAR",),
+    "bool": ("BOOLEAN",),
+}
+"""DuckDB's types of a column that casts to a dtype without loss; fractions in whole numbers are looked for apart."""
 AGAIN = "write the source again (`potluck ingest`)"
 
 
 @contextmanager
-def connected(threads: int | None = None, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    *sources: "ParquetSource",
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder that goes with it.
+
+    Args:
+        sources: what is read, to be named where it can't be.
 
     Raises:
         DataError, UsageError: as `told_in_words`.
@@ -32,14 +51,14 @@ def connected(threads: int | None = None, memory_limit: str | None = None) -> It
     with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
         wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
         options = {name: value for name, value in wanted.items() if value is not None}
-        with told_in_words(), duckdb.connect(config=options) as connection:
+        with told_in_words(*sources), duckdb.connect(config=options) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
-    """Tell DuckDB's errors as ours.
+def told_in_words(*sources: "ParquetSource") -> Iterator[None]:
+    """Tell DuckDB's errors as ours, and name what is read.
 
     Raises:
         DataError: the sources do not hold what a query asks for.
@@ -50,7 +69,29 @@ def told_in_words() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise UsageError(f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit") from None
     except duckdb.Error as error:
-        raise DataError(f"DuckDB can't read the sources as declared: {error}; {AGAIN}") from error
+        read = ", ".join(f"source {source.name} ({source.files[0]})" for source in sources) or "the sources"
+        raise DataError(f"DuckDB can't read {read} as declared: {first_line(error)}; {AGAIN}") from error
+
+
+def no_parquet(source: str, file: str, error: Exception) -> DataError:
+    return DataError(f"source {source} ({file}): expected parquet; got {first_line(error)}; {AGAIN}")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says before it shows a query or a stack."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def read_schema(source: str, file: str) -> pa.Schema:
+    """What a source's file holds, as Arrow names it.
+
+    Raises:
+        DataError: it is no parquet.
+    """
+    try:
+        return pq.read_schema(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise no_parquet(source, file, error) from None
 
 
 @dataclass(frozen=True)
@@ -102,7 +143,7 @@ class ParquetSource:
         try:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {self.scan}").fetchall()
         except duckdb.Error as error:
-            raise DataError(f"source {self.name} ({self.files[0]}): expected parquet; got {error}; {AGAIN}") from None
+            raise no_parquet(self.name, self.files[0], error) from None
         return {row[0]: row[1] for row in rows if row[0] not in (FILE, LINE)}
 
     def has_fractions(self, connection: duckdb.DuckDBPyConnection, column: str) -> bool:

@@ -10,22 +10,15 @@ import pyarrow as pa
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, Refused
-from potluck.contract.features import DType, FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, Field, LookupView
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet import ParquetSource, moment, quoted, utc
+from potluck.stores.parquet import HELD_AS, ParquetSource, moment, quoted, utc
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
     from feast.data_source import DataSource
 
 LAST_RUN_STAYS = "the last published run stays"
-NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE")
-HELD_AS: dict[DType, tuple[str, ...]] = {
-    **dict.fromkeys(("int64", "int32", "float64"), NUMBERS),
-    "string": ("VARCHAR",),
-    "bool": ("BOOLEAN",),
-}
-"""DuckDB's types of a column whose values still mean to a model what they meant; fractions are told when read."""
 
 
 @dataclass(frozen=True)

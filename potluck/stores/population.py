@@ -6,10 +6,12 @@ with DuckDB alone.
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,10 +73,14 @@ class Population:
             raise DefinitionError(f"{contract.service} needs one join key and the tag population to be scored by night")
         own = own_part(store, contract, contract.population, as_of)
         parts = (own, *(view_part(store, champion, view, as_of) for view in contract.views))
-        with connected() as connection:
+        with connected(*(part.source for part in parts)) as connection:
             for part in parts:
                 part.check(connection, contract.keys[0])
         return cls(contract.keys[0], as_of, parts, threads, memory_limit)
+
+    def connected(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        sources = [part.source for part in self.parts]
+        return connected(*sources, threads=self.threads, memory_limit=self.memory_limit)
 
     def shards(self, rows: int = 50_000) -> list[Shard]:
         """Ranges of the key with so many entities each, in order.
@@ -86,7 +92,7 @@ class Population:
         keys = f"SELECT DISTINCT {key} AS k FROM {own.source.scan} WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"
         numbered = f"SELECT k, (row_number() OVER () - 1) // $rows AS number FROM ({keys})"
         query = f"SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last FROM ({numbered}) GROUP BY number"
-        with connected(self.threads, self.memory_limit) as connection:
+        with self.connected() as connection:
             found = connection.execute(f"{query} ORDER BY number", {"rows": rows}).to_arrow_table().to_pylist()
             if not found:
                 raise MissingStepError(
@@ -102,7 +108,7 @@ class Population:
             DataError: a column does not hold what was declared, or the files are no longer those that were cut.
             Refused: a feature view's column does not hold what the champion looks up.
         """
-        with connected(self.threads, self.memory_limit) as connection:
+        with self.connected() as connection:
             tables = [part.read(connection, shard) for part in self.parts]
         own = tables[0]
         if own.num_rows != shard.rows:
@@ -126,7 +132,7 @@ class Population:
 
     def account(self, shards: Sequence[Shard]) -> Account:
         """The rows of the population's source: one of each entity is kept."""
-        with connected(self.threads, self.memory_limit) as connection:
+        with self.connected() as connection:
             return account_of(self.parts[0], connection, [shard.last for shard in shards[:-1]])
 
     def check_views_hold_records(self) -> None:
@@ -136,7 +142,7 @@ class Population:
             Refused: no view holds a record up to the date.
         """
         views = self.parts[1:]
-        with connected(self.threads, self.memory_limit) as connection:
+        with self.connected() as connection:
             for part in views:
                 counts = f"{quoted(part.key)} IS NOT NULL AND {part.visible}"
                 if connection.execute(f"SELECT 1 FROM {part.source.scan} WHERE {counts} LIMIT 1").fetchone():

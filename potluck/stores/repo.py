@@ -69,6 +69,7 @@ def open_store(repo: Path) -> "FeatureStore":
     """
     project_name(repo)
     from feast import FeatureStore
+    from feast.errors import FeastRegistryNotSetError
     from feast.repo_config import FeastConfigError
 
     try:
@@ -77,6 +78,9 @@ def open_store(repo: Path) -> "FeatureStore":
             store.list_entities()
     except FeastConfigError as error:
         raise UsageError(f"Feast refuses {one_line(error)}; correct feature_store.yaml") from None
+    except FeastRegistryNotSetError:
+        path = repo / "feature_store.yaml"
+        raise UsageError(f"{path} names no registry; run `potluck apply`, which says what to write") from None
     return store
 
 

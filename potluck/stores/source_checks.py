@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from feast import FeatureStore, FeatureView
 from feast.infra.offline_stores.file_source import FileSource
 
@@ -14,7 +13,7 @@ from potluck.contract.features import DType, FeatureContract, Field
 from potluck.stores.arrow_types import ARROW_TYPES
 from potluck.stores.definitions import Definition
 from potluck.stores.offline import file_columns, local_path
-from potluck.stores.parquet import parquet_files
+from potluck.stores.parquet import parquet_files, read_schema
 from potluck.stores.publications import KEY_DTYPES
 from potluck.stores.sources import write_schema
 from potluck.stores.tags import DTYPES
@@ -189,10 +188,7 @@ def check_use(use: Use) -> None:
     column = file_columns(use.source)
     owner = f"{use.owner}, source {use.source.name} ({file})"
     again = "correct the definition, or ingest.py and `potluck ingest` again"
-    try:
-        schema = pq.read_schema(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{owner}: expected parquet; got {' '.join(str(error).split())}; {again}") from None
+    schema = read_schema(use.source.name, file)
     for wanted in use.columns:
         name = column.get(wanted.name, wanted.name)
         if name not in schema.names:

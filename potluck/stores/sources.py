@@ -16,6 +16,7 @@ from potluck.contract.accounting import Account
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.lock import exclusive
 from potluck.stores.intake import append, take_in
+from potluck.stores.parquet import first_line
 from potluck.stores.shrinking import MayShrink, check_shrinking
 from potluck.stores.swap import put_back, swapped
 
@@ -167,7 +168,7 @@ def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
 
 
 def rows_of(name: str, path: Path) -> int:
-    """Rows of a source's file; 0 where there is none.
+    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be kept.
 
     Raises:
         DataError: it is a folder that others fill.
@@ -176,16 +177,23 @@ def rows_of(name: str, path: Path) -> int:
         raise DataError(f"source {name} is a folder that others fill ({path}); expected a schema of it, got a table")
     if not path.exists():
         return 0
-    with told_in_words():
+    try:
         return int(pq.read_metadata(path).num_rows)
+    except pa.ArrowInvalid:
+        return 0
 
 
 def appended(folder: Path, name: str, table: pa.Table, keys: Sequence[str]) -> pa.Table:
     path = folder / f"{name}.parquet"
     if not path.exists():
         return table
-    with told_in_words():
+    try:
         there = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"source {name} ({path}) can't be added to: expected parquet, got {first_line(error)}; "
+            "write all rows again (`potluck ingest --replace`)"
+        ) from None
     return append(name, there, table, keys)
 
 

@@ -1,63 +1,11 @@
 """Every verb with every wrong input that came to mind: an exit code, a line or two that say what to do, no trace."""
 
-import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-HOUSES, IRIS = ROOT / "feature_repo", ROOT / "examples" / "iris"
-EXIT_CODES = {1, 2, 65, 75}
-MOST_LINES = 6
-OURS = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
-NOBODY = "127.0.0.1:9"
-
-RUN_WITH_FEAST_ONCE = """
-import contextlib, io, json, os, sys
-from cli.main import main
-for words, environment in json.loads(sys.stdin.read()):
-    os.environ.update(environment)
-    sys.argv = ["potluck", *words]
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A command that can't be done, and what its message must say."""
-
-    words: tuple[str, ...]
-    says: str
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return " ".join([*self.words, *self.environment.values()])[:60]
-
-
-def wrong(command: str, says: str, **environment: str) -> Wrong:
-    return Wrong(tuple(command.split()), says, environment)
-
-
-def check(found: Wrong, code: int, said: str) -> None:
-    assert code in EXIT_CODES, (str(found), code, said)
-    assert "Traceback" not in said
-    assert "unexpected failure" not in said, said
-    assert found.says in said, said
-    assert len(said.strip().splitlines()) <= MOST_LINES, said
+from wrong import HOUSES, IRIS, Wrong, check, run, wrong
 
 
 @pytest.fixture
@@ -71,19 +19,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "header.csv").write_text("Id,SalePrice\n")
     (tmp_path / "broken.csv").write_text('Id,"x\n1,2\n')
     return tmp_path
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-
-
-def run(found: Wrong, folder: Path, repo: Path = IRIS) -> "subprocess.CompletedProcess[str]":
-    given = {"POTLUCK_HOME": str(folder / "home"), "POTLUCK_REPO": str(repo), **found.environment}
-    command = [sys.executable, "-m", "cli.main", *found.words]
-    environment = {**clean_environment(), **given}
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120, check=False
-    )
 
 
 FILES = [
@@ -134,6 +69,11 @@ SURROUNDINGS = [
     wrong("pull --every 0", "not in the range"),
     wrong("predict iris_hybrid {} --url http://127.0.0.1:9", "potluck serve"),
     wrong("lookup iris_batch 1 --url http://127.0.0.1:9", "potluck serve"),
+    *(
+        wrong(f"{asked} --url {url}", "expected --url to name a server")
+        for asked in ("predict iris_hybrid {}", "predict iris_hybrid header.csv", "lookup iris_batch 1")
+        for url in ("nonsense", "http://[::1", "http://x:99999")
+    ),
     wrong("ingest --repo a_folder", "feature_store.yaml"),
     wrong("apply --repo a_file", "feature_store.yaml"),
     wrong("bake", "No such command"),
@@ -172,6 +112,11 @@ def test_an_env_file_that_is_broken(text: bytes, says: str, folder: Path) -> Non
 
 REPOS = [
     ("feature_store.yaml", "project: [", "apply", "feature_store.yaml"),
+    ("feature_store.yaml", "project: iris", "apply", "expected {type:"),
+    *(
+        ("feature_store.yaml", "project: iris", verb, "names no registry")
+        for verb in ("materialize", "train iris_hybrid", "nightly", "check")
+    ),
     ("definitions.py", "import (", "apply", "SyntaxError"),
     ("definitions.py", "import no_such_module_here", "apply", "no_such_module_here"),
     ("definitions.py", "1 / 0", "apply", "ZeroDivisionError"),
@@ -191,127 +136,3 @@ def test_a_repo_that_is_broken(name: str, text: str, verb: str, says: str, folde
     found = wrong(verb, says)
     ended = run(found, folder, repo)
     check(found, ended.returncode, ended.stderr)
-
-
-Spoil = Callable[[Path], None]
-
-
-def spoil_all(pattern: str, content: bytes | None) -> Spoil:
-    def spoil(home: Path) -> None:
-        for path in filter(Path.is_file, home.glob(pattern)):
-            path.unlink()
-            if content is not None:
-                path.write_bytes(content)
-
-    return spoil
-
-
-def nothing(_: Path) -> None:
-    pass
-
-
-ANOTHER_HOME = [
-    (nothing, [wrong("train nobody", "expected a feature service with a model")]),
-    (nothing, [wrong("export nobody --to x.csv", "expected a precomputed service")]),
-    (nothing, [wrong("export iris_batch --to x.txt", "ends with .csv or .parquet")]),
-    (
-        spoil_all("releases/champions/*.json", b"{no json"),
-        [
-            wrong("status", "`potluck pull`"),
-            wrong("nightly", "`potluck pull`"),
-            wrong("export iris_batch --to x.csv", "`potluck pull`"),
-        ],
-    ),
-    (spoil_all("releases/bundles/*/MANIFEST.json", b"{no json"), [wrong("nightly", "`potluck pull`")]),
-    (spoil_all("releases/bundles/*/model.txt", None), [wrong("nightly", "`potluck pull`")]),
-    (
-        spoil_all("feast.db", b"no database " * 99),
-        [wrong(verb, "FEAST_REGISTRY_URL") for verb in ("apply", "materialize", "train iris_hybrid", "nightly")],
-    ),
-]
-
-
-@pytest.fixture
-def copied(iris: Any, tmp_path: Path) -> Iterator[Path]:
-    """A copy of iris's home, for what would spoil the shared one. Until `apply` its registry names the shared data."""
-    home = tmp_path / "home"
-    shutil.copytree(iris.home, home, ignore=shutil.ignore_patterns("redis", "*.log"))
-    yield home
-    run(wrong("down", ""), tmp_path)
-
-
-def many(commands: list[Wrong], folder: Path) -> None:
-    """Run commands one after the other in one process: importing Feast takes seconds."""
-    home = {"POTLUCK_HOME": str(folder / "home"), "POTLUCK_REPO": str(IRIS)}
-    asked = [(found.words, {**home, **found.environment}) for found in commands]
-    ended = subprocess.run(
-        [sys.executable, "-c", RUN_WITH_FEAST_ONCE],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        cwd=folder,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    outcomes = [json.loads(line) for line in ended.stdout.splitlines()]
-    for found, (code, _, said) in zip(commands, outcomes, strict=True):
-        check(found, code, said)
-
-
-def test_a_fresh_home_that_lacks_a_step(tmp_path: Path) -> None:
-    commands = [
-        wrong("materialize", "potluck apply"),
-        wrong("train iris_hybrid", "potluck apply"),
-        wrong("nightly", "potluck train"),
-        wrong("export iris_batch --to x.csv", "expected a precomputed service"),
-        wrong("pull", "potluck train"),
-    ]
-    try:
-        many(commands, tmp_path)
-    finally:
-        run(wrong("down", ""), tmp_path)
-
-
-@pytest.mark.parametrize(("spoil", "commands"), ANOTHER_HOME)
-def test_a_home_that_is_spoilt(spoil: Spoil, commands: list[Wrong], copied: Path, tmp_path: Path) -> None:
-    spoil(copied)
-    many(commands, tmp_path)
-
-
-# `train` over a damaged file belongs here as soon as `training` tells it in a sentence of its own.
-DATA = [
-    (None, [wrong(verb, "potluck ingest") for verb in ("materialize", "train iris_hybrid", "nightly")]),
-    (b"PAR1 no parquet PAR1", [wrong(verb, "potluck ingest") for verb in ("materialize", "nightly")]),
-]
-
-
-@pytest.mark.parametrize(("content", "commands"), DATA, ids=["gone", "damaged"])
-def test_data_that_is_gone_or_damaged(
-    content: bytes | None, commands: list[Wrong], copied: Path, tmp_path: Path
-) -> None:
-    assert run(wrong("apply", ""), tmp_path).returncode == 0
-    spoil_all("data/iris/*.parquet", content)(copied)
-    many(commands, tmp_path)
-
-
-STORES = [
-    wrong("materialize", "check REDIS_URL", REDIS_URL=f"redis://{NOBODY}"),
-    wrong("nightly", "does not answer", REDIS_URL=f"redis://:secret@{NOBODY}"),
-    wrong("export iris_batch --to x.csv", "does not answer", REDIS_URL=f"redis+cluster://{NOBODY}"),
-    wrong("nightly", "does not answer", REDIS_URL="unix:///nowhere/redis.sock"),
-    *(
-        wrong(verb, "is FEAST_REGISTRY_URL right?", FEAST_REGISTRY_URL=url)
-        for url in ("nonsense", "http://x", f"postgresql://u:secret@{NOBODY}/x", "sqlite:////etc/passwd")
-        for verb in ("apply", "materialize", "train iris_hybrid", "nightly")
-    ),
-    wrong("train iris_realtime", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
-    wrong("pull", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
-]
-
-
-@pytest.mark.parametrize("name", ["REDIS_URL", "FEAST_REGISTRY_URL", "MLFLOW_TRACKING_URI"])
-def test_a_store_that_is_not_there(name: str, copied: Path, tmp_path: Path) -> None:
-    commands = [found for found in STORES if name in found.environment]
-    many(commands, tmp_path)

@@ -35,7 +35,6 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 LEFT_TO_LIGHTGBM = {
     "linear": {"linear_tree": True},
-    "averaged": {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
     "zero as missing": {"zero_as_missing": True},
     "65 leaves": {"num_leaves": 65, "min_data_in_leaf": 1},
 }
@@ -129,6 +128,15 @@ def test_what_the_tables_cant_hold_is_left_to_lightgbm_and_said(kind: str, caplo
     order = [*reversed(range(WIDTH))]
     cells = b"".join(scorer.cell(column, row[column]) for row in made.tolist() for column in order)
     assert_same_bits(scorer.raw_scores_of_cells(cells, len(made), order), Booster(text).raw_scores(made))
+
+
+def test_averaged_trees_are_refused_as_lightgbms_raw_score_is_their_sum() -> None:
+    text = trained({"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5})
+    made = rows(50, seed=9)
+    mean = lightgbm.Booster(model_str=text.decode()).predict(made)
+    assert np.allclose(Booster(text).raw_scores(made)[:, 0], 25 * np.asarray(mean))
+    with pytest.raises(BundleError, match="averages its trees"):
+        open_scorer(text, WIDTH)
 
 
 def test_tables_beyond_the_limit_are_left_to_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -360,7 +360,7 @@ ID, TIME = {"house_id": [1]}, {"event_timestamp": hours([0])}
         ),
         (b"", r"source s .*expected parquet"),
         (b"id,area\n1,2\n" * 10, r"source s .*expected parquet"),
-        ({"house_id": [[1]], "area": [1.0]} | TIME, r"can't read the sources as declared"),
+        ({"house_id": [[1]], "area": [1.0]} | TIME, r"can't read source s .* as declared"),
     ],
 )
 def test_a_file_that_is_not_as_declared_is_named(tmp_path: Path, columns: Any, said: str) -> None:
