@@ -33,12 +33,13 @@ SELECT why, sum(rows)::BIGINT, min({entity}, {shown}) FROM told GROUP BY why ORD
 BY_ENTITY = """
 WITH moments AS (SELECT {keys}, t, count(*) AS rows FROM ({judged}) WHERE why = '' GROUP BY ALL),
 entities AS (
-    SELECT {keys}, count(*) AS moments, sum(rows)::BIGINT AS rows FROM moments GROUP BY ALL
+    SELECT {keys}, sum(rows)::BIGINT AS rows, arg_max(rows, t) AS newest FROM moments GROUP BY ALL
 )
-SELECT count(*), coalesce(sum(moments), 0)::BIGINT, coalesce(sum(rows), 0)::BIGINT,
-    min({entity}, {shown}) FILTER (moments > 1), min({entity}, {shown}) FILTER (rows > moments)
+SELECT count(*), coalesce(sum(rows - newest), 0)::BIGINT, coalesce(sum(newest - 1), 0)::BIGINT,
+    min({entity}, {shown}) FILTER (rows > newest), min({entity}, {shown}) FILTER (newest > 1)
 FROM entities
 """
+"""`newest` are the rows of an entity's latest moment, of which one is kept; the night counts alike."""
 
 KEYLESS = """
 SELECT count(*), min({{'file': {file}, 'line': {line}}}, {shown}) FROM {scan} WHERE {null}
@@ -84,12 +85,12 @@ class RowCounter:
             counted = connection.execute(self.filled(BY_ENTITY, as_of)).fetchone()
             others = connection.execute(self.filled(BY_REASON, as_of)).fetchall()
             keyless = self.keyless_in(connection)
-        entities, moments, rows, older, tied = counted or (0, 0, 0, [], [])
+        entities, superseded, repeated, older, tied = counted or (0, 0, 0, [], [])
         reasons = (
             keyless,
             *(LeftOut(why, count, self.named(examples)) for why, count, examples in others),
-            LeftOut(SUPERSEDED, moments - entities, self.named(older)),
-            LeftOut(DUPLICATE, rows - moments, self.named(tied)),
+            LeftOut(SUPERSEDED, superseded, self.named(older)),
+            LeftOut(DUPLICATE, repeated, self.named(tied)),
         )
         return Census(entities + sum(each.count for each in reasons), entities, reasons)
 

@@ -84,7 +84,7 @@ def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> 
 def check_one_filler(publications: Iterable[Publication]) -> None:
     """Two runs in one view would take turns with its slots."""
     found: dict[str, str] = {}
-    for publication in publications:
+    for publication in sorted(publications, key=lambda each: each.service):
         other = found.setdefault(publication.view, publication.service)
         if other != publication.service:
             raise DefinitionError(

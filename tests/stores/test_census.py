@@ -119,8 +119,9 @@ def by_hand(given_rows: list[Any]) -> tuple[int, Counter[str]]:
         else:
             visible.setdefault((number, kind), []).append(moment)
     for found in visible.values():
-        counts[SUPERSEDED] += len(set(found)) - 1
-        counts[DUPLICATE] += len(found) - len(set(found))
+        newest = found.count(max(found))
+        counts[SUPERSEDED] += len(found) - newest
+        counts[DUPLICATE] += newest - 1
     return len(visible), +counts
 
 

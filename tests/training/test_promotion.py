@@ -20,6 +20,7 @@ def candidates(iris: Any) -> Iterator[dict[str, str]]:
     """The champion's version, and a challenger; the champion is put back afterwards."""
     champion = served(iris)
     assert champion is not None
+    told(iris, "promote", iris.repo.hybrid, champion)  # other tests promote past MLflow
     options = ("--seed", "11", "--param", "num_iterations=30", "--json")
     trained = json.loads(iris.verb("train", iris.repo.hybrid, *options).stdout)
     yield {"champion": champion, "challenger": trained["model_version"]}
