@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 from potluck.contract.settings import Settings
 
 pytest_plugins = ["redis_servers", "redis_proxy"]
+
+hypothesis.settings.register_profile("reproducible", derandomize=True, database=None)
+hypothesis.settings.load_profile("reproducible")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_HOUSES = Path(os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv"))
@@ -191,18 +195,6 @@ def running(repo: Repo, home: Path) -> Iterator[Stack]:
     finally:
         stack.stop()
         stack.verb("down")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one repo share a stack, so they run in one worker."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        repo = callspec.params.get("stack") if callspec else None
-        if repo is None:
-            names = getattr(item, "fixturenames", ())
-            repo = next((r for r in REPOS if r.name in names), None)
-        if repo is not None:
-            item.add_marker(pytest.mark.xdist_group(repo.name))
 
 
 @pytest.fixture(autouse=True)

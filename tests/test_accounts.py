@@ -33,10 +33,6 @@ from potluck.stores.materialize import materialize
 from potluck.stores.repo import open_store
 from training.dataset import gather
 
-pytestmark = pytest.mark.xdist_group("small")
-"""One worker makes the home for them all."""
-
-
 Row = Mapping[str, Any]
 MANY = settings(max_examples=20, deadline=None)
 

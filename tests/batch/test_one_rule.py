@@ -25,9 +25,6 @@ from potluck.stores.population import Population, ShardRows
 from potluck.stores.repo import open_store
 from serving.entities import Known
 
-pytestmark = pytest.mark.xdist_group("small")
-"""One worker makes the home for them all."""
-
 MERGED = "not_found" in Known._fields and hasattr(potluck.stores.tags, "VIEW_TAGS")
 
 Row = dict[str, Any]

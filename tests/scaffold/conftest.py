@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import pytest
 import redis
-from _pytest.nodeid import coerce_node_id
 from click.testing import CliRunner
 from one_process import Ended, run_all
 from strangers import STRANGERS, Stranger
@@ -103,18 +102,6 @@ class Served:
 
 def each_stranger() -> list[Any]:
     return [pytest.param(each, id=each.name) for each in STRANGERS]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one table tell one story of one stack, so they run in one worker, in their order.
-
-    pytest 9.2 keeps an item's id where xdist 3.8 does not write its `@group`; so it is written here.
-    """
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        stranger = callspec.params.get("served") if callspec else None
-        if stranger is not None:
-            item._id = coerce_node_id(f"{item.nodeid}@{stranger.name}")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session", params=each_stranger())

@@ -17,8 +17,6 @@ from potluck.contract.settings import Settings
 from potluck.stores.redis_client import RedisClient, redis_client
 from serving.online import KeyCommand, OnlineStore
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 HMGET = KeyCommand("HMGET", b"a", b"\x00\r\n", b"nobody")
 GET = KeyCommand("GET")
 DEPLOYMENTS = ["tcp", "unix", "password", "acl", "db", "tls", "sentinel", "cluster"]

@@ -15,8 +15,6 @@ from potluck.contract.settings import Settings
 from potluck.stores.redis_client import redis_client
 from serving.online import KeyCommand, OnlineStore
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 GET = KeyCommand("GET")
 KEYS = [f"key {number}".encode() for number in range(60)]
 LONG = 15.0

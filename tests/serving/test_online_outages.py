@@ -13,8 +13,6 @@ from potluck.contract.errors import FeatureStoreUnavailable
 from potluck.contract.settings import Settings
 from serving.online import KeyCommand, OnlineStore
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 GET = KeyCommand("GET")
 SECONDS = 0.2
 LONG = 10.0  # what must not hang is given this long

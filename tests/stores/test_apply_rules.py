@@ -9,8 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_repo import CONFIG, SOURCES, TIME, Ended, apply_all, apply_one, write_repo
 
-pytestmark = pytest.mark.xdist_group("supported")
-
 WEAR = '    return {"age": [None if None in pair else pair[0] - pair[1] for pair in pairs]}'
 PREDICTIONS = 'risk = predictions("tiny", pump)'
 PRECOMPUTED = 'tags={"scored_by": "t_hybrid"}'

@@ -10,8 +10,6 @@ from tiny_repo import SOURCES, Ended, apply_all, write_repo
 from potluck.contract.features import Column, FeatureContract, Field, LookupView, Publication
 from potluck.contract.publication import SLOTS
 
-pytestmark = pytest.mark.xdist_group("supported")
-
 KEY = Field("pump_id", "int64", "key", required=True)
 MODEL = Field("model", "string", "online")
 YEAR = Field("year", "int64", "online")

@@ -12,8 +12,6 @@ from potluck.contract.settings import Settings
 from potluck.stores.embedded_redis import answers
 from potluck.stores.redis_client import REDIS_ERRORS, async_redis_client, close_async, redis_client
 
-pytestmark = pytest.mark.xdist_group("redis")
-
 
 @pytest.fixture(scope="module")
 def server(shared_processes: Processes) -> RedisProcess:

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from tiny_repo import CONFIG, SOURCES, Ended, apply_all, run_in, write_repo
 
-pytestmark = pytest.mark.xdist_group("supported")
-
 VIEW = 'name="record",\n    entities=[pump],'
 WEAR = '@on_demand_feature_view(mode="python", sources=[gauges, record],'
 REALTIME = "features=[gauge_columns], tags=MODEL"
