@@ -60,7 +60,7 @@ def published_table(settings: Settings, export: Export) -> pa.Table:
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
     run = History(store, publication).read(pointer, columns_of(publication, export)).sort_by(key)
     chosen = run if export.keys is None else choose(run, key, read_keys(export.keys, key, dtype))
-    return named(detailed(chosen, pointer) if export.details else chosen, key, export.name)
+    return named(detailed(chosen, pointer) if export.details else chosen, export.name)
 
 
 def write_table(table: pa.Table, to: Path) -> None:
@@ -95,7 +95,7 @@ def probability_columns(shares: list[str | None]) -> dict[str, pa.Array]:
     return {f"{PROBABILITY}{label}": pa.array([row.get(label) for row in rows], pa.float64()) for label in labels}
 
 
-def named(table: pa.Table, key: str, name: str) -> pa.Table:
+def named(table: pa.Table, name: str) -> pa.Table:
     names = [name if column == PREDICTION else column for column in table.column_names]
     if names.count(name) > 1:
         raise UsageError(f"--name {name} is the name of another column, of {', '.join(table.column_names)}")

@@ -20,7 +20,6 @@ FEW_ROWS = 50  # too few to tell free text from categories
 NEARLY_EMPTY = 0.99
 OFTEN_MISSING = 0.5
 MOST_CODES = 100
-FEW_VALUES = 10
 
 
 @dataclass(frozen=True)

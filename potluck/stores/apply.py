@@ -56,14 +56,13 @@ def apply_repo(repo: Path, *, champions: Sequence[Champion] = (), breaking: bool
             The registry is untouched by all of these.
     """
     config = checked_config(repo)
-    ours = [champion for champion in champions if champion.contract.project == config.project]
     with inside(repo), warnings.catch_warnings(action="ignore"):
         contents = read_contents(repo)
         check_contents(contents, config.project)
         told = try_functions(contents.on_demand_feature_views)
         with rehearsal(config, contents) as store:
             check_sources(store, read_definitions(store))
-            broken = broken_promises(store, ours)
+            broken = broken_promises(store, champions)
         if not breaking:
             refuse_broken(broken)
         store = open_store(repo)
@@ -71,7 +70,7 @@ def apply_repo(repo: Path, *, champions: Sequence[Champion] = (), breaking: bool
         definitions = read_definitions(store)
         make_histories(store, definitions)
         unwritten = check_sources(store, definitions)
-    left = orphans(definitions, ours)
+    left = orphans(definitions, champions)
     return Applied(definitions, tuple(told), tuple(broken), left, tuple(unwritten))
 
 
