@@ -6,11 +6,14 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Iterable
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from potluck.contract.errors import Overloaded, RequestError
+from potluck.contract.settings import Settings
 from serving.answers import error_answer, unforeseen_answer
+from serving.connections import Connections
 from serving.hot import HotCalls
 from serving.metrics import IN_FLIGHT, request_metrics
 
@@ -36,11 +39,12 @@ class Exchange:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, hot: HotCalls, max_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, hot: HotCalls, settings: Settings) -> None:
         self.app = app
         self.hot = hot
-        self.max_in_flight = max_in_flight
+        self.max_in_flight = settings.max_in_flight
         self.in_flight = 0
+        self.connections = Connections(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,7 +110,24 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == REQUEST_ID and SENDABLE_ID.fullmatch(value):
             return value.decode()
+    return new_request_id()
+
+
+def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
+
+
+def edge_of(app: Any) -> Edge:
+    """The edge of an application, also where uvicorn wrapped it.
+
+    Raises:
+        TypeError: it has none.
+    """
+    while not isinstance(app, Edge):
+        app = getattr(app, "app", None)
+        if app is None:
+            raise TypeError("expected the application of serving.app.create_app behind this protocol")
+    return app
 
 
 def labels(scope: Scope) -> tuple[str, str]:
