@@ -5,10 +5,13 @@ connections closed ── the end, at the latest after `POTLUCK_DRAIN_SECONDS`. 
 """
 
 import asyncio
+import contextlib
+import ctypes
 import logging
 import multiprocessing.connection
 import signal
 import socket
+import struct
 import time
 from types import FrameType
 
@@ -25,6 +28,15 @@ logger = logging.getLogger("potluck.serving")
 SILENT_SECONDS = 1.0
 """For so long a connection must bring nothing before it is closed: a request may be on its way."""
 TICK_SECONDS = 0.05
+SO_ATTACH_FILTER = 26  # of Linux; Python has no name for it
+DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the flags of the TCP header
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # if it is SYN alone,
+    (0x06, 0, 0, 0),  # drop the packet,
+    (0x06, 0, 0, 0xFFFFFFFF),  # else take all of it
+)
+"""A classic BPF program: operation, steps if true, steps if false, value."""
 SLACK_SECONDS = 5.0
 """What a worker needs besides: its first look at the signal, and the end of its tasks."""
 
@@ -78,7 +90,11 @@ class DrainingServer(uvicorn.Server):
 
     async def close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close them; whom the kernel has accepted by then is served."""
-        accepted = [caller for server in self.servers for own in server.sockets for caller in waiting(own.fileno())]
+        listeners = [own.fileno() for server in self.servers for own in server.sockets]
+        for number in listeners:
+            accept_nobody_new(number)
+        await asyncio.sleep(TICK_SECONDS)
+        accepted = [caller for number in listeners for caller in waiting(number)]
         for server in self.servers:
             server.close()
         for listener in sockets:
@@ -104,6 +120,18 @@ class DrainingServer(uvicorn.Server):
         await asyncio.wait(tasks, timeout=1.0) if tasks else None
 
 
+def accept_nobody_new(listener: int) -> None:
+    """Have the kernel drop what opens a connection: to close a listener resets those that are open and wait there.
+
+    A handshake that has begun goes on. Where the kernel has no such filter, only the reset remains.
+    """
+    code = b"".join(struct.pack("HBBI", *step) for step in DROP_SYN)
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HL", len(DROP_SYN), ctypes.addressof(buffer))
+    with socket.socket(fileno=socket.dup(listener)) as copy, contextlib.suppress(OSError):
+        copy.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
 def waiting(listener: int) -> list[socket.socket]:
     """The callers whom the kernel has accepted for a listening socket, and nobody has taken over yet."""
     found = []
@@ -111,7 +139,9 @@ def waiting(listener: int) -> list[socket.socket]:
         copy.setblocking(False)
         try:
             while True:
-                found.append(copy.accept()[0])
+                caller, _ = copy.accept()
+                caller.setblocking(False)
+                found.append(caller)
         except OSError:
             return found
 
