@@ -1,7 +1,8 @@
 """Answers as the HTTP contract words them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from pydantic_core import to_json
@@ -12,6 +13,9 @@ from potluck.contract.errors import RequestError
 from potluck.contract.publication import Pointer
 from serving.precomputed import Entity, Found, PrecomputedService, Stored, probabilities_of
 from serving.predictor import Answer, Predictor
+from serving.turns import Turns
+
+ROWS_WRITTEN_AT_ONCE = 16
 
 Body = dict[str, Any]
 
@@ -67,11 +71,11 @@ def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], r
     body: Body = {"predictions": [None if isinstance(a, RequestError) else a.prediction for a in answers]}
     if predictor.contract.classes:
         body["probabilities"] = [None if isinstance(a, RequestError) else a.probabilities for a in answers]
-    notes = [{"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.notes]
+    body["errors"] = row_errors(answers)
+    if any(isinstance(a, Answer) and a.is_noted for a in answers):
+        body["notes"] = row_notes(answers)
     return {
         **body,
-        "errors": row_errors(answers),
-        **({"notes": notes} if notes else {}),
         "service": predictor.release.service,
         "model_version": predictor.release.model_version,
         "served_by": [None if isinstance(a, RequestError) else served for a in answers],
@@ -79,8 +83,33 @@ def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], r
     }
 
 
-def row_errors(rows: Sequence[object]) -> list[Body]:
-    return [{"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError)]
+def row_errors(rows: Sequence[object]) -> Iterator[Body]:
+    return ({"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError))
+
+
+def row_notes(answers: Sequence[Answer | RequestError]) -> Iterator[Body]:
+    return ({"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.is_noted)
+
+
+async def batch_answer(body: Body, turns: Turns) -> Response:
+    """A body as JSON, made in turns: a thousand rows may have megabytes of errors and notes.
+
+    Args:
+        body: with an iterator in the place of each list that may be long.
+    """
+    parts = []
+    for name, value in body.items():
+        text = await list_as_json(value, turns) if isinstance(value, Iterator) else to_json(value)
+        parts.append(b"%b:%b" % (to_json(name), text))
+    return Response(b"{%b}" % b",".join(parts), media_type=JsonAnswer.media_type)
+
+
+async def list_as_json(entries: Iterator[Body], turns: Turns) -> bytes:
+    parts = []
+    while some := [*islice(entries, ROWS_WRITTEN_AT_ONCE)]:
+        parts.append(to_json(some)[1:-1])
+        await turns.over()
+    return b"[%b]" % b",".join(parts)
 
 
 def lookup_body(service: PrecomputedService, pointer: Pointer, row: Stored, entity: Entity, request_id: str) -> Body:

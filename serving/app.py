@@ -27,6 +27,7 @@ from serving.openapi import openapi_document
 from serving.publication_age import PublicationAges
 from serving.routes import router
 from serving.store_metrics import StoreMetrics
+from serving.turns import Turns
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -34,6 +35,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or load_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
+    app.state.turns = Turns()
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
     ages = PublicationAges(app.state.champions, lambda: datetime.now(UTC))

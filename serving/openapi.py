@@ -3,10 +3,10 @@
 from typing import Any
 
 from potluck import __version__
+from serving.batch_body import MOST_ROWS
 from serving.champions import Live
 from serving.precomputed import PrecomputedService
 from serving.predictor import Predictor
-from serving.routes import MOST_ROWS
 
 Schema = dict[str, Any]
 

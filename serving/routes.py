@@ -1,14 +1,13 @@
 """The calls of the HTTP contract, but for the two that stand in `hot`."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from potluck.contract.errors import BatchTooLarge, ServiceNotFound
+from potluck.contract.errors import ServiceNotFound
 from serving.answers import (
     Body,
     JsonAnswer,
+    batch_answer,
     batch_body,
     lookups_body,
     precomputed_body,
@@ -18,11 +17,10 @@ from serving.champions import Live, listed
 from serving.hot import read_body
 from serving.metrics import exposition
 from serving.online import OnlineStore
-from serving.schema import read_envelope
 from serving.store_metrics import StoreMetrics
+from serving.turns import Turns
 
 LARGEST_BATCH_BODY = 8 << 20
-MOST_ROWS = 1000
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,18 +29,21 @@ router = APIRouter(include_in_schema=False)
 async def predict_batch(request: Request, service: str) -> Response:
     predictor = live(request).predictor(service)
     request.state.service = service
-    rows = limited(predictor.schema.read_rows(await read_body(request.receive, LARGEST_BATCH_BODY)))
+    turns: Turns = request.app.state.turns
+    rows = await predictor.schema.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
     answers = await predictor.predict(rows)
-    return JsonAnswer(batch_body(predictor, answers, request.state.request_id))
+    body = batch_body(predictor, answers, request.state.request_id)
+    return await batch_answer(body, turns)
 
 
 @router.post("/lookup/{service}")
 async def lookup_batch(request: Request, service: str) -> Response:
     precomputed = live(request).lookup(service)
     request.state.service = service
-    ids = limited(read_envelope(await read_body(request.receive, LARGEST_BATCH_BODY), "ids"))
-    found = await precomputed.lookup([precomputed.keys.check(entity) for entity in ids])
-    return JsonAnswer(lookups_body(precomputed, found, request.state.request_id))
+    turns: Turns = request.app.state.turns
+    ids = await precomputed.keys.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
+    found = await precomputed.lookup(ids)
+    return await batch_answer(lookups_body(precomputed, found, request.state.request_id), turns)
 
 
 @router.get("/services")
@@ -103,9 +104,3 @@ def describe(request: Request, service: str) -> Body:
     if service in now.predictors:
         return service_body(now.predictors[service])
     raise ServiceNotFound(f"no such service; there are: {listed(now.names)}")
-
-
-def limited(rows: list[Any]) -> list[Any]:
-    if len(rows) > MOST_ROWS:
-        raise BatchTooLarge(f"one call takes at most {MOST_ROWS} rows, this one has {len(rows)}; send several calls")
-    return rows
