@@ -16,6 +16,10 @@ from serving.predictor import Answer, Predictor
 from serving.turns import Turns
 
 ROWS_WRITTEN_AT_ONCE = 16
+RETRY_AFTER = {"retry-after": "1"}
+"""Seconds: what is full or away now may be there again a moment later."""
+ASK_AGAIN = frozenset({429, 503})
+"""Statuses that tell when to ask again."""
 
 Body = dict[str, Any]
 
@@ -38,7 +42,8 @@ async def send_json(send: Send, body: Body) -> None:
 
 
 def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
-    return JsonAnswer({**error_body(error), "request_id": request_id}, status_code=error.status)
+    headers = RETRY_AFTER if error.status in ASK_AGAIN else None
+    return JsonAnswer({**error_body(error), "request_id": request_id}, error.status, headers=headers)
 
 
 def unforeseen_answer(request_id: str) -> JsonAnswer:
@@ -152,14 +157,24 @@ def run_body(pointer: Pointer) -> Body:
     }
 
 
+def summary_body(service: Predictor | PrecomputedService) -> Body:
+    """What the list of services says of one; a precomputed service has no version of its own."""
+    if isinstance(service, PrecomputedService):
+        name, version, served_by = service.publication.service, None, "precomputed"
+        return {"service": name, "model_version": version, "objective": service.objective, "served_by": served_by}
+    return {
+        "service": service.contract.service,
+        "model_version": service.release.model_version,
+        "objective": service.contract.objective,
+        "served_by": service.contract.served_by,
+    }
+
+
 def service_body(predictor: Predictor) -> Body:
     """A service's contract, for people and clients."""
     contract = predictor.contract
     return {
-        "service": contract.service,
-        "model_version": predictor.release.model_version,
-        "objective": contract.objective,
-        "served_by": contract.served_by,
+        **summary_body(predictor),
         "scorer": predictor.scorer,
         "classes": list(contract.classes),
         "entity": [key.name for key in contract.keys],
@@ -170,10 +185,7 @@ def service_body(predictor: Predictor) -> Body:
 def precomputed_body(service: PrecomputedService) -> Body:
     publication = service.publication
     return {
-        "service": publication.service,
-        "model_version": None,
-        "objective": service.objective,
-        "served_by": "precomputed",
+        **summary_body(service),
         "entity": [publication.key.name],
         "fields": [field_body(field) for field in (publication.key, *publication.features)],
     }

@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import Awaitable, Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.routing import Match, Router
+from starlette.types import Message, Receive, Scope, Send
 
 from potluck.contract.errors import Overloaded, RequestError
 from serving.answers import error_answer, unforeseen_answer
@@ -36,7 +38,7 @@ class Exchange:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, hot: HotCalls, max_in_flight: int) -> None:
+    def __init__(self, app: FastAPI, hot: HotCalls, max_in_flight: int) -> None:
         self.app = app
         self.hot = hot
         self.max_in_flight = max_in_flight
@@ -59,8 +61,16 @@ class Edge:
             if not exchange.status:
                 await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
         finally:
-            exchange.endpoint, exchange.service = labels(scope)
+            exchange.endpoint, exchange.service = self.labels(scope)
             self.leave(exchange)
+
+    def labels(self, scope: Scope) -> tuple[str, str]:
+        """Endpoint and service for the metrics, from a bounded set: an unknown one is no label of its own."""
+        if "route" in scope:
+            return scope["route"].path, scope["state"].get("service", "")
+        asked = matched(self.app.router, scope)  # it was refused before a route was asked for
+        route = asked.get("route")
+        return getattr(route, "path", "unknown"), self.hot.known(asked.get("path_params", {}).get("service", ""))
 
     def enter(self, probe: bool = False) -> None:
         """Let a request in; `leave` follows whatever comes of it.
@@ -109,7 +119,10 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def labels(scope: Scope) -> tuple[str, str]:
-    """Endpoint and service for the metrics, from a bounded set: an unknown path or service is no label of its own."""
-    route = scope.get("route")
-    return getattr(route, "path", "unknown"), scope["state"].get("service", "")
+def matched(router: Router, scope: Scope) -> Scope:
+    """What the router would add to a request: `route` and `path_params`; nothing where it knows no such path."""
+    for route in router.routes:
+        match, found = route.matches(scope)
+        if match is not Match.NONE:
+            return {"route": route, **found}
+    return {}

@@ -103,6 +103,10 @@ class HotCalls:
     def __init__(self, champions: Champions) -> None:
         self.predict, self.lookup = Predict(champions), Lookup(champions)
 
+    def known(self, service: str) -> str:
+        """The service for the metrics, nothing if there is none of that name."""
+        return self.predict.label(service) or self.lookup.label(service)
+
     def find(self, method: bytes, path: str, request_id: str) -> tuple[HotCall, Target] | None:
         """The call, if the path is one of the two as they are usually written."""
         if method == b"POST" and path.startswith("/predict/") and path.count("/") == 2:

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from potluck.contract.errors import ServiceNotFound
 from serving.answers import (
+    RETRY_AFTER,
     Body,
     JsonAnswer,
     batch_answer,
@@ -12,15 +12,18 @@ from serving.answers import (
     lookups_body,
     precomputed_body,
     service_body,
+    summary_body,
 )
-from serving.champions import Live, listed
+from serving.champions import Live
 from serving.hot import read_body
 from serving.metrics import exposition
 from serving.online import OnlineStore
+from serving.precomputed import PrecomputedService
 from serving.store_metrics import StoreMetrics
 from serving.turns import Turns
 
 LARGEST_BATCH_BODY = 8 << 20
+PROBE_METHODS = ["GET", "HEAD"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,9 +51,8 @@ async def lookup_batch(request: Request, service: str) -> Response:
 
 @router.get("/services")
 async def services(request: Request) -> Response:
-    bodies = [describe(request, name) for name in live(request).names]
-    short = [{key: body[key] for key in ("service", "model_version", "objective", "served_by")} for body in bodies]
-    return JsonAnswer({"services": short})
+    found = live(request)
+    return JsonAnswer({"services": [summary_body(found.service(name)) for name in found.names]})
 
 
 @router.get("/services/{service}")
@@ -62,12 +64,12 @@ async def service_contract(request: Request, service: str) -> Response:
     return JsonAnswer({**body, "not_fed": not_fed} if not_fed else body)
 
 
-@router.get("/livez")
+@router.api_route("/livez", methods=PROBE_METHODS)
 async def livez() -> Response:
     return JsonAnswer({"status": "alive"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=PROBE_METHODS)
 async def readyz(request: Request) -> Response:
     """Ready with a model; a real-time service needs no Redis."""
     ready = bool(live(request).predictors)
@@ -76,10 +78,10 @@ async def readyz(request: Request) -> Response:
         "services": live(request).names,
         "online_store": await store(request).answers(),
     }
-    return JsonAnswer(body, status_code=200 if ready else 503)
+    return JsonAnswer(body) if ready else JsonAnswer(body, 503, headers=RETRY_AFTER)
 
 
-@router.get("/metrics")
+@router.api_route("/metrics", methods=PROBE_METHODS)
 async def metrics(request: Request) -> Response:
     text, media_type = exposition()
     return Response(text + await store_metrics(request).exposition(), media_type=media_type)
@@ -98,9 +100,5 @@ def store_metrics(request: Request) -> StoreMetrics:
 
 
 def describe(request: Request, service: str) -> Body:
-    now = live(request)
-    if service in now.precomputed:
-        return precomputed_body(now.precomputed[service])
-    if service in now.predictors:
-        return service_body(now.predictors[service])
-    raise ServiceNotFound(f"no such service; there are: {listed(now.names)}")
+    found = live(request).service(service)
+    return precomputed_body(found) if isinstance(found, PrecomputedService) else service_body(found)

@@ -112,6 +112,11 @@ class RequestSchema:
         """With the fields that may be overridden; made when the first one is, so that a start does not wait for it."""
         return TypeAdapter(record_type(self.service, self.entries))
 
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """For OpenAPI."""
+        return self.adapter.json_schema()
+
     def read_with_overrides(self, body: bytes) -> Record | SchemaValidation:
         """The whole schema: looking for each field that may be overridden takes as long as all the rest."""
         try:

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from potluck.contract.errors import RequestError
-from serving.answers import Body, error_body
+from serving.answers import ASK_AGAIN, RETRY_AFTER, Body, error_body
 from serving.edge import REQUEST_ID, Edge, Exchange
 from serving.hot import HotCall, Target
 from serving.tasks import answer_to
@@ -174,4 +174,8 @@ def told(outcome: Body | RequestError, request_id: str) -> tuple[int, bytes]:
 
 @cache
 def status_line(status: int) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    """With the header that such answers alone have."""
+    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    if status in ASK_AGAIN:
+        line += b"".join([f"{name}: {value}\r\n".encode() for name, value in RETRY_AFTER.items()])
+    return line
