@@ -23,29 +23,34 @@ from serving.edge import Edge
 from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
 from serving.online import OnlineStore
-from serving.openapi import openapi_document
+from serving.openapi import OpenApi
 from serving.publication_age import PublicationAges
 from serving.routes import router
 from serving.store_metrics import StoreMetrics
+from serving.turns import Turns
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application of one worker; uvicorn calls it without arguments in each."""
     settings = settings or load_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
+    app = FastAPIOffline(
+        title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False
+    )
+    app.state.turns = Turns()
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
     ages = PublicationAges(app.state.champions, lambda: datetime.now(UTC))
     app.state.not_fed = FeaturesNotFed(app.state.champions)
     app.state.store_metrics = StoreMetrics(app.state.store, ages, app.state.not_fed)
     hot = HotCalls(app.state.champions)
-    app.include_router(router)
-    app.router.routes.extend(hot.routes)
+    # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.
+    app.router.routes.extend([*router.routes, *hot.routes])
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
-    app.openapi = lambda: openapi_document(app.state.champions.live)
+    document = OpenApi(app.state.champions, app.state.turns)
+    app.router.routes.insert(0, document.route)  # before FastAPI's own, which knows no service
     app.state.edge = Edge(app, hot, settings)
     return app.state.edge  # type: ignore[no-any-return]
 

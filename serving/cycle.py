@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from potluck.contract.errors import RequestError
-from serving.answers import Body, error_body
+from serving.answers import ASK_AGAIN, RETRY_AFTER, Body, error_body
 from serving.edge import REQUEST_ID, Edge, Exchange
 from serving.hot import HotCall, Target
 from serving.tasks import answer_to
@@ -109,6 +109,8 @@ def head_of(status: int, length: int, given: Headers, request_id: str, *, keep_a
 
 @cache
 def status_line(status: int) -> bytes:
-    """With what a client needs to know of its status besides."""
-    retry = b"retry-after: 1\r\n" if status in (429, 503) else b""
-    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), retry)
+    """With the header that such answers alone have."""
+    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    if status in ASK_AGAIN:
+        line += b"".join([f"{name}: {value}\r\n".encode() for name, value in RETRY_AFTER.items()])
+    return line

@@ -14,9 +14,8 @@ from starlette.types import Receive, Scope, Send
 from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
+from serving.json_structure import LARGEST_RECORD
 from serving.metrics import count
-
-LARGEST_BODY = 1 << 20
 
 Answered = Callable[[Body | RequestError], None]
 
@@ -104,6 +103,10 @@ class HotCalls:
     def __init__(self, champions: Champions) -> None:
         self.predict, self.lookup = Predict(champions), Lookup(champions)
 
+    def known(self, service: str) -> str:
+        """The service for the metrics, nothing if there is none of that name."""
+        return self.predict.label(service) or self.lookup.label(service)
+
     def find(self, method: bytes, path: str, request_id: str) -> tuple[HotCall, Target] | None:
         """The call, if the path is one of the two as they are usually written."""
         if method == b"POST" and path.startswith("/predict/") and path.count("/") == 2:
@@ -130,7 +133,7 @@ class Endpoint:
         asked = scope["path_params"]
         target = Target(asked["service"], asked.get("entity_id", ""), scope["state"]["request_id"])
         scope["state"]["service"] = self.call.label(target.service)
-        body = await read_body(receive, LARGEST_BODY)
+        body = await read_body(receive, LARGEST_RECORD)
         outcome: asyncio.Future[Body | RequestError] = asyncio.get_running_loop().create_future()
         self.call.begin(target, body, lambda answer: None if outcome.done() else outcome.set_result(answer))
         answer = await outcome

@@ -18,6 +18,7 @@ from serving.tasks import Tasks, answer_to
 
 Entity = int | str
 ENOUGH = 8
+LONGEST_POINTER = 4096
 Stored = dict[str, Scalar]
 Answered = Callable[[tuple[Pointer, Stored] | RequestError], None]
 Asked = tuple[Entity, Answered]
@@ -46,7 +47,7 @@ class PrecomputedService:
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
         self.read_row = KeyCommand("HMGET", *self.stored.fields)
-        self.pointers = Remembered(read_pointer)
+        self.pointers = Remembered(read_pointer, longest=LONGEST_POINTER)
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 

@@ -40,8 +40,12 @@ class Answer(NamedTuple):
     marks: Marks
 
     @property
+    def is_noted(self) -> bool:
+        return bool(self.overridden or self.not_found or self.marks)
+
+    @property
     def notes(self) -> dict[str, list[str]]:
-        if not (self.overridden or self.not_found or self.marks):
+        if not self.is_noted:
             return {}
         named = {"overridden": list(self.overridden), "not_found": list(self.not_found)}
         for kind in ("unseen", "imputed"):

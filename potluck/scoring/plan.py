@@ -21,6 +21,7 @@ from potluck.scoring.transform import Predictions
 
 MOST_REMEMBERED = 2048
 """Values of one column; more are forgotten, so that a column of ever new values takes no more memory."""
+LONGEST_REMEMBERED = 128
 
 Record = Mapping[str, Any]
 Stored = Sequence[bytes | None]
@@ -38,16 +39,22 @@ class Outcome:
 
 
 class Remembered(dict[Any, Any]):
-    """What `make` makes of a key, kept for the next time."""
+    """What `make` makes of a key, kept for the next time.
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
+    Args:
+        longest: a text or bytes of more characters is not kept: whoever sends ever new ones must not fill the memory.
+    """
+
+    def __init__(self, make: Callable[[Any], Any], longest: int = LONGEST_REMEMBERED) -> None:
         super().__init__()
-        self.make = make
+        self.make, self.longest = make, longest
 
     def __missing__(self, key: Any) -> Any:
         return self.keep(key, self.make(key))
 
     def keep(self, key: Any, made: Any) -> Any:
+        if isinstance(key, str | bytes) and len(key) > self.longest:
+            return made
         if len(self) >= MOST_REMEMBERED:
             self.clear()
         self[key] = made
