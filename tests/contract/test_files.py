@@ -57,12 +57,10 @@ def test_a_full_disk_leaves_the_former_file_and_nothing_else(small_disk: Path) -
 
 
 def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="wrong"), replacing(tmp_path / "file") as staging:
-        staging.write_text("half")
-        raise ValueError("wrong")
-    with pytest.raises(ValueError, match="wrong"), staging_folder(tmp_path) as folder:
-        (folder / "part").write_text("half")
-        raise ValueError("wrong")
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file") as staging:
+        staging.write_text((tmp_path / "missing").read_text())
+    with pytest.raises(FileNotFoundError), staging_folder(tmp_path) as folder:
+        (folder / "part").write_text((tmp_path / "missing").read_text())
     assert names(tmp_path) == []
 
 
