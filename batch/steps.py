@@ -191,7 +191,8 @@ class NightlyRun:
             current = self.view.release_idle_slot(self.lease)
             version = self.task.release.model_version
             pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
-            check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
+            estimate = check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
+            self.manifest.notes = [estimate.unknown] if estimate.unknown else []
             staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
             lost = rejected(staged, self.view, self.tables())
             self.account_for(*self.failures, lost)

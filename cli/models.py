@@ -1,18 +1,31 @@
 """Verbs about models: train, pull."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, prepare_libraries, progress_bar, settings_for
+from cli.output import (
+    answer,
+    as_of_option,
+    check_as_of,
+    common_options,
+    now_or,
+    prepare_libraries,
+    progress_bar,
+    settings_for,
+    tell,
+)
 from cli.training_text import training_text
 from potluck.contract.errors import PotluckError
+from potluck.contract.settings import Settings
 
 if TYPE_CHECKING:
     from potluck.contract.features import SplitKind
+    from training.pull import Pulled
 
 
 class Parameter(click.ParamType[tuple[str, str]]):
@@ -39,6 +52,7 @@ class Parameter(click.ParamType[tuple[str, str]]):
     help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some entities.  "
     "[default: the service's tag split, or time]",
 )
+@click.option("--force", metavar="REASON", help="Train up to an as-of date in the future; the reason is recorded.")
 @as_of_option
 @common_options
 def train_verb(
@@ -47,17 +61,19 @@ def train_verb(
     seed: int,
     parameters: tuple[tuple[str, str], ...],
     split: "SplitKind | None",
+    force: str | None,
     as_of: datetime | None,
     repo: Path | None,
     as_json: bool,
 ) -> None:
     """Train SERVICE's model, measure it on rows that it did not see, register it and lay it down."""
+    check_as_of(as_of, force)
     settings = settings_for(repo)
     prepare_libraries(settings)
     from training.progress import Meter
     from training.train import Plan, train
 
-    plan = Plan(service, now_or(as_of), seed, promote, parameters, split)
+    plan = Plan(service, now_or(as_of), seed, promote, parameters, split, force)
     with progress_bar(Meter.WHOLE, f"training {service}") as progress:
         trained = train(settings, plan, progress)
     answer(as_json, trained, training_text(plan, trained))
@@ -65,29 +81,54 @@ def train_verb(
 
 @click.command("pull")
 @click.option("--every", type=click.FloatRange(min=1), default=None, help="Go on, looking again after so many seconds.")
+@click.option("--project", "projects", multiple=True, help="A Feast project whose models are taken; may be repeated.")
 @common_options
-def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
-    """Lay down the champions of MLflow's registry under the home, where the server finds them."""
-    settings = settings_for(repo)
-    prepare_libraries(settings)
-    from training.registry import pull_champions
+def pull_verb(every: float | None, projects: tuple[str, ...], repo: Path | None, as_json: bool) -> None:
+    """Lay down the champions of MLflow's registry under the home, where the server finds them.
 
+    Those of the repo's project and of the projects that the home serves already; without a repo, of every project.
+    What can't be taken is named, the others are laid down, and the exit code is 1.
+    """
+    settings = settings_for(repo, mlflow_projects=",".join(projects) or None)
+    prepare_libraries(settings)
+    if every is not None:
+        follow(settings, every, as_json)
+    from training.pull import pull_champions
+
+    pull = pull_champions(settings)
+    if pull.pulled:
+        answer(as_json, pull.pulled, pulled_text(pull.pulled))
+    for error in pull.errors[1:]:
+        tell(error, as_json)
+    if pull.errors:
+        raise pull.errors[0]
+
+
+def follow(settings: Settings, every: float, as_json: bool) -> NoReturn:
+    """Pull again and again; an error is told once, until it is another one or none."""
+    from training.pull import Follower, Pulled
+
+    follower, told = Follower(settings), set[str]()
     while True:
+        pulled: list[Pulled] = []
         try:
-            pulled = pull_champions(settings)
-            lines = [f"{p.service} version {p.model_version}{pull_note(p.changed, p.retired)}" for p in pulled]
-            if every is None or any(p.changed for p in pulled):
-                answer(as_json, pulled, "\n".join(lines))
-        except PotluckError as error:
-            if every is None:
-                raise
-            click.echo(f"potluck: {error}; looking again in {every:g} s", err=True)
-        if every is None:
-            return
+            pull = follower.pull()
+            pulled, errors = pull.pulled, {str(error) for error in pull.errors}
+        except (PotluckError, OSError) as error:
+            errors = {str(error)}
+        if any(each.changed for each in pulled):
+            answer(as_json, pulled, pulled_text(pulled))
+        for text in sorted(errors - told):
+            tell(PotluckError(f"{text}; looking again every {every:g} s"), as_json)
+        told = errors
         time.sleep(every)
 
 
-def pull_note(changed: bool, retired: bool) -> str:
-    if retired:
+def pulled_text(pulled: "Sequence[Pulled]") -> str:
+    return "\n".join(f"{each.service} version {each.model_version}{pull_note(each)}" for each in pulled)
+
+
+def pull_note(pulled: "Pulled") -> str:
+    if pulled.retired:
         return " (retired: nothing answers for it here any more)"
-    return " (new)" if changed else ""
+    return " (new)" if pulled.changed else ""

@@ -10,6 +10,7 @@ from cli.cron import Cron
 from cli.output import answer, common_options, settings_for
 from cli.schedule import schedule_status, schedule_text, utc_now
 from cli.supervisor import Supervisor, running_supervisor, stop_supervisor
+from potluck.contract.home import is_open_to_others
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
@@ -51,6 +52,8 @@ def status_verb(repo: Path | None, as_json: bool) -> None:
     settings = settings_for(repo)
     found = home_status(settings)
     shown = {**found, "nightly": schedule_text(found["nightly"])}
+    if is_open_to_others(settings.home):
+        shown["home"] += " (other users of this machine may enter it; `chmod 700` keeps them out)"
     lines = [f"{name}: {value}" for name, value in shown.items() if name != "champions"]
     champions = [f"  {service}: version {version}" for service, version in found["champions"].items()]
     answer(as_json, found, "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]))

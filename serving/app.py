@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
-    app.state.champions.refresh()
+    app.state.champions.look()
     gc.freeze()  # what lives as long as the process need not be looked through again
     edge = app.state.edge
     works = (app.state.champions.watch(), edge.report(), edge.connections.sweep(), app.state.store_metrics.watch())

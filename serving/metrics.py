@@ -22,6 +22,12 @@ IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", mul
 CONNECTIONS = Gauge("potluck_connections", "Open connections.", multiprocess_mode="livesum")
 CLOSED = Counter("potluck_connections_closed_total", "Connections closed at a limit.", ["reason"])
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])
+CHAMPION_REFUSED = Gauge(
+    "potluck_champion_refused",
+    "1 while the service's champion can't be opened, so that another version or none answers.",
+    ["service"],
+    multiprocess_mode="livemax",
+)
 
 
 @cache

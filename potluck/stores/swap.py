@@ -1,7 +1,8 @@
 """Several files replaced together: each by one rename, all of them or none.
 
-What is replaced stays beside, in `.replaced`, until the next swap. A swap that was killed between two renames leaves
-a note there, and the next one puts the old files back before it begins.
+What is replaced stays beside, in `.replaced`, until the next swap; `swap_back` brings it back. A swap
+that was killed between two renames leaves a note there, and the next one puts the old files back before
+it begins.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from potluck.contract.files import sync_file, sync_folder, write_whole
 
 STAGED, REPLACED = ".staged", ".replaced"
 UNFINISHED = "unfinished.json"
@@ -42,16 +45,31 @@ def exchange(folder: Path, names: Sequence[str]) -> None:
     for name in there:
         keep(folder / name, replaced / name)
     note = replaced / UNFINISHED
-    making = note.with_suffix(".new")
-    making.write_text(json.dumps({"names": list(names), "there": there}))
-    making.rename(note)
+    write_whole(note, json.dumps({"names": list(names), "there": there}).encode())
     try:
         for name in names:
+            sync_file(folder / STAGED / name)
             os.replace(folder / STAGED / name, folder / name)
+        sync_folder(folder)
     except OSError:
         put_back(folder)
         raise
     note.unlink()
+
+
+def swap_back(folder: Path) -> list[str]:
+    """Put the files of before the last swap back, and answer their names; called again it goes forward.
+
+    Files that the last swap added stay. Call it with the folder's lock held.
+    """
+    put_back(folder)
+    replaced = folder / REPLACED
+    names = sorted(path.name for path in replaced.glob("*") if not path.name.startswith("."))
+    if names:
+        with swapped(folder) as staged:
+            for name in names:
+                keep(replaced / name, staged / name)
+    return names
 
 
 def keep(path: Path, beside: Path) -> None:
