@@ -15,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from nginx import CONFIGURATION, Nginx, free_port, nginx
+from redis_servers import wait_until
 
 MIB = 1 << 20
 HURRIED = {"client_header_timeout 10s": "client_header_timeout 1s", "client_body_timeout 10s": "client_body_timeout 1s"}
@@ -83,8 +84,13 @@ def test_a_request_id_goes_all_the_way(client: httpx.Client, iris: Any, record: 
     answer = client.post(f"/predict/{iris.repo.hybrid}", json=record, headers={"x-request-id": "mine-17"})
     assert answer.headers.get_list("x-request-id") == ["mine-17"]
     assert answer.json()["request_id"] == "mine-17"
+    wait_until(lambda: logged(proxy, "mine-17") == [200])
+
+
+def logged(proxy: Nginx, request_id: str) -> list[int]:
+    """The statuses that nginx has written down; it writes after it has answered."""
     lines = [json.loads(line) for line in (proxy.folder / "potluck.log").read_text().splitlines()]
-    assert [line["status"] for line in lines if line["request_id"] == "mine-17"] == [200]
+    return [line["status"] for line in lines if line["request_id"] == request_id]
 
 
 @pytest.mark.parametrize("sent", ["", "a b", 'quo"te', "back\\slash", "x" * 129])
