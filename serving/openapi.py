@@ -200,5 +200,7 @@ def common_paths() -> Schema:
         path: {"get": {"summary": text, "responses": {"200": {"description": text}}}} for path, text in calls.items()
     }
     parameter = {"name": "service", "in": "path", "required": True, "schema": STRING}
+    unknown = response("SERVICE_NOT_FOUND", {"$ref": "#/components/schemas/Error"})
     paths["/services/{service}"]["get"]["parameters"] = [parameter]
+    paths["/services/{service}"]["get"]["responses"]["404"] = unknown
     return paths

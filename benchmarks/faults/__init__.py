@@ -1,0 +1,1 @@
+"""Faults under load, one after the other: `make bench-faults`."""

@@ -1,0 +1,91 @@
+"""Faults under load, one after the other, and how soon all is well again.
+
+    python -m benchmarks.faults [--only NAME ...] [--seconds 3]
+
+One home with two services, a server of one worker or two, a Redis of its own, 160 requests a second over 16
+connections. Every request is kept, and every 200 is compared with what was answered before, to the bit.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from benchmarks.faults import page
+from benchmarks.faults.figures import figures_of, seen
+from benchmarks.faults.ground import AS_OF, ROWS, Ground, ground
+from benchmarks.faults.load import CONNECTIONS, RATE
+from benchmarks.faults.scenarios import SCENARIOS, Scenario
+from benchmarks.faults.stage import Stage
+from benchmarks.home import stop_like_ctrl_c
+from benchmarks.machine import PROJECT, Goal, goals_table, machine, write_result
+
+MOST_STEADY_SECONDS = 10.0
+Figures = Mapping[str, Mapping[str, Any]]
+"""By scenario."""
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice([each.name for each in SCENARIOS]), help="Not kept.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a fault that has none of its own.")
+def main(only: Sequence[str], seconds: float) -> None:
+    """Play the scenarios; ends with 1 if an answer is wrong or a goal is missed."""
+    stop_like_ctrl_c()
+    surroundings = machine()
+    wanted = [each for each in SCENARIOS if not only or each.name in only]
+    with ground() as laid:
+        figures = {each.name: play(each, laid, seconds) for each in wanted}
+    goals = goals_of(figures)
+    print(goals_table(goals))
+    if not only:
+        data = {"kind": "made by the repo's ingest", "rows": ROWS, "as_of": AS_OF}
+        load = {"requests_per_second": RATE, "connections": CONNECTIONS, "fault_seconds": seconds}
+        path = write_result("faults", surroundings, {**data, **load}, figures, goals)
+        page.write(figures)
+        print(f"\nwrote {path.relative_to(PROJECT)} and the table of {page.PAGE.relative_to(PROJECT)}")
+    sys.exit(0 if all(goal.met for goal in goals) else 1)
+
+
+def play(scenario: Scenario, ground: Ground, seconds: float) -> dict[str, Any]:
+    """Play one scenario on a fresh server; answers its figures."""
+    begun = time.monotonic()
+    stage = Stage(ground, seconds)
+    asyncio.run(scenario.play(stage))
+    scene = stage.played[-1]
+    figures = figures_of(scene.load.asked, scene.begun, scene.ended)
+    told = {**asdict(figures), "notes": scene.notes}
+    print(f"{scenario.name}: {seen(told)}")
+    for note in (*scene.notes, f"wrong {figures.wrong}, unexpected {figures.unexpected}"):
+        print(f"    {note}")
+    print(f"    {time.monotonic() - begun:.0f} s in all", flush=True)
+    return told
+
+
+def goals_of(figures: Figures) -> list[Goal]:
+    """What must hold whatever breaks."""
+    missed = [note for told in figures.values() for note in told["notes"] if "NOT " in note]
+    slowest = max(told["steady_s"] for told in figures.values())
+    return [
+        Goal("wrong answers", sum(told["wrong"] for told in figures.values()), "<=", 0),
+        Goal("answers that are no 200, 404, 429 or 503", total(figures, "unexpected"), "<=", 0),
+        Goal("requests cut by SIGTERM", cut(figures), "<=", 0),
+        Goal("promises that were not kept", len(missed), "<=", 0),
+        Goal("seconds until all is well again", slowest, "<=", MOST_STEADY_SECONDS),
+    ]
+
+
+def total(figures: Figures, name: str) -> int:
+    return sum(told[name] for told in figures.values())
+
+
+def cut(figures: Figures) -> int:
+    notes = [note for told in figures.values() for note in told["notes"]]
+    return sum(int(note.split()[0]) for note in notes if note.endswith(" requests cut"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fuzzers of the server: `make fuzz`."""

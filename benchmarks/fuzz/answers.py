@@ -1,0 +1,139 @@
+"""What came back on a connection, read answer by answer, and held against what a plain server sent."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.fuzz.streams import Case
+
+START = re.compile(rb"(?=HTTP/1\.[01] \d{3} )")
+OWN_ID = re.compile(r"[0-9a-f]{32}")
+VARYING = ("date", "x-request-id", "content-length", "retry-after")
+PORT = re.compile(r":\d+")
+AGES = re.compile(rb'"age_seconds":[0-9.e+-]+')
+REFUSALS = frozenset({400, 408, 413, 414, 431})
+"""What a protocol answers before it closes the connection."""
+UPGRADES = re.compile(rb"upgrade", re.IGNORECASE)
+LARGEST_HEAD = 8 << 10
+"""Bytes of a head that no limit of Potluck's refuses."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, without what differs between two servers by nature."""
+
+    status: int
+    request_id: str
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
+    """Whether the body has the length that the head announced, or none at all, as after HEAD."""
+
+    @property
+    def refusal(self) -> bool:
+        return self.status in REFUSALS and self.headers.get("connection") == "close"
+
+
+def answers_of(received: bytes) -> list[Answer]:
+    """The answers of a connection; text before the first one counts as an answer that is none."""
+    return [read(part) for part in START.split(received) if part]
+
+
+def read(part: bytes) -> Answer:
+    head, _, body = part.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
+    status = int(first[9:12]) if START.match(part) else 0
+    chunked = headers.get("transfer-encoding") == "chunked"
+    length = headers.get("content-length")
+    whole = body.endswith(b"0\r\n\r\n") if chunked else len(body) == int(length or 0)
+    own = headers.get("x-request-id", "")
+    request_id = "" if OWN_ID.fullmatch(own) else own
+    kept = {name: steady(name, value) for name, value in headers.items() if name not in VARYING}
+    metrics = headers.get("content-type", "").startswith("text/plain") and status == 200
+    return Answer(status, request_id, kept, b"" if metrics else plain(body), whole or not body)
+
+
+def steady(name: str, value: str) -> str:
+    """A header's value without the server's port, and lists that have no order in one."""
+    if name == "allow":
+        return ", ".join(sorted(value.split(", ")))
+    return PORT.sub("", value) if name == "location" else value
+
+
+def plain(body: bytes) -> bytes:
+    """Without ages and ids."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return AGES.sub(b"", body)
+    if isinstance(told, dict):
+        told = {name: value for name, value in told.items() if name not in ("request_id", "age_seconds")}
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def faults(case: Case, received: bytes) -> list[str]:
+    """What is wrong with a connection's answers, whoever else is asked."""
+    found = []
+    for answer in answers_of(received):
+        if answer.status == 0:
+            found.append(f"bytes that are no answer: {received[:80]!r}")
+        if answer.status >= 500:
+            found.append(f"{answer.status} for {answer.request_id}: {answer.body[:200]!r}")
+        if not answer.whole:
+            found.append(f"an answer ({answer.status}) of another length than its head says")
+    return found + out_of_order(case, received)
+
+
+def out_of_order(case: Case, received: bytes) -> list[str]:
+    """Answers follow the order of their requests, and each has the id of one."""
+    at = 0
+    for answer in answers_of(received):
+        if not answer.request_id:
+            continue
+        place = case.sent.find(answer.request_id.encode(), at)
+        if place < 0:
+            return [f"an answer to {answer.request_id}, out of order or never asked"]
+        at = place
+    return []
+
+
+def differences(case: Case, ours: bytes, theirs: bytes) -> list[str]:
+    """Where Potluck's answers are not the plain server's; nothing where a difference is meant."""
+    mine, plains = answers_of(ours), answers_of(theirs)
+    if mine == plains or (UPGRADES.search(case.sent) and case.peer is None):
+        return []  # uvicorn loses the body of a request that offers an upgrade
+    if not case.strict and may_be_cut(mine, plains):
+        return []
+    if len(case.sent) > LARGEST_HEAD and mine and mine[-1].refusal:
+        return [] if mine[:-1] == plains[: len(mine) - 1] else [told(mine, plains)]
+    return [told(mine, plains)]
+
+
+def may_be_cut(mine: Sequence[Answer], plains: Sequence[Answer]) -> bool:
+    """Whether they differ only in how much was answered ahead of bytes that are no HTTP."""
+    if not any(side and side[-1].refusal for side in (mine, plains)):
+        return False
+    first, second = (without_refusal(side) for side in (mine, plains))
+    return is_part(first, second) or is_part(second, first)
+
+
+def without_refusal(answers: Sequence[Answer]) -> Sequence[Answer]:
+    return answers[:-1] if answers and answers[-1].refusal else answers
+
+
+def is_part(some: Sequence[Answer], whole: Sequence[Answer]) -> bool:
+    """Whether these answers are all among those, in their order."""
+    rest = iter(whole)
+    return all(any(answer == other for other in rest) for answer in some)
+
+
+def told(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
+    at = next((n for n, pair in enumerate(zip(mine, plains, strict=False)) if pair[0] != pair[1]), -1)
+    shown = f"; the first difference: {mine[at]} instead of {plains[at]}"[:600] if at >= 0 else ""
+    return f"{statuses(mine)} where the plain server answers {statuses(plains)}{shown}"
+
+
+def statuses(answers: Sequence[Answer]) -> list[int]:
+    return [answer.status for answer in answers]

@@ -1,0 +1,87 @@
+"""Calls that a server answers, made from what it tells of its services: the seeds of the fuzzers."""
+
+import http.client
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+VALUES: Mapping[str, Any] = {"int64": 1, "int32": 1, "float64": 1.5, "string": "a", "bool": True}
+
+
+@dataclass(frozen=True)
+class Call:
+    """Method, target and body of a request."""
+
+    method: str
+    target: str
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A live service, and ids that its store may know."""
+
+    name: str
+    fields: Sequence[Mapping[str, Any]]
+    precomputed: bool
+    ids: Sequence[Any]
+
+    def record(self) -> dict[str, Any]:
+        """Fields that a request brings, with the first id."""
+        asked = [field for field in self.fields if field["source"] in ("key", "request")]
+        values = {field["name"]: VALUES[field["dtype"]] for field in asked}
+        keys = [field["name"] for field in asked if field["source"] == "key"]
+        return {**values, **dict.fromkeys(keys, self.ids[0])}
+
+    def calls(self) -> list[Call]:
+        """One that is good, and some that are refused."""
+        if self.precomputed:
+            path = f"/lookup/{self.name}"
+            single = [Call("GET", f"{path}/{entity}") for entity in (*self.ids[:3], "nobody")]
+            bodies = [{"ids": list(self.ids[:3])}, {"ids": [None]}, {"ids": 1}]
+            return [*single, *(Call("POST", path, encoded(body)) for body in bodies)]
+        path, record = f"/predict/{self.name}", self.record()
+        records = [record, {}, {**record, "nothing of that name": 1}]
+        single = [Call("POST", path, encoded(body)) for body in (*records, [], "text")]
+        rows = [Call("POST", f"{path}/batch", encoded({"dataframe_records": records}))]
+        return [*single, *rows, Call("POST", path, b"{"), Call("POST", path, b"")]
+
+
+COMMON = (
+    *(Call("GET", path) for path in ("/livez", "/readyz", "/services", "/metrics", "/nowhere")),
+    Call("POST", "/predict/nobody", b"{}"),
+    Call("GET", "/lookup/nobody/1"),
+)
+
+
+def encoded(body: object) -> bytes:
+    return json.dumps(body).encode()
+
+
+def services_of(port: int, ids: Sequence[Any]) -> list[Service]:
+    """What the server on this port tells of its services."""
+    found = []
+    for listed in get(port, "/services")["services"]:
+        told = get(port, f"/services/{listed['service']}")
+        precomputed = told["served_by"] == "precomputed"
+        found.append(Service(told["service"], told["fields"], precomputed, ids))
+    return found
+
+
+def calls_of(services: Sequence[Service]) -> list[Call]:
+    return [*COMMON, *(call for service in services for call in service.calls())]
+
+
+def get(port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def some(dice: random.Random, calls: Sequence[Call], most: int) -> list[Call]:
+    return [dice.choice(calls) for _ in range(dice.randint(1, most))]

@@ -1,0 +1,75 @@
+"""What the fuzzers stand on: a filled home, Potluck's server, and plain uvicorn with the same application."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.home import BIN, Data, Home, environment, fresh_home, lay_down, settings_of
+from benchmarks.machine import PROJECT
+from benchmarks.processes import Server, free_port, started
+
+REPO = PROJECT / "tests" / "repos" / "everything"
+"""Fields of every type, and text keys."""
+SERVICES = ("everything_realtime", "everything_hybrid", "everything_pair")
+ROWS = 400
+IDS = (1, 2, 3, 10_000_000)
+AS_OF = "2026-06-01"
+
+PLAIN = """
+import sys, uvicorn
+uvicorn.run("serving.app:create_app", factory=True, host="127.0.0.1", port=int(sys.argv[1]),
+            http="httptools", access_log=False, proxy_headers=False, log_level="error")
+"""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Potluck's server and the plain one; the process that answers on Potluck's port."""
+
+    port: int
+    pid: int
+    peer_port: int
+
+
+@contextmanager
+def filled_home(home: Path | None = None) -> Iterator[Home]:
+    """A home with services and a published night: the given one as it lies there, or a fresh one."""
+    if home is None:
+        with fresh_home(REPO) as fresh:
+            lay_down(fresh, Data(None, ROWS, 0), SERVICES, parameters={})
+            fresh.run("nightly", "--as-of", AS_OF)
+            yield fresh
+        return
+    settings = settings_of(home, REPO)
+    yield Home(settings, environment(settings, str(home)))
+
+
+@contextmanager
+def potluck_server(home: Home, *options: str) -> Iterator[Server]:
+    """`potluck serve` on a free port, ready."""
+    port, log = free_port(), home.settings.home / "fuzzed.log"
+    command = [str(BIN / "potluck"), "serve", "--port", str(port), *options]
+    with started(command, port, home.environment, log) as server:
+        server.wait_ready("/readyz")
+        yield server
+
+
+@contextmanager
+def both_servers(home: Path | None = None) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        filled = stack.enter_context(filled_home(home))
+        ours = stack.enter_context(potluck_server(filled))
+        peer = stack.enter_context(plain_server(filled))
+        yield Servers(ours.port, ours.process.pid, peer.port)
+
+
+@contextmanager
+def plain_server(home: Home) -> Iterator[Server]:
+    """uvicorn with its own protocol in front of the same application."""
+    port, log = free_port(), home.settings.home / "plain.log"
+    command = [sys.executable, "-c", PLAIN, str(port)]
+    with started(command, port, home.environment, log) as server:
+        server.wait_ready("/readyz")
+        yield server

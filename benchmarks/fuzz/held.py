@@ -1,0 +1,42 @@
+"""What a server process holds: memory and descriptors."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.processes import memory_of
+
+MOST_MB = 15.0
+MOST_DESCRIPTORS = 4
+SETTLE_SECONDS = 6.0  # as long as an idle connection may live
+
+
+@dataclass(frozen=True)
+class Held:
+    """Resident memory in MB of 10^6 bytes, and open descriptors."""
+
+    memory: float
+    descriptors: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Held":
+        """A process's, now."""
+        return cls(memory_of(pid).settled, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+
+
+def growth(before: Held, pid: int) -> list[str]:
+    """What grew by more than noise; waits a while for connections to be given up."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (now := Held.of(pid)) and time.monotonic() < deadline and grown(before, now):
+        time.sleep(0.1)
+    print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB, descriptors {before.descriptors} -> {now.descriptors}")
+    return grown(before, now)
+
+
+def grown(before: Held, now: Held) -> list[str]:
+    found = []
+    if now.memory > before.memory + MOST_MB:
+        found.append(f"memory grew from {before.memory:.1f} to {now.memory:.1f} MB")
+    if now.descriptors > before.descriptors + MOST_DESCRIPTORS:
+        found.append(f"open descriptors grew from {before.descriptors} to {now.descriptors}")
+    return found

@@ -1,0 +1,210 @@
+"""Byte streams against the server's own protocol, and against plain uvicorn with the same application.
+
+    python -m benchmarks.fuzz.wire [--cases 10000] [--seed 0] [--replay FILE] [--home FOLDER]
+
+Both get the same streams. The answers must be the same ones; none is a 5xx, and none belongs to another request. After
+each stream a new connection is served. At the end the server holds no more memory and descriptors than when warm.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from benchmarks.fuzz.answers import answers_of, differences, faults
+from benchmarks.fuzz.calls import Call, calls_of, services_of
+from benchmarks.fuzz.ground import IDS, Servers, both_servers
+from benchmarks.fuzz.held import Held, growth
+from benchmarks.fuzz.streams import Case, case, load, save
+from benchmarks.home import stop_like_ctrl_c
+
+AT_ONCE = 4
+PATIENCE_SECONDS = 4.0
+QUIET_SECONDS = 0.03
+BETWEEN_PIECES = 0.001
+PLAYS = 3
+"""A case fails if it fails each time: what differs once was cut by the clock."""
+WARM = 0.2
+"""Share of the cases after which memory and descriptors are looked at first."""
+ENOUGH_FAILURES = 30
+FAILURES = Path("fuzz-failures")
+
+
+@dataclass
+class Player:
+    """One connection: sends a stream, gathers what comes back."""
+
+    port: int
+    received: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    sent: bool = False
+    last: float = 0.0
+
+    async def play(self, pieces: Sequence[bytes]) -> None:
+        """Send and receive until cancelled, or until the server closes."""
+        loop = asyncio.get_running_loop()
+        with socket.socket() as connection:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(connection, ("127.0.0.1", self.port))
+            sending = asyncio.create_task(self.send(connection, pieces))
+            try:
+                await self.receive(connection)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+    async def send(self, connection: socket.socket, pieces: Sequence[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                await loop.sock_sendall(connection, piece)
+                await asyncio.sleep(BETWEEN_PIECES)
+        self.sent, self.last = True, time.monotonic()
+
+    async def receive(self, connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            while part := await asyncio.get_running_loop().sock_recv(connection, 1 << 16):
+                self.received += part
+                self.last = time.monotonic()
+        self.closed = True
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    played: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[Case, list[str]]] = field(default_factory=list)
+    unsteady: int = 0
+    """Cases that differed from the plain server once and not again."""
+
+
+@dataclass
+class Fuzzer:
+    """Plays cases against both servers."""
+
+    port: int
+    peer_port: int
+    outcome: Outcome = field(default_factory=Outcome)
+
+    async def run(self, cases: Iterator[Case]) -> None:
+        """Play them, some at once."""
+        await asyncio.gather(*(self.play_each(cases) for _ in range(AT_ONCE)))
+
+    async def play_each(self, cases: Iterator[Case]) -> None:
+        for each in cases:
+            if len(self.outcome.failures) >= ENOUGH_FAILURES:
+                return
+            found = await self.try_case(each)
+            self.outcome.played[each.kind] += 1
+            if found:
+                self.outcome.failures.append((each, found))
+
+    async def try_case(self, each: Case) -> list[str]:
+        """What is wrong, if it is so at every play."""
+        for number in range(PLAYS):
+            found = await self.play(each)
+            if not found:
+                self.outcome.unsteady += number > 0
+                return []
+        return found
+
+    async def play(self, each: Case) -> list[str]:
+        ours, theirs = Player(self.port), Player(self.peer_port)
+        pieces = (each.pieces, each.peer or each.pieces)
+        tasks = [asyncio.create_task(p.play(s)) for p, s in zip((ours, theirs), pieces, strict=True)]
+        await settled(ours, theirs)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        found = faults(each, bytes(ours.received))
+        found += differences(each, bytes(ours.received), bytes(theirs.received))
+        return found + await probe(self.port, each.number)
+
+
+async def settled(ours: Player, theirs: Player) -> None:
+    """Wait until both have closed, or have answered as much and are quiet; at most for the patience."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < PATIENCE_SECONDS:
+        if ours.closed and theirs.closed:
+            return
+        quiet = time.monotonic() - max(ours.last, theirs.last) > QUIET_SECONDS
+        if quiet and ours.sent and theirs.sent and ours.closed == theirs.closed and as_many(ours, theirs):
+            return
+        await asyncio.sleep(0.002)
+
+
+def as_many(ours: Player, theirs: Player) -> bool:
+    return len(answers_of(bytes(ours.received))) == len(answers_of(bytes(theirs.received)))
+
+
+async def probe(port: int, number: int) -> list[str]:
+    """See that a new connection is served: an answer to this request, with its id."""
+    player, own = Player(port), f"probe-{number}"
+    request = f"GET /livez HTTP/1.1\r\nhost: x\r\nx-request-id: {own}\r\nconnection: close\r\n\r\n"
+    try:
+        await asyncio.wait_for(player.play([request.encode()]), PATIENCE_SECONDS)
+    except (TimeoutError, OSError) as error:
+        return [f"a new connection got no answer: {error!r}"]
+    answers = answers_of(bytes(player.received))
+    if [(answer.status, answer.request_id) for answer in answers] != [(200, own)]:
+        return [f"a new connection was answered {bytes(player.received[:200])!r}"]
+    return []
+
+
+def fuzz(servers: Servers, calls: Sequence[Call], *, cases: int, seed: int) -> tuple[Outcome, list[str]]:
+    """Play so many cases; answers what came of it, and what grew meanwhile."""
+    fuzzer = Fuzzer(servers.port, servers.peer_port)
+    warm = int(cases * WARM)
+    asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm)))
+    before = Held.of(servers.pid)
+    asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm, cases)))
+    return fuzzer.outcome, growth(before, servers.pid)
+
+
+def replay(servers: Servers, path: Path) -> Outcome:
+    fuzzer = Fuzzer(servers.port, servers.peer_port)
+    asyncio.run(fuzzer.run(iter([load(path)])))
+    return fuzzer.outcome
+
+
+@click.command()
+@click.option("--cases", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--replay", "file", type=click.Path(exists=True, path_type=Path), help="A case that failed.")
+@click.option("--home", type=click.Path(exists=True, path_type=Path), help="One that is filled; else a fresh one.")
+def main(cases: int, seed: int, file: Path | None, home: Path | None) -> None:
+    """Fuzz; ends with 1 if a case fails, or if memory or descriptors grow."""
+    stop_like_ctrl_c()
+    with both_servers(home) as servers:
+        if file:
+            outcome, grown = replay(servers, file), list[str]()
+        else:
+            calls = calls_of(services_of(servers.port, IDS))
+            outcome, grown = fuzz(servers, calls, cases=cases, seed=seed)
+    sys.exit(report(outcome, grown, seed=seed))
+
+
+def report(outcome: Outcome, grown: Sequence[str], *, seed: int) -> int:
+    """Print what came of it; answers the exit code."""
+    for each, reasons in outcome.failures:
+        path = save(each, FAILURES)
+        print(f"FAILED {each.kind} {each.number}: {'; '.join(reasons)}\n  --replay {path}")
+    for line in grown:
+        print(f"FAILED {line}")
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(outcome.played.items()))
+    print(f"seed {seed}: {outcome.played.total()} streams ({kinds})")
+    print(f"{len(outcome.failures)} failed, {outcome.unsteady} differed once and not again")
+    return 1 if outcome.failures or grown else 0
+
+
+if __name__ == "__main__":
+    main()
