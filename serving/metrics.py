@@ -21,6 +21,10 @@ ROWS = Counter("potluck_predictions_total", "Predicted or looked-up rows.", ["se
 IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])
 
+REFUSED_VALUES = Counter(
+    "potluck_stored_values_refused_total", "Stored values that are damaged or of another type.", ["service"]
+)
+
 
 @cache
 def rows_counter(service: str, outcome: str) -> Any:
