@@ -11,7 +11,7 @@ from potluck.contract.features import Field, Objective, Publication
 from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
 from potluck.contract.redis_format import DamagedValueError, entity_key_maker, value_reader
 from potluck.scoring.plan import Remembered
-from serving.metrics import count
+from serving.metrics import count, rows_counter
 from serving.microbatch import MicroBatch
 from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
@@ -78,18 +78,27 @@ class PrecomputedService:
     async def lookup(self, ids: Sequence[Entity | RequestError]) -> Found:
         """Read every id under one pointer.
 
-        A run that was published between reading the pointer and reading the rows shows in the rows' run ids; then all
-        is read once more.
-
         Raises:
             FeatureStoreUnavailable: the store does not answer.
             ModelNotReady: no run was published yet.
+        """
+        try:
+            found = await self.found(ids)
+        except Exception:
+            rows_counter(self.publication.service, "error").inc(len(ids))
+            raise
+        count(self.publication.service, found.rows)
+        return found
+
+    async def found(self, ids: Sequence[Entity | RequestError]) -> Found:
+        """A run that was published between reading the pointer and reading the rows shows in the rows' run ids.
+
+        Then all is read once more.
         """
         found = await self.read(ids)
         if any(isinstance(row, EntityNotFound) for row in found.rows):
             latest = self.published((await self.store.read([self.pointer_call]))[0])
             found = found if latest.run_id == found.pointer.run_id else await self.read(ids)
-        count(self.publication.service, found.rows)
         return found
 
     async def read(self, ids: Sequence[Entity | RequestError]) -> Found:

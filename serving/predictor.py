@@ -14,7 +14,7 @@ from potluck.scoring.bundle import Model
 from potluck.scoring.plan import Marks, Plan
 from potluck.scoring.releases import Release
 from serving.entities import EntityReader, Known
-from serving.metrics import count
+from serving.metrics import count, rows_counter
 from serving.microbatch import MicroBatch
 from serving.online import OnlineStore, Reply
 from serving.schema import Record, RequestSchema
@@ -117,6 +117,15 @@ class Predictor:
         Raises:
             FeatureStoreUnavailable: the service looks features up, and the store does not answer.
         """
+        try:
+            answers = await self.in_parts(records)
+        except Exception:
+            rows_counter(self.contract.service, "error").inc(len(records))
+            raise
+        count(self.contract.service, answers)
+        return answers
+
+    async def in_parts(self, records: Sequence[Record | SchemaValidation]) -> list[Answer | RequestError]:
         now = datetime.now(UTC)
         out: list[Answer | RequestError] = []
         parts = [records[start : start + ROWS_PER_TURN] for start in range(0, len(records), ROWS_PER_TURN)]
@@ -127,7 +136,6 @@ class Predictor:
                 reading.append(asyncio.create_task(self.replies(following)))
                 await asyncio.sleep(0)
             out += self.answers(part, replies, now)
-        count(self.contract.service, out)
         return out
 
     async def replies(self, records: Sequence[Record | SchemaValidation]) -> Iterator[Reply]:
