@@ -11,7 +11,7 @@ from starlette.types import Send
 
 from potluck.contract.errors import RequestError
 from potluck.contract.publication import Pointer
-from serving.precomputed import Entity, Found, PrecomputedService, Stored, probabilities_of
+from serving.precomputed import Entity, Found, PrecomputedService, Stored
 from serving.predictor import Answer, Predictor
 from serving.turns import Turns
 
@@ -129,7 +129,7 @@ def lookup_body(service: PrecomputedService, pointer: Pointer, row: Stored, enti
 
 
 def stored_body(row: Stored) -> Body:
-    probabilities = probabilities_of(row)
+    probabilities = row.get("probabilities")
     return {"prediction": row["prediction"], **({"probabilities": probabilities} if probabilities else {})}
 
 

@@ -18,10 +18,12 @@ from potluck.contract.errors import RequestError
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
+from serving.champion_age import ChampionAges
 from serving.champions import Champions
 from serving.edge import Edge
 from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
+from serving.materialization_age import MaterializationAges
 from serving.online import OnlineStore
 from serving.openapi import OpenApi
 from serving.publication_age import PublicationAges
@@ -40,9 +42,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.state.turns = Turns()
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
-    ages = PublicationAges(app.state.champions, lambda: datetime.now(UTC))
+    ages = [kind(app.state.champions, now) for kind in (PublicationAges, MaterializationAges, ChampionAges)]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
-    app.state.store_metrics = StoreMetrics(app.state.store, ages, app.state.not_fed)
+    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed)
     hot = HotCalls(app.state.champions)
     # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.
     app.router.routes.extend([*router.routes, *hot.routes])
@@ -53,6 +55,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.router.routes.insert(0, document.route)  # before FastAPI's own, which knows no service
     app.state.edge = Edge(app, hot, settings)
     return app.state.edge  # type: ignore[no-any-return]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextlib.asynccontextmanager
