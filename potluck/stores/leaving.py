@@ -60,7 +60,7 @@ class LeavingGuard:
     """Share of a view's entities that may go."""
 
     def check_before(self, views: Sequence[FeatureView], as_of: datetime) -> "dict[str, pa.BinaryArray]":
-        """Look at the views whose entities can be read without writing them: all that Feast needs not transform.
+        """Look at the views whose entities can be read without writing them: those without a transformation.
 
         Answers:
             View -> Redis keys of the entities that will go.
