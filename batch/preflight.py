@@ -1,7 +1,8 @@
 """Before anything is written: will the run fit into Redis?
 
-What a prediction takes is tried on copies of some entities, with commands that read and write hashes. How much memory
-there is only INFO tells, which a Redis user may lack (it is in @dangerous): then the run goes on, and says so.
+What a prediction takes is tried on copies of some entities, with commands that read and write hashes.
+How much memory there is only INFO tells, which a Redis user may lack (it is in @dangerous): then the run
+goes on, and says so.
 """
 
 from collections.abc import Iterator
@@ -51,8 +52,8 @@ def check_memory(view: View, sample: pa.Table, pointer: Pointer, rows: int) -> E
         used, limit = memory_of(view.client)
         needed = int(growth_per_row(view, sample, pointer) * rows * MARGIN) if limit else 0
     except redis.exceptions.NoPermissionError as error:
-        told = f"whether the run fits into Redis' memory was not checked: {error}; it needs INFO and MEMORY USAGE"
-        return Estimate(0, 0, 0, told)
+        told = "whether the run fits into Redis' memory was not checked"
+        return Estimate(0, 0, 0, f"{told}: {error}; it needs INFO and MEMORY USAGE")
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis did not say how much memory is left: {error}") from None
     estimate = Estimate(needed, used, limit)

@@ -52,7 +52,8 @@ def ingest_verb(
 ) -> None:
     """Turn raw files into the repo's parquet sources, or make data to order.
 
-    Sources are replaced whole, unless --append adds to them. What was replaced is kept until the next ingest.
+    Sources are replaced whole, unless --append adds to them. What was replaced is kept until the next
+    ingest.
     """
     from potluck.stores.repo import project_name
     from potluck.stores.sources import load_ingest, write_sources
@@ -98,7 +99,8 @@ def undo(folder: Path, as_json: bool) -> None:
     from potluck.stores.undo import undo_ingest
 
     undone = undo_ingest(folder)
-    lines = [f"  {name}: {undone.before[name]} → {rows} rows in the source" for name, rows in undone.rows.items()]
+    before = undone.before
+    lines = [f"  {name}: {before[name]} → {rows} rows in the source" for name, rows in undone.rows.items()]
     head = f"put back in {folder} what the last ingest replaced; the same again brings that back"
     found = {"folder": str(folder), "rows": undone.rows, "before": undone.before}
     answer(as_json, found, "\n".join([head, *lines]))
@@ -166,8 +168,8 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
 def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
     """Fill every online view, except predictions, from the offline store.
 
-    Ends with 65, before anything is written, where a champion would no longer be fed, where more entities would go
-    than POTLUCK_MATERIALIZE_MAX_GONE allows, or at an as-of date in the future.
+    Ends with 65, before anything is written, where a champion would no longer be fed, where more entities
+    would go than POTLUCK_MATERIALIZE_MAX_GONE allows, or at an as-of date in the future.
     """
     check_as_of(as_of, force)
     settings = settings_for(repo)

@@ -86,8 +86,8 @@ def train_verb(
 def pull_verb(every: float | None, projects: tuple[str, ...], repo: Path | None, as_json: bool) -> None:
     """Lay down the champions of MLflow's registry under the home, where the server finds them.
 
-    Those of the repo's project and of the projects that the home serves already; without a repo, of every project.
-    What can't be taken is named, the others are laid down, and the exit code is 1.
+    Those of the repo's project and of the projects that the home serves already; without a repo, of every
+    project. What can't be taken is named, the others are laid down, and the exit code is 1.
     """
     settings = settings_for(repo, mlflow_projects=",".join(projects) or None)
     prepare_libraries(settings)

@@ -141,7 +141,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def printable(text: str) -> str:
-    """A text that a terminal shows and does not obey: escape codes and the like are written out, as in `\\x1b`."""
+    """A text that a terminal shows and does not obey: escape codes are written out, as in `\\x1b`."""
     return "".join(
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
     )

@@ -62,7 +62,9 @@ class Champions:
         self._failure = ""
 
     def refresh(self) -> None:
-        """Open what was promoted since the last look; a bundle that does not pass leaves the old one in place.
+        """Open what was promoted since the last look.
+
+        A bundle that does not pass leaves the old one in place.
 
         Raises:
             BundleError: the folder of champions is gone, while some are served.
@@ -76,7 +78,7 @@ class Champions:
             return
         services = self.releases.services()
         self.drop_all_but(services)
-        # Those that were refused come last: their check may take minutes, and the others go live meanwhile.
+        # Those that were refused come last: their check may take minutes, while the others go live.
         for service in sorted(services, key=self.refusals.of.__contains__):
             if not self.waits(service):
                 self.take_up(service)
@@ -107,9 +109,11 @@ class Champions:
                 logger.info("serving %s version %s (bundle %.12s)", service, release.model_version, release.digest)
         except MissingStepError:  # retired since it was listed: the next look drops it
             return
-        except (PotluckError, OSError) as error:
+        except Exception as error:  # whatever it is, the other services go on
+            is_foreseen = isinstance(error, PotluckError | OSError)
+            said = str(error) if is_foreseen else f"{type(error).__name__}: {error}"
             goes_on = f"version {old.release.model_version} goes on serving" if old else "the service is not served"
-            self.refusals.add(service, traces, str(error), goes_on)
+            self.refusals.add(service, traces, said, goes_on)
         else:
             self.refusals.end(service)
 

@@ -31,9 +31,9 @@ def elsewhere(shared_processes: Processes) -> RedisProcess:
 def acting(iris: Any, elsewhere: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The iris home on another Redis, as a user with these rules."""
 
-    def act(name: str, rules: str) -> Any:
-        elsewhere.client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules.split())
-        url = f"redis://{name}:secret@127.0.0.1:{elsewhere.port}/0"
+    def act(name: str, rules: str, server: RedisProcess = elsewhere) -> Any:
+        server.client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules.split())
+        url = f"redis://{name}:secret@127.0.0.1:{server.port}/0"
         environment = {**type(iris)(iris.repo, iris.home).environment, "REDIS_URL": url}
         monkeypatch.setattr(type(iris), "environment", environment)
         return iris
@@ -92,16 +92,14 @@ def test_a_night_without_the_dangerous_commands_says_what_it_did_not_check(
     assert acting("careful", "~* +@all -@dangerous").verb("materialize").returncode == 0
 
 
-def test_a_night_needs_no_dump_and_no_restore_to_see_that_redis_is_full(acting: Any, elsewhere: RedisProcess) -> None:
-    used = int(elsewhere.client.info("memory")["used_memory"])
-    elsewhere.client.config_set("maxmemory", used + 10_000)
-    elsewhere.client.delete(publication_key("iris", "species_predictions", "published"))
-    try:
-        ended = acting("nightly", documented()["nightly"]).verb("nightly", "--as-of", "2026-06-26")
-    finally:
-        elsewhere.client.config_set("maxmemory", 0)
+def test_a_night_needs_no_dump_and_no_restore_to_see_that_redis_is_full(acting: Any, processes: Processes) -> None:
+    empty = processes.start()
+    stack = acting("nightly", documented()["nightly"], empty)
+    empty.client.config_set("maxmemory", int(empty.client.info("memory")["used_memory"]) + 30_000)
+    ended = stack.verb("nightly", "--as-of", "2026-06-26")
     assert ended.returncode == 65, ended.stdout + ended.stderr
     assert "would pass Redis' maxmemory" in ended.stderr
+    assert not [name for name in empty.client.scan_iter(b"*") if b"potluck:" not in name]
 
 
 @pytest.mark.parametrize("command", ["HMGET", "GET"])

@@ -1,4 +1,4 @@
-"""A home that was moved: MLflow's own database in it names artifacts by absolute paths, which are put right."""
+"""A home that was moved: its MLflow database names artifacts by absolute paths, which are put right."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -9,9 +9,9 @@ from potluck.stores.repo import project_name
 
 
 def wanted_projects(settings: Settings) -> frozenset[str] | None:
-    """The projects that are named by POTLUCK_PROJECTS; else the repo's, and those that the home serves already.
+    """The projects that POTLUCK_PROJECTS names; else the repo's, and those that the home serves already.
 
-    None is every project: in a home without a feature repo that names none, as on a machine that only serves.
+    None is every project: in a home without a feature repo, as on a machine that only serves.
 
     Raises:
         UsageError: the repo's `feature_store.yaml` names no project.

@@ -1,6 +1,6 @@
-"""A home that follows MLflow's registry: its champions are laid down here, and what was retired goes.
+"""A home that follows MLflow's registry: champions are laid down here, and what was retired goes.
 
-The registry may be shared with other teams, so one model that is no good keeps no other from being laid down.
+The registry may be shared with other teams, so a model that is no good keeps no other from being laid down.
 """
 
 import tempfile
@@ -53,7 +53,7 @@ class Pull:
 
 
 def pull_champions(settings: Settings, resting: Mapping[Version, PotluckError] | None = None) -> Pull:
-    """Lay down every champion of the registry under the home, and promote what changed; what was retired goes.
+    """Lay every champion of the registry down under the home; take out what was retired.
 
     One service's error keeps no other from being laid down.
 
@@ -97,7 +97,7 @@ def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> 
 
 
 def pulled(settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]) -> Pulled | None:
-    """What was done for one model; None where it has no champion, and nobody said that it is to have none."""
+    """What was done for one model; None where it has no champion and was not retired."""
     service, version = model.name, model.aliases.get(CHAMPION)
     releases = Releases(settings.releases)
     if version is None:

@@ -160,8 +160,8 @@ class Registry:
         if not (found / MANIFEST).is_file():
             source = self.client.get_model_version(service, version).source
             raise BundleError(
-                f"version {version} of {service} holds no bundle: its artifacts at {source} are gone, or are "
-                f"another team's model that bears the tag {PROJECT_TAG}"
+                f"version {version} of {service} holds no bundle: its artifacts at {source} are gone, "
+                f"or are another team's model that bears the tag {PROJECT_TAG}"
             )
         return found
 
@@ -175,7 +175,7 @@ class Registry:
         return [model.name for model in self.models()[0]]
 
     def models(self) -> tuple[list[RegisteredModel], list[PotluckError]]:
-        """The registered models of our projects, by name, and an error for each of which that is not known."""
+        """The registered models of our projects, by name, and an error for each that may or may not be one."""
         ours, errors = [], list[PotluckError]()
         for model in self.registered_models():
             try:
@@ -237,8 +237,9 @@ class Registry:
             return
         whose = "of another team" if owner is None else f"of project {owner}"
         raise UsageError(
-            f"MLflow's registry holds a model {service} {whose}, and {project} is to train a service of that name: "
-            "give the feature service another name, or name another registry with MLFLOW_TRACKING_URI"
+            f"MLflow's registry holds a model {service} {whose}, "
+            f"and {project} is to train a service of that name: give the feature service another name, "
+            "or name another registry with MLFLOW_TRACKING_URI"
         )
 
     def versions(self, service: str) -> list[ModelVersion]:

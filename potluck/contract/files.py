@@ -56,7 +56,7 @@ def replacing(path: Path, *, mode: int = READABLE, suffix: str = "") -> Iterator
 
 @contextlib.contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """An empty folder in `parent`, to be filled and renamed from there; what is left in it is removed."""
+    """An empty folder in `parent`, to be filled and renamed from there; what stays in it is removed."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))

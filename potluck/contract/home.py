@@ -1,4 +1,4 @@
-"""The folder of all state: it holds data, models and what they answered, so it is its owner's alone."""
+"""The folder of all state: it holds data and models, so it is its owner's alone."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ OTHERS = 0o077
 
 
 def make_home(home: Path) -> None:
-    """Make the folder for its owner alone. One that is there keeps its mode: somebody may have opened it on purpose.
+    """Make the folder for its owner alone.
+
+    One that is there keeps its mode: somebody may have opened it on purpose.
 
     Raises:
         OSError: it can't be made.

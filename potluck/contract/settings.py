@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=64 << 20, alias="POTLUCK_MAX_BODY_BYTES", ge=8 << 20)
     """Bytes of large bodies that one worker holds; a caller who would pass it waits."""
     materialize_max_gone: float = Field(default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1)
-    """Share of a view's entities in the online store that a materialize may delete because the data lacks them."""
+    """Share of a view's entities online that a materialize may delete because the data lacks them."""
 
     nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
     """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""

@@ -27,7 +27,8 @@ CHECK_SECONDS = 120.0
 def admit(folder: Path, receipts: Path) -> str:
     """Check a bundle unless it has a receipt, and answer its digest.
 
-    What passes is admitted, whether or not its receipt can be written: without one it is checked again next time.
+    What passes is admitted, whether or not its receipt can be written: without one it is checked again
+    next time.
 
     Raises:
         BundleError: digests, contract, model or golden rows don't hold; the message says which.
@@ -81,7 +82,7 @@ def environment_key() -> str:
 
 
 def write_receipt(path: Path, content: dict[str, object]) -> None:
-    """Keep a receipt, or say that it can't be kept: a full disk or a read-only home is no fault of the bundle."""
+    """Keep a receipt, or say that it can't be kept: a full disk is no fault of the bundle."""
     try:
         write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
     except OSError as error:

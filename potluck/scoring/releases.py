@@ -189,7 +189,7 @@ def is_champion_file(name: str) -> bool:
 
 
 def stamp_of(files: Iterable[Path]) -> Stamp:
-    """What a change of these files changes, by the file system's word; those that can't be seen are left out."""
+    """What changes when these files do, by the file system's word; those that can't be seen are left out."""
     found = []
     for path in files:
         with contextlib.suppress(OSError):

@@ -5,7 +5,7 @@ than a share of a view's entities go only where somebody says that it is meant.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -36,6 +36,8 @@ class Leaving:
     gone: int
     """Those that the data does not hold, and that nobody pushed: a materialize deletes them."""
     staying: int
+    keys: pa.BinaryArray = field(repr=False)
+    """Redis keys of those that are gone."""
 
     @property
     def share(self) -> float:
@@ -57,8 +59,11 @@ class LeavingGuard:
     limit: float
     """Share of a view's entities that may go."""
 
-    def check_before(self, views: Sequence[FeatureView], as_of: datetime) -> None:
-        """Look at the views whose entities can be read without writing them: all that Feast needs not transform.
+    def check_before(self, views: Sequence[FeatureView], as_of: datetime) -> "dict[str, pa.BinaryArray]":
+        """Look at the views whose entities can be read without writing them: those without a transformation.
+
+        Answers:
+            View -> Redis keys of the entities that will go.
 
         Raises:
             Refused: more entities would go than may; nothing was written.
@@ -66,6 +71,7 @@ class LeavingGuard:
         plain = [view for view in views if self.can_foretell(view)]
         found = [self.leaving(view, partial(self.entities_in_data, view, as_of)) for view in plain]
         self.refuse(found, "nothing was written")
+        return {each.view: each.keys for each in found}
 
     def check_after(self, views: Sequence[FeatureView], session: Session) -> None:
         """Look at the other views, when they are written.
@@ -97,22 +103,23 @@ class LeavingGuard:
         Raises:
             ServiceUnreachable: Redis failed.
         """
-        gone = staying = 0
+        staying = 0
+        gone: list[pa.BinaryArray] = []
         present: Hashes | None = None
         project, join_keys = self.store.project, list(view.join_keys)
         own = own_fields(name_in_redis(view, self.store.config))
         with BulkWriter(self.client) as reader:
             for block in entity_keys_like(self.client, project, join_keys):
-                keys = of_project(block, project, len(join_keys))
                 present = data() if present is None else present
-                known = is_among(key_hashes(keys), present)
+                known = is_among(key_hashes(block), present)
                 staying += int(known.sum())
-                others = keys.filter(pa.array(~known))
+                others = of_project(block.filter(pa.array(~known)), project, len(join_keys))
                 if len(others):
                     stamps, marks = reader.read(others, own)
                     written = ~np.asarray(stamps.is_null(), bool) & ~is_pushed(stamps, marks)
-                    gone += int(written.sum())
-        return Leaving(view.name, view.batch_source.name, gone, staying)
+                    gone.append(others.filter(pa.array(written)))
+        keys = pa.concat_arrays(gone) if gone else pa.array([], pa.binary())
+        return Leaving(view.name, view.batch_source.name, len(keys), staying, keys)
 
     def refuse(self, found: Sequence[Leaving], done: str) -> None:
         """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 from feast import FeatureStore, FeatureView
 
 from potluck.contract.accounting import Account, account
@@ -89,15 +90,14 @@ def materialize(
     fed = {feeding.name: feeding.view for feeding in feedings if feeding.view}
     guard = LeavingGuard(client(settings), store, settings.materialize_max_gone)
     try:
-        if force is None:
-            guard.check_before(list(fed.values()), as_of)
+        going = guard.check_before(list(fed.values()), as_of) if force is None else {}
         with following(store, Session(as_of, progress, fed)) as session:
             forget_unfed(settings, store, feedings)
             write_views(store, list(fed), as_of)
         tell_servers(settings, store, list(fed.values()), as_of)
         if force is None:
             guard.check_after(list(fed.values()), session)
-        return [finish(settings, store, feeding, session) for feeding in feedings]
+        return [finish(settings, store, feeding, session, going.get(feeding.name)) for feeding in feedings]
     except PotluckError:
         raise
     except Exception as error:
@@ -150,8 +150,18 @@ def write_views(store: FeatureStore, names: list[str], as_of: datetime) -> None:
             store.materialize(EARLIEST, as_of, feature_views=names)
 
 
-def finish(settings: Settings, store: FeatureStore, feeding: Feeding, session: Session) -> Materialized:
-    """Prune a view, and account for its rows."""
+def finish(
+    settings: Settings,
+    store: FeatureStore,
+    feeding: Feeding,
+    session: Session,
+    going: "pa.BinaryArray | None",
+) -> Materialized:
+    """Prune a view, and account for its rows.
+
+    Args:
+        going: Redis keys of the entities that left the data, where they are known already.
+    """
     view = feeding.view
     if view is None:
         return Materialized(feeding.name, unfed=feeding.unfed)
@@ -165,7 +175,7 @@ def finish(settings: Settings, store: FeatureStore, feeding: Feeding, session: S
         skipped_older=told.left_out[OLDER],
         skipped_future=told.left_out[FUTURE],
         rejected=told.left_out[REJECTED],
-        pruned=prune_view(client(settings), store, view, known, session.progress),
+        pruned=prune_view(client(settings), store, view, known, session.progress, among=going),
         examples=told.examples,
         account=account_of(store, view, told, session),
         unfed=feeding.unfed,

@@ -22,10 +22,11 @@ from potluck.contract.settings import Settings
 
 PROMISED = {
     "init": {"--label", "--key", "--time", "--name", "--to"},
-    "ingest": {"--rows", "--seed", "--append", "--replace"},
+    "ingest": {"--rows", "--seed", "--append", "--replace", "--undo"},
     "apply": set(),
     "materialize": {"--as-of", "--force"},
-    "train": {"--promote"},
+    "train": {"--promote", "--force"},
+    "pull": {"--every", "--project"},
     "nightly": {"--as-of"},
     "export": {"--to", "--details"},
     "promote": set(),

@@ -229,3 +229,19 @@ def no_handle_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)
+
+
+def test_an_error_that_nobody_foresaw_keeps_no_other_service_from_going_live(
+    iris: Any, releases: Releases, champions: Champions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Releases.open
+
+    def broken(self: Releases, release: Release) -> Any:
+        if release.service == iris.repo.hybrid:
+            raise ZeroDivisionError("nobody foresaw this")
+        return opened(self, release)
+
+    monkeypatch.setattr(Releases, "open", broken)
+    champions.look()
+    assert set(champions.live.predictors) == {iris.repo.realtime}
+    assert is_refused(iris.repo.hybrid)

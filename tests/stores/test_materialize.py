@@ -73,7 +73,7 @@ def test_an_entity_that_left_the_data_leaves_the_store(iris: Any, petals: Any) -
 
 def test_as_of_decides_which_records_are_visible(iris: Any, petals: Any) -> None:
     """One flower a day was seen from 2020-01-01 on."""
-    iris.verbs(["materialize", "--as-of", "2020-01-10"])
+    iris.verbs(["materialize", "--as-of", "2020-01-10", "--force", "to see the first ten"])
     answers = [predict(iris, row).status_code for row in iris.population()]
     assert sorted(answers) == [200] * 10 + [404] * 140
 
