@@ -7,14 +7,12 @@ runs/<service>/<run id>/
 
 import contextlib
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from batch.score import FAILURE, ScoredShard
 from potluck.contract.accounting import Account
+from potluck.contract.files import replace_file
 from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
@@ -102,7 +101,7 @@ class RunFolder:
     def write(self, manifest: Manifest) -> None:
         """Replace the manifest in one step."""
         self.path.mkdir(parents=True, exist_ok=True)
-        replace(self.manifest_file, MANIFEST.dump_json(manifest, indent=1))
+        replace_file(self.manifest_file, MANIFEST.dump_json(manifest, indent=1), durable=False)
 
     def keep(self, scored: ScoredShard) -> ShardRecord:
         """Write a scored shard; a killed run leaves a whole file or none."""
@@ -110,7 +109,7 @@ class RunFolder:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_batches([scored.rows]), sink)
         content = sink.getvalue()
-        replace(self.file(scored.shard.number), content)
+        replace_file(self.file(scored.shard.number), content, durable=False)
         failed = scored.rows.num_rows - scored.rows.column(FAILURE).null_count
         shard = scored.shard
         digest = hashlib.sha256(content).hexdigest()
@@ -166,15 +165,3 @@ class Runs:
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def replace(path: Path, content: Any) -> None:
-    """Write a file whole or not at all."""
-    handle, staging = tempfile.mkstemp(prefix=".staging-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(staging, 0o644)
-        os.replace(staging, path)
-    finally:
-        Path(staging).unlink(missing_ok=True)

@@ -1,7 +1,5 @@
 """What the schedule remembers, and which run it owes: no clock, no process, no scheduler."""
 
-import os
-import tempfile
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from cli.cron import Cron
 from potluck.contract.errors import Locked, Refused
+from potluck.contract.files import replace_file
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 45))
 """After the first failure, the second, the third; then the run waits for its next due time."""
@@ -116,8 +115,4 @@ def record_or_new(path: Path, now: datetime) -> Record:
 
 def write_record(path: Path, record: Record) -> None:
     """Replace the file whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(RECORD.dump_json(record, indent=1) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+    replace_file(path, RECORD.dump_json(record, indent=1) + b"\n")

@@ -117,6 +117,8 @@ def plain(result: Any) -> Any:
         return asdict(result)
     if isinstance(result, list):
         return [plain(item) for item in result]
+    if isinstance(result, dict):
+        return {name: plain(item) for name, item in result.items()}
     return result
 
 

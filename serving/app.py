@@ -24,6 +24,7 @@ from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
 from serving.online import OnlineStore
 from serving.openapi import openapi_document
+from serving.parent import follow_parent
 from serving.publication_age import PublicationAges
 from serving.routes import router
 from serving.store_metrics import StoreMetrics
@@ -57,9 +58,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.freeze()  # what lives as long as the process need not be looked through again
     works = (app.state.champions.watch(), app.state.edge.report(), app.state.store_metrics.watch())
     tasks = [asyncio.create_task(work) for work in works]
+    unfollow = follow_parent()
     try:
         yield
     finally:
+        unfollow()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
