@@ -1,7 +1,5 @@
 """Published runs in the offline store: a folder of parquet files, one for each as-of date."""
 
-import os
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from batch.profile import PROFILE, Profile
 from batch.publish import predicted_rows, stored_columns
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import Publication
+from potluck.contract.files import replacing
 from potluck.contract.publication import Pointer
 from potluck.stores.arrow_types import ARROW_TYPES
 from potluck.stores.offline import data_source
@@ -68,18 +67,13 @@ class History:
             tables: scored rows, in the order of their keys.
         """
         schema = self.schema.with_metadata({PROFILE_KEY: PROFILE.dump_json(profile)})
-        handle, staging = tempfile.mkstemp(prefix=".history-", dir=self.folder)
-        os.close(handle)
-        try:
-            with pq.ParquetWriter(staging, schema, compression="zstd") as writer:
-                for table in tables:
-                    writer.write_table(
-                        self.rows(predicted_rows(table), pointer).replace_schema_metadata(schema.metadata)
-                    )
-            os.chmod(staging, 0o644)
-            os.replace(staging, self.file(pointer.as_of))
-        finally:
-            Path(staging).unlink(missing_ok=True)
+        with (
+            replacing(self.file(pointer.as_of)) as staging,
+            pq.ParquetWriter(staging, schema, compression="zstd") as writer,
+        ):
+            for table in tables:
+                rows = self.rows(predicted_rows(table), pointer)
+                writer.write_table(rows.replace_schema_metadata(schema.metadata))
 
     def rows(self, table: pa.Table, pointer: Pointer) -> pa.Table:
         """Scored rows as the view's source declares them."""

@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from batch.score import FAILURE, ScoredShard
 from potluck.contract.accounting import Account
-from potluck.contract.files import replace_file
+from potluck.contract.files import write_whole
 from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
@@ -101,7 +101,7 @@ class RunFolder:
     def write(self, manifest: Manifest) -> None:
         """Replace the manifest in one step."""
         self.path.mkdir(parents=True, exist_ok=True)
-        replace_file(self.manifest_file, MANIFEST.dump_json(manifest, indent=1), durable=False)
+        write_whole(self.manifest_file, MANIFEST.dump_json(manifest, indent=1))
 
     def keep(self, scored: ScoredShard) -> ShardRecord:
         """Write a scored shard; a killed run leaves a whole file or none."""
@@ -109,7 +109,7 @@ class RunFolder:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_batches([scored.rows]), sink)
         content = sink.getvalue()
-        replace_file(self.file(scored.shard.number), content, durable=False)
+        write_whole(self.file(scored.shard.number), content)
         failed = scored.rows.num_rows - scored.rows.column(FAILURE).null_count
         shard = scored.shard
         digest = hashlib.sha256(content).hexdigest()

@@ -1,12 +1,12 @@
 """A file that a verb writes: whole, or not at all."""
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from potluck.contract.errors import DataError, UsageError
+from potluck.contract.files import replacing
 
 
 def check_destination(path: Path, suffixes: Collection[str]) -> None:
@@ -33,17 +33,9 @@ def replaced(path: Path) -> Iterator[Path]:
         DataError: it can't be written: no right to, no space, a broken disk.
     """
     target = path.resolve()  # a link stays a link
-    staging = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        staging = Path(name)
-        yield staging
-        staging.chmod(0o644)
-        os.replace(staging, target)
+        with replacing(target, suffix=target.suffix) as staging:
+            yield staging
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path} can't be written: {reason}; what was there before is as it was") from error
-    finally:
-        if staging is not None:
-            staging.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from cli.cron import Cron
 from potluck.contract.errors import Locked, Refused
-from potluck.contract.files import replace_file
+from potluck.contract.files import write_whole
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 45))
 """After the first failure, the second, the third; then the run waits for its next due time."""
@@ -115,4 +115,4 @@ def record_or_new(path: Path, now: datetime) -> Record:
 
 def write_record(path: Path, record: Record) -> None:
     """Replace the file whole."""
-    replace_file(path, RECORD.dump_json(record, indent=1) + b"\n")
+    write_whole(path, RECORD.dump_json(record, indent=1) + b"\n")

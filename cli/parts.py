@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from potluck.contract.files import replace_file
+from potluck.contract.files import write_whole
 from potluck.contract.processes import mark
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -108,7 +108,7 @@ class Part:
 
 def write_states(path: Path, parts: list[Part]) -> None:
     states = {part.name: part.told() for part in parts}
-    replace_file(path, PARTS.dump_json(states, indent=1) + b"\n", durable=False)
+    write_whole(path, PARTS.dump_json(states, indent=1) + b"\n")
 
 
 def read_states(path: Path) -> dict[str, PartState]:

@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
-    app.state.champions.refresh()
+    app.state.champions.look()
     gc.freeze()  # what lives as long as the process need not be looked through again
     works = (app.state.champions.watch(), app.state.edge.report(), app.state.store_metrics.watch())
     tasks = [asyncio.create_task(work) for work in works]

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from potluck.contract.errors import MissingStepError, PotluckError, ServiceNotFound
-from potluck.scoring.releases import Release, Releases
-from serving.metrics import REFUSED_BUNDLES
+from potluck.contract.errors import BundleError, MissingStepError, PotluckError, ServiceNotFound
+from potluck.scoring.releases import Releases
 from serving.online import OnlineStore
 from serving.precomputed import PrecomputedService
 from serving.predictor import Predictor
+from serving.refusals import Refusals
 
 logger = logging.getLogger("potluck.serving")
 
@@ -46,51 +47,88 @@ def listed(services: Iterable[str]) -> str:
 class Champions:
     """Follows the champions of a home."""
 
-    def __init__(self, releases: Releases, store: OnlineStore) -> None:
+    def __init__(self, releases: Releases, store: OnlineStore, clock: Callable[[], float] = time.monotonic) -> None:
         self.releases = releases
         self.store = store
         self.live = Live()
-        self.refused: dict[str, Release | None] = {}
+        self.refusals = Refusals(clock)
         self._stamp: object = None
+        self._failure = ""
 
     def refresh(self) -> None:
-        """Open what was promoted since the last look; a bundle that does not pass leaves the old one in place."""
-        stamp = self.releases.stamp()
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        predictors = {}
-        for service in self.releases.services():
-            predictor = self.current(service)
-            if predictor is not None:
-                predictors[service] = predictor
-        self.live = Live(predictors, precomputed_services(predictors, self.store))
+        """Open what was promoted since the last look; a bundle that does not pass leaves the old one in place.
 
-    def current(self, service: str) -> Predictor | None:
+        Raises:
+            BundleError: the folder of champions is gone, while some are served.
+            OSError: it can't be listed.
+        """
+        stamp = self.releases.stamp()
+        if stamp is None and self.live.predictors:
+            raise BundleError(f"{self.releases.champions} is gone; what is served goes on")
+        due = [service for service in self.refusals.of if not self.waits(service)]
+        if stamp == self._stamp and not due:
+            return
+        services = self.releases.services()
+        self.drop_all_but(services)
+        # Those that were refused come last: their check may take minutes, and the others go live meanwhile.
+        for service in sorted(services, key=self.refusals.of.__contains__):
+            if not self.waits(service):
+                self.take_up(service)
+        self._stamp = stamp
+
+    def waits(self, service: str) -> bool:
+        return self.refusals.waits(service, self.releases.traces)
+
+    def drop_all_but(self, services: list[str]) -> None:
+        """Forget what was retired."""
+        for service in [*self.refusals.of]:
+            if service not in services:
+                self.refusals.end(service)
+        kept = {name: one for name, one in self.live.predictors.items() if name in services}
+        if len(kept) < len(self.live.predictors):
+            self.go_live(kept)
+
+    def take_up(self, service: str) -> None:
+        """Serve a service's champion, if it is another one than before and passes its check."""
         old = self.live.predictors.get(service)
+        traces: object = None
         try:
+            traces = self.releases.traces(service)
             release = self.releases.champion(service)
-            if old is not None and old.release == release:
-                return old
-            predictor = Predictor(release, self.releases.open(release), self.store)
-        except MissingStepError:
-            return None
+            if old is None or old.release != release:
+                predictor = Predictor(release, self.releases.open(release), self.store)
+                self.go_live({**self.live.predictors, service: predictor})
+                logger.info("serving %s version %s (bundle %.12s)", service, release.model_version, release.digest)
+        except MissingStepError:  # retired since it was listed: the next look drops it
+            return
         except (PotluckError, OSError) as error:
-            REFUSED_BUNDLES.labels(service).inc()
             goes_on = f"version {old.release.model_version} goes on serving" if old else "the service is not served"
-            logger.error("refused the champion of %s: %s; %s", service, error, goes_on)
-            return old
-        logger.info("serving %s version %s (bundle %.12s)", service, release.model_version, release.digest)
-        return predictor
+            self.refusals.add(service, traces, str(error), goes_on)
+        else:
+            self.refusals.end(service)
+
+    def go_live(self, predictors: dict[str, Predictor]) -> None:
+        predictors = dict(sorted(predictors.items()))
+        self.live = Live(predictors, precomputed_services(predictors, self.store))
 
     async def watch(self) -> None:
         """Look for promotions until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await asyncio.to_thread(self.refresh)
-            except Exception:
-                logger.exception("looking for promoted bundles failed; looking again in %.0f s", LOOK_SECONDS)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """`refresh`; what fails is told once, until it is another failure or none."""
+        failure = ""
+        try:
+            self.refresh()
+        except Exception as error:  # whatever it is, the next look may succeed
+            failure = f"{type(error).__name__}: {error}"
+            if failure != self._failure:
+                is_foreseen = isinstance(error, PotluckError | OSError)
+                words = "looking for promoted bundles failed: %s; looking again every %.0f s"
+                logger.error(words, failure, LOOK_SECONDS, exc_info=not is_foreseen)
+        self._failure = failure
 
 
 def precomputed_services(predictors: dict[str, Predictor], store: OnlineStore) -> dict[str, PrecomputedService]:

@@ -20,6 +20,12 @@ DURATION = Histogram(
 ROWS = Counter("potluck_predictions_total", "Predicted or looked-up rows.", ["service", "outcome"])
 IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])
+CHAMPION_REFUSED = Gauge(
+    "potluck_champion_refused",
+    "1 while the service's champion can't be opened, so that another version or none answers.",
+    ["service"],
+    multiprocess_mode="livemax",
+)
 
 
 @cache

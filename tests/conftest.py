@@ -21,7 +21,7 @@ import pytest
 
 from potluck.contract.settings import Settings
 
-pytest_plugins = ["redis_servers", "redis_proxy"]
+pytest_plugins = ["redis_servers", "redis_proxy", "disks"]
 
 hypothesis.settings.register_profile("reproducible", derandomize=True, database=None)
 hypothesis.settings.load_profile("reproducible")

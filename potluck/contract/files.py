@@ -1,28 +1,129 @@
-"""A file that is replaced whole: a reader sees the old content or the new one, never a part."""
+"""Files and folders that are written whole or not at all.
 
+Each is made beside its place under a name of `STAGED`, and renamed when it is done. Its writer holds
+a lock on it, which the kernel gives back however the writer ends. So what a killed writer left can be
+told from what is being written, and the next write into the folder removes it.
+"""
+
+import contextlib
+import fcntl
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+PREFIX = ".potluck-"
+STAGED = f"{PREFIX}*"
+"""Names of what is being written."""
+READABLE = 0o644
+"""A server under another user may read it, where it may enter the home."""
 
 
-def replace_file(path: Path, content: Any, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Write a file whole or not at all.
+def write_whole(path: Path, content: bytes, *, mode: int = READABLE) -> None:
+    """Put a file in its place, or leave what was there; the folder is made.
 
-    Args:
-        content: bytes, or what has their buffer.
-        mode: rights of the file; by default a server under another user reads it.
-        durable: have it on the disk before it gets its name, in case the machine stops.
+    Raises:
+        OSError: it can't be written; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with replacing(path, mode=mode) as staging:
+        staging.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = READABLE, suffix: str = "") -> Iterator[Path]:
+    """An empty file beside `path` to write into, which takes its place when the block ends well.
+
+    Args:
+        suffix: what the file's name ends with meanwhile, for writers that go by it.
+
+    Raises:
+        OSError: it can't be written; what was there before stays, and nothing is left behind.
+    """
+    sweep(path.parent)
+    staging, handle = locked_file(path.parent, suffix)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.chmod(staging, mode)
+        yield staging
+        os.fchmod(handle, mode)
+        os.fsync(handle)
         os.replace(staging, path)
+        sync_folder(path.parent)
     finally:
-        Path(staging).unlink(missing_ok=True)
+        staging.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder in `parent`, to be filled and renamed from there; what is left in it is removed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        lock(handle)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder."""
+    for path in folder.glob(STAGED):
+        with contextlib.suppress(OSError):  # somebody else's, or gone since
+            remove_unless_locked(path)
+
+
+def remove_unless_locked(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+def locked_file(folder: Path, suffix: str) -> tuple[Path, int]:
+    """A new file and an open handle that holds its lock."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=suffix, dir=folder)
+        lock(handle)
+        if os.fstat(handle).st_nlink:
+            return Path(name), handle
+        os.close(handle)  # another writer swept it before it was locked
+
+
+def lock(handle: int) -> None:
+    """Take a lock, where the file system knows such; where it does not, nothing is ever swept."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def copy_synced(source: Path, target: Path) -> None:
+    """Copy a file and wait until it is on the disk."""
+    shutil.copyfile(source, target)
+    sync_file(target)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on the disk.
+
+    Raises:
+        OSError: the disk failed, or is full: some file systems say so only now.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a rename is on the disk, where the file system offers that for folders."""
+    with contextlib.suppress(OSError):
+        sync_file(folder)

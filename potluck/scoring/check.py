@@ -5,19 +5,21 @@ A receipt says which bundle passed under which versions of the libraries; with o
 
 import hashlib
 import json
-import os
+import logging
 import platform
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from potluck.contract.errors import BundleError, PotluckError
+from potluck.contract.files import write_whole
 from potluck.contract.manifest import bundle_digest, verify_manifest
 from potluck.scoring.lightgbm_library import library_version
+
+logger = logging.getLogger("potluck.scoring")
 
 CHECK_SECONDS = 120.0
 
@@ -25,16 +27,26 @@ CHECK_SECONDS = 120.0
 def admit(folder: Path, receipts: Path) -> str:
     """Check a bundle unless it has a receipt, and answer its digest.
 
+    What passes is admitted, whether or not its receipt can be written: without one it is checked again next time.
+
     Raises:
         BundleError: digests, contract, model or golden rows don't hold; the message says which.
+        OSError: no child process could be started.
     """
     verify_manifest(folder)
     digest = bundle_digest(folder)
     receipt = receipts / f"{digest[:32]}-{environment_key()}.json"
-    if not receipt.exists():
+    if not lies_there(receipt):
         rows = check_in_child(folder)
         write_receipt(receipt, {"bundle": digest, "golden_rows": rows, **versions()})
     return digest
+
+
+def lies_there(receipt: Path) -> bool:
+    try:
+        return receipt.exists()
+    except OSError:  # a folder that this user may not read, a broken disk
+        return False
 
 
 def check_in_child(folder: Path) -> int:
@@ -69,11 +81,15 @@ def environment_key() -> str:
 
 
 def write_receipt(path: Path, content: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(json.dumps(content, indent=1) + "\n")
-    Path(file.name).chmod(0o644)  # a server under another user reads it
-    os.replace(file.name, path)
+    """Keep a receipt, or say that it can't be kept: a full disk or a read-only home is no fault of the bundle."""
+    try:
+        write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
+    except OSError as error:
+        logger.warning(
+            "bundle %.12s passed its check, but its receipt can't be written (%s): it is checked at each start",
+            content["bundle"],
+            error,
+        )
 
 
 def main(folder: Path) -> int:

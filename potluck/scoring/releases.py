@@ -8,15 +8,16 @@ releases/
 
 import contextlib
 import os
-import shutil
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError, MissingStepError
 from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.files import copy_synced, staging_folder, sync_folder, write_whole
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
 from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
 from potluck.scoring.check import admit
@@ -32,6 +33,8 @@ class Release:
 
 
 RELEASE = TypeAdapter(Release)
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
+"""Name, time, number and size of some files."""
 
 
 class Releases:
@@ -47,33 +50,39 @@ class Releases:
 
         Raises:
             BundleError: it does not pass; nothing is left behind.
+            OSError: it can't be written; nothing is left behind.
         """
         verify_manifest(source)
         target = self.bundles / bundle_digest(source)
-        if not is_whole(target):
-            self._copy(source, target)
-        return admit(target, self.receipts)
+        if is_whole(target):
+            return admit(target, self.receipts)
+        return self._copy(source, target)
 
-    def _copy(self, source: Path, target: Path) -> None:
-        self.bundles.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".staging-", dir=self.bundles) as folder:
-            staging = Path(folder) / target.name
+    def _copy(self, source: Path, target: Path) -> str:
+        with staging_folder(self.bundles) as folder:
+            staging = folder / target.name
             staging.mkdir()
             for name in (*verify_manifest(source), MANIFEST):
-                shutil.copyfile(source / name, staging / name)
-            admit(staging, self.receipts)
+                copy_synced(source / name, staging / name)
+            digest = admit(staging, self.receipts)
             if target.exists() and not is_whole(target):
-                os.replace(target, Path(folder) / "damaged")
-            with contextlib.suppress(OSError):  # somebody else may have laid it down meanwhile
+                os.replace(target, folder / "damaged")
+            try:
                 os.replace(staging, target)
+            except OSError:
+                if not is_whole(target):  # else somebody else laid it down meanwhile
+                    raise
+        sync_folder(self.bundles)
+        return digest
 
     def promote(self, release: Release) -> None:
-        """Make a bundle that was laid down its service's champion, in one atomic step."""
-        self.champions.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("wb", dir=self.champions, delete=False) as file:
-            file.write(RELEASE.dump_json(release) + b"\n")
-        Path(file.name).chmod(0o644)  # a server under another user reads it
-        os.replace(file.name, self.champions / f"{release.service}.json")
+        """Make a bundle that was laid down its service's champion, in one atomic step.
+
+        Raises:
+            OSError: the file can't be written; the former champion stays.
+        """
+        content = RELEASE.dump_json(release) + b"\n"
+        write_whole(self.champions / f"{release.service}.json", content)
 
     def retire(self, service: str) -> str | None:
         """Take a service out and answer the version that answered for it; its bundle stays.
@@ -106,17 +115,33 @@ class Releases:
             raise BundleError(f"bundle {release.digest} of {release.service} can't be read: {error}") from None
 
     def services(self) -> list[str]:
-        """Names of the services that have a champion."""
-        return sorted(path.stem for path in self.champions.glob("*.json"))
+        """Names of the services that have a champion.
 
-    def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Changes whenever a champion does: for whoever watches."""
-        files = []
-        for path in sorted(self.champions.glob("*.json")):
-            with contextlib.suppress(FileNotFoundError):  # retired since it was listed
-                stat = path.stat()
-                files.append((path.name, stat.st_mtime_ns, stat.st_ino))
-        return tuple(files)
+        Raises:
+            OSError: the folder can't be listed; that is no reason to think that there is none.
+        """
+        try:
+            names = os.listdir(self.champions)
+        except FileNotFoundError:
+            return []
+        return sorted(Path(name).stem for name in names if is_champion_file(name))
+
+    def stamp(self) -> Stamp | None:
+        """Changes whenever a champion does: for whoever watches. None where the folder is not there.
+
+        Raises:
+            OSError: the folder can't be listed.
+        """
+        if not self.champions.is_dir():
+            return None
+        return stamp_of(self.champions / f"{service}.json" for service in self.services())
+
+    def traces(self, service: str) -> Stamp:
+        """Changes whenever the champion's file does, or the files of the bundle that it names."""
+        files = [self.champions / f"{service}.json"]
+        with contextlib.suppress(MissingStepError, BundleError, OSError):
+            files += sorted((self.bundles / self.champion(service).digest).iterdir())
+        return stamp_of(files)
 
     def champion(self, service: str) -> Release:
         """
@@ -157,6 +182,20 @@ class Releases:
                 f"the champion of {release.service} is a bundle of {model.contract.service}; promote its own"
             )
         return model
+
+
+def is_champion_file(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".")
+
+
+def stamp_of(files: Iterable[Path]) -> Stamp:
+    """What a change of these files changes, by the file system's word; those that can't be seen are left out."""
+    found = []
+    for path in files:
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            found.append((path.name, stat.st_mtime_ns, stat.st_ino, stat.st_size))
+    return tuple(found)
 
 
 def is_whole(folder: Path) -> bool:

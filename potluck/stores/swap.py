@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from potluck.contract.files import sync_file, sync_folder, write_whole
+
 STAGED, REPLACED = ".staged", ".replaced"
 UNFINISHED = "unfinished.json"
 """Names that a swap is about to replace, and those of them that were there before."""
@@ -42,12 +44,12 @@ def exchange(folder: Path, names: Sequence[str]) -> None:
     for name in there:
         keep(folder / name, replaced / name)
     note = replaced / UNFINISHED
-    making = note.with_suffix(".new")
-    making.write_text(json.dumps({"names": list(names), "there": there}))
-    making.rename(note)
+    write_whole(note, json.dumps({"names": list(names), "there": there}).encode())
     try:
         for name in names:
+            sync_file(folder / STAGED / name)
             os.replace(folder / STAGED / name, folder / name)
+        sync_folder(folder)
     except OSError:
         put_back(folder)
         raise

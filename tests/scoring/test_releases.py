@@ -1,6 +1,9 @@
 """The releases folder: bundles laid down once, champions replaced in one step."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill, no_file_grows
 
 from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.files import STAGED
 from potluck.contract.manifest import MANIFEST, bundle_digest, write_manifest
 from potluck.scoring.bundle import BUNDLE_FILES, MODEL_FILE
 from potluck.scoring.releases import Release, Releases
@@ -228,3 +233,105 @@ def test_the_contract_of_a_champion_is_read_without_its_model(releases: Releases
     assert releases.contract(laid_down).service == "price"
     with pytest.raises(BundleError, match="can't be read"):
         releases.contract(replace(laid_down, digest="0" * 64))
+
+
+KILLED_IN_A_PROMOTION = """
+import os, signal, sys
+from pathlib import Path
+from potluck.contract import files
+from potluck.scoring.releases import Release, Releases
+files.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+releases = Releases(Path(sys.argv[1]))
+if len(sys.argv) == 3:
+    releases.lay_down(Path(sys.argv[2]))
+else:
+    releases.promote(Release("price", "b" * 64, "2"))
+"""
+
+
+def killed(*arguments: Path) -> None:
+    """A promotion, or a laying down, that is killed before its rename."""
+    command = [sys.executable, "-c", KILLED_IN_A_PROMOTION, *map(str, arguments)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+
+
+def staged_below(folder: Path) -> list[Path]:
+    return list(folder.rglob(STAGED))
+
+
+def test_a_killed_promotion_changes_nothing_and_the_next_one_clears_up(releases: Releases, champion: Release) -> None:
+    killed(releases.champions.parent)
+    assert releases.champion("price") == champion
+    assert releases.services() == ["price"]
+    assert len(staged_below(releases.champions)) == 1
+    releases.promote(replace(champion, model_version="2"))
+    assert releases.champion("price").model_version == "2"
+    assert staged_below(releases.champions) == []
+
+
+def test_a_killed_laying_down_leaves_no_bundle_and_the_next_one_clears_up(releases: Releases, bundle: Path) -> None:
+    killed(releases.champions.parent, bundle)
+    (left,) = releases.bundles.iterdir()
+    assert staged_below(releases.bundles) == [left]
+    digest = releases.lay_down(bundle)
+    assert [path.name for path in releases.bundles.iterdir()] == [digest]
+    assert staged_below(releases.receipts) == []
+
+
+def test_a_promotion_on_a_full_disk_leaves_the_former_champion(releases: Releases, champion: Release) -> None:
+    with pytest.raises(OSError, match="File too large"), no_file_grows():
+        releases.promote(replace(champion, model_version="2"))
+    assert releases.champion("price") == champion
+    assert [path.name for path in releases.champions.iterdir()] == ["price.json"]
+
+
+def test_laying_down_on_a_full_disk_leaves_nothing_behind(small_disk: Path, bundle: Path) -> None:
+    releases = Releases(small_disk / "releases")
+    filler = fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        releases.lay_down(bundle)
+    assert list(files_below(releases.bundles)) == []
+    filler.unlink()
+    assert releases.lay_down(bundle) == bundle_digest(bundle)
+
+
+def test_what_passes_its_check_opens_though_no_receipt_can_be_written(
+    releases: Releases, laid_down: Release, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(releases.receipts)
+    releases.receipts.write_text("a file where the folder would be")
+    assert releases.open(laid_down).contract.service == "price"
+    assert "its receipt can't be written" in caplog.text
+    assert releases.lay_down(bundle) == laid_down.digest
+
+
+def test_what_passes_its_check_opens_on_a_full_disk(small_disk: Path, laid_down_once: tuple[Path, str]) -> None:
+    folder, digest = laid_down_once
+    shutil.copytree(folder, small_disk / "releases")
+    releases = Releases(small_disk / "releases")
+    shutil.rmtree(releases.receipts)
+    fill(small_disk)
+    assert releases.open(Release("price", digest, "1")).contract.service == "price"
+    assert list(files_below(releases.receipts)) == []
+
+
+def test_traces_change_with_the_champion_and_with_its_bundle(releases: Releases, laid_down: Release) -> None:
+    model = releases.bundles / laid_down.digest / MODEL_FILE
+    before = releases.traces("price")
+    assert releases.traces("price") == before
+    text = model.read_bytes()
+    model.unlink()
+    without = releases.traces("price")
+    model.write_bytes(text)
+    releases.promote(replace(laid_down, model_version="2"))
+    assert len({before, without, releases.traces("price")}) == 3
+    assert releases.traces("nobody") == ()
+
+
+def test_a_folder_that_can_not_be_listed_is_an_error_and_not_an_empty_one(releases: Releases) -> None:
+    assert releases.stamp() is None
+    assert releases.services() == []
+    releases.champions.parent.mkdir()
+    releases.champions.write_text("a file")
+    with pytest.raises(NotADirectoryError):
+        releases.services()
