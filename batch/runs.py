@@ -25,7 +25,6 @@ from potluck.contract.files import write_whole
 from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
-KEPT_RUNS = 100
 
 
 @dataclass
@@ -154,12 +153,12 @@ class Runs:
         runs = self.all()
         return runs[-1][1] if runs and runs[-1][1].status in ("running", "failed", "refused") else None
 
-    def tidy(self, current: str) -> None:
-        """Drop what earlier runs scored, and the oldest manifests."""
+    def tidy(self, current: str, keep: int) -> None:
+        """Drop what earlier runs scored, and the oldest manifests but for so many."""
         others = [folder for folder, manifest in self.all() if manifest.run_id != current]
         for folder in others:
             folder.drop_shards()
-        for folder in others[: max(0, len(others) - KEPT_RUNS)]:
+        for folder in others[: max(0, len(others) - keep)]:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 

@@ -110,7 +110,7 @@ class NightlyRun:
         with self.step("prune"):
             self.manifest.pruned = prune_slot(self.view, self.tables(), current, self.lease)
         self.end("published")
-        self.runs.tidy(self.manifest.run_id)
+        self.runs.tidy(self.manifest.run_id, self.settings.keep_runs)
         self.kept.drop_shards()
         return summary_of(self.task, current, "published", self.manifest, seconds=self.manifest.seconds)
 

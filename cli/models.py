@@ -1,18 +1,33 @@
 """Verbs about models: train, pull."""
 
+import logging
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.output import answer, as_of_option, common_options, now_or, prepare_libraries, progress_bar, settings_for
+from cli.output import (
+    answer,
+    as_of_option,
+    common_options,
+    masked,
+    now_or,
+    prepare_libraries,
+    progress_bar,
+    settings_for,
+)
 from cli.training_text import training_text
+from potluck.contract import logs
 from potluck.contract.errors import PotluckError
+from potluck.contract.settings import Settings
 
 if TYPE_CHECKING:
     from potluck.contract.features import SplitKind
+    from training.registry import Pulled
+
+logger = logging.getLogger("potluck.pull")
 
 
 class Parameter(click.ParamType[tuple[str, str]]):
@@ -72,19 +87,31 @@ def pull_verb(every: float | None, repo: Path | None, as_json: bool) -> None:
     prepare_libraries(settings)
     from training.registry import pull_champions
 
+    if every is not None:
+        follow(settings, every)
+    pulled = pull_champions(settings)
+    answer(as_json, pulled, "\n".join(map(pull_text, pulled)))
+
+
+def follow(settings: Settings, every: float) -> NoReturn:
+    """Pull again and again, and log what changes."""
+    from training.registry import pull_champions
+
+    logs.set_up(settings)
+    logs.adopt("mlflow")
     while True:
         try:
-            pulled = pull_champions(settings)
-            lines = [f"{p.service} version {p.model_version}{pull_note(p.changed, p.retired)}" for p in pulled]
-            if every is None or any(p.changed for p in pulled):
-                answer(as_json, pulled, "\n".join(lines))
+            for pulled in pull_champions(settings):
+                if pulled.changed:
+                    logger.info(pull_text(pulled))
         except PotluckError as error:
-            if every is None:
-                raise
-            click.echo(f"potluck: {error}; looking again in {every:g} s", err=True)
-        if every is None:
-            return
+            logger.warning("%s; looking again in %g s", masked(str(error)), every)
         time.sleep(every)
+
+
+def pull_text(pulled: "Pulled") -> str:
+    note = pull_note(pulled.changed, pulled.retired)
+    return f"{pulled.service} version {pulled.model_version}{note}"
 
 
 def pull_note(changed: bool, retired: bool) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from potluck.contract import logs
 from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.settings import Settings, load_settings
@@ -183,7 +184,9 @@ def rows_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 def tell(error: PotluckError, as_json: bool) -> None:
     """Print an error where it belongs."""
     message = masked(str(error))
-    if as_json:
+    if logs.is_set_up():
+        logging.getLogger("potluck").error(message)
+    elif as_json:
         click.echo(json.dumps({"error": type(error).__name__, "message": message}), err=True)
     else:
         click.echo(f"potluck: {message}", err=True)

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from cli.relay import relay
 from potluck.contract.files import write_whole
 from potluck.contract.processes import mark
 
@@ -55,8 +56,12 @@ class Ended:
 class Part:
     """A process and its successors."""
 
-    def __init__(self, name: str, command: list[str], home: Path) -> None:
-        self.name, self.command, self.home = name, command, home
+    def __init__(self, name: str, command: list[str], home: Path, *, relayed: bool = False) -> None:
+        """
+        Args:
+            relayed: its output is no log of ours, and becomes one.
+        """
+        self.name, self.command, self.home, self.relayed = name, command, home, relayed
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = self.again_at = 0.0
         self.starts = self.failures = 0
@@ -65,7 +70,15 @@ class Part:
     def start(self, now: float) -> None:
         """In a session of its own: a key press at the terminal is for `up` alone."""
         environment = {**os.environ, **mark(self.home, self.name)}
-        self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE if self.relayed else None,
+            stderr=subprocess.STDOUT if self.relayed else None,
+        )
+        if self.process.stdout is not None:
+            relay(self.name, self.process.stdout)
         self.started_at = now
         self.starts += 1
 

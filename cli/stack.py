@@ -18,6 +18,7 @@ from cli.supervisor import (
     stop_orphans,
     stop_supervisor,
 )
+from potluck.contract import logs
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
@@ -36,6 +37,7 @@ from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
 def up_verb(host: str, port: int, workers: int, nightly: str | None, repo: Path | None, as_json: bool) -> None:
     """Keep Redis, the server, MLflow's pages and the nightly's schedule running until interrupted or `potluck down`."""
     settings = settings_for(repo, nightly_cron=nightly)
+    logs.set_up(settings)
     if settings.nightly_cron:
         Cron(settings.nightly_cron)  # a wrong one is told before anything starts
     ensure_redis(settings)

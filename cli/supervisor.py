@@ -30,7 +30,7 @@ STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 REDIS_LOOK_SECONDS = 2.0
 PULL_SECONDS = 10
-SERVER = "server"
+SERVER, PAGES = "server", "mlflow"
 SERVER_ATTEMPTS = 5
 """Starts of the server that fail in a row before `up` gives up: one more would mend nothing."""
 
@@ -41,8 +41,8 @@ class Supervisor:
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self.settings, self.host = settings, host
         wanted = commands(settings, host, port, workers)
-        self.parts = [Part(name, command, settings.home) for name, command in wanted.items()]
-        self.ports = [port, port + 1] if "mlflow" in wanted else [port]
+        self.parts = [Part(name, command, settings.home, relayed=name == PAGES) for name, command in wanted.items()]
+        self.ports = [port, port + 1] if PAGES in wanted else [port]
         self.redis_looked_at = 0.0
         self.stopping = False
 
@@ -130,7 +130,7 @@ def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str
         return {SERVER: serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
     pages = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port + 1), "--workers", "1"]
     mlflow = [*pages, "--backend-store-uri", settings.tracking_uri]
-    return {SERVER: serve, "mlflow": mlflow, **nightly}
+    return {SERVER: serve, PAGES: mlflow, **nightly}
 
 
 def pid_file(settings: Settings) -> Path:

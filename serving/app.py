@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -14,12 +13,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from potluck import __version__
+from potluck.contract import logs
 from potluck.contract.errors import RequestError
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
+from serving.access import edge_for
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
 from serving.champions import Champions
-from serving.edge import Edge
 from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
 from serving.online import OnlineStore
@@ -33,7 +33,7 @@ from serving.store_metrics import StoreMetrics
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application of one worker; uvicorn calls it without arguments in each."""
     settings = settings or load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(settings)
     app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
     app.openapi = lambda: openapi_document(app.state.champions.live)
-    app.state.edge = Edge(app, hot, settings.max_in_flight)
+    app.state.edge = edge_for(settings)(app, hot, settings.max_in_flight)
     return app.state.edge  # type: ignore[no-any-return]
 
 

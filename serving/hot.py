@@ -15,6 +15,7 @@ from potluck.contract.errors import BodyTooLarge, RequestError
 from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
 from serving.metrics import count
+from serving.tasks import told
 
 LARGEST_BODY = 1 << 20
 
@@ -66,7 +67,9 @@ class Predict:
         predictor.submit(
             record,
             lambda answer: answered(
-                answer if isinstance(answer, RequestError) else prediction_body(predictor, answer, target.request_id)
+                told(answer, target.request_id)
+                if isinstance(answer, RequestError)
+                else prediction_body(predictor, answer, target.request_id)
             ),
         )
 
@@ -91,7 +94,7 @@ class Lookup:
         precomputed.submit(
             entity,
             lambda found: answered(
-                found
+                told(found, target.request_id)
                 if isinstance(found, RequestError)
                 else lookup_body(precomputed, *found, entity, target.request_id)
             ),

@@ -20,6 +20,7 @@ from serving.answers import Body, error_body
 from serving.edge import REQUEST_ID, Edge, Exchange
 from serving.hot import HotCall, Target
 from serving.tasks import answer_to
+from serving.tasks import told as failure
 
 logger = logging.getLogger("potluck.serving")
 
@@ -94,7 +95,7 @@ class HotCycle:
             self.edge.enter()
             self.call.begin(self.target, bytes(self.body), self.answered)
         except Exception as error:
-            self.answered(answer_to(error))
+            self.answered(failure(answer_to(error), self.target.request_id))
 
     def answered(self, outcome: Body | RequestError) -> None:
         """Send the answer, unless nobody is there any more, and let uvicorn go on with the connection."""

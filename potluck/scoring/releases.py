@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from potluck.contract.errors import BundleError, MissingStepError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.files import copy_synced, staging_folder, sync_folder, write_whole
+from potluck.contract.lock import exclusive, shared
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
 from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
 from potluck.scoring.check import admit
@@ -44,6 +45,7 @@ class Releases:
         self.champions = folder / "champions"
         self.bundles = folder / "bundles"
         self.receipts = folder / "receipts"
+        self.lock = folder / ".lock"
 
     def lay_down(self, source: Path) -> str:
         """Copy a bundle here, check it, and answer its digest.
@@ -54,9 +56,19 @@ class Releases:
         """
         verify_manifest(source)
         target = self.bundles / bundle_digest(source)
-        if is_whole(target):
+        with shared(self.lock):
+            if not is_whole(target):
+                return self._copy(source, target)
+            os.utime(target)  # it is wanted again, so that `tidying` takes it for a new one
             return admit(target, self.receipts)
-        return self._copy(source, target)
+
+    def tidying(self) -> contextlib.AbstractContextManager[TextIO]:
+        """Hold off who lays bundles down, while those are deleted that nobody needs.
+
+        Raises:
+            Locked: somebody lays one down, or deletes some, at this moment.
+        """
+        return exclusive(self.lock, "bundles are being laid down or deleted; try again later")
 
     def _copy(self, source: Path, target: Path) -> str:
         with staging_folder(self.bundles) as folder:
