@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 from batch.score import FAILURE, ScoredShard
 from potluck.contract.accounting import Account
 from potluck.contract.files import write_whole
+from potluck.contract.formats import NEWEST, Format
 from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
@@ -78,6 +79,7 @@ class Manifest:
     pruned: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Step -> seconds."""
+    format: Format = NEWEST
 
 
 MANIFEST = TypeAdapter(Manifest)

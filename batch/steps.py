@@ -190,7 +190,8 @@ class NightlyRun:
             rows = self.manifest.population - self.manifest.failed_rows
             current = self.view.release_idle_slot(self.lease)
             version = self.task.release.model_version
-            pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
+            occupied = self.view.occupied(current)
+            pointer = new_pointer(occupied, self.manifest.run_id, self.as_of, version, rows)
             check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
             staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
             lost = rejected(staged, self.view, self.tables())

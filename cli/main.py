@@ -39,6 +39,8 @@ VERBS = {
     "status": "cli.stack",
     "env": "cli.stack",
     "gc": "cli.gc",
+    "backup": "cli.backup",
+    "restore": "cli.backup",
 }
 
 

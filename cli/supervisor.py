@@ -57,8 +57,10 @@ class Supervisor:
             end_orphans(self.settings)
             for port in self.ports:
                 check_address(self.host, port)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under `nohup`
+                signal.signal(signal.SIGHUP, self.stop)
             try:
                 return self.watch()
             finally:

@@ -1,10 +1,18 @@
 """Last night's predictions, looked up by id: one published run for all ids of a request."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, ModelNotReady, RequestError
+from potluck.contract.errors import (
+    Detail,
+    EntityNotFound,
+    FeatureStoreUnavailable,
+    ModelNotReady,
+    NewerFormat,
+    RequestError,
+)
 from potluck.contract.features import Objective, Publication
 from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
 from potluck.contract.redis_format import DamagedValueError, Scalar, decode_value, entity_key_maker
@@ -15,6 +23,8 @@ from serving.microbatch import MicroBatch
 from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
 from serving.tasks import Tasks, answer_to
+
+logger = logging.getLogger("potluck.serving")
 
 Entity = int | str
 ENOUGH = 8
@@ -46,7 +56,7 @@ class PrecomputedService:
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
         self.read_row = KeyCommand("HMGET", *self.stored.fields)
-        self.pointers = Remembered(read_pointer)
+        self.pointers = Remembered(readable_pointer)
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 
@@ -113,6 +123,15 @@ class PrecomputedService:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))
         return row
+
+
+def readable_pointer(stored: bytes | None) -> Pointer | None:
+    """The pointer; none, and a line in the log, where a newer version wrote it."""
+    try:
+        return read_pointer(stored)
+    except NewerFormat as error:
+        logger.error("the published run can't be read: %s", error)
+        return None
 
 
 def probabilities_of(row: Stored) -> dict[str, float] | None:

@@ -8,7 +8,9 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from potluck.contract.errors import NewerFormat
 from potluck.contract.features import FeatureContract
+from potluck.contract.formats import NEWEST, Format
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Feed:
     as_of: datetime
     views: dict[str, tuple[str, ...]]
     """Feature view, as it is called in Redis -> features that were written."""
+    format: Format = NEWEST
 
     def to_json(self) -> bytes:
         return FEED.dump_json(self)
@@ -44,5 +47,5 @@ def read_feed(stored: bytes | None) -> Feed | None:
     """Decode what lies under `feed_key`; None where nothing was materialized yet, or it can't be read."""
     try:
         return None if stored is None else FEED.validate_json(stored)
-    except ValidationError:
+    except (ValidationError, NewerFormat):
         return None

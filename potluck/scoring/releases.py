@@ -1,7 +1,7 @@
 """The bundles that a home holds, and which of them is each service's champion.
 
 releases/
-  champions/<service>.json   {"service", "digest", "model_version"}: replaced atomically at promotion and rollback
+  champions/<service>.json   service, digest, model_version, format; replaced at promotion and rollback
   bundles/<digest>/          a bundle, laid down once
   receipts/                  which bundle passed its check under which libraries
 """
@@ -15,9 +15,10 @@ from typing import TextIO, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.errors import BundleError, MissingStepError, NewerFormat
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.files import copy_synced, staging_folder, sync_folder, write_whole
+from potluck.contract.formats import NEWEST, Format
 from potluck.contract.lock import exclusive, shared
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
 from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
@@ -31,6 +32,7 @@ class Release:
     service: str
     digest: str
     model_version: str
+    format: Format = NEWEST
 
 
 RELEASE = TypeAdapter(Release)
@@ -165,6 +167,8 @@ class Releases:
             return RELEASE.validate_json((self.champions / f"{service}.json").read_bytes())
         except FileNotFoundError:
             raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
+        except NewerFormat as error:
+            raise BundleError(f"the champion file of {service} can't be read: {error}") from None
         except (OSError, ValidationError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             raise BundleError(

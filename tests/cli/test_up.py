@@ -76,8 +76,9 @@ def up(iris: Any, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 def start(stack: Any, port: int) -> "subprocess.Popen[bytes]":
     options = ["--port", str(port), "--nightly", "0 0 1 1 *"]
     command = [sys.executable, "-m", "cli.main", "up", *options]
+    environment = {**stack.environment, "POTLUCK_LOG_FORMAT": "json"}
     with (stack.home / "up.log").open("ab") as log:
-        return subprocess.Popen(command, env=stack.environment, stdout=log, stderr=log)
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
 def status(stack: Any) -> Any:
@@ -118,6 +119,8 @@ def test_whatever_ends_is_started_again_and_the_rest_goes_on(
     assert told.count("mlflow ended with exit code -9") == 1
     assert told.count("server ended with exit code -9") == 1
     assert told.count("the home's redis-server ended") == 1
+    loggers = {json.loads(line)["logger"] for line in told.splitlines()}
+    assert {"potluck.up", "potluck.schedule", "potluck.serving", "mlflow"} <= loggers
     assert up.poll() is None
 
 
