@@ -1,6 +1,9 @@
-"""Before anything is written: will the run fit into Redis?"""
+"""Before anything is written: will the run fit into Redis?
 
-import contextlib
+What a prediction takes is tried on copies of some entities, with commands that read and write hashes. How much memory
+there is only INFO tells, which a Redis user may lack (it is in @dangerous): then the run goes on, and says so.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +28,8 @@ class Estimate:
     used: int
     limit: int
     """0 is none."""
+    unknown: str = ""
+    """Why nothing was looked at; empty where it was."""
 
     @property
     def fits(self) -> bool:
@@ -45,6 +50,9 @@ def check_memory(view: View, sample: pa.Table, pointer: Pointer, rows: int) -> E
     try:
         used, limit = memory_of(view.client)
         needed = int(growth_per_row(view, sample, pointer) * rows * MARGIN) if limit else 0
+    except redis.exceptions.NoPermissionError as error:
+        told = f"whether the run fits into Redis' memory was not checked: {error}; it needs INFO and MEMORY USAGE"
+        return Estimate(0, 0, 0, told)
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"Redis did not say how much memory is left: {error}") from None
     estimate = Estimate(needed, used, limit)
@@ -87,18 +95,22 @@ def growth_per_row(view: View, sample: pa.Table, pointer: Pointer) -> float:
 
 def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) -> int:
     """Bytes that a hash takes more with these fields, tried on a copy under another name."""
-    with contextlib.suppress(redis.ResponseError):  # the key holds something else: it will be left as it is
-        copy = client.dump(key)
-        if copy is not None:
-            client.restore(scratch, 0, copy, replace=True)
-        try:
-            before = client.memory_usage(scratch) or 0
-            client.hset(scratch, mapping=fields)
-            grown = int(client.memory_usage(scratch) or 0) - int(before)
-            return max(0, grown + (0 if copy else len(key) - len(scratch)))
-        finally:
-            client.delete(scratch)
-    return 0
+    try:
+        held = client.hgetall(key)
+    except redis.ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        return 0  # the key holds something else: it will be left as it is
+    client.delete(scratch)  # of a run that was killed just here
+    try:
+        if held:
+            client.hset(scratch, mapping=held)
+        before = client.memory_usage(scratch) or 0
+        client.hset(scratch, mapping=fields)
+        grown = int(client.memory_usage(scratch) or 0) - int(before)
+        return max(0, grown + (0 if held else len(key) - len(scratch)))
+    finally:
+        client.delete(scratch)
 
 
 def megabytes(size: int) -> str:

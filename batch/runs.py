@@ -75,6 +75,8 @@ class Manifest:
     resumed_shards: int = 0
     checks: list[Check] = field(default_factory=list)
     forced: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What could not be checked."""
     token: int = 0
     pruned: int = 0
     seconds: dict[str, float] = field(default_factory=dict)

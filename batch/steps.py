@@ -192,7 +192,8 @@ class NightlyRun:
             version = self.task.release.model_version
             occupied = self.view.occupied(current)
             pointer = new_pointer(occupied, self.manifest.run_id, self.as_of, version, rows)
-            check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
+            estimate = check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
+            self.manifest.notes = [estimate.unknown] if estimate.unknown else []
             staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)
             lost = rejected(staged, self.view, self.tables())
             self.account_for(*self.failures, lost)

@@ -52,6 +52,8 @@ class RunSummary:
     resumed_shards: int = 0
     pruned: int = 0
     forced: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What could not be checked."""
     rows_per_second: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     """Step -> seconds. `features` and `score` share the time in which both were at work, as their workers did."""
@@ -112,6 +114,7 @@ def summary_of(
         resumed_shards=manifest.resumed_shards,
         pruned=manifest.pruned,
         forced=manifest.forced,
+        notes=manifest.notes,
         rows_per_second=round(pointer.rows / sum(seconds.values()), 1),
         seconds=dict(seconds),
     )

@@ -12,14 +12,17 @@ import click
 from cli.output import (
     answer,
     as_of_option,
+    check_as_of,
     common_options,
     now_or,
     plain,
     prepare_libraries,
     rows_progress,
+    say,
     settings_for,
 )
 from potluck.contract.errors import UsageError
+from potluck.contract.home import make_home
 
 if TYPE_CHECKING:
     from potluck.stores.materialize import Materialized
@@ -35,25 +38,38 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is made.")
 @click.option("--append", "adding", is_flag=True, help="Add to the rows that are there; the same ones change nothing.")
 @click.option("--replace", "replacing", is_flag=True, help="Replace the sources, also by fewer rows than they hold.")
+@click.option("--undo", "undoing", is_flag=True, help="Put back what the last ingest replaced; twice goes forward.")
 @common_options
 def ingest_verb(
-    files: tuple[Path, ...], rows: int, seed: int, adding: bool, replacing: bool, repo: Path | None, as_json: bool
+    files: tuple[Path, ...],
+    rows: int,
+    seed: int,
+    adding: bool,
+    replacing: bool,
+    undoing: bool,
+    repo: Path | None,
+    as_json: bool,
 ) -> None:
     """Turn raw files into the repo's parquet sources, or make data to order.
 
-    Sources are replaced whole, unless --append adds to them.
+    Sources are replaced whole, unless --append adds to them. What was replaced is kept until the next ingest.
     """
     from potluck.stores.repo import project_name
     from potluck.stores.sources import load_ingest, write_sources
 
-    if adding and replacing:
-        raise click.UsageError("expected one of --append and --replace, got both")
+    if adding + replacing + undoing > 1 or (undoing and files):
+        raise click.UsageError("expected one of --append, --replace and --undo, the last one without files")
     settings = settings_for(repo)
     folder = settings.data_folder(project_name(settings.repo))
+    if undoing:
+        undo(folder, as_json)
+        return
     ingest = load_ingest(settings.repo)
     if adding and not ingest.appendable:
         raise UsageError(NOT_APPENDABLE)
+    check_files(files)
     sources = ingest(files, rows, seed)
+    make_home(settings.home)
     may_shrink = (lambda _: True) if replacing else ask_to_shrink
     written = write_sources(folder, sources, keys=ingest.keys, adding=adding, may_shrink=may_shrink)
     found = {
@@ -63,6 +79,29 @@ def ingest_verb(
         "accounts": plain(written.accounts),
     }
     answer(as_json, found, "\n".join([f"wrote {folder}", *map(indented, source_lines(written))]))
+
+
+def check_files(files: Sequence[Path]) -> None:
+    """Refuse what has no end, or can be read only once.
+
+    Raises:
+        UsageError: one is a device, a pipe or a socket.
+    """
+    for file in files:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise UsageError(
+                f"expected a file, got {file}, which is a device, a pipe or a socket; write its content to a file"
+            )
+
+
+def undo(folder: Path, as_json: bool) -> None:
+    from potluck.stores.undo import undo_ingest
+
+    undone = undo_ingest(folder)
+    lines = [f"  {name}: {undone.before[name]} → {rows} rows in the source" for name, rows in undone.rows.items()]
+    head = f"put back in {folder} what the last ingest replaced; the same again brings that back"
+    found = {"folder": str(folder), "rows": undone.rows, "before": undone.before}
+    answer(as_json, found, "\n".join([head, *lines]))
 
 
 NOT_APPENDABLE = (
@@ -76,7 +115,7 @@ def ask_to_shrink(shrinking: "Sequence[Shrinking]") -> bool:
     if not at_terminal():
         return False
     for each in shrinking:
-        click.echo(f"{each.source} holds {each.before} rows; it would hold {each.after}", err=True)
+        say(f"{each.source} holds {each.before} rows; it would hold {each.after}", err=True)
     return click.confirm("Replace them?", default=False, err=True)
 
 
@@ -112,20 +151,25 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     from potluck.stores.apply import apply_repo
     from potluck.stores.repo import project_name
 
-    champions, unread = champions_of(settings, project_name(settings.repo))
+    project = project_name(settings.repo)
+    make_home(settings.home)
+    champions, unread = champions_of(settings, project)
     applied = apply_repo(settings.repo, champions=champions, breaking=breaking)
     found = applied_json(applied, unread)
     answer(as_json, found, applied_text(settings.repo, found))
 
 
 @click.command("materialize")
-@click.option("--force", metavar="REASON", help="Write although a champion reads what is no longer fed.")
+@click.option("--force", metavar="REASON", help="Write although a check says no; the reason is told in the output.")
 @as_of_option
 @common_options
 def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
-    """Fill every online view, except predictions, from the offline store."""
-    if force is not None and not force.strip():
-        raise UsageError("expected a reason behind --force, which goes into the record; got none")
+    """Fill every online view, except predictions, from the offline store.
+
+    Ends with 65, before anything is written, where a champion would no longer be fed, where more entities would go
+    than POTLUCK_MATERIALIZE_MAX_GONE allows, or at an as-of date in the future.
+    """
+    check_as_of(as_of, force)
     settings = settings_for(repo)
     prepare_libraries(settings)
     from cli.champions import champions_of
@@ -137,7 +181,7 @@ def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | Non
     store = open_store(settings.repo)
     read, unread = champions_of(settings, store.project)
     for sentence in unread:
-        click.echo(f"potluck: {sentence}", err=True)
+        say(f"potluck: {sentence}", err=True)
     with rows_progress() as progress:
         views = materialize(settings, store, moment, progress, champions=read, force=force)
     seconds = time.monotonic() - started

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from cli.main import run
+from cli.output import say
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
 from potluck.stores.repo import project_name
@@ -49,7 +50,7 @@ def ingest(environment: Environment, data: Path | None) -> None:
     except SystemExit:
         if data is None:
             told = "if the repo's ingest.py needs a file, give it: `make … DATA=FILE`, or --data FILE"
-            click.echo(f"potluck: {told}", err=True)
+            say(f"potluck: {told}", err=True)
         raise
 
 

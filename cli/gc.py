@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import answer, common_options, masked, prepare_libraries, settings_for
+from cli.output import answer, common_options, prepare_libraries, settings_for
 from potluck.contract import logs
 from potluck.contract.files import remove_unless_locked
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 
 import click
 
-from cli.output import tell
+from cli.output import say, tell
 from cli.unforeseen import place_in_repo, told_error
 from potluck import __version__
 from potluck.contract import logs
 from potluck.contract.errors import PotluckError, UsageError
+from potluck.contract.secrets import masked
 
 STANDARD_OUTPUT = 1
 
@@ -98,7 +99,7 @@ def run(command: click.Command) -> None:
     except click.ClickException as error:
         if as_json:
             end(UsageError(error.format_message()), as_json)
-        error.show()
+        show(error)
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         say_interrupted()
@@ -125,6 +126,13 @@ def say_interrupted() -> None:
 def end(error: PotluckError, as_json: bool) -> NoReturn:
     tell(error, as_json)
     raise SystemExit(error.exit_code) from None
+
+
+def show(error: click.ClickException) -> None:
+    """Print a usage error as click does, but without what a terminal would obey."""
+    told = io.StringIO()
+    error.show(told)
+    say(masked(told.getvalue().rstrip("\n")), err=True)
 
 
 def nobody_reads(stream: int) -> bool:

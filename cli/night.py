@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.files import check_destination, replaced
-from cli.output import answer, as_of_option, common_options, prepare_libraries, settings_for, steps_progress, tell
+from cli.output import (
+    answer,
+    as_of_option,
+    check_as_of,
+    common_options,
+    prepare_libraries,
+    settings_for,
+    steps_progress,
+    tell,
+)
 from potluck.contract import logs
 from potluck.contract.errors import UsageError
 
@@ -25,7 +34,7 @@ EXPORTED = (".csv", ".parquet")
 @click.command("nightly")
 @as_of_option
 @click.option("--resume", is_flag=True, help="Go on with the last run, if it came to no end, at its as-of date.")
-@click.option("--force", metavar="REASON", help="Publish although a threshold does not hold; the reason is recorded.")
+@click.option("--force", metavar="REASON", help="Publish although a check says no; the reason is recorded.")
 @click.option("--rollback", is_flag=True, help="Have readers read the run before, at once.")
 @click.option("--log", "logged", is_flag=True, help="Tell it as lines of a log, as `schedule` does.")
 @common_options
@@ -44,6 +53,7 @@ def nightly_verb(
     """
     if rollback and (as_of or resume or force):
         raise click.UsageError("--rollback takes none of --as-of, --resume, --force")
+    check_as_of(as_of, force)
     settings = settings_for(repo)
     if logged:
         logs.set_up(settings)
@@ -81,6 +91,7 @@ def run_text(run: "RunSummary") -> str:
         lines.append(f"  {run.resumed_shards} shards were scored already")
     if run.pruned:
         lines.append(f"  predictions of {run.pruned} former entities deleted")
+    lines += [f"  note: {note}" for note in run.notes]
     return "\n".join([*lines, *([f"  forced: {run.forced}"] if run.forced else [])])
 
 

@@ -4,25 +4,26 @@ import importlib.util
 import json
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from potluck.contract import logs
-from potluck.contract.errors import PotluckError, UsageError
+from potluck.contract.errors import PotluckError, Refused, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings, load_settings
 
 Callback = Callable[..., Any]
-PASSWORD = re.compile(r"(?P<before>\w://[^\s/@:\[]*:)[^\s'\"]*(?=@)|(?P<option>password=)[^\s&'\"]*", re.IGNORECASE)
+AHEAD = timedelta(days=1)
+"""How far ahead an as-of date may lie: clocks differ, and so do days."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -64,6 +65,25 @@ as_of_option = click.option(
 def now_or(as_of: datetime | None) -> datetime:
     """The given as-of date, or this second."""
     return as_of or datetime.now(UTC).replace(microsecond=0)
+
+
+def check_as_of(as_of: datetime | None, force: str | None) -> None:
+    """See that an as-of date is no mistyped one, before anything is done with it.
+
+    Args:
+        force: why it is meant so, if somebody says.
+
+    Raises:
+        UsageError: the reason is empty.
+        Refused: the date lies more than a day ahead, and there is no reason.
+    """
+    if force is not None and not force.strip():
+        raise UsageError("expected a reason behind --force, which goes into the record; got none")
+    if as_of is not None and as_of > datetime.now(UTC) + AHEAD and force is None:
+        raise Refused(
+            f"nothing was done: the as-of date {as_of.isoformat()} lies in the future; expected one up to now. "
+            "Correct it, or say with --force REASON that it is meant"
+        )
 
 
 def settings_for(repo: Path | None, **flags: object) -> Settings:
@@ -110,7 +130,22 @@ def unchecked(target: Any = None, **_: Any) -> Any:
 
 def answer(as_json: bool, result: Any, text: str) -> None:
     """Print a result for machines, or a text for people."""
-    click.echo(json.dumps(plain(result), default=str, indent=1) if as_json else text)
+    if as_json:
+        click.echo(json.dumps(plain(result), default=str, indent=1))
+    else:
+        say(text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text for people, in which names and cells of files may stand."""
+    click.echo(printable(text), err=err)
+
+
+def printable(text: str) -> str:
+    """A text that a terminal shows and does not obey: escape codes and the like are written out, as in `\\x1b`."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def plain(result: Any) -> Any:
@@ -189,9 +224,4 @@ def tell(error: PotluckError, as_json: bool) -> None:
     elif as_json:
         click.echo(json.dumps({"error": type(error).__name__, "message": message}), err=True)
     else:
-        click.echo(f"potluck: {message}", err=True)
-
-
-def masked(text: str) -> str:
-    """Without the passwords of URLs."""
-    return PASSWORD.sub(lambda found: f"{found['before'] or found['option']}***", text)
+        say(f"potluck: {message}", err=True)

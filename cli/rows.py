@@ -9,11 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import click
-
 from cli.calls import call, quoted
 from cli.files import check_destination, replaced
-from cli.output import answer, progress_bar
+from cli.output import answer, progress_bar, say
 from cli.records import Reading, read_rows
 from cli.streams import Tally, Write, answers, json_writer, writer_for
 from potluck.contract.accounting import Account
@@ -102,7 +100,7 @@ def stream_answers(wanted: Wanted, contract: dict[str, Any], tally: Tally) -> No
             tally.add(each)
             progress(1)
     if reading.dropped:
-        click.echo(f"left out, as {wanted.service} does not take them: {', '.join(sorted(reading.dropped))}", err=True)
+        say(f"left out, as {wanted.service} does not take them: {', '.join(sorted(reading.dropped))}", err=True)
 
 
 @contextmanager
@@ -135,7 +133,7 @@ def tell(wanted: Wanted, tally: Tally, *, as_json: bool) -> None:
     if as_json and wanted.to is not None:
         answer(True, {"file": str(wanted.to), "rows": told.kept, "accounts": [asdict(told)]}, "")
     else:
-        click.echo(account_text(told), err=True)
+        say(account_text(told), err=True)
 
 
 def account_text(told: Account) -> str:

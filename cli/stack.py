@@ -19,6 +19,7 @@ from cli.supervisor import (
     stop_supervisor,
 )
 from potluck.contract import logs
+from potluck.contract.home import is_open_to_others
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
@@ -66,6 +67,8 @@ def status_verb(repo: Path | None, as_json: bool) -> None:
     settings = settings_for(repo)
     found = home_status(settings)
     shown = {**found, "nightly": schedule_text(found["nightly"])}
+    if is_open_to_others(settings.home):
+        shown["home"] += " (other users of this machine may enter it; `chmod 700` keeps them out)"
     apart = ("champions", "processes", "orphans")
     lines = [f"{name}: {value}" for name, value in shown.items() if name not in apart]
     lines += [f"  {name}: {state.text()}" for name, state in found["processes"].items()]

@@ -26,6 +26,7 @@ def training_text(plan: "Plan", trained: "Trained") -> str:
     lines += champion_lines(trained)
     lines += class_lines(trained)
     lines += [f"warning: {sentence}" for sentence in trained.warnings]
+    lines += [f"forced: {trained.forced}"] if trained.forced is not None else []
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 

@@ -12,9 +12,11 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.output import masked
+from cli.output import printable
 from potluck import __version__
 from potluck.contract.errors import PotluckError, UsageError
+from potluck.contract.home import make_home
+from potluck.contract.secrets import masked
 from potluck.contract.settings import load_settings
 
 LONGEST_REASON = 300
@@ -106,7 +108,7 @@ def keep_trace(error: BaseException) -> str:
         except OSError:
             continue
         return str(folder / name)
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
     return "the lines above"
 
 
@@ -132,6 +134,8 @@ def log_folders() -> list[Path]:
     """Where the trace may go: into the home, or else among the temporary files."""
     folders = [Path(tempfile.gettempdir())]
     try:
-        return [load_settings().home / "logs", *folders]
+        home = load_settings().home
+        make_home(home)
+        return [home / "logs", *folders]
     except Exception:  # whatever is wrong with the settings: this is how it is told
         return folders

@@ -33,6 +33,8 @@ def is_parquet(path: Path) -> bool:
     Raises:
         DataError: it can't be read, is empty, or is of a kind that can't be read.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # it may have no end, or no writer
+        raise DataError(f"expected a CSV, TSV or parquet file at {path}, got a device, a pipe or a socket")
     try:
         with path.open("rb") as file:
             start = file.read(4)

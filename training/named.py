@@ -19,13 +19,14 @@ def named_digests(settings: Settings) -> frozenset[str]:
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        named = [
-            (service, version)
-            for service in registry.services()
-            for version in {registry.version_of(service, alias) for alias in (CHAMPION, CHALLENGER)}
-            if version is not None
-        ]
-        return frozenset(digest_of(service, version) for service, version in named)
+        models, errors = registry.models()
+        if errors:
+            raise errors[0]
+        digests = set()
+        for model in models:
+            versions = {registry.version_of(model.name, alias) for alias in (CHAMPION, CHALLENGER)}
+            digests |= {digest_of(model.name, each) for each in versions if each is not None}
+        return frozenset(digests)
 
 
 def digest_of(service: str, version: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
-from training.registry import CHALLENGER, CHAMPION, Registry, fetch, reaching_mlflow
+from training.pull import fetch
+from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
 
 
 @dataclass(frozen=True)

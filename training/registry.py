@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 QUIET_AND_IMPATIENT = {
@@ -24,12 +23,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
-from potluck.contract.errors import MissingStepError, ServiceUnreachable
+from potluck.contract.errors import BundleError, PotluckError, ServiceUnreachable, UsageError
 from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.home import make_home
+from potluck.contract.manifest import MANIFEST
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import CONTRACT_FILE
-from potluck.scoring.releases import Release, Releases
 from training.flavor import BundleFlavor
+from training.moved import artifact_location, follow_home
+from training.projects import wanted_projects
 from training.tracking_database import check_database, unreachable
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -56,22 +59,26 @@ def reaching_mlflow(settings: Settings) -> Iterator[None]:
         UsageError: its URL names no database that can be reached from here.
     """
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_home(settings.home)
         check_database(settings.tracking_uri)
         yield
     except SQLAlchemyError as error:
         raise unreachable(settings.tracking_uri, error) from error
     except MlflowException as error:
-        said = str(error).splitlines()[0][:LONGEST_REASON]
-        raise ServiceUnreachable(f"MLflow at {settings.tracking_uri} does not answer as expected: {said}") from error
+        said = masked(str(error)).splitlines()[0][:LONGEST_REASON]
+        where = masked(settings.tracking_uri)
+        raise ServiceUnreachable(f"MLflow at {where} does not answer as expected: {said}") from error
 
 
 class Registry:
-    """MLflow's registry of one home."""
+    """MLflow's registry, as one home sees it: the models of its projects."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        settings.home.mkdir(parents=True, exist_ok=True)
+        self.projects = wanted_projects(settings)
+        """None is every project."""
+        make_home(settings.home)
+        follow_home(settings)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(settings.tracking_uri)
         mlflow.set_registry_uri(settings.tracking_uri)
@@ -90,7 +97,7 @@ class Registry:
         if found is not None:
             return str(found.experiment_id)
         local = self.settings.tracking_uri == self.settings.local_tracking_uri
-        location = (self.settings.home / "mlartifacts").as_uri() if local else None
+        location = artifact_location(self.settings) if local else None
         return str(self.client.create_experiment(project, artifact_location=location))
 
     def register(self, contract: FeatureContract, bundle: Path, run: mlflow.ActiveRun) -> str:
@@ -143,9 +150,20 @@ class Registry:
         return self.version_of(service, CHAMPION) is None and not self.is_retired(service)
 
     def download(self, service: str, version: str, folder: Path) -> Path:
-        """Fetch a version's bundle into a folder."""
+        """Fetch a version's bundle into a folder.
+
+        Raises:
+            BundleError: it holds none; MLflow reads artifacts that are gone as an empty folder.
+        """
         uri = f"models:/{service}/{version}"
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        if not (found / MANIFEST).is_file():
+            source = self.client.get_model_version(service, version).source
+            raise BundleError(
+                f"version {version} of {service} holds no bundle: its artifacts at {source} are gone, or are "
+                f"another team's model that bears the tag {PROJECT_TAG}"
+            )
+        return found
 
     def contract(self, service: str, version: str) -> FeatureContract:
         """The contract of a version."""
@@ -153,8 +171,20 @@ class Registry:
             return read_contract((self.download(service, version, Path(folder)) / CONTRACT_FILE).read_bytes())
 
     def services(self) -> list[str]:
-        """The feature services that have a version: registered models of other teams are none."""
-        return sorted(model.name for model in self.registered_models() if self.is_ours(model))
+        """The feature services of our projects: registered models of other teams are none."""
+        return [model.name for model in self.models()[0]]
+
+    def models(self) -> tuple[list[RegisteredModel], list[PotluckError]]:
+        """The registered models of our projects, by name, and an error for each of which that is not known."""
+        ours, errors = [], list[PotluckError]()
+        for model in self.registered_models():
+            try:
+                if self.is_ours(model):
+                    ours.append(model)
+            except MlflowException as error:
+                said = str(error).splitlines()[0][:LONGEST_REASON]
+                errors.append(ServiceUnreachable(f"MLflow does not say whose model {model.name} is: {said}"))
+        return sorted(ours, key=lambda model: str(model.name)), errors
 
     def registered_models(self) -> Iterator[RegisteredModel]:
         token: str | None = None
@@ -166,20 +196,50 @@ class Registry:
                 return
 
     def is_ours(self, model: RegisteredModel) -> bool:
-        if PROJECT_TAG in model.tags:
-            return True
-        named = model.aliases.get(CHAMPION) or model.aliases.get(CHALLENGER)
-        return named is not None and self.was_trained_here(model.name, named)
+        project = self.project_of(model)
+        return project is not None and (self.projects is None or project in self.projects)
 
-    def was_trained_here(self, name: str, version: str) -> bool:
-        """Whether a version's run is one of Potluck's: version 0.1.0 tagged its runs alone."""
+    def project_of(self, model: RegisteredModel) -> str | None:
+        """The Feast project that a registered model belongs to; None where it is no feature service."""
+        if PROJECT_TAG in model.tags:
+            return str(model.tags[PROJECT_TAG])
+        named = model.aliases.get(CHAMPION) or model.aliases.get(CHALLENGER)
+        return None if named is None else self.project_of_run(model.name, named)
+
+    def project_of_run(self, name: str, version: str) -> str | None:
+        """The project whose experiment holds a version's run: version 0.1.0 tagged its runs alone."""
         try:
             run_id = self.client.get_model_version(name, version).run_id
-            return bool(run_id) and self.client.get_run(run_id).data.tags.get(SERVICE_TAG) == name
+            run = self.client.get_run(run_id) if run_id else None
+            if run is None or run.data.tags.get(SERVICE_TAG) != name:
+                return None
+            return str(self.client.get_experiment(run.info.experiment_id).name)
         except MlflowException as error:
             if error.error_code in NOT_OURS:
-                return False
+                return None
             raise
+
+    def check_owner(self, service: str, project: str) -> None:
+        """Refuse to add versions to a model of another project, or of another team.
+
+        Raises:
+            UsageError: the name is taken.
+        """
+        try:
+            model = self.client.get_registered_model(service)
+        except MlflowException as error:
+            if error.error_code in NO_SUCH_ALIAS:
+                return
+            raise
+        owner = self.project_of(model)
+        is_free = not model.latest_versions or RETIRED_TAG in model.tags
+        if owner == project or (owner is None and is_free):
+            return
+        whose = "of another team" if owner is None else f"of project {owner}"
+        raise UsageError(
+            f"MLflow's registry holds a model {service} {whose}, and {project} is to train a service of that name: "
+            "give the feature service another name, or name another registry with MLFLOW_TRACKING_URI"
+        )
 
     def versions(self, service: str) -> list[ModelVersion]:
         """All versions of one of `services()`, the oldest first."""
@@ -191,55 +251,3 @@ class Registry:
             token = page.token
             if not token:
                 return sorted(found, key=lambda version: int(version.version))
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """A champion that was laid down, or one that was retired and is gone from here."""
-
-    service: str
-    model_version: str
-    changed: bool
-    retired: bool = False
-
-
-def pull_champions(settings: Settings) -> list[Pulled]:
-    """Lay down every champion of the registry under the home, and promote what changed; what was retired goes.
-
-    Raises:
-        MissingStepError: the registry knows no champion.
-        ServiceUnreachable: MLflow does not answer.
-        BundleError: a bundle does not pass its check; the earlier champion stays.
-    """
-    with reaching_mlflow(settings):
-        registry = Registry(settings)
-        services = registry.services()
-        champions = {service: registry.version_of(service, CHAMPION) for service in services}
-        found = {service: version for service, version in champions.items() if version is not None}
-        gone = pull_retired(settings, registry, [service for service in services if service not in found])
-        if not found and not gone:
-            raise MissingStepError("MLflow's registry holds no champion; run `potluck train SERVICE` first")
-        return [pull(settings, registry, service, version) for service, version in found.items()] + gone
-
-
-def pull(settings: Settings, registry: Registry, service: str, version: str) -> Pulled:
-    releases = Releases(settings.releases)
-    if releases.holds(service, version):
-        return Pulled(service, version, changed=False)
-    releases.promote(fetch(settings, registry, service, version))
-    return Pulled(service, version, changed=True)
-
-
-def fetch(settings: Settings, registry: Registry, service: str, version: str) -> Release:
-    """Fetch a version's bundle and lay it down, checked, beside the champion."""
-    with tempfile.TemporaryDirectory() as folder:
-        digest = Releases(settings.releases).lay_down(registry.download(service, version, Path(folder)))
-    return Release(service, digest, version)
-
-
-def pull_retired(settings: Settings, registry: Registry, services: list[str]) -> list[Pulled]:
-    """Take out what the registry says was retired; a service that it merely has no champion of stays."""
-    releases = Releases(settings.releases)
-    here = releases.services()
-    retired = [service for service in services if service in here and registry.is_retired(service)]
-    return [Pulled(service, releases.retire(service) or "", changed=True, retired=True) for service in retired]

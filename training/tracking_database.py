@@ -6,6 +6,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from potluck.contract.errors import ServiceUnreachable, UsageError
+from potluck.contract.secrets import masked
 
 SECONDS = 5
 TIMEOUTS = {
@@ -56,5 +57,5 @@ def unreachable(tracking_uri: str, error: SQLAlchemyError) -> ServiceUnreachable
     """What the database says, on one line."""
     said = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:LONGEST_REASON]
     return ServiceUnreachable(
-        f"MLflow at {tracking_uri} does not answer: its database says {said}; is MLFLOW_TRACKING_URI right?"
+        f"MLflow at {masked(tracking_uri)} does not answer: its database says {said}; is MLFLOW_TRACKING_URI right?"
     )

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+import mlflow
+
 from potluck.contract.accounting import Account
 from potluck.contract.features import Lineage, SplitKind
 from potluck.contract.settings import Settings
@@ -55,6 +57,7 @@ class Trained:
     looked_up: list[MissingShare]
     warnings: list[str]
     accounts: list[Account]
+    forced: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Plan:
     """LightGBM's, as they were given; they go before what Potluck chooses."""
     split: SplitKind | None = None
     """Instead of the service's own, which its tag names."""
+    force: str | None = None
+    """Why the as-of date lies in the future."""
 
     def __post_init__(self) -> None:
         _ = self.given
@@ -92,7 +97,8 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
     Raises:
         MissingStepError: nothing was applied or ingested.
         DefinitionError, DataError: the definitions or the data don't allow it.
-        UsageError: a parameter does nothing for this service, or the rows can't be split as asked.
+        UsageError: a parameter does nothing for this service, the rows can't be split as asked, or the
+            service's name is another's in MLflow's registry.
         Refused: what the service looks up is missing in every row.
         ServiceUnreachable: MLflow, or the registry of Feast, does not answer.
         BundleError: what came out does not pass its own check; nothing is promoted.
@@ -104,7 +110,8 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
     check_gathered(definition.contract, gathered, plan.as_of)
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        registry.experiment(store.project)  # before the work, not after it
+        registry.check_owner(plan.service, store.project)  # before the work, not after it
+        registry.experiment(store.project)
         return registered(settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress)))
 
 
@@ -146,6 +153,8 @@ def registered(settings: Settings, registry: Registry, plan: Plan, result: Resul
         tempfile.TemporaryDirectory() as folder,
     ):
         record(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
+        if plan.force is not None:
+            mlflow.set_tag("potluck.forced", plan.force)
         digest = pack(Path(folder), served, dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))
         version = registry.register(served.contract, Path(folder), run)
@@ -172,6 +181,7 @@ def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) 
         looked_up=result.looked_up,
         warnings=warnings_of(result.served.contract, result.gathered, measured),
         accounts=[result.gathered.account],
+        forced=plan.force,
     )
 
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     """The online store, in one of the forms of `potluck.contract.redis_url`. Default: an embedded redis-server."""
     mlflow_tracking_uri: str | None = Field(default=None, alias="MLFLOW_TRACKING_URI")
     """MLflow's tracking server and registry. Default: SQLite in the home."""
+    mlflow_projects: str = Field(default="", alias="POTLUCK_PROJECTS")
+    """Feast projects, with commas between them, whose models are taken from MLflow's registry. Default: the
+    repo's project and those that the home serves; every project where there is no repo."""
     feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
     """Feast's SQL registry. Default: SQLite in the home."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="POTLUCK_LOG_LEVEL")
@@ -51,6 +54,9 @@ class Settings(BaseSettings):
     """Seconds that one online read may take before the answer is FEATURE_STORE_UNAVAILABLE."""
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
     """Requests that one worker works on at once; one more is answered OVERLOADED."""
+
+    materialize_max_gone: float = Field(default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1)
+    """Share of a view's entities in the online store that a materialize may delete because the data lacks them."""
 
     nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
     """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""
@@ -128,6 +134,11 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or self.local_tracking_uri
+
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """Those of `mlflow_projects`, apart."""
+        return tuple(name.strip() for name in self.mlflow_projects.split(",") if name.strip())
 
     @property
     def releases(self) -> Path:

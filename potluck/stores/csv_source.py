@@ -91,6 +91,7 @@ def read_csv(
         raise DataError(f"expected a delimiter of one character, such as ';'; got {delimiter!r}")
     notation = Notation(decimal, thousands, frozenset(missing))
     marked = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    check_ends(path)
     try:
         with path.open(encoding=marked, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
@@ -104,6 +105,18 @@ def read_csv(
         raise DataError(f"{where}: {told}") from None
     except LookupError:
         raise DataError(f"expected an encoding that Python knows, such as utf-8 or cp1252; got {encoding!r}") from None
+
+
+def check_ends(path: Path) -> None:
+    """Refuse a device, which may have no end, and a pipe, which may have no writer.
+
+    Raises:
+        DataError: it is one.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(
+            f"expected a CSV file at {path}, but it is a device, a pipe or a socket; write its content to a file"
+        )
 
 
 def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:

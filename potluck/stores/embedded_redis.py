@@ -16,6 +16,7 @@ from typing import Literal
 import redis
 
 from potluck.contract.errors import PotluckError, ServiceUnreachable
+from potluck.contract.home import make_home
 from potluck.contract.processes import unmarked
 from potluck.contract.settings import Settings
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient, redis_client
@@ -28,6 +29,7 @@ def ensure_redis(settings: Settings) -> None:
     """Start the home's redis-server unless it runs already or `REDIS_URL` names another one."""
     if not settings.uses_embedded_redis or answers(settings):
         return
+    make_home(settings.home)
     folder = private_folder(settings.home / "redis")
     private_folder(settings.redis_socket.parent)
     with (folder / "lock").open("a") as lock:

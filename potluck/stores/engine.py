@@ -8,6 +8,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -29,7 +30,6 @@ from potluck.stores.offline import file_columns, parquet_source
 from potluck.stores.online import BATCH_ROWS, PotluckOnlineStore
 from potluck.stores.parquet import told_in_words
 from potluck.stores.session import KEYLESS, Session, Written
-from potluck.stores.view_writer import ViewWriter
 
 DUMMY_ENTITY_ID = "__dummy_id"
 NULL = b""
@@ -69,13 +69,24 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
         reads = filter(None, [parquet_source(view.batch_source)])
         with told_in_words(*reads), contextlib.closing(progress), writer:
             for batch, total in record_batches(job):
-                keyed = columns.with_keys(batch, writer)
+                keyed = columns.with_keys(batch)
+                writer.leave_out(KEYLESS, batch.num_rows - keyed.num_rows)
                 keys = typed_entity_keys(self.repo_config.project, columns.key_types, columns.keys_of(keyed))
                 writer.write(keys, keyed.column(columns.time), columns.values_of(keyed))
                 progress.advance(batch.num_rows, total)
             name_keyless(view, columns, writer.told)
         if session is not None:
             session.straight.add(view.name)
+
+    def entity_keys(self, registry: BaseRegistry, task: MaterializationTask) -> "Iterator[pa.BinaryArray]":
+        """Redis keys of the entities that the task would write, read without their features."""
+        view = copy(task.feature_view)
+        view.features = []
+        columns = ViewColumns.of(view)
+        with told_in_words(*filter(None, [parquet_source(view.batch_source)])):
+            for batch, _ in record_batches(self.latest_records(registry, task, view)):
+                keys = columns.keys_of(columns.with_keys(batch))
+                yield typed_entity_keys(self.repo_config.project, columns.key_types, keys)
 
     def latest_records(self, registry: BaseRegistry, task: MaterializationTask, view: FeatureView) -> Any:
         """The offline store's query of the newest row of each entity within the interval."""
@@ -111,15 +122,12 @@ class ViewColumns:
         features = [(column.get(feature.name, feature.name), type_name(feature)) for feature in view.features]
         return cls(key_types, [column.get(key, key) for key in key_types], column.get(time, time), features)
 
-    def with_keys(self, batch: "pa.RecordBatch", writer: ViewWriter) -> "pa.RecordBatch":
-        """The rows that have all their join keys; the writer tells of the others."""
+    def with_keys(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        """The rows that have all their join keys."""
         columns = [batch.column(name) for name in self.keys]
         if not any(column.null_count for column in columns):
             return batch
-        whole = reduce(pc.and_, [column.is_valid() for column in columns])
-        kept = batch.filter(whole)
-        writer.leave_out(KEYLESS, batch.num_rows - kept.num_rows)
-        return kept
+        return batch.filter(reduce(pc.and_, [column.is_valid() for column in columns]))
 
     def keys_of(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
         return batch.select(self.keys).rename_columns(list(self.key_types))

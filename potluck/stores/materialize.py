@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 from feast import FeatureStore, FeatureView
 
 from potluck.contract.accounting import Account, account
@@ -20,6 +21,7 @@ from potluck.stores.definitions import read_definitions
 from potluck.stores.embedded_redis import client, ensure_redis
 from potluck.stores.engine import PotluckEngine
 from potluck.stores.feeding import Feeding, Unfed, plan_feed, refuse_unfed
+from potluck.stores.leaving import LeavingGuard
 from potluck.stores.offline import file_columns, parquet_source, present
 from potluck.stores.online import PotluckOnlineStore
 from potluck.stores.prune import forget_fields, prune_view, sorted_hashes
@@ -67,15 +69,15 @@ def materialize(
 
     Args:
         champions: models that answer now; they are fed what they read.
-        force: why to write although a champion will read missing values.
+        force: why to write although a champion will read missing values, or many entities will go.
 
     Raises:
         MissingStepError: nothing was applied, or a source's file is not there.
         DataError: Feast can't read a source or write the store.
         ServiceUnreachable: Redis failed midway; run it again.
         UsageError: `as_of` is before all dates that records may bear.
-        Refused: a feature that a champion reads can't be fed any longer, and there is no `force`;
-            nothing was written.
+        Refused: a feature that a champion reads can't be fed any longer, or more entities would go than
+            `materialize_max_gone`, and there is no `force`; nothing was written.
     """
     if as_of < EARLIEST:
         raise UsageError(f"expected an as-of date from {EARLIEST:%Y-%m-%d} on, got {as_of:%Y-%m-%d}")
@@ -85,12 +87,16 @@ def materialize(
     if force is None:
         refuse_unfed([each for feeding in feedings for each in feeding.unfed])
     fed = {feeding.name: feeding.view for feeding in feedings if feeding.view}
+    guard = LeavingGuard(client(settings), store, settings.materialize_max_gone)
     try:
+        going = guard.check_before(list(fed.values()), as_of) if force is None else {}
         with following(store, Session(as_of, progress, fed)) as session:
             forget_unfed(settings, store, feedings)
             write_views(store, list(fed), as_of)
         tell_servers(settings, store, list(fed.values()), as_of)
-        return [finish(settings, store, feeding, session) for feeding in feedings]
+        if force is None:
+            guard.check_after(list(fed.values()), session)
+        return [finish(settings, store, feeding, session, going.get(feeding.name)) for feeding in feedings]
     except PotluckError:
         raise
     except Exception as error:
@@ -143,8 +149,18 @@ def write_views(store: FeatureStore, names: list[str], as_of: datetime) -> None:
             store.materialize(EARLIEST, as_of, feature_views=names)
 
 
-def finish(settings: Settings, store: FeatureStore, feeding: Feeding, session: Session) -> Materialized:
-    """Prune a view, and account for its rows."""
+def finish(
+    settings: Settings,
+    store: FeatureStore,
+    feeding: Feeding,
+    session: Session,
+    going: "pa.BinaryArray | None",
+) -> Materialized:
+    """Prune a view, and account for its rows.
+
+    Args:
+        going: Redis keys of the entities that left the data, where they are known already.
+    """
     view = feeding.view
     if view is None:
         return Materialized(feeding.name, unfed=feeding.unfed)
@@ -158,7 +174,7 @@ def finish(settings: Settings, store: FeatureStore, feeding: Feeding, session: S
         skipped_older=told.left_out[OLDER],
         skipped_future=told.left_out[FUTURE],
         rejected=told.left_out[REJECTED],
-        pruned=prune_view(client(settings), store, view, known, session.progress),
+        pruned=prune_view(client(settings), store, view, known, session.progress, among=going),
         examples=told.examples,
         account=account_of(store, view, told, session),
         unfed=feeding.unfed,

@@ -214,7 +214,10 @@ def parquet_files(name: str, path: str) -> tuple[str, ...]:
     pattern = f"{glob.escape(str(place))}/*.parquet" if place.is_dir() else str(place)
     files = tuple(sorted(filter(os.path.isfile, glob.glob(pattern, recursive=True))))
     if not files:
-        raise MissingStepError(f"the file of source {name} is not there ({path}); run `potluck ingest` first")
+        raise MissingStepError(
+            f"the file of source {name} is not there ({path}); run `potluck ingest` first, "
+            "or `potluck apply` if the home was moved"
+        )
     return files
 
 

@@ -23,11 +23,14 @@ def prune_view(
     view: FeatureView,
     present: Hashes,
     progress: Callable[[str, int, int | None], None] | None = None,
+    *,
+    among: "pa.BinaryArray | None" = None,
 ) -> int:
     """`prune_fields` of a view; entities that were pushed stay, as the data never had to hold them.
 
     Args:
         progress: told `prune <view>` and how many keys were looked at.
+        among: as `prune_fields` has it.
     """
 
     def tell(looked_at: int) -> None:
@@ -35,7 +38,9 @@ def prune_view(
             progress(f"prune {view.name}", looked_at, None)
 
     fields, stamp_and_mark = view_fields(view, store.config), own_fields(name_in_redis(view, store.config))
-    return prune_fields(client, store.project, view.join_keys, fields, present, tell, spared=stamp_and_mark)
+    return prune_fields(
+        client, store.project, view.join_keys, fields, present, tell, spared=stamp_and_mark, among=among
+    )
 
 
 def prune_fields(
@@ -47,6 +52,7 @@ def prune_fields(
     tell: Callable[[int], None],
     *,
     spared: Sequence[bytes] = (),
+    among: "pa.BinaryArray | None" = None,
 ) -> int:
     """Delete fields of every entity whose key is not among those present, and answer how many entities had one.
 
@@ -54,13 +60,14 @@ def prune_fields(
         present: `sorted_hashes` of the Redis keys of the entities that the data holds.
         tell: told now and then how many keys were looked at.
         spared: two fields, a timestamp's and a push's mark; an entity in which they are equal stays.
+        among: the keys to look at, where somebody has looked for them already; else all of the project.
 
     Raises:
         ServiceUnreachable: Redis failed; some may be deleted.
     """
     looked_at = 0
     with BulkWriter(client) as writer:
-        for keys in entity_keys_like(client, project, join_keys):
+        for keys in entity_keys_like(client, project, join_keys) if among is None else [among]:
             gone = of_project(keys.filter(pa.array(~is_among(key_hashes(keys), present))), project, len(join_keys))
             if spared and len(gone):
                 gone = gone.filter(pa.array(~is_pushed(*writer.read(gone, spared))))

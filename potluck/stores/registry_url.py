@@ -2,6 +2,7 @@
 
 from sqlalchemy.engine import URL, CreateEnginePlugin, make_url
 
+from potluck.contract.home import make_home
 from potluck.contract.settings import load_settings
 
 
@@ -12,7 +13,7 @@ class RegistryUrlPlugin(CreateEnginePlugin):  # type: ignore[misc]
         settings = load_settings()
         target = with_driver(make_url(settings.registry_url))
         if target.database and target.get_backend_name() == "sqlite":
-            settings.home.mkdir(parents=True, exist_ok=True)
+            make_home(settings.home)
         return target
 
 

@@ -1,7 +1,8 @@
 """Several files replaced together: each by one rename, all of them or none.
 
-What is replaced stays beside, in `.replaced`, until the next swap. A swap that was killed between two renames leaves
-a note there, and the next one puts the old files back before it begins.
+What is replaced stays beside, in `.replaced`, until the next swap; `swap_back` brings it back. A swap
+that was killed between two renames leaves a note there, and the next one puts the old files back before
+it begins.
 """
 
 import contextlib
@@ -54,6 +55,21 @@ def exchange(folder: Path, names: Sequence[str]) -> None:
         put_back(folder)
         raise
     note.unlink()
+
+
+def swap_back(folder: Path) -> list[str]:
+    """Put the files of before the last swap back, and answer their names; called again it goes forward.
+
+    Files that the last swap added stay. Call it with the folder's lock held.
+    """
+    put_back(folder)
+    replaced = folder / REPLACED
+    names = sorted(path.name for path in replaced.glob("*") if not path.name.startswith("."))
+    if names:
+        with swapped(folder) as staged:
+            for name in names:
+                keep(replaced / name, staged / name)
+    return names
 
 
 def keep(path: Path, beside: Path) -> None:

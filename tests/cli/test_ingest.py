@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import cli.data
 from cli.main import main, potluck
-from potluck.contract.errors import Refused
+from potluck.contract.errors import MissingStepError, Refused
 
 INGEST = """
 import pyarrow as pa
@@ -106,3 +106,33 @@ def test_appended_rows_add_and_the_same_ones_replace() -> None:
 
 def test_append_and_replace_together_are_a_usage_error() -> None:
     assert ingest("--append", "--replace").exit_code == 2
+
+
+def test_what_an_ingest_replaced_is_put_back_and_forward_again(repo: Path) -> None:
+    ingest("--rows", "10")
+    ingest("--rows", "6", "--replace")
+    undone = ingest("--undo")
+    assert undone.exit_code == 0
+    assert "readings: 5 → 9 rows in the source" in undone.stdout
+    assert readings(ingest("--undo", "--json")) == (9, 5)
+    assert readings(ingest("--undo", "--json")) == (5, 9)
+    assert readings(ingest("--rows", "10", "--json")) == (9, 9)
+
+
+def test_an_append_is_undone_too() -> None:
+    ingest("--rows", "6")
+    ingest("--rows", "10", "--seed", "1", "--append")
+    assert readings(ingest("--undo", "--json")) == (9, 5)
+
+
+def test_there_is_nothing_to_undo_before_the_second_ingest(repo: Path) -> None:
+    for _ in range(2):
+        undone = ingest("--undo")
+        assert isinstance(undone.exception, MissingStepError)
+        assert "no ingest replaced a source" in str(undone.exception)
+        ingest("--rows", "10")
+
+
+def test_an_undo_takes_no_files_and_no_other_option() -> None:
+    assert ingest("--undo", "--append").exit_code == 2
+    assert ingest("--undo", "some.csv").exit_code == 2

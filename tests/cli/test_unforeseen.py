@@ -13,7 +13,7 @@ import pytest
 
 import cli.stack
 from cli.main import main
-from cli.output import masked
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 
 SECRET = "redis://admin:s3cret/w@rd@store:6379/0?password=hunter2"

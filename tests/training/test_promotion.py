@@ -161,7 +161,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     home = tmp_path / "home"
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.setenv(name, f"sqlite:///{home}/mlflow.db")
-    return Registry(Settings(home=home))
+    return Registry(Settings(home=home, repo=tmp_path / "no repo"))
 
 
 def version_of_somebody(registry: Registry, name: str, tags: dict[str, str] | None = None, run: str = "") -> None:

@@ -1,0 +1,76 @@
+"""A home that was moved: MLflow's own database in it names artifacts by absolute paths, which are put right."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from potluck.contract.errors import ServiceUnreachable
+from potluck.contract.settings import Settings
+
+ARTIFACTS = "mlartifacts"
+COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Where MLflow keeps URIs of artifacts; an older MLflow has not all of them."""
+BUSY_SECONDS = 20.0
+
+RENAME = """
+UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1)
+WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'
+"""
+
+
+def artifact_location(settings: Settings) -> str:
+    """Where a home's own MLflow keeps artifacts, as a URI."""
+    return (settings.home / ARTIFACTS).as_uri()
+
+
+def follow_home(settings: Settings) -> list[str]:
+    """Have the database of a moved or copied home name the artifacts that lie in the home.
+
+    Answers:
+        The former places, as URIs; none where the home was not moved.
+
+    Raises:
+        ServiceUnreachable: the database can't be changed.
+    """
+    path = settings.home / "mlflow.db"
+    if settings.tracking_uri != settings.local_tracking_uri or not path.is_file():
+        return []
+    if not (settings.home / ARTIFACTS).is_dir():
+        return []
+    new = artifact_location(settings)
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database, database:
+            former = list(former_places(database, new))
+            for table, column in columns_of(database) if former else ():
+                for old in former:
+                    query = RENAME.format(table=table, column=column)
+                    database.execute(query, {"old": old, "new": new})
+    except sqlite3.Error as error:
+        raise ServiceUnreachable(
+            f"the home {settings.home} was moved, and MLflow's database {path} can't be told of it: {error}"
+        ) from None
+    return former
+
+
+def former_places(database: sqlite3.Connection, new: str) -> Iterator[str]:
+    """Folders of artifacts of this home under its former names; others that somebody chose are none."""
+    if ("experiments", "artifact_location") not in set(columns_of(database)):
+        return  # MLflow has not made its tables yet
+    query = "SELECT DISTINCT artifact_location FROM experiments"
+    for (location,) in database.execute(query).fetchall():
+        is_ours = str(location).startswith("file://") and Path(str(location)).name == ARTIFACTS
+        if is_ours and location != new:
+            yield str(location)
+
+
+def columns_of(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    for table, column in COLUMNS:
+        if column in {row[1] for row in database.execute(f"PRAGMA table_info({table})").fetchall()}:
+            yield table, column

@@ -1,0 +1,154 @@
+"""A home that follows MLflow's registry: its champions are laid down here, and what was retired goes.
+
+The registry may be shared with other teams, so one model that is no good keeps no other from being laid down.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from mlflow.entities.model_registry import RegisteredModel
+
+from potluck.contract.errors import BundleError, MissingStepError, PotluckError
+from potluck.contract.settings import Settings
+from potluck.scoring.releases import Release, Releases
+from training.projects import of_projects
+from training.registry import CHAMPION, LONGEST_REASON, RETIRED_TAG, Registry, reaching_mlflow
+
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0
+"""Seconds until a version that was not taken is fetched again."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A champion that was laid down, or one that was retired and is gone from here."""
+
+    service: str
+    model_version: str
+    changed: bool
+    retired: bool = False
+
+
+Version: TypeAlias = tuple[str, str]
+"""Service and version."""
+
+
+@dataclass
+class Pull:
+    """All champions of the registry: what was done, and what went wrong."""
+
+    pulled: list[Pulled] = field(default_factory=list)
+    unclear: list[PotluckError] = field(default_factory=list)
+    """For each model of which MLflow does not say whose it is."""
+    failed: dict[Version, PotluckError] = field(default_factory=dict)
+    """Champions that were not taken; the earlier one stays."""
+
+    @property
+    def errors(self) -> list[PotluckError]:
+        return [*self.unclear, *self.failed.values()]
+
+
+def pull_champions(settings: Settings, resting: Mapping[Version, PotluckError] | None = None) -> Pull:
+    """Lay down every champion of the registry under the home, and promote what changed; what was retired goes.
+
+    One service's error keeps no other from being laid down.
+
+    Args:
+        resting: versions that are not tried again yet, with what was wrong with them.
+
+    Raises:
+        MissingStepError: the registry knows no champion.
+        ServiceUnreachable: MLflow does not answer.
+    """
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        models, unclear = registry.models()
+        pull = Pull(unclear=unclear)
+        here = Releases(settings.releases).services()
+        for model in models:
+            version = (model.name, str(model.aliases.get(CHAMPION)))
+            if resting and version in resting:
+                pull.failed[version] = resting[version]
+            else:
+                attempt(pull, version, partial(pulled, settings, registry, model, here))
+    if not pull.pulled and not pull.errors:
+        whose = of_projects(registry.projects)
+        raise MissingStepError(f"MLflow's registry holds no champion{whose}; run `potluck train SERVICE` first")
+    return pull
+
+
+def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> None:
+    """Do one service's part, and note what went wrong with it."""
+    name = f"the champion of {version[0]} (version {version[1]})"
+    try:
+        done = work()
+    except PotluckError as error:
+        pull.failed[version] = BundleError(f"{name} was not taken: {error}")
+    except Exception as error:  # each store of artifacts has errors of its own library
+        said = (str(error).strip() or type(error).__name__).splitlines()[0][:LONGEST_REASON]
+        pull.failed[version] = BundleError(f"{name} can't be fetched or written: {said}")
+    else:
+        if done is not None:
+            pull.pulled.append(done)
+
+
+def pulled(settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]) -> Pulled | None:
+    """What was done for one model; None where it has no champion, and nobody said that it is to have none."""
+    service, version = model.name, model.aliases.get(CHAMPION)
+    releases = Releases(settings.releases)
+    if version is None:
+        if service not in here or RETIRED_TAG not in model.tags:
+            return None
+        return Pulled(service, releases.retire(service) or "", changed=True, retired=True)
+    if releases.holds(service, str(version)):
+        return Pulled(service, str(version), changed=False)
+    releases.promote(fetch(settings, registry, service, str(version)))
+    return Pulled(service, str(version), changed=True)
+
+
+class Follower:
+    """Pulls again and again. A version that was not taken is tried again after a pause that grows."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.clock = clock
+        """Seconds of any origin."""
+        self.pauses: dict[Version, float] = {}
+        self.again_at: dict[Version, float] = {}
+        self.failed: dict[Version, PotluckError] = {}
+
+    def pull(self) -> Pull:
+        """`pull_champions`; raises as that does."""
+        now = self.clock()
+        resting = {version: error for version, error in self.failed.items() if now < self.again_at[version]}
+        found = pull_champions(self.settings, resting)
+        for version in found.failed.keys() - resting.keys():
+            pause = min(self.pauses.get(version, FIRST_PAUSE / 2) * 2, LONGEST_PAUSE)
+            self.pauses[version], self.again_at[version] = pause, now + pause
+        self.failed = found.failed
+        return found
+
+
+def fetch(settings: Settings, registry: Registry, service: str, version: str) -> Release:
+    """Fetch a version's bundle and lay it down, checked, beside the champion.
+
+    Raises:
+        BundleError: the version's artifact is no bundle, or one of another service or project.
+    """
+    releases = Releases(settings.releases)
+    with tempfile.TemporaryDirectory() as folder:
+        digest = releases.lay_down(registry.download(service, version, Path(folder)))
+    release = Release(service, digest, version)
+    contract = releases.contract(release)
+    if contract.service != service:
+        raise BundleError(f"version {version} of {service} is a bundle of {contract.service}; promote its own")
+    if registry.projects is not None and contract.project not in registry.projects:
+        raise BundleError(
+            f"version {version} of {service} is a bundle of project {contract.project}; "
+            f"expected one{of_projects(registry.projects)}"
+        )
+    return release
