@@ -19,6 +19,7 @@ def named_digests(settings: Settings) -> frozenset[str]:
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
+        registry.projects = None  # a bundle of any project may lie here
         models, errors = registry.models()
         if errors:
             raise errors[0]
