@@ -20,6 +20,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,20 @@ import httpx
 import pytest
 from redis_servers import free_port
 
+from batch.profile import PROFILE, Profile
+from batch.runs import Manifest, Runs
+from cli.nights import Record, write_record
+from potluck.contract.feed import Feed
+from potluck.contract.publication import Pointer
+from potluck.scoring.releases import Release, Releases
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "98a99f46212d898f1a2ad77908c65a6dbf94973d"
 """The commit of version 0.1.0."""
+LAST = "9f6d4fe0609e43b18a55f6477a07242dd5b1088a"
+"""The last commit whose state carried no format."""
 PATIENCE_SECONDS = 120
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
 HYBRID, REALTIME, BATCH = "iris_hybrid", "iris_realtime", "iris_batch"
 RECORD = {"flower_id": 70, "sepal_length": 5.9, "sepal_width": 3.2}
 
@@ -147,16 +158,21 @@ def answers(url: str) -> dict[str, Any]:
     return found
 
 
+def code_of(commit: str, folder: Path) -> Path:
+    """The files of a commit of this repo."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True)
+    if archive.returncode != 0:
+        pytest.skip(f"needs the commit {commit[:7]} in the history, which this checkout has not")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Version]:
     """Version 0.1.0, and a home that it filled."""
     folder = tmp_path_factory.mktemp("upgrade")
-    archive = subprocess.run(["git", "archive", FIRST], cwd=ROOT, capture_output=True)
-    if archive.returncode != 0:
-        pytest.skip(f"needs the commit of version 0.1.0 ({FIRST[:7]}), which this checkout has not")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(folder / "code", filter="data")
-    version = Version(folder / "code", folder / "home")
+    version = Version(code_of(FIRST, folder / "code"), folder / "home")
     try:
         version.verbs(
             ["ingest"],
@@ -219,3 +235,44 @@ def expect_no_error(asked: Asking, documented: list[tuple[str, int]]) -> None:
     assert asked.statuses["hybrid", 200] > 10
     others = {what: count for what, count in asked.statuses.items() if what[1] != 200}
     assert {what: count for what, count in others.items() if what not in documented} == {}
+
+
+READ_STATES = """
+import sys
+from pathlib import Path
+from batch.profile import PROFILE
+from batch.runs import Runs
+from cli.nights import read_record
+from potluck.contract.feed import read_feed
+from potluck.contract.publication import read_pointer
+from potluck.scoring.releases import Releases
+
+home = Path(sys.argv[1])
+pointer = read_pointer((home / "pointer").read_bytes())
+print(pointer.run_id, pointer.previous.run_id)
+print(read_feed((home / "feed").read_bytes()).views)
+print(Releases(home / "releases").champion("s").digest)
+print(Runs(home, "s").folder("run").read().bundle)
+print(read_record(home / "schedule.json").since.year)
+print(PROFILE.validate_json((home / "profile").read_bytes()).rows)
+"""
+
+
+def test_readers_from_before_there_was_a_format_take_what_is_written(tmp_path: Path) -> None:
+    code = code_of(LAST, tmp_path / "code")
+    home = tmp_path / "home"
+    home.mkdir()
+    pointer = Pointer("a", "run", THEN, "1", 3, previous=Pointer("b", "before", THEN, "1", 3))
+    (home / "pointer").write_bytes(pointer.to_json())
+    (home / "feed").write_bytes(Feed(THEN, {"view": ("feature",)}).to_json())
+    Releases(home / "releases").promote(Release("s", "digest", "1"))
+    Runs(home, "s").folder("run").write(Manifest("s", "m", "1", "bundle", "run", THEN, THEN))
+    write_record(home / "schedule.json", Record(THEN))
+    profile = Profile("run", 3, 0.0, 1.0, (), {})
+    (home / "profile").write_bytes(PROFILE.dump_json(profile))
+    command = [sys.executable, "-W", "ignore", "-c", READ_STATES, str(home)]
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    read = ["run before", "{'view': ('feature',)}", "digest", "bundle", "2026", "3"]
+    assert ended.stdout.splitlines() == read
