@@ -4,6 +4,8 @@ import numpy as np
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from potluck.contract.formats import NEWEST, Format
+
 BINS = 10
 SMALLEST_SHARE = 1e-4
 """Stands for an empty bin, whose logarithm there is not."""
@@ -26,6 +28,7 @@ class Profile:
     highest: float | None
     edges: tuple[float, ...]
     shares: dict[str, float]
+    format: Format = NEWEST
 
 
 PROFILE = TypeAdapter(Profile)

@@ -10,7 +10,15 @@ from batch.lease import Lease
 from batch.score import FAILURE, PREDICTION, PROBABILITIES
 from potluck.contract.errors import MissingStepError, ServiceUnreachable
 from potluck.contract.features import Publication
-from potluck.contract.publication import Pointer, idle_slot, pointer_key, read_pointer, slot_fields, slot_view
+from potluck.contract.publication import (
+    Pointer,
+    first_pointer_key,
+    idle_slot,
+    pointer_key,
+    read_pointer,
+    slot_fields,
+    slot_view,
+)
 from potluck.contract.redis_format import encode_timestamp, encode_value, timestamp_field
 from potluck.scoring.transform import class_name
 from potluck.stores.bulk_writer import BulkWriter
@@ -50,11 +58,24 @@ class View:
         Raises:
             ServiceUnreachable: the online store does not answer.
         """
+        return self.stored(self.pointer_key)
+
+    def stored(self, key: str) -> bytes | None:
         try:
-            found: bytes | None = self.client.execute_command("GET", self.pointer_key)  # type: ignore[no-untyped-call]
+            found: bytes | None = self.client.execute_command("GET", key)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
             raise ServiceUnreachable(f"the online store does not answer: {error}") from None
         return found
+
+    def occupied(self, current: Pointer | None) -> Pointer | None:
+        """The run whose slot is not to be written: the published one; before the first, that of 0.1.0.
+
+        Args:
+            current: the published run.
+        """
+        if current is not None:
+            return current
+        return read_pointer(self.stored(first_pointer_key(self.project, self.publication.view)))
 
     def published(self) -> Pointer | None:
         """The run that is read now."""
@@ -104,9 +125,9 @@ class View:
         return self.switch(lease, current.previous)
 
 
-def new_pointer(current: Pointer | None, run_id: str, as_of: datetime, model_version: str, rows: int) -> Pointer:
+def new_pointer(occupied: Pointer | None, run_id: str, as_of: datetime, model_version: str, rows: int) -> Pointer:
     """The pointer that would publish a run from the slot that is idle now."""
-    return Pointer(slot=idle_slot(current), run_id=run_id, as_of=as_of, model_version=model_version, rows=rows)
+    return Pointer(slot=idle_slot(occupied), run_id=run_id, as_of=as_of, model_version=model_version, rows=rows)
 
 
 def stage(

@@ -22,10 +22,10 @@ from pydantic.dataclasses import dataclass
 from batch.score import FAILURE, ScoredShard
 from potluck.contract.accounting import Account
 from potluck.contract.files import write_whole
+from potluck.contract.formats import NEWEST, Format
 from potluck.stores.part import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
-KEPT_RUNS = 100
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Manifest:
     pruned: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Step -> seconds."""
+    format: Format = NEWEST
 
 
 MANIFEST = TypeAdapter(Manifest)
@@ -156,12 +157,12 @@ class Runs:
         runs = self.all()
         return runs[-1][1] if runs and runs[-1][1].status in ("running", "failed", "refused") else None
 
-    def tidy(self, current: str) -> None:
-        """Drop what earlier runs scored, and the oldest manifests."""
+    def tidy(self, current: str, keep: int) -> None:
+        """Drop what earlier runs scored, and the oldest manifests but for so many."""
         others = [folder for folder, manifest in self.all() if manifest.run_id != current]
         for folder in others:
             folder.drop_shards()
-        for folder in others[: max(0, len(others) - KEPT_RUNS)]:
+        for folder in others[: max(0, len(others) - keep)]:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 

@@ -110,7 +110,7 @@ class NightlyRun:
         with self.step("prune"):
             self.manifest.pruned = prune_slot(self.view, self.tables(), current, self.lease)
         self.end("published")
-        self.runs.tidy(self.manifest.run_id)
+        self.runs.tidy(self.manifest.run_id, self.settings.keep_runs)
         self.kept.drop_shards()
         return summary_of(self.task, current, "published", self.manifest, seconds=self.manifest.seconds)
 
@@ -190,7 +190,8 @@ class NightlyRun:
             rows = self.manifest.population - self.manifest.failed_rows
             current = self.view.release_idle_slot(self.lease)
             version = self.task.release.model_version
-            pointer = new_pointer(current, self.manifest.run_id, self.as_of, version, rows)
+            occupied = self.view.occupied(current)
+            pointer = new_pointer(occupied, self.manifest.run_id, self.as_of, version, rows)
             estimate = check_memory(self.view, self.sample(PREFLIGHT_ROWS), pointer, rows)
             self.manifest.notes = [estimate.unknown] if estimate.unknown else []
             staged = stage(self.view, self.tables(), pointer, self.lease, rows, self.progress)

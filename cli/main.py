@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import logging
 import select
 import sys
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ import click
 from cli.output import say, tell
 from cli.unforeseen import place_in_repo, told_error
 from potluck import __version__
+from potluck.contract import logs
 from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.secrets import masked
 
@@ -37,6 +39,9 @@ VERBS = {
     "down": "cli.stack",
     "status": "cli.stack",
     "env": "cli.stack",
+    "gc": "cli.gc",
+    "backup": "cli.backup",
+    "restore": "cli.backup",
 }
 
 
@@ -97,7 +102,7 @@ def run(command: click.Command) -> None:
         show(error)
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
-        click.echo("potluck: interrupted", err=True)
+        say_interrupted()
         raise SystemExit(130) from None
     except Mistakable as wrapped:
         if isinstance(wrapped.error, BrokenPipeError) and nobody_reads(STANDARD_OUTPUT):
@@ -109,6 +114,13 @@ def run(command: click.Command) -> None:
         raise
     except Exception as error:
         end(told_error(error), as_json)
+
+
+def say_interrupted() -> None:
+    if logs.is_set_up():
+        logging.getLogger("potluck").warning("interrupted")
+    else:
+        click.echo("potluck: interrupted", err=True)
 
 
 def end(error: PotluckError, as_json: bool) -> NoReturn:

@@ -1,5 +1,6 @@
 """Verbs about models: train, pull."""
 
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,12 +21,16 @@ from cli.output import (
     tell,
 )
 from cli.training_text import training_text
+from potluck.contract import logs
 from potluck.contract.errors import PotluckError
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 
 if TYPE_CHECKING:
     from potluck.contract.features import SplitKind
     from training.pull import Pulled
+
+logger = logging.getLogger("potluck.pull")
 
 
 class Parameter(click.ParamType[tuple[str, str]]):
@@ -92,7 +97,7 @@ def pull_verb(every: float | None, projects: tuple[str, ...], repo: Path | None,
     settings = settings_for(repo, mlflow_projects=",".join(projects) or None)
     prepare_libraries(settings)
     if every is not None:
-        follow(settings, every, as_json)
+        follow(settings, every)
     from training.pull import pull_champions
 
     pull = pull_champions(settings)
@@ -104,10 +109,12 @@ def pull_verb(every: float | None, projects: tuple[str, ...], repo: Path | None,
         raise pull.errors[0]
 
 
-def follow(settings: Settings, every: float, as_json: bool) -> NoReturn:
-    """Pull again and again; an error is told once, until it is another one or none."""
+def follow(settings: Settings, every: float) -> NoReturn:
+    """Pull again and again, and log what changes; an error once, until it is another or none."""
     from training.pull import Follower, Pulled
 
+    logs.set_up(settings)
+    logs.adopt("mlflow")
     follower, told = Follower(settings), set[str]()
     while True:
         pulled: list[Pulled] = []
@@ -117,9 +124,9 @@ def follow(settings: Settings, every: float, as_json: bool) -> NoReturn:
         except (PotluckError, OSError) as error:
             errors = {str(error)}
         if any(each.changed for each in pulled):
-            answer(as_json, pulled, pulled_text(pulled))
+            logger.info(pulled_text(pulled).replace("\n", "; "))
         for text in sorted(errors - told):
-            tell(PotluckError(f"{text}; looking again every {every:g} s"), as_json)
+            logger.error("%s; looking again every %g s", masked(text), every)
         told = errors
         time.sleep(every)
 

@@ -1,5 +1,6 @@
 """Verbs about the nightly run: nightly, export."""
 
+import logging
 import signal
 import sys
 from datetime import datetime
@@ -19,10 +20,13 @@ from cli.output import (
     steps_progress,
     tell,
 )
+from potluck.contract import logs
 from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from batch.summary import RunSummary
+
+logger = logging.getLogger("potluck.nightly")
 
 EXPORTED = (".csv", ".parquet")
 
@@ -32,9 +36,16 @@ EXPORTED = (".csv", ".parquet")
 @click.option("--resume", is_flag=True, help="Go on with the last run, if it came to no end, at its as-of date.")
 @click.option("--force", metavar="REASON", help="Publish although a check says no; the reason is recorded.")
 @click.option("--rollback", is_flag=True, help="Have readers read the run before, at once.")
+@click.option("--log", "logged", is_flag=True, help="Tell it as lines of a log, as `schedule` does.")
 @common_options
 def nightly_verb(
-    as_of: datetime | None, resume: bool, force: str | None, rollback: bool, repo: Path | None, as_json: bool
+    as_of: datetime | None,
+    resume: bool,
+    force: str | None,
+    rollback: bool,
+    logged: bool,
+    repo: Path | None,
+    as_json: bool,
 ) -> None:
     """Score the population with the champions and publish the predictions.
 
@@ -44,18 +55,28 @@ def nightly_verb(
         raise click.UsageError("--rollback takes none of --as-of, --resume, --force")
     check_as_of(as_of, force)
     settings = settings_for(repo)
+    if logged:
+        logs.set_up(settings)
     prepare_libraries(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that the lease is given back
     from batch.nightly import roll_back, run_nightly
 
     with steps_progress() as progress:
         night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume, force)
-    if night.runs or not night.errors:
+    if logged:
+        for run in night.runs:
+            logger.info(run_line(run))
+    elif night.runs or not night.errors:
         answer(as_json, night.runs, "\n".join(map(run_text, night.runs)))
     for error in night.errors[1:]:
         tell(error, as_json)
     if night.errors:
         raise night.errors[0]
+
+
+def run_line(run: "RunSummary") -> str:
+    """What `run_text` says, on one line."""
+    return "; ".join(line.strip() for line in run_text(run).splitlines())
 
 
 def run_text(run: "RunSummary") -> str:

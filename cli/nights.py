@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from cli.cron import Cron
 from potluck.contract.errors import Locked, Refused
 from potluck.contract.files import write_whole
+from potluck.contract.formats import NEWEST, Format
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 45))
 """After the first failure, the second, the third; then the run waits for its next due time."""
@@ -29,6 +30,7 @@ class Record:
     exit_code: int | None = None
     """What came of it."""
     ended_at: AwareDatetime | None = None
+    format: Format = NEWEST
 
 
 RECORD = TypeAdapter(Record)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from potluck.contract import logs
 from potluck.contract.errors import PotluckError, Refused, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.secrets import masked
@@ -152,6 +153,8 @@ def plain(result: Any) -> Any:
         return asdict(result)
     if isinstance(result, list):
         return [plain(item) for item in result]
+    if isinstance(result, dict):
+        return {name: plain(item) for name, item in result.items()}
     return result
 
 
@@ -216,7 +219,9 @@ def rows_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 def tell(error: PotluckError, as_json: bool) -> None:
     """Print an error where it belongs."""
     message = masked(str(error))
-    if as_json:
+    if logs.is_set_up():
+        logging.getLogger("potluck").error(message)
+    elif as_json:
         click.echo(json.dumps({"error": type(error).__name__, "message": message}), err=True)
     else:
         say(f"potluck: {message}", err=True)

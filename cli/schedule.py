@@ -16,6 +16,7 @@ import click
 from cli.cron import Cron
 from cli.nights import Nights, read_record, record_or_new, write_record
 from cli.output import common_options, settings_for
+from potluck.contract import logs
 from potluck.contract.errors import Locked, UsageError
 from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
@@ -37,7 +38,7 @@ def schedule_verb(cron: str | None, repo: Path | None, as_json: bool) -> None:
     settings = settings_for(repo, nightly_cron=cron)
     if not settings.nightly_cron:
         raise UsageError("expected a cron expression, but POTLUCK_NIGHTLY_CRON or --cron says off; give one")
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(settings)
     asked_to_stop = queue.SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: asked_to_stop.put(number))
@@ -57,7 +58,7 @@ def run_schedule(settings: Settings, cron: Cron, asked_to_stop: "queue.SimpleQue
             exception.
     """
     clock = utc_now
-    nightly = NightlyProcess()
+    nightly = NightlyProcess(tidies=settings.gc_after_night)
     record = record_or_new(record_file(settings), clock())
     write_record(record_file(settings), record)
     nights = Nights(cron, record)
@@ -118,18 +119,28 @@ class Schedule:
 class NightlyProcess:
     """`potluck nightly` in a process of its own: its memory goes with it, and a crash takes nobody along."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tidies: bool = False) -> None:
+        """
+        Args:
+            tidies: call `potluck gc` after a night that went well.
+        """
+        self.tidies = tidies
         self.child: subprocess.Popen[bytes] | None = None
         self.stopping = False
         self.lock = threading.Lock()
 
     def run(self, as_of: datetime) -> int | None:
         """The exit code; None if it was stopped."""
+        exit_code = self.call("nightly", "--log", "--as-of", as_of.isoformat())
+        if exit_code == 0 and self.tidies:
+            self.call("gc", "--log")  # whatever comes of it, the night is done
+        return exit_code
+
+    def call(self, *verb: str) -> int | None:
         with self.lock:
             if self.stopping:
                 return None
-            command = [sys.executable, "-m", "cli.main", "nightly", "--as-of", as_of.isoformat()]
-            self.child = subprocess.Popen(command)
+            self.child = subprocess.Popen([sys.executable, "-m", "cli.main", *verb])
         exit_code = self.child.wait()
         return None if self.stopping else exit_code
 

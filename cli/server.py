@@ -11,6 +11,7 @@ import click
 
 from cli.address import check_address
 from cli.output import common_options, settings_for
+from potluck.contract import logs
 from potluck.stores.embedded_redis import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
 
@@ -28,6 +29,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     from serving.wire import PROTOCOL
 
     settings = settings_for(repo)
+    logs.set_up(settings)
     check_address(host, port)
     ensure_redis(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises it again when all is answered
@@ -44,6 +46,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
             ws="none",
             access_log=False,
             proxy_headers=False,
+            log_config=None,  # its lines come in our form
             log_level=settings.log_level.lower(),
         )
         with contextlib.suppress(KeyboardInterrupt):

@@ -9,7 +9,16 @@ import click
 from cli.cron import Cron
 from cli.output import answer, common_options, settings_for
 from cli.schedule import schedule_status, schedule_text, utc_now
-from cli.supervisor import Supervisor, running_supervisor, stop_supervisor
+from cli.supervisor import (
+    Supervisor,
+    by_part,
+    orphans,
+    part_states,
+    running_supervisor,
+    stop_orphans,
+    stop_supervisor,
+)
+from potluck.contract import logs
 from potluck.contract.home import is_open_to_others
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
@@ -29,6 +38,7 @@ from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
 def up_verb(host: str, port: int, workers: int, nightly: str | None, repo: Path | None, as_json: bool) -> None:
     """Keep Redis, the server, MLflow's pages and the nightly's schedule running until interrupted or `potluck down`."""
     settings = settings_for(repo, nightly_cron=nightly)
+    logs.set_up(settings)
     if settings.nightly_cron:
         Cron(settings.nightly_cron)  # a wrong one is told before anything starts
     ensure_redis(settings)
@@ -40,9 +50,14 @@ def up_verb(host: str, port: int, workers: int, nightly: str | None, repo: Path 
 def down_verb(repo: Path | None, as_json: bool) -> None:
     """Stop what runs for this home; its data stays."""
     settings = settings_for(repo)
-    stopped = {"server": stop_supervisor(settings), "redis": stop_redis(settings)}
+    was_up = stop_supervisor(settings)
+    left_behind = by_part(stop_orphans(settings))
+    stopped = {"server": was_up, "redis": stop_redis(settings)}
     names = [name for name, was_running in stopped.items() if was_running]
-    answer(as_json, stopped, f"stopped {' and '.join(names)}" if names else "nothing was running")
+    for part, pids in left_behind.items():
+        names.append(f"{part} of an `up` that was killed (process {pids})")
+    text = f"stopped {' and '.join(names)}" if names else "nothing was running"
+    answer(as_json, {**stopped, "orphans": left_behind}, text)
 
 
 @click.command("status")
@@ -54,7 +69,12 @@ def status_verb(repo: Path | None, as_json: bool) -> None:
     shown = {**found, "nightly": schedule_text(found["nightly"])}
     if is_open_to_others(settings.home):
         shown["home"] += " (other users of this machine may enter it; `chmod 700` keeps them out)"
-    lines = [f"{name}: {value}" for name, value in shown.items() if name != "champions"]
+    apart = ("champions", "processes", "orphans")
+    lines = [f"{name}: {value}" for name, value in shown.items() if name not in apart]
+    lines += [f"  {name}: {state.text()}" for name, state in found["processes"].items()]
+    for part, pids in found["orphans"].items():
+        killed = f"{part} of an `up` that was killed goes on (process {pids})"
+        lines.append(f"  {killed}; `potluck down` stops it")
     champions = [f"  {service}: version {version}" for service, version in found["champions"].items()]
     answer(as_json, found, "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]))
 
@@ -67,6 +87,8 @@ def home_status(settings: Settings) -> dict[str, Any]:
         "repo": str(settings.repo),
         "redis": "answers" if answers(settings) else "does not answer",
         "stack": f"up (process {pid})" if pid else "down",
+        "processes": part_states(settings),
+        "orphans": by_part(orphans(settings)),
         "nightly": schedule_status(settings, utc_now()),
         "champions": {service: releases.champion(service).model_version for service in releases.services()},
     }

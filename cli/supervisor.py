@@ -1,38 +1,49 @@
-"""The processes behind `potluck up`.
+"""What `potluck up` keeps going.
 
-The server, MLflow's pages or the watcher of a registry that lies elsewhere, and the nightly run's schedule.
+The server, MLflow's pages or the watcher of a registry that lies elsewhere, the nightly run's
+schedule, and the home's own Redis. Each is started again when it ends, and no end takes another
+along.
 """
 
 import contextlib
+import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import click
-
 from cli.address import check_address
-from potluck.contract.errors import Locked
+from cli.parts import Ended, Part, PartState, read_states, write_states
+from potluck.contract.errors import Locked, PotluckError
 from potluck.contract.lock import exclusive
+from potluck.contract.processes import Marked, end_all, marked
 from potluck.contract.settings import Settings
+from potluck.stores.embedded_redis import ensure_redis, has_ended
 
-STOP_SECONDS = 20.0
+logger = logging.getLogger("potluck.up")
+
+STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.2
+REDIS_LOOK_SECONDS = 2.0
 PULL_SECONDS = 10
+SERVER, PAGES = "server", "mlflow"
+SERVER_ATTEMPTS = 5
+"""Starts of the server that fail in a row before `up` gives up: one more would mend nothing."""
 
 
 class Supervisor:
-    """Runs the processes; when one ends, ends them all and says which."""
+    """Runs the processes of one home."""
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
-        self.settings = settings
-        self.host = host
-        self.commands = commands(settings, host, port, workers)
-        self.ports = [port, port + 1] if "mlflow" in self.commands else [port]
+        self.settings, self.host = settings, host
+        wanted = commands(settings, host, port, workers)
+        self.parts = [Part(name, command, settings.home, relayed=name == PAGES) for name, command in wanted.items()]
+        self.ports = [port, port + 1] if PAGES in wanted else [port]
+        self.redis_looked_at = 0.0
         self.stopping = False
 
     def run(self) -> int:
@@ -43,27 +54,73 @@ class Supervisor:
             PotluckError: a port is taken.
         """
         with claimed(pid_file(self.settings)):
+            end_orphans(self.settings)
             for port in self.ports:
                 check_address(self.host, port)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
-            children = {name: subprocess.Popen(command) for name, command in self.commands.items()}
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under `nohup`
+                signal.signal(signal.SIGHUP, self.stop)
             try:
-                return self.watch(children)
+                return self.watch()
             finally:
-                end(children)
+                self.end()
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def watch(self, children: dict[str, subprocess.Popen[bytes]]) -> int:
+    def watch(self) -> int:
         while not self.stopping:
-            ended = {name: child.returncode for name, child in children.items() if child.poll() is not None}
-            for name, code in ended.items():
-                click.echo(f"potluck: {name} ended with exit code {code}; stopping the rest", err=True)
+            if self.look(time.monotonic()):
+                write_states(states_file(self.settings), self.parts)
+            if self.server_is_hopeless():
+                told = "the server ended %d times in a row; see above why; stopping the rest"
+                logger.error(told, SERVER_ATTEMPTS)
                 return 1
+            self.look_after_redis(time.monotonic())
             time.sleep(LOOK_SECONDS)
         return 0
+
+    def server_is_hopeless(self) -> bool:
+        servers = [part for part in self.parts if part.name == SERVER]
+        return any(part.failures >= SERVER_ATTEMPTS for part in servers)
+
+    def look(self, now: float) -> bool:
+        """Tell who ended and start who is due; answers whether anything changed."""
+        ended = {part.name: end for part in self.parts if (end := part.ended(now)) is not None}
+        for name, end in ended.items():
+            self.tell(name, end)
+            end_all(partial(marked, self.settings.home, name), STOP_SECONDS)
+        due = [part for part in self.parts if part.is_due(now)]
+        for part in due:
+            part.start(now)
+        return bool(ended or due)
+
+    def tell(self, name: str, end: Ended) -> None:
+        again = f"starting it again in {end.pause:g} s"
+        logger.error("%s ended with exit code %d; %s, the rest goes on", name, end.exit_code, again)
+
+    def look_after_redis(self, now: float) -> None:
+        """Start the home's Redis again if it is gone: no other command may come along that does."""
+        if now - self.redis_looked_at < REDIS_LOOK_SECONDS:
+            return
+        self.redis_looked_at = now
+        try:
+            if has_ended(self.settings):
+                logger.error("the home's redis-server ended; starting it again")
+                ensure_redis(self.settings)
+        except (PotluckError, OSError) as error:
+            logger.error("the home's redis-server can't be started: %s", error)
+
+    def end(self) -> None:
+        """Ask every process to stop, and insist after a while; what they left behind ends too."""
+        for part in self.parts:
+            part.ask_to_stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for part in self.parts:
+            part.insist(deadline - time.monotonic())
+        end_all(partial(marked, self.settings.home), STOP_SECONDS)
+        states_file(self.settings).unlink(missing_ok=True)
 
 
 def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str, list[str]]:
@@ -72,26 +129,18 @@ def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str
     cron = settings.nightly_cron
     nightly = {"nightly": [*verb, "schedule", "--cron", cron]} if cron else {}
     if settings.tracking_uri != settings.local_tracking_uri:
-        return {"server": serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
+        return {SERVER: serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
     pages = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port + 1), "--workers", "1"]
-    return {"server": serve, "mlflow": [*pages, "--backend-store-uri", settings.tracking_uri], **nightly}
-
-
-def end(children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Ask every process to stop, and insist after a while."""
-    for child in children.values():
-        if child.poll() is None:
-            child.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for child in children.values():
-        try:
-            child.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.kill()
+    mlflow = [*pages, "--backend-store-uri", settings.tracking_uri]
+    return {SERVER: serve, PAGES: mlflow, **nightly}
 
 
 def pid_file(settings: Settings) -> Path:
     return settings.home / "up.pid"
+
+
+def states_file(settings: Settings) -> Path:
+    return settings.home / "up.json"
 
 
 @contextlib.contextmanager
@@ -117,13 +166,52 @@ def running_supervisor(settings: Settings) -> int | None:
         return int(path.read_text() or 0) or None
 
 
+def part_states(settings: Settings) -> dict[str, PartState]:
+    """The processes of a running `up`; what one wrote that was killed is past."""
+    return read_states(states_file(settings)) if running_supervisor(settings) else {}
+
+
+def orphans(settings: Settings) -> list[Marked]:
+    """Processes whose `up` was killed: they go on until the next `up` or `down`."""
+    return [] if running_supervisor(settings) else marked(settings.home)
+
+
+def end_orphans(settings: Settings) -> list[Marked]:
+    """Stop what an earlier `up` left behind, and say so. Call it with the pid file held."""
+    ended = end_all(partial(marked, settings.home), STOP_SECONDS)
+    for part, pids in by_part(ended).items():
+        told = "stopped %s of an earlier `potluck up`, which was killed: process %s"
+        logger.warning(told, part, pids)
+    return ended
+
+
+def by_part(processes: list[Marked]) -> dict[str, str]:
+    """Process numbers of each part, for people."""
+    pids: dict[str, list[str]] = {}
+    for each in processes:
+        pids.setdefault(each.part, []).append(str(each.pid))
+    return {part: ", ".join(numbers) for part, numbers in pids.items()}
+
+
 def stop_supervisor(settings: Settings) -> bool:
     """Stop `potluck up` and wait for its end. Answers whether it ran."""
     pid = running_supervisor(settings)
     if pid is None:
         return False
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS + 5
+    deadline = time.monotonic() + 2 * STOP_SECONDS + 5
     while running_supervisor(settings) is not None and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
     return True
+
+
+def stop_orphans(settings: Settings) -> list[Marked]:
+    """Stop what an `up` that was killed left behind.
+
+    Raises:
+        Locked: another `up` has begun meanwhile.
+    """
+    if not settings.home.is_dir() or not orphans(settings):
+        return []
+    with claimed(pid_file(settings)):
+        return end_orphans(settings)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -14,18 +13,20 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from potluck import __version__
+from potluck.contract import logs
 from potluck.contract.errors import RequestError
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
+from serving.access import edge_for
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
 from serving.champion_age import ChampionAges
 from serving.champions import Champions
-from serving.edge import Edge
 from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
 from serving.materialization_age import MaterializationAges
 from serving.online import OnlineStore
 from serving.openapi import OpenApi
+from serving.parent import follow_parent
 from serving.publication_age import PublicationAges
 from serving.routes import router
 from serving.store_metrics import StoreMetrics
@@ -35,7 +36,7 @@ from serving.turns import Turns
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application of one worker; uvicorn calls it without arguments in each."""
     settings = settings or load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(settings)
     app = FastAPIOffline(
         title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False
     )
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.add_exception_handler(Exception, on_unforeseen)
     document = OpenApi(app.state.champions, app.state.turns)
     app.router.routes.insert(0, document.route)  # before FastAPI's own, which knows no service
-    app.state.edge = Edge(app, hot, settings)
+    app.state.edge = edge_for(settings)(app, hot, settings)
     return app.state.edge  # type: ignore[no-any-return]
 
 
@@ -69,9 +70,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     edge = app.state.edge
     works = (app.state.champions.watch(), edge.report(), edge.connections.sweep(), app.state.store_metrics.watch())
     tasks = [asyncio.create_task(work) for work in works]
+    unfollow = follow_parent()
     try:
         yield
     finally:
+        unfollow()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,6 +11,7 @@ from serving.answers import ASK_AGAIN, RETRY_AFTER, Body, error_body
 from serving.edge import REQUEST_ID, Edge, Exchange
 from serving.hot import HotCall, Target
 from serving.tasks import answer_to
+from serving.tasks import told as failure
 
 if TYPE_CHECKING:
     from serving.wire import ShortWayProtocol
@@ -55,7 +56,7 @@ class HotCycle:
             self.edge.enter()
             self.call.begin(self.target, bytes(self.body), self.answered)
         except Exception as error:
-            self.answered(answer_to(error))
+            self.answered(failure(answer_to(error), self.target.request_id))
 
     def answered(self, outcome: Body | RequestError) -> None:
         """Send the answer, unless nobody is there any more, and let the connection go on."""

@@ -33,12 +33,13 @@ SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 class Exchange:
     """One request and its answer, as they are told to the log and to the metrics."""
 
-    __slots__ = ("endpoint", "request_id", "service", "started", "status")
+    __slots__ = ("endpoint", "method", "request_id", "service", "started", "status")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.started = time.perf_counter()
         self.request_id = request_id_of(headers)
         self.endpoint, self.service, self.status = "unknown", "", 0
+        self.method = ""
 
 
 class Edge:
@@ -66,11 +67,12 @@ class Edge:
         except RequestError as error:
             await error_answer(error, exchange.request_id)(scope, receive, reply.send)
         except Exception:
-            logger.exception("request %s failed", exchange.request_id)
+            logger.exception("the request failed", extra={"request_id": exchange.request_id})
             if not exchange.status:
                 await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
         finally:
             exchange.endpoint, exchange.service = self.labels(scope)
+            exchange.method = scope["method"]
             self.leave(exchange)
 
     def labels(self, scope: Scope) -> tuple[str, str]:

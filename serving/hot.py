@@ -16,6 +16,7 @@ from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
 from serving.json_structure import LARGEST_RECORD
 from serving.metrics import count
+from serving.tasks import told
 
 Answered = Callable[[Body | RequestError], None]
 
@@ -65,7 +66,9 @@ class Predict:
         predictor.submit(
             record,
             lambda answer: answered(
-                answer if isinstance(answer, RequestError) else prediction_body(predictor, answer, target.request_id)
+                told(answer, target.request_id)
+                if isinstance(answer, RequestError)
+                else prediction_body(predictor, answer, target.request_id)
             ),
         )
 
@@ -90,7 +93,7 @@ class Lookup:
         precomputed.submit(
             entity,
             lambda found: answered(
-                found
+                told(found, target.request_id)
                 if isinstance(found, RequestError)
                 else lookup_body(precomputed, *found, entity, target.request_id)
             ),

@@ -1,12 +1,13 @@
 """Last night's predictions, looked up by id: one published run for all ids of a request."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
-from potluck.contract.errors import Detail, EntityNotFound, ModelNotReady, RequestError
+from potluck.contract.errors import Detail, EntityNotFound, ModelNotReady, NewerFormat, RequestError
 from potluck.contract.features import Field, Objective, Publication
 from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
 from potluck.contract.redis_format import DamagedValueError, entity_key_maker, value_reader
@@ -17,6 +18,8 @@ from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
 from serving.stored_faults import NO_HASH, stores_fault
 from serving.tasks import Tasks, answer_to
+
+logger = logging.getLogger("potluck.serving")
 
 Entity = int | str
 ENOUGH = 8
@@ -50,7 +53,7 @@ class PrecomputedService:
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
         self.read_row = KeyCommand("HMGET", *self.stored.fields)
-        self.pointers = Remembered(read_pointer, LONGEST_STORED)
+        self.pointers = Remembered(readable_pointer, LONGEST_STORED)
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 
@@ -130,6 +133,15 @@ class PrecomputedService:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))
         return row
+
+
+def readable_pointer(stored: bytes | None) -> Pointer | None:
+    """The pointer; none, and a line in the log, where a newer version wrote it."""
+    try:
+        return read_pointer(stored)
+    except NewerFormat as error:
+        logger.error("the published run can't be read: %s", error)
+        return None
 
 
 def reader(field: Field) -> Callable[[bytes | None], Any]:

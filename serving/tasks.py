@@ -9,7 +9,17 @@ from potluck.contract.errors import RequestError
 
 logger = logging.getLogger("potluck.serving")
 
-UNFORESEEN = "the server failed at this request; its log says why"
+UNFORESEEN = "the server failed at this request; its log says why under the request id"
+
+
+class Unforeseen(RequestError):
+    """What nobody foresaw, at a request or at a batch of them; its caller learns no more than that."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(UNFORESEEN)
+        self.cause = cause
+        self.told_under = ""
+        """The first request whose answer it was."""
 
 
 class Tasks:
@@ -25,8 +35,17 @@ class Tasks:
 
 
 def answer_to(error: Exception) -> RequestError:
-    """The error as an answer; what nobody foresaw goes to the log, and the caller learns no more than that."""
-    if isinstance(error, RequestError):
-        return error
-    logger.error("a batch of requests failed", exc_info=error)
-    return RequestError(UNFORESEEN)
+    """The error as an answer; whoever gives it calls `told` with the request's id."""
+    return error if isinstance(error, RequestError) else Unforeseen(error)
+
+
+def told(error: RequestError, request_id: str) -> RequestError:
+    """Log what nobody foresaw under the id of the request that it answers; the trace once a batch."""
+    if isinstance(error, Unforeseen):
+        extra = {"request_id": request_id}
+        if error.told_under:
+            logger.error("this request failed with request %s", error.told_under, extra=extra)
+        else:
+            error.told_under = request_id
+            logger.error("the request failed", exc_info=error.cause, extra=extra)
+    return error

@@ -7,6 +7,7 @@ PotluckError                    exit code 1
 ├── MissingStepError            an earlier command has to run first
 ├── ServiceUnreachable          the server or the store behind a command does not answer
 ├── BundleError                 a bundle is corrupt or does not do what it promises
+├── NewerFormat                 a newer Potluck wrote this state; nothing is done with it
 ├── Refused                     exit code 65: a check said no
 ├── Locked                      exit code 75: another run holds the lock
 └── RequestError                an HTTP answer other than 200; carries status and error_code
@@ -62,6 +63,10 @@ class ServiceUnreachable(PotluckError):
 
 class BundleError(PotluckError):
     """A bundle is corrupt or does not do what it promises."""
+
+
+class NewerFormat(PotluckError):
+    """A newer Potluck wrote this state; nothing is done with it."""
 
 
 class Refused(PotluckError):

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError
+from potluck.contract.formats import NEWEST, Format
 
 DType = Literal["int64", "int32", "float64", "string", "bool"]
 FieldSource = Literal["key", "request", "online", "on-demand"]
@@ -129,6 +130,7 @@ class FeatureContract:
     publications: tuple[Publication, ...] = ()
     classes: tuple[Literals, ...] = ()
     lineage: Lineage | None = None
+    format: Format = NEWEST
 
     @property
     def served_by(self) -> str:
@@ -163,6 +165,7 @@ def read_contract(text: bytes) -> FeatureContract:
 
     Raises:
         BundleError: it is no contract, or one of another version.
+        NewerFormat: a newer version trained it.
     """
     try:
         return CONTRACT.validate_json(text)

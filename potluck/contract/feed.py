@@ -9,7 +9,9 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from potluck.contract.errors import NewerFormat
 from potluck.contract.features import FeatureContract
+from potluck.contract.formats import NEWEST, Format
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Feed:
     """Feature view, as it is called in Redis -> features that were written."""
     written_at: dict[str, datetime] = field(default_factory=dict)
     """Feature view -> when it was written last, also by an earlier run; empty in the feed of an earlier release."""
+    format: Format = NEWEST
 
     def to_json(self) -> bytes:
         return FEED.dump_json(self)
@@ -51,5 +54,5 @@ def read_feed(stored: bytes | None) -> Feed | None:
     """Decode what lies under `feed_key`; None where nothing was materialized yet, or it can't be read."""
     try:
         return None if stored is None else FEED.validate_json(stored)
-    except ValidationError:
+    except (ValidationError, NewerFormat):
         return None

@@ -10,6 +10,19 @@ from potluck.contract.errors import Locked
 
 
 @contextlib.contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a lock file together with others, until the block ends; waits for who holds it alone.
+
+    Raises:
+        OSError: the file can't be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
 def exclusive(path: Path, busy: str) -> Iterator[TextIO]:
     """Hold a lock file, open for reading and appending, until the block ends.
 

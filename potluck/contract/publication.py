@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.features import Publication
+from potluck.contract.formats import NEWEST, Format
 from potluck.contract.redis_format import Scalar, value_reader
 
 Slot = Literal["a", "b"]
@@ -35,6 +36,7 @@ class Pointer:
     """The run before, as long as its slot holds it."""
     published_at: datetime | None = None
     """When readers were switched to it."""
+    format: Format = NEWEST
 
     def to_json(self) -> bytes:
         return POINTER.dump_json(self)
@@ -55,6 +57,9 @@ def read_pointer(stored: bytes | None) -> Pointer | None:
     """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't be read.
 
     A damaged pointer publishes nothing; the next nightly run puts a sound one in its place.
+
+    Raises:
+        NewerFormat: a newer version published it.
     """
     try:
         return None if stored is None else POINTER.validate_json(stored)
@@ -65,6 +70,11 @@ def read_pointer(stored: bytes | None) -> Pointer | None:
 def pointer_key(project: str, view: str) -> str:
     """Redis key of the pointer."""
     return publication_key(project, view, "published")
+
+
+def first_pointer_key(project: str, view: str) -> str:
+    """Redis key of the pointer of version 0.1.0, whose servers read it on while others are upgraded."""
+    return f"potluck:{project}:{view}:published"
 
 
 def publication_key(project: str, view: str, name: str) -> str:

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     """Feast's SQL registry. Default: SQLite in the home."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="POTLUCK_LOG_LEVEL")
     """Least severe message that is logged."""
+    log_format: Literal["text", "json"] = Field(default="text", alias="POTLUCK_LOG_FORMAT")
+    """Form of the lines of long-running processes: for people, or one JSON object each."""
+    access_log: bool = Field(default=False, alias="POTLUCK_ACCESS_LOG")
+    """Whether the server logs a line for each answer."""
     redis_timeout: float = Field(default=0.25, alias="POTLUCK_REDIS_TIMEOUT", gt=0)
     """Seconds that one online read may take before the answer is FEATURE_STORE_UNAVAILABLE."""
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
@@ -92,6 +96,19 @@ class Settings(BaseSettings):
     """Population stability index of the predictions against the published run; not looked at below 200 rows."""
     nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
     """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows what is valid."""
+
+    keep_runs: int = Field(default=100, alias="POTLUCK_KEEP_RUNS", ge=1)
+    """Folders of ended nightly runs that a service keeps."""
+    keep_history_days: int | None = Field(default=None, alias="POTLUCK_KEEP_HISTORY_DAYS", ge=1)
+    """Days that the history of predictions reaches back, by as-of date; None: for ever."""
+    keep_logs_days: int | None = Field(default=90, alias="POTLUCK_KEEP_LOGS_DAYS", ge=1)
+    """Days that traces in `logs/` are kept."""
+    keep_replaced_days: int | None = Field(default=None, alias="POTLUCK_KEEP_REPLACED_DAYS", ge=1)
+    """Days that the sources before the last `ingest` are kept; None: until the next one."""
+    gc_min_age_hours: float = Field(default=24.0, alias="POTLUCK_GC_MIN_AGE_HOURS", ge=1)
+    """What was changed within so many hours `potluck gc` never deletes."""
+    gc_after_night: bool = Field(default=False, alias="POTLUCK_GC_AFTER_NIGHT")
+    """Whether the schedule calls `potluck gc` after a night that went well."""
 
     @field_validator("nightly_cron")
     @classmethod

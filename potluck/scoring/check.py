@@ -16,6 +16,7 @@ import numpy as np
 
 from potluck.contract.errors import BundleError, PotluckError
 from potluck.contract.files import write_whole
+from potluck.contract.formats import NEWEST
 from potluck.contract.manifest import bundle_digest, verify_manifest
 from potluck.scoring.lightgbm_library import library_version
 
@@ -39,7 +40,7 @@ def admit(folder: Path, receipts: Path) -> str:
     receipt = receipts / f"{digest[:32]}-{environment_key()}.json"
     if not lies_there(receipt):
         rows = check_in_child(folder)
-        write_receipt(receipt, {"bundle": digest, "golden_rows": rows, **versions()})
+        write_receipt(receipt, {"format": NEWEST, "bundle": digest, "golden_rows": rows, **versions()})
     return digest
 
 

@@ -1,7 +1,7 @@
 """The bundles that a home holds, and which of them is each service's champion.
 
 releases/
-  champions/<service>.json   {"service", "digest", "model_version"}: replaced atomically at promotion and rollback
+  champions/<service>.json   service, digest, model_version, format; replaced at promotion and rollback
   bundles/<digest>/          a bundle, laid down once
   receipts/                  which bundle passed its check under which libraries
 """
@@ -10,14 +10,16 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from potluck.contract.errors import BundleError, MissingStepError
+from potluck.contract.errors import BundleError, MissingStepError, NewerFormat
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.files import copy_synced, staging_folder, sync_folder, write_whole
+from potluck.contract.formats import NEWEST, Format
+from potluck.contract.lock import exclusive, shared
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
 from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
 from potluck.scoring.check import admit
@@ -30,6 +32,7 @@ class Release:
     service: str
     digest: str
     model_version: str
+    format: Format = NEWEST
 
 
 RELEASE = TypeAdapter(Release)
@@ -44,6 +47,7 @@ class Releases:
         self.champions = folder / "champions"
         self.bundles = folder / "bundles"
         self.receipts = folder / "receipts"
+        self.lock = folder / ".lock"
 
     def lay_down(self, source: Path) -> str:
         """Copy a bundle here, check it, and answer its digest.
@@ -54,9 +58,19 @@ class Releases:
         """
         verify_manifest(source)
         target = self.bundles / bundle_digest(source)
-        if is_whole(target):
+        with shared(self.lock):
+            if not is_whole(target):
+                return self._copy(source, target)
+            os.utime(target)  # it is wanted again, so that `tidying` takes it for a new one
             return admit(target, self.receipts)
-        return self._copy(source, target)
+
+    def tidying(self) -> contextlib.AbstractContextManager[TextIO]:
+        """Hold off who lays bundles down, while those are deleted that nobody needs.
+
+        Raises:
+            Locked: somebody lays one down, or deletes some, at this moment.
+        """
+        return exclusive(self.lock, "bundles are being laid down or deleted; try again later")
 
     def _copy(self, source: Path, target: Path) -> str:
         with staging_folder(self.bundles) as folder:
@@ -153,6 +167,8 @@ class Releases:
             return RELEASE.validate_json((self.champions / f"{service}.json").read_bytes())
         except FileNotFoundError:
             raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
+        except NewerFormat as error:
+            raise BundleError(f"the champion file of {service} can't be read: {error}") from None
         except (OSError, ValidationError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             raise BundleError(

@@ -17,6 +17,7 @@ import redis
 
 from potluck.contract.errors import PotluckError, ServiceUnreachable
 from potluck.contract.home import make_home
+from potluck.contract.processes import unmarked
 from potluck.contract.settings import Settings
 from potluck.stores.redis_client import REDIS_ERRORS, RedisClient, redis_client
 
@@ -39,6 +40,18 @@ def ensure_redis(settings: Settings) -> None:
         else:
             start(settings, folder, lock.fileno())
         wait_until_it_answers(settings)
+
+
+def has_ended(settings: Settings) -> bool:
+    """Whether the home's redis-server is gone; one that hangs is not."""
+    if not settings.uses_embedded_redis:
+        return False
+    with (private_folder(settings.home / "redis") / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def stop_redis(settings: Settings) -> bool:
@@ -83,6 +96,7 @@ def start(settings: Settings, folder: Path, lock: int) -> None:
             stderr=log,
             start_new_session=True,
             pass_fds=(lock,),
+            env=unmarked(),  # it outlives the part of `up` that had to start it
         )
 
 

@@ -1,5 +1,6 @@
 """The schedule's process: what it starts, what it remembers, how it ends. Hours pass on a clock of our own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -125,7 +126,25 @@ def test_stopping_ends_the_child_and_starts_no_other(sleeper: list[list[str]]) -
     assert nightly.child.returncode == -signal.SIGTERM
     assert nightly.run(NIGHT + DAY) is None
     assert codes == [None]
-    assert sleeper == [[sys.executable, "-m", "cli.main", "nightly", "--as-of", "2026-03-05T02:00:00+00:00"]]
+    verb = [sys.executable, "-m", "cli.main", "nightly", "--log"]
+    assert sleeper == [[*verb, "--as-of", "2026-03-05T02:00:00+00:00"]]
+
+
+def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    start = subprocess.Popen
+
+    def popen(command: list[str]) -> "subprocess.Popen[bytes]":
+        asked.append(command[3])
+        return start(["true" if command[3] == "nightly" else "false"])
+
+    monkeypatch.setattr(cli.schedule.subprocess, "Popen", popen)
+    assert NightlyProcess().run(NIGHT) == 0
+    assert asked == ["nightly"]
+    assert NightlyProcess(tidies=True).run(NIGHT) == 0
+    assert asked == ["nightly", "nightly", "gc"]
 
 
 def test_status_tells_a_home_without_a_schedule(tmp_path: Path) -> None:
@@ -180,6 +199,26 @@ def test_a_failed_run_does_not_end_the_schedule_and_a_signal_does_at_once(
     assert process.returncode == 0
     assert "trying again at" in said
     assert "Traceback" not in said
+
+
+def test_schedule_and_night_log_json_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_record(home / "schedule.json", Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    monkeypatch.setenv("POTLUCK_LOG_FORMAT", "json")
+    monkeypatch.setenv("POTLUCK_HOME", str(home))
+    monkeypatch.setenv("POTLUCK_REPO", str(ROOT / "examples" / "iris"))
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9")
+    command = [sys.executable, "-m", "cli.main", "schedule", "--cron", YEARLY]
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(lambda: (read_record(home / "schedule.json") or Record(NIGHT)).exit_code)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(20) == 0
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    loggers = [line["logger"] for line in told]
+    assert loggers == ["potluck.schedule", "potluck.schedule", "potluck", "potluck.schedule"]
+    assert "run `potluck train`" in told[2]["message"]
 
 
 def children(pid: int) -> list[int]:

@@ -60,14 +60,15 @@ def test_up_and_down(breast_cancer: Any, port: int) -> None:
         assert json.loads(breast_cancer.verb("status", "--json").stdout)["stack"] == f"up (process {process.pid})"
         assert breast_cancer.verb("up", "--port", str(port)).returncode == 75
         down = json.loads(breast_cancer.verb("down", "--json").stdout)
-        assert down == {"server": True, "redis": True}
+        assert down == {"server": True, "redis": True, "orphans": {}}
         assert process.wait(30) == 0
     finally:
         process.kill()
         process.communicate()
     assert not answers(f"http://127.0.0.1:{port}/livez")
     assert json.loads(breast_cancer.verb("status", "--json").stdout)["redis"] == "does not answer"
-    assert json.loads(breast_cancer.verb("down", "--json").stdout) == {"server": False, "redis": False}
+    again = json.loads(breast_cancer.verb("down", "--json").stdout)
+    assert again == {"server": False, "redis": False, "orphans": {}}
     from potluck.stores.embedded_redis import ensure_redis
 
     ensure_redis(breast_cancer.settings)
