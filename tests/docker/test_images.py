@@ -1,4 +1,6 @@
-"""Both images built without Docker, and run as compose and Kubernetes run them: no root, nothing to write but the home.
+"""Both images built without Docker, and run as compose and Kubernetes run them.
+
+That is without root, and with nothing to write to but the home.
 
 It takes minutes, so POTLUCK_TRY_IMAGES names the images to try: `serving`, or `serving,batch`.
 """
@@ -64,7 +66,11 @@ def owned(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def started(
-    image: Image, command: Sequence[str], mounts: Mapping[Path, str], environment: Mapping[str, str], log: Path
+    image: Image,
+    command: Sequence[str],
+    mounts: Mapping[Path, str],
+    environment: Mapping[str, str],
+    log: Path,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of the image, with a root that can't be written to."""
     line = image.entered(command, environment, mounts, read_only=True)
@@ -122,8 +128,14 @@ def test_the_serving_image_answers_as_its_user_with_a_root_that_is_read_only(
         until_it_answers(f"http://127.0.0.1:{port}/readyz", process, log)
         assert rights(process.pid) == {"Uid": USER, "NoNewPrivs": 1, "CapEff": 0, "CapBnd": 0}
         record = iris.population()[0]
-        for path, body in ((f"/predict/{iris.repo.hybrid}", record), (f"/lookup/{iris.repo.batch}", {"ids": [1, 2]})):
-            told, expected = post(f"http://127.0.0.1:{port}{path}", body), iris.post(path, body).json()
+        for path, body in (
+            (f"/predict/{iris.repo.hybrid}", record),
+            (f"/lookup/{iris.repo.batch}", {"ids": [1, 2]}),
+        ):
+            told, expected = (
+                post(f"http://127.0.0.1:{port}{path}", body),
+                iris.post(path, body).json(),
+            )
             for name in ("prediction", "predictions", "probabilities"):
                 assert told.get(name) == expected.get(name)
         check = [word.replace(":8000", f":{port}") for word in serving.healthcheck]
@@ -139,12 +151,17 @@ def rights(pid: int) -> dict[str, int]:
     return {"Uid": int(values["Uid"]), "NoNewPrivs": int(values["NoNewPrivs"]), **capabilities}
 
 
-WRITE = "import errno, sys\ntry: open(sys.argv[1], 'w')\nexcept OSError as error: print(errno.errorcode[error.errno])"
+WRITE = """
+import errno, sys
+try: open(sys.argv[1], "w")
+except OSError as error: print(errno.errorcode[error.errno])
+"""
 
 
 @pytest.mark.parametrize("place", ["/app/x", "/usr/local/x", "/home/potluck/x"])
 def test_nothing_of_the_serving_image_can_be_written_to(serving: Image, place: str) -> None:
-    assert execute(serving.entered(["python", "-c", WRITE, place], read_only=True)).strip() == "EROFS"
+    told = execute(serving.entered(["python", "-c", WRITE, place], read_only=True))
+    assert told.strip() == "EROFS"
 
 
 @pytest.mark.parametrize("module", ["feast", "mlflow", "pandas", "sklearn", "pyarrow"])
@@ -183,8 +200,18 @@ def test_mlflow_s_server_runs_in_the_batch_image(batch: Image, tmp_path: Path) -
         folder.mkdir()
         owned(folder)
     port, log = free_port(), tmp_path / "log"
-    words = ["mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1", "--serve-artifacts"]
-    places = ["--artifacts-destination=/mlartifacts", f"--backend-store-uri=sqlite:///{HOME}/mlflow.db"]
+    words = [
+        "mlflow",
+        "server",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--workers=1",
+        "--serve-artifacts",
+    ]
+    places = [
+        "--artifacts-destination=/mlartifacts",
+        f"--backend-store-uri=sqlite:///{HOME}/mlflow.db",
+    ]
     mounts = {artifacts: "/mlartifacts", database: HOME}
     with started(batch, [*words, *places], mounts, {}, log) as process:
         until_it_answers(f"http://127.0.0.1:{port}/health", process, log)

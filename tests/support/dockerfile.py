@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-WORDS = frozenset(["ENV", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "CMD", "ENTRYPOINT"])
+BUILD = ["ENV", "RUN", "WORKDIR", "COPY"]
+START = ["USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "CMD", "ENTRYPOINT"]
+WORDS = frozenset([*BUILD, *START])
 
 
 @dataclass(frozen=True)

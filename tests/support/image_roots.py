@@ -1,7 +1,8 @@
-"""The Dockerfile's stages built without Docker: into a bare Debian root each, by chroot. Needs root, and debootstrap.
+"""The Dockerfile's stages built without Docker: into a bare Debian root each, by chroot.
 
-What differs from an image: Python is Debian's, in a virtual environment at /usr/local, not that of `python:3.12-slim`;
-no layers; the machine's own network. The steps are read from the Dockerfile.
+It needs root, and debootstrap. What differs from an image: Python is Debian's, in a virtual
+environment at /usr/local, not that of `python:3.12-slim`; no layers; the machine's own network.
+The steps are read from the Dockerfile.
 """
 
 import os
@@ -17,19 +18,23 @@ from dockerfile import Stage, Step, read_dockerfile
 from tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 PACKAGES = "python3,python3-venv,ca-certificates"
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".potluck")
 
-# In a mount namespace of its own, so that all of it is undone when the command ends. $1 is the root; mounts follow as
-# pairs up to `--`, then the command.
+# In a mount namespace of its own, so that all of it is undone when the command ends. $1 is the
+# root; mounts follow as pairs up to `--`, then the command.
 ENTER = """
 set -e
 root=$1; shift
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-[ -z "$READ_ONLY" ] || { mount -o remount,bind,ro "$root"; mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"; }
+if [ -n "$READ_ONLY" ]; then
+  mount -o remount,bind,ro "$root"
+  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+fi
 while [ "$1" != "--" ]; do mount --bind "$1" "$root$2"; shift 2; done
 shift
 exec chroot "$root" "$@"
@@ -56,7 +61,7 @@ class Image:
         *,
         read_only: bool = False,
     ) -> list[str]:
-        """A command line that runs the command in the image, as its user, without any right of root.
+        """A command line that runs the command in the image, as its user, without root's rights.
 
         Args:
             mounts: file or folder of this machine -> where it is in the image.
@@ -65,13 +70,23 @@ class Image:
         for source, place in (mounts or {}).items():
             make_mount_point(self.root / place.lstrip("/"), source)
         pairs = [word for source, place in (mounts or {}).items() for word in (str(source), place)]
-        variables = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
+        merged = {**self.environment, **(environment or {})}
+        variables = [f"{name}={value}" for name, value in merged.items()]
         inside = ["env", "-i", "-C", self.folder, *variables, *self.rights(), *command]
-        outside = ["env", f"READ_ONLY={'yes' if read_only else ''}", "unshare", "--mount", "sh", "-c", ENTER, "enter"]
+        outside = [
+            "env",
+            f"READ_ONLY={'yes' if read_only else ''}",
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            ENTER,
+            "enter",
+        ]
         return [*outside, str(self.root), *pairs, "--", *inside]
 
     def rights(self) -> list[str]:
-        """What `cap_drop: [ALL]` and `no-new-privileges` are in compose; the steps of a build have root's."""
+        """As `cap_drop: [ALL]` and `no-new-privileges`; the steps of a build have root's."""
         if self.user == "root":
             return []
         who = [f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
@@ -84,16 +99,17 @@ class Builder:
 
     folder: Path
     built: dict[str, Image] = field(default_factory=dict)
-    stages: Mapping[str, Stage] = field(default_factory=lambda: read_dockerfile(ROOT / "docker" / "Dockerfile"))
+    stages: Mapping[str, Stage] = field(default_factory=lambda: read_dockerfile(DOCKERFILE))
 
     def build(self, name: str) -> Image:
         """The stage of that name, or the root that its `FROM` names."""
         if name not in self.built:
-            self.built[name] = self.stage(self.stages[name]) if name in self.stages else self.python()
+            stage = self.stages.get(name)
+            self.built[name] = self.stage(stage) if stage else self.python()
         return self.built[name]
 
     def python(self) -> Image:
-        """In place of python:3.12-slim: Debian's Python, so that `python` and `pip` are where they are there."""
+        """In place of python:3.12-slim: Debian's Python, called `python`, with `pip` beside it."""
         root = self.folder / "python"
         mirror, suite, components = apt_source()
         options = ["--variant=minbase", f"--include={PACKAGES}", f"--components={components}"]
@@ -134,11 +150,12 @@ class Builder:
                 image.entrypoint = step.argv
 
     def run(self, image: Image, step: Step) -> None:
-        stages = {mount["from"]: mount for mount in step.mounts}
-        mounts = {inside(self.build(name), mount["source"]): mount["target"] for name, mount in stages.items()}
         pip = pip_settings()
-        seen = {path: str(path) for path in paths_of(pip)}
-        execute(image.entered(["sh", "-c", step.script], pip, {**seen, **mounts}))
+        mounts = {path: str(path) for path in paths_of(pip)}
+        for mount in step.mounts:
+            source = inside(self.build(mount["from"]), mount["source"])
+            mounts[source] = mount["target"]
+        execute(image.entered(["sh", "-c", step.script], pip, mounts))
 
 
 def inside(image: Image, path: str) -> Path:
@@ -176,8 +193,8 @@ def execute(command: Sequence[str]) -> str:
 
 def apt_source() -> tuple[str, str, str]:
     """Mirror, suite and components of the distribution that this machine is installed from."""
-    release = dict(re.findall(r'^(\w+)="?([^"\n]*)', Path("/etc/os-release").read_text(), re.MULTILINE))
-    suite = release["VERSION_CODENAME"]
+    release = Path("/etc/os-release").read_text()
+    (suite,) = re.findall(r"^VERSION_CODENAME=(\S+)", release, re.MULTILINE)
     listed = execute(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"])
     found = [line.split() for line in listed.splitlines()]
     components = {component: mirror for mirror, name, component in found if name == suite}
@@ -189,13 +206,15 @@ def pip_settings() -> dict[str, str]:
     """How this machine's pip finds packages, as the variables that pip reads."""
     listed = execute([sys.executable, "-m", "pip", "config", "list"])
     named = re.findall(r"^\S+?\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
-    variables = {f"PIP_{name.replace('-', '_').upper()}": value.replace("\\n", " ").strip() for name, value in named}
-    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    return {**variables, **proxies}
+    settings = {name: os.environ[name] for name in os.environ if name.lower().endswith("_proxy")}
+    for name, value in named:
+        # A list stands in it as lines.
+        settings[f"PIP_{name.replace('-', '_').upper()}"] = value.replace("\\n", " ").strip()
+    return settings
 
 
 def paths_of(settings: Mapping[str, str]) -> list[Path]:
-    """Files and folders of this machine that they name; of an index, `…/simple`, with the files beside it."""
+    """Files and folders of this machine that they name; with `…/simple` what lies beside it."""
     words = " ".join(settings.values()).replace("file://", "").split()
     named = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
     return sorted({path.parent if path.name == "simple" else path for path in named})
