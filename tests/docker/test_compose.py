@@ -12,7 +12,8 @@ from tools import tool
 
 DOCKER = Path(__file__).resolve().parent.parent.parent / "docker"
 SERVICES: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
-LASTING = sorted(name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped")
+FOR_EVER = "unless-stopped"
+LASTING = sorted(name for name, each in SERVICES.items() if each.get("restart") == FOR_EVER)
 ONCE = {"init", "potluck"}
 WORKERS = {"watcher", "nightly"}
 """They answer nobody, so nobody asks them how they are."""
@@ -23,7 +24,14 @@ def seconds(period: str) -> float:
 
 
 def test_docker_reads_the_file() -> None:
-    config = [tool("docker"), "compose", "--file", str(DOCKER / "compose.yaml"), "config", "--quiet"]
+    config = [
+        tool("docker"),
+        "compose",
+        "--file",
+        str(DOCKER / "compose.yaml"),
+        "config",
+        "--quiet",
+    ]
     if subprocess.run([*config[:2], "version"], capture_output=True).returncode:
         pytest.skip("expected the plug-in docker compose, found none")
     read = subprocess.run(config, capture_output=True, text=True, timeout=60)
@@ -63,8 +71,9 @@ def test_the_images_of_others_run_without_root_too(name: str) -> None:
 
 def test_what_lasts_is_started_again_and_asked_how_it_is() -> None:
     assert set(SERVICES) - ONCE == set(LASTING)
-    by_dockerfile = {"server"}
-    assert {name for name in LASTING if "healthcheck" in SERVICES[name]} | by_dockerfile == set(LASTING) - WORKERS
+    asked = {name for name in LASTING if "healthcheck" in SERVICES[name]}
+    asked_by_dockerfile = {"server"}
+    assert asked | asked_by_dockerfile == set(LASTING) - WORKERS
     assert "HEALTHCHECK" in (DOCKER / "Dockerfile").read_text()
 
 

@@ -1,7 +1,8 @@
-"""The server's and the watcher's units: systemd finds no fault, and they hold what the server promises."""
+"""The units: systemd finds no fault, and they hold what the server promises."""
 
 import configparser
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_a_fault_would_be_found(installed: Path) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_sandbox_leaves_little_open(name: str) -> None:
     unit = str(SYSTEMD / f"{name}.service")
-    looked = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", unit)
+    options = ["--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager"]
+    looked = analyze("security", *options, unit)
     assert looked.returncode == 0, looked.stdout.splitlines()[-1]
 
 
@@ -96,8 +98,7 @@ def test_it_is_started_again_for_ever_but_for_a_wrong_setting(name: str) -> None
 def start(installed: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run the server's ExecStart as systemd would."""
     text = (installed / "potluck-server.service").read_text().replace("\\\n", " ")
-    lines = text.splitlines()
-    (command,) = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
+    (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
     script = command.replace("$$", "$").replace("%%", "%")
     environment = {"PATH": os.environ["PATH"], **settings}
     return subprocess.run(script, shell=True, env=environment, capture_output=True, text=True)
@@ -111,5 +112,6 @@ def test_the_server_asks_for_a_redis_of_its_own(installed: Path) -> None:
 
 
 def test_the_server_starts_with_as_many_workers_as_are_asked_for(installed: Path) -> None:
-    assert start(installed, REDIS_URL="redis://r").stdout == "serve --workers 1\n"
-    assert start(installed, REDIS_URL="redis://r", POTLUCK_WORKERS="3").stdout == "serve --workers 3\n"
+    redis = {"REDIS_URL": "redis://r"}
+    assert start(installed, **redis).stdout == "serve --workers 1\n"
+    assert start(installed, **redis, POTLUCK_WORKERS="3").stdout == "serve --workers 3\n"

@@ -7,7 +7,7 @@ BEFORE_THE_SETTINGS = {"drain_seconds": 20.0, "drain_pause_seconds": 5.0}
 
 
 def longest_stop(environment: dict[str, str]) -> float:
-    """Seconds from SIGTERM to the end, of a server that has these settings and else the defaults."""
+    """Seconds from SIGTERM to the end, with these settings and else the defaults."""
     return sum(seconds(name, environment) for name in BEFORE_THE_SETTINGS)
 
 

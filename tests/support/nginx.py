@@ -16,6 +16,9 @@ from tools import tool
 CONFIGURATION = Path(__file__).resolve().parents[2] / "docker" / "nginx" / "potluck.conf"
 PATIENCE_SECONDS = 20.0
 
+Changes = Mapping[str, str]
+NONE: Changes = {}
+
 MAIN = """
 {user}
 daemon off;
@@ -57,7 +60,7 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, upstreams: Sequence[str], changes: Mapping[str, str] | None = None) -> Iterator[Nginx]:
+def nginx(folder: Path, upstreams: Sequence[str], changes: Changes = NONE) -> Iterator[Nginx]:
     """Start it, and end it.
 
     Args:
@@ -73,7 +76,8 @@ def nginx(folder: Path, upstreams: Sequence[str], changes: Mapping[str, str] | N
         "/etc/ssl/potluck": str(folder),
         "/var/log/nginx": str(folder),
     }
-    (folder / "potluck.conf").write_text(changed(CONFIGURATION.read_text(), {**here, **(changes or {})}))
+    text = changed(CONFIGURATION.read_text(), {**here, **changes})
+    (folder / "potluck.conf").write_text(text)
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN.format(user=user, folder=folder))
     command = [tool("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
@@ -89,7 +93,7 @@ def nginx(folder: Path, upstreams: Sequence[str], changes: Mapping[str, str] | N
         process.wait(PATIENCE_SECONDS)
 
 
-def changed(text: str, changes: Mapping[str, str]) -> str:
+def changed(text: str, changes: Changes) -> str:
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
@@ -99,10 +103,20 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
 def write_certificate(folder: Path) -> None:
     """One for two days, signed by itself."""
     names = "subjectAltName=DNS:potluck.example,IP:127.0.0.1"
-    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    kind = [
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
     about = ["-subj", "/CN=potluck.example", "-addext", names]
-    subprocess.run([tool("openssl"), "req", *kind, *files, *about], check=True, capture_output=True, timeout=60)
+    command = [tool("openssl"), "req", *kind, *files, *about]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def wait_until_it_listens(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -1,6 +1,7 @@
-"""Programs of the machine that a test needs and that no lock file brings: nginx, promtool, systemd-analyze, …
+"""Programs of the machine that a test needs and that no lock file brings: nginx, promtool, …
 
-Without one of them a test is skipped, and says so. Where POTLUCK_REQUIRE_TOOLS is set, as in CI, it fails.
+Without one of them a test is skipped, and says so. Where POTLUCK_REQUIRE_TOOLS is set, as in CI,
+it fails.
 """
 
 import os
