@@ -1,6 +1,7 @@
 """What happens to Redis."""
 
 import asyncio
+from typing import Any
 
 from benchmarks.faults.ground import AS_OF
 from benchmarks.faults.redis_server import slow_proxy
@@ -61,7 +62,8 @@ async def full(stage: Stage) -> None:
     client = stage.ground.redis.client
     async with stage.serving() as scene:
         client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", client.info("memory")["used_memory"])
+        memory: Any = client.info("memory")
+        client.config_set("maxmemory", memory["used_memory"])
         scene.begin()
         codes = [await stage.ground.verb(*words) for words in (["materialize"], ["nightly", "--as-of", "2026-06-02"])]
         client.config_set("maxmemory", 0)

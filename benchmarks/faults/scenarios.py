@@ -1,7 +1,8 @@
 """The faults, in the order in which they are played, with what the page says beside the figures."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.faults import home_faults, redis_faults, server_faults
 from benchmarks.faults.stage import Stage
@@ -13,7 +14,7 @@ class Scenario:
 
     name: str
     fault: str
-    play: Callable[[Stage], Awaitable[None]]
+    play: Callable[[Stage], Coroutine[Any, Any, None]]
     advice: str
     """What to do."""
     tests: Sequence[str]

@@ -61,7 +61,7 @@ class Stage:
     async def serving(self, *options: str, **environment: str) -> AsyncIterator[Scene]:
         """A server under load; after the scene the load goes on until all is well again, or for the patience."""
         with ExitStack() as servers:
-            started = self.ground.server(*options, **environment)
+            started = self.ground.server(*options, environment=environment)
             server = await asyncio.to_thread(servers.enter_context, started)
             load = Load(server.port, self.ground.asks, self.ground.known)
             running = asyncio.create_task(load.run())

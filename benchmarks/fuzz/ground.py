@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +57,9 @@ def potluck_server(home: Home, *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def both_servers(home: Path | None = None) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        filled = stack.enter_context(filled_home(home))
-        ours = stack.enter_context(potluck_server(filled))
-        peer = stack.enter_context(plain_server(filled))
+def servers_of(home: Home) -> Iterator[Servers]:
+    """Both servers of a home, ready."""
+    with potluck_server(home) as ours, plain_server(home) as peer:
         yield Servers(ours.port, ours.process.pid, peer.port)
 
 

@@ -68,9 +68,9 @@ class Fuzzer:
 
     def __init__(self, port: int) -> None:
         url = f"http://127.0.0.1:{port}/openapi.json"
-        document = schemathesis.openapi.from_url(url, config=schemathesis.Config())
+        document: Any = schemathesis.openapi.from_url(url, config=schemathesis.Config())
         operations = [found.ok() for found in document.get_all_operations()]
-        self.pairs = list(product(operations, GenerationMode))
+        self.pairs: list[tuple[Operation, GenerationMode]] = list(product(operations, GenerationMode))
         self.session = requests.Session()
         self.outcome = Outcome()
 
@@ -83,10 +83,11 @@ class Fuzzer:
             if left <= 0 or not pairs or len(self.outcome.failures) >= ENOUGH_FAILURES:
                 return
             share = max(1, left // len(pairs))
-            pairs = [pair for pair in pairs if self.explore(*pair, share, seed + number) >= share]
+            pairs = [pair for pair in pairs if self.explore(pair, share, seed + number) >= share]
 
-    def explore(self, operation: Operation, mode: GenerationMode, most: int, seed: int) -> int:
+    def explore(self, pair: tuple[Operation, GenerationMode], most: int, seed: int) -> int:
         """Play at most so many cases of one operation; answers how many there were."""
+        operation, mode = pair
         before = self.outcome.played
 
         def play(case: Any) -> None:
@@ -103,7 +104,8 @@ class Fuzzer:
         )
         strategy = operation.as_strategy(generation_mode=mode)
         try:
-            hypothesis.seed(seed)(settings(hypothesis.given(strategy)(play)))()
+            explored: Any = hypothesis.seed(seed)(settings(hypothesis.given(strategy)(play)))
+            explored()
         except Unsatisfiable:
             return 0  # nothing unfitting can be sent where nothing is asked for
         return self.outcome.played - before

@@ -20,7 +20,7 @@ import click
 
 from benchmarks.fuzz.answers import answers_of, differences, faults
 from benchmarks.fuzz.calls import Call, calls_of, services_of
-from benchmarks.fuzz.ground import IDS, Servers, both_servers
+from benchmarks.fuzz.ground import IDS, Servers, filled_home, servers_of
 from benchmarks.fuzz.held import Held, growth
 from benchmarks.fuzz.streams import Case, case, load, save
 from benchmarks.home import stop_like_ctrl_c
@@ -184,7 +184,7 @@ def replay(servers: Servers, path: Path) -> Outcome:
 def main(cases: int, seed: int, file: Path | None, home: Path | None) -> None:
     """Fuzz; ends with 1 if a case fails, or if memory or descriptors grow."""
     stop_like_ctrl_c()
-    with both_servers(home) as servers:
+    with filled_home(home) as filled, servers_of(filled) as servers:
         if file:
             outcome, grown = replay(servers, file), list[str]()
         else:
