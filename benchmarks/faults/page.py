@@ -36,7 +36,13 @@ def link(test: str) -> str:
 
 
 def with_table(page: str, table: str) -> str:
-    """The page with this table between the marks."""
+    """The page with this table between the marks.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    if BEGIN not in page or END not in page:
+        raise ValueError(f"expected the marks {BEGIN} and {END} in the page")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
