@@ -2,10 +2,10 @@
 
     python -m benchmarks.livez [--home FOLDER] [--only TEXT] [--repeats 2] [--seconds 60]
 
-One worker. While each hostile body is worked on, another connection asks `/livez` every 5 ms. The longest wait of a
-body is the least of its repeats' longest: what the machine does besides can only lengthen it. Beside each wait stands
-the processor time that the server took meanwhile: that much of it is the server's own. On a machine that
-is busy with other things as well, this alone decides.
+One worker. While each hostile body is worked on, another connection asks `/livez` every 5 ms. The
+longest wait of a body is the least of its repeats' longest: what the machine does besides can only
+lengthen it. Beside each wait stands the processor time that the server took meanwhile: that much of it
+is its own. On a machine that is busy with other things as well, this alone decides.
 """
 
 import contextlib
@@ -13,14 +13,15 @@ import http.client
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
 import click
 
+from benchmarks.delivery import OTHERWISE, Delivery, at_once
 from benchmarks.fuzz.calls import Service, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, potluck_server
 from benchmarks.home import stop_like_ctrl_c
@@ -34,12 +35,6 @@ QUIET_MS = 5.0
 """What /livez waits at most on a machine that does nothing else."""
 QUIET_SECONDS = 1.0
 SHOWN = 25
-PIECE = 1 << 16
-SLOWLY = 0.002
-"""Seconds between two pieces of a body that is sent slowly."""
-CHUNKS_OF_ONE = 200_000
-
-Delivery = Callable[[socket.socket, Hostile], None]
 
 
 @dataclass(frozen=True)
@@ -114,45 +109,6 @@ def nanoseconds(thread: Path) -> int:
         return 0
 
 
-def at_once(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}") + hostile.body)
-
-
-def in_chunks(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, "transfer-encoding: chunked"))
-    for piece in pieces(hostile.body, PIECE):
-        connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-    connection.sendall(b"0\r\n\r\n")
-
-
-def in_chunks_of_one_byte(connection: socket.socket, hostile: Hostile) -> None:
-    chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in hostile.body[:CHUNKS_OF_ONE]])
-    connection.sendall(head(hostile, "transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
-
-
-def slowly(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}"))
-    for piece in pieces(hostile.body, PIECE):
-        connection.sendall(piece)
-        time.sleep(SLOWLY)
-
-
-def head(hostile: Hostile, length: str) -> bytes:
-    lines = (f"POST {hostile.path} HTTP/1.1", "host: x", "connection: close", length)
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def pieces(body: bytes, size: int) -> Iterator[bytes]:
-    return (body[at : at + size] for at in range(0, len(body), size))
-
-
-OTHERWISE: dict[str, Delivery] = {
-    "in chunks": in_chunks,
-    "in chunks of one byte": in_chunks_of_one_byte,
-    "slowly": slowly,
-}
-
-
 def bodies(services: Sequence[Service]) -> Iterator[Hostile]:
     for service in services:
         if service.precomputed:
@@ -202,11 +158,14 @@ def quiet(server: Server) -> float:
     return round(prober.longest[0], 1)
 
 
+FOLDER = click.Path(exists=True, path_type=Path)
+
+
 @click.command()
-@click.option("--home", type=click.Path(exists=True, path_type=Path), help="A filled one; else fresh.")
+@click.option("--home", type=FOLDER, help="A filled one; else fresh.")
 @click.option("--only", default="", help="Bodies whose name holds this text; not kept.")
 @click.option("--repeats", type=click.IntRange(1, 20), default=2, show_default=True)
-@click.option("--seconds", default=60.0, show_default=True, help="Longest that one answer is waited for.")
+@click.option("--seconds", default=60.0, show_default=True, help="Longest wait for an answer.")
 def main(home: Path | None, only: str, repeats: int, seconds: float) -> None:
     """Measure; ends with 1 if a body keeps /livez waiting for longer than 100 ms."""
     stop_like_ctrl_c()
@@ -231,12 +190,18 @@ def delivered_otherwise(hostile: Hostile) -> bool:
     return hostile.name.endswith((": zeros", "good rows after white space", ": unknown keys"))
 
 
-def report(found: Sequence[Waited], alone: float, surroundings: dict[str, object], *, keep: bool) -> int:
+def report(
+    found: Sequence[Waited],
+    alone: float,
+    surroundings: Mapping[str, object],
+    *,
+    keep: bool,
+) -> int:
     """Print and keep the waits; answers the exit code."""
     worst = sorted(found, key=lambda waited: -waited.work_ms)
     goals = goals_of(found, alone)
     heads = ("body", "longest wait ms", "of it the server's work", "status", "seconds")
-    cells = [(w.name, f"{w.longest_ms}", f"{w.work_ms}", str(w.status), f"{w.seconds}") for w in worst]
+    cells = [tuple(map(str, astuple(waited))) for waited in worst]
     print(table(heads, cells[:SHOWN]))
     print(f"\n{len(found)} bodies; nothing else asked: {alone} ms\n")
     print(goals_table(goals))

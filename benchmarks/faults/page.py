@@ -1,4 +1,4 @@
-"""The table of docs/operations.md, made from `benchmarks/results/faults.json` and from the scenarios' own words."""
+"""The table of docs/operations.md, made from `results/faults.json` and the scenarios' own words."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -84,7 +84,8 @@ async def stop(scene: Scene) -> None:
     process.terminate()
     try:
         code = await asyncio.to_thread(process.wait, LONGEST_STOP)
-        scene.notes.append(f"ended after {time.monotonic() - scene.begun:.1f} s with exit code {code}")
+        seconds = time.monotonic() - scene.begun
+        scene.notes.append(f"ended after {seconds:.1f} s with exit code {code}")
     except subprocess.TimeoutExpired:
         process.kill()
         scene.notes.append(f"NOT ended within {LONGEST_STOP:.0f} s")
@@ -99,8 +100,8 @@ async def stopped_with_half_a_body(stage: Stage) -> None:
     """SIGTERM while somebody has sent half a request and waits."""
     async with stage.serving() as scene:
         with socket.create_connection(("127.0.0.1", scene.server.port)) as client:
-            head = f"POST /predict/{HYBRID_SERVICE} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
-            client.sendall(head.encode() + b"{" * 70_000)
+            lines = f"POST /predict/{HYBRID_SERVICE} HTTP/1.1", "host: x", "content-length: 100000"
+            client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + b"{" * 70_000)
             await asyncio.sleep(0.2)
             scene.begin()
             await stop(scene)

@@ -15,11 +15,13 @@ from benchmarks.fuzz.calls import calls_of, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, servers_of
 from benchmarks.home import stop_like_ctrl_c
 
+FOLDER = click.Path(exists=True, path_type=Path)
+
 
 @click.command()
-@click.option("--cases", type=click.IntRange(min=1), default=10_000, show_default=True, help="Each.")
+@click.option("--cases", type=click.IntRange(min=1), default=10_000, help="Each.  [default: 10000]")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--home", type=click.Path(exists=True, path_type=Path), help="A filled one; else fresh.")
+@click.option("--home", type=FOLDER, help="A filled one; else fresh.")
 def main(cases: int, seed: int, home: Path | None) -> None:
     """Fuzz contract and protocol; ends with 1 if a case fails, or if memory or descriptors grow."""
     stop_like_ctrl_c()
@@ -28,7 +30,8 @@ def main(cases: int, seed: int, home: Path | None) -> None:
             calls = calls_of(services_of(servers.port, IDS))
             codes = [wire.report(*wire.fuzz(servers, calls, cases=cases, seed=seed), seed=seed)]
         with servers_of(filled) as servers:
-            codes.append(schema.report(*schema.fuzz(servers.port, servers.pid, cases=cases, seed=seed), seed=seed))
+            found = schema.fuzz(servers.port, servers.pid, cases=cases, seed=seed)
+            codes.append(schema.report(*found, seed=seed))
     sys.exit(max(codes))
 
 

@@ -1,4 +1,4 @@
-"""What the fuzzers stand on: a filled home, Potluck's server, and plain uvicorn with the same application."""
+"""What the fuzzers stand on: a filled home, Potluck's server, and plain uvicorn beside it."""
 
 import sys
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Servers:
 
 @contextmanager
 def filled_home(home: Path | None = None) -> Iterator[Home]:
-    """A home with services and a published night: the given one as it lies there, or a fresh one."""
+    """A home with services and a published night: the given one as it is, or a fresh one."""
     if home is None:
         with fresh_home(REPO) as fresh:
             lay_down(fresh, Data(None, ROWS, 0), SERVICES, parameters={})
