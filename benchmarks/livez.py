@@ -4,8 +4,8 @@
 
 One worker. While each hostile body is worked on, another connection asks `/livez` every 5 ms. The
 longest wait of a body is the least of its repeats' longest: what the machine does besides can only
-lengthen it. Beside each wait stands the processor time that the server took meanwhile: that much of it
-is its own. On a machine that is busy with other things as well, this alone decides.
+lengthen it. Beside each wait stands the processor time that the server took meanwhile: that much of
+it is its own. On a machine that is busy with other things as well, this alone decides.
 """
 
 import contextlib

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from benchmarks.fuzz.spelling import Writer
 
-UPGRADE = b"".join(
-    [b"Connection: Upgrade, HTTP2-Settings\r\n", b"Upgrade: h2c\r\n", b"HTTP2-Settings: AAMAAABkAAQAoAAA\r\n"]
-)
+UPGRADE_LINES = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAA")
+UPGRADE = b"".join([line + b"\r\n" for line in UPGRADE_LINES])
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + b"\x00" * 60
 LENGTHS = ("", "-1", "+5", "0x10", "1e2", "5, 5", "5 5", "٥", "9" * 20, "18446744073709551616")
