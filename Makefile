@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TEST_JOBS ?= 2
 
-.PHONY: demo test up lint lock bench-accuracy bench-startup bench-serving bench-growth bench-nightly clean
+.PHONY: demo test up lint lock bench-accuracy bench-startup bench-serving bench-growth bench-nightly bench-faults bench-livez fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m cli.demo $(if $(DATA),--data "$(DATA)") $(if $(REPO),--repo "$(REPO)") $(if $(PORT),--port "$(PORT)")
@@ -38,6 +38,15 @@ bench-nightly: $(READY)
 
 bench-growth: $(READY)
 	$(BIN)/python -m benchmarks.growth
+
+bench-faults: $(READY)
+	$(BIN)/python -m benchmarks.faults
+
+bench-livez: $(READY)
+	$(BIN)/python -m benchmarks.livez
+
+fuzz: $(READY)
+	$(BIN)/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 # The hashed lock files hold no address: pip is told elsewhere where to look. Needs uv.
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml

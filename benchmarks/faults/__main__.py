@@ -2,8 +2,8 @@
 
     python -m benchmarks.faults [--only NAME ...] [--seconds 3]
 
-One home with two services, a server of one worker or two, a Redis of its own, 160 requests a second over 16
-connections. Every request is kept, and every 200 is compared with what was answered before, to the bit.
+One home with two services, a server of one worker or two, a Redis of its own, 160 requests a second
+over 16 connections. Every request is kept, and every 200 is compared with what was answered before.
 """
 
 import asyncio
@@ -24,14 +24,15 @@ from benchmarks.faults.stage import Stage
 from benchmarks.home import stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, write_result
 
+NAMES = [each.name for each in SCENARIOS]
 MOST_STEADY_SECONDS = 10.0
 Figures = Mapping[str, Mapping[str, Any]]
 """By scenario."""
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice([each.name for each in SCENARIOS]), help="Not kept.")
-@click.option("--seconds", default=3.0, show_default=True, help="Length of a fault that has none of its own.")
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="A trial, not kept.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of most faults.")
 def main(only: Sequence[str], seconds: float) -> None:
     """Play the scenarios; ends with 1 if an answer is wrong or a goal is missed."""
     stop_like_ctrl_c()
@@ -46,7 +47,7 @@ def main(only: Sequence[str], seconds: float) -> None:
         load = {"requests_per_second": RATE, "connections": CONNECTIONS, "fault_seconds": seconds}
         path = write_result("faults", surroundings, {**data, **load}, figures, goals)
         page.write(figures)
-        print(f"\nwrote {path.relative_to(PROJECT)} and the table of {page.PAGE.relative_to(PROJECT)}")
+        print(f"\nwrote {path.relative_to(PROJECT)}, {page.PAGE.relative_to(PROJECT)}")
     sys.exit(0 if all(goal.met for goal in goals) else 1)
 
 

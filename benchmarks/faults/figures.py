@@ -14,7 +14,7 @@ EXPECTED = frozenset({200, 404, 429, 503})
 
 @dataclass(frozen=True)
 class Figures:
-    """Requests that began between a fault's beginning and its end, and how soon all was well afterwards."""
+    """Requests under way between a fault's beginning and end, and how soon all was well again."""
 
     requests: int
     statuses: Mapping[str, int]
@@ -62,13 +62,14 @@ def percentiles(answers: Sequence[float]) -> tuple[float, float]:
 
 def first_good(asked: Sequence[Asked], during: Sequence[Asked], ended: float) -> float:
     failed = {each.kind for each in during if not each.good}
-    good = [each.ended - ended for each in asked if each.kind in failed and each.good and each.ended > ended]
-    return min(good, default=0.0)
+    good = [each for each in asked if each.kind in failed and each.good]
+    return min((each.ended - ended for each in good if each.ended > ended), default=0.0)
 
 
 def steady(asked: Sequence[Asked], ended: float) -> float:
     """Seconds from the end of the fault to the end of the last request that failed."""
-    return max((each.ended - ended for each in asked if not each.good and each.ended > ended), default=0.0)
+    failed = [each for each in asked if not each.good]
+    return max((each.ended - ended for each in failed if each.ended > ended), default=0.0)
 
 
 def seen(figures: Mapping[str, Any]) -> str:
@@ -76,5 +77,6 @@ def seen(figures: Mapping[str, Any]) -> str:
     counts = [f"{count} × {status}" for status, count in figures["statuses"].items()]
     counts += [f"{count} × {error}" for error, count in figures["errors"].items()]
     speed = f"p99 {figures['p99_ms']:.0f} ms, slowest {figures['slowest_ms']:.0f} ms"
-    again = f"all good {figures['steady_s']:.1f} s after" if figures["steady_s"] else "no failure after"
+    late = figures["steady_s"]
+    again = f"all good {late:.1f} s after" if late else "no failure after"
     return f"{', '.join(counts)}; {speed}; {again}"

@@ -1,4 +1,4 @@
-"""What is broken: a home with two versions of a model, its own Redis, and what is answered while all is well."""
+"""What is broken: a home with two versions of a model, and what is answered while all is well."""
 
 import asyncio
 import json
@@ -56,11 +56,17 @@ class Ground:
         return await process.wait()
 
     @contextmanager
-    def server(self, *options: str, port: int = 0, **environment: str) -> Iterator[Server]:
+    def server(
+        self,
+        *options: str,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[Server]:
         """`potluck serve`, ready."""
         port, log = port or free_port(), self.home.settings.home / "server.log"
         command = [str(BIN / "potluck"), "serve", "--port", str(port), *options]
-        with started(command, port, {**self.home.environment, **environment}, log) as server:
+        own = {**self.home.environment, **(environment or {})}
+        with started(command, port, own, log) as server:
             server.wait_ready("/readyz")
             yield server
 

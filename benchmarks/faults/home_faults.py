@@ -30,7 +30,7 @@ async def read_only(stage: Stage) -> None:
 
 
 async def promote_where_nothing_can_be_written(stage: Stage, spoil: Spoil) -> None:
-    """A version is promoted whose check can't be noted down: no receipt lies there, and none can be written."""
+    """A version is promoted that has no receipt, and none can be written."""
     first, second = stage.ground.versions
     receipts = stage.ground.releases.receipts
     async with stage.serving() as scene:
@@ -62,7 +62,7 @@ async def taken_up(scene: Scene, wanted: str, when: str) -> None:
 
 @contextmanager
 def full_disk(scene: Scene, folder: Path) -> Iterator[None]:
-    """A small disk that is full; where none may be mounted, a limit that lets the server write not one byte."""
+    """A small disk that is full; where none may be mounted, a limit of the server's writes."""
     if not mounted(folder, SMALL):
         resource.prlimit(scene.server.process.pid, resource.RLIMIT_FSIZE, (0, 0))
         yield
@@ -78,7 +78,7 @@ def full_disk(scene: Scene, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only_folder(_scene: Scene, folder: Path) -> Iterator[None]:
-    """A mount that takes no write; where none may be mounted, a folder without the right to write."""
+    """A mount that takes no write; where none may be mounted, a folder without that right."""
     if not mounted(folder, f"{SMALL},ro"):
         folder.chmod(0o500)
         yield

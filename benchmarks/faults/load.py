@@ -1,4 +1,4 @@
-"""A moderate load whose every request is kept: when it began and ended, what it was answered, whether that is right."""
+"""A moderate load whose every request is kept: times, answer, whether it is right."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ class Asked:
 
 @dataclass
 class Load:
-    """Asks at an even rate until stopped; a connection that waits for its answer sends nothing more."""
+    """Asks at an even rate until stopped; a connection that waits for an answer sends no more."""
 
     port: int
     asks: Sequence[Ask]
@@ -115,7 +115,8 @@ class Line:
         self.writer: asyncio.StreamWriter | None = None
 
     async def open(self) -> None:
-        if self.writer is None or self.writer.is_closing() or (self.reader and self.reader.at_eof()):
+        lost = self.reader is None or self.reader.at_eof()
+        if lost or self.writer is None or self.writer.is_closing():
             self.close()
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
 

@@ -1,4 +1,4 @@
-"""The table of docs/operations.md, made from `benchmarks/results/faults.json` and from the scenarios' own words."""
+"""The table of docs/operations.md, made from `results/faults.json` and the scenarios' own words."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +36,13 @@ def link(test: str) -> str:
 
 
 def with_table(page: str, table: str) -> str:
-    """The page with this table between the marks."""
+    """The page with this table between the marks.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    if BEGIN not in page or END not in page:
+        raise ValueError(f"expected the marks {BEGIN} and {END} in the page")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table}\n{END}{after}"

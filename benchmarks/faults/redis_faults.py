@@ -1,11 +1,13 @@
 """What happens to Redis."""
 
 import asyncio
+from typing import Any
 
 from benchmarks.faults.ground import AS_OF
 from benchmarks.faults.redis_server import slow_proxy
 from benchmarks.faults.stage import Stage
 
+NEXT_DAY = "2026-06-02"
 SLOW, TOO_SLOW = 0.1, 0.4
 """Seconds that each reply is held back: within POTLUCK_REDIS_TIMEOUT, and beyond it."""
 
@@ -51,7 +53,7 @@ async def emptied(stage: Stage) -> None:
     async with stage.serving() as scene:
         scene.begin()
         stage.ground.redis.client.flushall()
-        codes = [await stage.ground.verb(*words) for words in (["materialize"], ["nightly", "--as-of", AS_OF])]
+        codes = await materialize_and_nightly(stage, AS_OF)
         scene.end()
         scene.notes.append(f"`materialize` and `nightly` fill it again (exit codes {told(codes)})")
 
@@ -61,12 +63,19 @@ async def full(stage: Stage) -> None:
     client = stage.ground.redis.client
     async with stage.serving() as scene:
         client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", client.info("memory")["used_memory"])
+        memory: Any = client.info("memory")
+        client.config_set("maxmemory", memory["used_memory"])
         scene.begin()
-        codes = [await stage.ground.verb(*words) for words in (["materialize"], ["nightly", "--as-of", "2026-06-02"])]
+        codes = await materialize_and_nightly(stage, NEXT_DAY)
         client.config_set("maxmemory", 0)
         scene.end()
         scene.notes.append(f"`materialize` and `nightly` end with {told(codes)}")
+
+
+async def materialize_and_nightly(stage: Stage, as_of: str) -> list[int]:
+    """Their exit codes."""
+    materialized = await stage.ground.verb("materialize")
+    return [materialized, await stage.ground.verb("nightly", "--as-of", as_of)]
 
 
 def told(codes: list[int]) -> str:

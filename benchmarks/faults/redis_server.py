@@ -38,7 +38,8 @@ class RedisServer:
         """Start it and wait until it answers."""
         command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--appendonly", "yes", "--dir", str(self.folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         deadline = time.monotonic() + READY_SECONDS
         while not self.answers():
             if time.monotonic() > deadline:

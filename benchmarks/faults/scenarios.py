@@ -1,10 +1,18 @@
 """The faults, in the order in which they are played, with what the page says beside the figures."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.faults import home_faults, redis_faults, server_faults
 from benchmarks.faults.stage import Stage
+
+OUTAGES = "serving/test_online_outages.py"
+NIGHTLY = "batch/test_nightly.py"
+RELEASES = "scoring/test_releases.py"
+WITHOUT_REDIS = "serving/test_without_redis.py"
+OWN = "faults/test_faults.py"
+DRAIN = "serving/test_drain.py"
 
 
 @dataclass(frozen=True)
@@ -13,7 +21,7 @@ class Scenario:
 
     name: str
     fault: str
-    play: Callable[[Stage], Awaitable[None]]
+    play: Callable[[Stage], Coroutine[Any, Any, None]]
     advice: str
     """What to do."""
     tests: Sequence[str]
@@ -27,8 +35,8 @@ SCENARIOS = (
         redis_faults.killed,
         "Start it. The server finds it by itself; `/readyz` says `online_store: false` meanwhile.",
         (
-            "serving/test_without_redis.py::test_realtime_answers_and_hybrid_and_lookup_refuse",
-            "serving/test_without_redis.py::test_everything_answers_again_when_redis_is_back",
+            f"{WITHOUT_REDIS}::test_realtime_answers_and_hybrid_and_lookup_refuse",
+            f"{WITHOUT_REDIS}::test_everything_answers_again_when_redis_is_back",
         ),
     ),
     Scenario(
@@ -37,8 +45,8 @@ SCENARIOS = (
         redis_faults.frozen,
         "Look at its host and its slow log. Nobody waits longer than `POTLUCK_REDIS_TIMEOUT`.",
         (
-            "serving/test_without_redis.py::test_a_frozen_redis_is_given_up_within_the_deadline",
-            "serving/test_online_outages.py::test_a_server_that_stays_frozen_does_not_keep_every_reader_waiting",
+            f"{WITHOUT_REDIS}::test_a_frozen_redis_is_given_up_within_the_deadline",
+            f"{OUTAGES}::test_a_server_that_stays_frozen_does_not_keep_every_reader_waiting",
         ),
     ),
     Scenario(
@@ -46,14 +54,14 @@ SCENARIOS = (
         "Redis answers 100 ms late",
         redis_faults.slow,
         "Nothing breaks. Look at the network and at Redis' slow log.",
-        ("serving/test_online_outages.py::test_late_replies_are_given_to_nobody_else",),
+        (f"{OUTAGES}::test_late_replies_are_given_to_nobody_else",),
     ),
     Scenario(
         "redis-too-slow",
         "Redis answers 400 ms late, beyond `POTLUCK_REDIS_TIMEOUT`",
         redis_faults.too_slow,
         "As if it were away. Raise `POTLUCK_REDIS_TIMEOUT` only if callers can wait that long.",
-        ("serving/test_online_outages.py::test_late_replies_are_given_to_nobody_else",),
+        (f"{OUTAGES}::test_late_replies_are_given_to_nobody_else",),
     ),
     Scenario(
         "redis-emptied",
@@ -61,7 +69,7 @@ SCENARIOS = (
         redis_faults.emptied,
         "Call `potluck materialize` and `potluck nightly`; find out who emptied it.",
         (
-            "faults/test_faults.py::test_an_emptied_redis_is_told_from_one_that_is_away",
+            f"{OWN}::test_an_emptied_redis_is_told_from_one_that_is_away",
             "stores/test_materialize.py::test_an_emptied_store_refills",
         ),
     ),
@@ -71,8 +79,8 @@ SCENARIOS = (
         redis_faults.full,
         "Give it memory, then call `materialize` and `nightly` again. Reads go on meanwhile.",
         (
-            "batch/test_nightly.py::test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written",
-            "faults/test_faults.py::test_a_full_redis_stops_materialize_and_no_reader",
+            f"{NIGHTLY}::test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written",
+            f"{OWN}::test_a_full_redis_stops_materialize_and_no_reader",
         ),
     ),
     Scenario(
@@ -80,56 +88,56 @@ SCENARIOS = (
         "One of two workers is killed",
         server_faults.worker_killed,
         "Nothing: another one is started. Callers send again what a lost connection left open.",
-        ("faults/test_faults.py::test_a_worker_that_is_killed_or_frozen_is_replaced",),
+        (f"{OWN}::test_a_worker_that_is_killed_or_frozen_is_replaced",),
     ),
     Scenario(
         "worker-frozen",
         "One of two workers hangs",
         server_faults.worker_frozen,
         "Nothing: it is replaced. Give callers a timeout of their own.",
-        ("faults/test_faults.py::test_a_worker_that_is_killed_or_frozen_is_replaced",),
+        (f"{OWN}::test_a_worker_that_is_killed_or_frozen_is_replaced",),
     ),
     Scenario(
         "sigterm",
         "SIGTERM under load, then a start",
         server_faults.stopped,
         "Take it out of the balancer first, or have the balancer ask `/readyz`.",
-        ("serving/test_drain.py::test_no_request_is_cut_when_it_stops_under_load",),
+        (f"{DRAIN}::test_no_request_is_cut_when_it_stops_under_load",),
     ),
     Scenario(
         "sigterm-two-workers",
         "SIGTERM under load with two workers, then a start",
         server_faults.stopped_with_two_workers,
         "As with one worker.",
-        ("serving/test_drain.py::test_no_request_is_cut_when_it_stops_under_load",),
+        (f"{DRAIN}::test_no_request_is_cut_when_it_stops_under_load",),
     ),
     Scenario(
         "sigterm-half-a-body",
         "SIGTERM while somebody has sent half a request",
         server_faults.stopped_with_half_a_body,
         "Nothing: it ends within `POTLUCK_DRAIN_SECONDS`.",
-        ("serving/test_drain.py::test_half_bodies_do_not_hold_the_servers_end_up",),
+        (f"{DRAIN}::test_half_bodies_do_not_hold_the_servers_end_up",),
     ),
     Scenario(
         "swaps",
         "Champions are promoted back and forth, twice a second",
         server_faults.swapped,
         "Nothing: promote whenever you like.",
-        ("faults/test_faults.py::test_no_request_notices_that_champions_are_swapped",),
+        (f"{OWN}::test_no_request_notices_that_champions_are_swapped",),
     ),
     Scenario(
         "disk-full",
         "The home's disk is full while a version is promoted",
         home_faults.disk_full,
         "Make room. A version that passes its check serves without its receipt.",
-        ("scoring/test_releases.py::test_what_passes_its_check_opens_on_a_full_disk",),
+        (f"{RELEASES}::test_what_passes_its_check_opens_on_a_full_disk",),
     ),
     Scenario(
         "read-only",
         "The home is read-only while a version is promoted",
         home_faults.read_only,
         "A server may stay so; training and promoting need a home that they can write to.",
-        ("scoring/test_releases.py::test_what_passes_its_check_opens_though_no_receipt_can_be_written",),
+        (f"{RELEASES}::test_what_passes_its_check_opens_though_no_receipt_can_be_written",),
     ),
     Scenario(
         "mlflow-away",

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 from benchmarks.faults.ground import HYBRID_SERVICE
 from benchmarks.faults.load import Asked
@@ -22,10 +23,10 @@ SWAP_EVERY = 0.5
 
 async def worker_killed(stage: Stage) -> None:
     async with stage.serving(*TWO) as scene:
-        before = scene.workers
+        before = busiest_first(scene.workers)
         scene.begin()
         os.kill(before[0], signal.SIGKILL)
-        while len(set(scene.workers) - set(before)) < 1:
+        while not set(scene.workers) - set(before):
             await asyncio.sleep(0.02)
         scene.end()
         scene.notes.append(f"another one is started {scene.ended - scene.begun:.1f} s later")
@@ -33,11 +34,16 @@ async def worker_killed(stage: Stage) -> None:
 
 async def worker_frozen(stage: Stage) -> None:
     async with stage.serving(*TWO) as scene:
-        before = scene.workers
+        before = busiest_first(scene.workers)
         scene.begin()
         os.kill(before[0], signal.SIGSTOP)
         await replaced(scene, before)
         scene.end()
+
+
+def busiest_first(workers: list[int]) -> list[int]:
+    """By how many connections they hold: which worker takes one is chance."""
+    return sorted(workers, key=lambda pid: -len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
 
 async def replaced(scene: Scene, before: list[int]) -> None:
@@ -78,7 +84,8 @@ async def stop(scene: Scene) -> None:
     process.terminate()
     try:
         code = await asyncio.to_thread(process.wait, LONGEST_STOP)
-        scene.notes.append(f"ended after {time.monotonic() - scene.begun:.1f} s with exit code {code}")
+        seconds = time.monotonic() - scene.begun
+        scene.notes.append(f"ended after {seconds:.1f} s with exit code {code}")
     except subprocess.TimeoutExpired:
         process.kill()
         scene.notes.append(f"NOT ended within {LONGEST_STOP:.0f} s")
@@ -93,8 +100,8 @@ async def stopped_with_half_a_body(stage: Stage) -> None:
     """SIGTERM while somebody has sent half a request and waits."""
     async with stage.serving() as scene:
         with socket.create_connection(("127.0.0.1", scene.server.port)) as client:
-            head = f"POST /predict/{HYBRID_SERVICE} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
-            client.sendall(head.encode() + b"{" * 70_000)
+            lines = f"POST /predict/{HYBRID_SERVICE} HTTP/1.1", "host: x", "content-length: 100000"
+            client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + b"{" * 70_000)
             await asyncio.sleep(0.2)
             scene.begin()
             await stop(scene)

@@ -1,4 +1,4 @@
-"""One scenario: a fresh server under load, a fault that begins and ends, and the time until all is well."""
+"""One scenario: a fresh server under load, a fault with an end, and the time until all is well."""
 
 import asyncio
 import time
@@ -59,9 +59,9 @@ class Stage:
 
     @asynccontextmanager
     async def serving(self, *options: str, **environment: str) -> AsyncIterator[Scene]:
-        """A server under load; after the scene the load goes on until all is well again, or for the patience."""
+        """A server under load, which goes on until all is well again, or for the patience."""
         with ExitStack() as servers:
-            started = self.ground.server(*options, **environment)
+            started = self.ground.server(*options, environment=environment)
             server = await asyncio.to_thread(servers.enter_context, started)
             load = Load(server.port, self.ground.asks, self.ground.known)
             running = asyncio.create_task(load.run())

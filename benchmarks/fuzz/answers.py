@@ -1,4 +1,4 @@
-"""What came back on a connection, read answer by answer, and held against what a plain server sent."""
+"""What came back on a connection, answer by answer, held against what a plain server sent."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from benchmarks.fuzz.streams import Case
 START = re.compile(rb"(?=HTTP/1\.[01] \d{3} )")
 OWN_ID = re.compile(r"[0-9a-f]{32}")
 VARYING = ("date", "x-request-id", "content-length", "retry-after")
+VARYING_FIELDS = ("request_id", "age_seconds")
 PORT = re.compile(r":\d+")
 AGES = re.compile(rb'"age_seconds":[0-9.e+-]+')
 REFUSALS = frozenset({400, 408, 413, 414, 431})
@@ -69,7 +70,7 @@ def plain(body: bytes) -> bytes:
     except ValueError:
         return AGES.sub(b"", body)
     if isinstance(told, dict):
-        told = {name: value for name, value in told.items() if name not in ("request_id", "age_seconds")}
+        told = {name: value for name, value in told.items() if name not in VARYING_FIELDS}
     return json.dumps(told, sort_keys=True).encode()
 
 
@@ -130,7 +131,8 @@ def is_part(some: Sequence[Answer], whole: Sequence[Answer]) -> bool:
 
 
 def told(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
-    at = next((n for n, pair in enumerate(zip(mine, plains, strict=False)) if pair[0] != pair[1]), -1)
+    pairs = list(zip(mine, plains, strict=False))
+    at = next((place for place, (one, other) in enumerate(pairs) if one != other), -1)
     shown = f"; the first difference: {mine[at]} instead of {plains[at]}"[:600] if at >= 0 else ""
     return f"{statuses(mine)} where the plain server answers {statuses(plains)}{shown}"
 

@@ -1,4 +1,4 @@
-"""Calls that a server answers, made from what it tells of its services: the seeds of the fuzzers."""
+"""Calls that a server answers, made from what it tells of its services: the fuzzers' seeds."""
 
 import http.client
 import json

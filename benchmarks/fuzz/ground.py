@@ -1,8 +1,8 @@
-"""What the fuzzers stand on: a filled home, Potluck's server, and plain uvicorn with the same application."""
+"""What the fuzzers stand on: a filled home, Potluck's server, and plain uvicorn beside it."""
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Servers:
 
 @contextmanager
 def filled_home(home: Path | None = None) -> Iterator[Home]:
-    """A home with services and a published night: the given one as it lies there, or a fresh one."""
+    """A home with services and a published night: the given one as it is, or a fresh one."""
     if home is None:
         with fresh_home(REPO) as fresh:
             lay_down(fresh, Data(None, ROWS, 0), SERVICES, parameters={})
@@ -57,11 +57,9 @@ def potluck_server(home: Home, *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def both_servers(home: Path | None = None) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        filled = stack.enter_context(filled_home(home))
-        ours = stack.enter_context(potluck_server(filled))
-        peer = stack.enter_context(plain_server(filled))
+def servers_of(home: Home) -> Iterator[Servers]:
+    """Both servers of a home, ready."""
+    with potluck_server(home) as ours, plain_server(home) as peer:
         yield Servers(ours.port, ours.process.pid, peer.port)
 
 

@@ -29,7 +29,8 @@ def growth(before: Held, pid: int) -> list[str]:
     deadline = time.monotonic() + SETTLE_SECONDS
     while (now := Held.of(pid)) and time.monotonic() < deadline and grown(before, now):
         time.sleep(0.1)
-    print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB, descriptors {before.descriptors} -> {now.descriptors}")
+    print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB", end=", ")
+    print(f"descriptors {before.descriptors} -> {now.descriptors}")
     return grown(before, now)
 
 

@@ -1,9 +1,9 @@
-"""Requests made from the server's own /openapi.json, fitting and unfitting, and answers held against it.
+"""Requests made from the server's own /openapi.json, fitting and unfitting; the answers checked.
 
     python -m benchmarks.fuzz.schema [--cases 10000] [--seed 0] [--home FOLDER]
 
-No answer is a 5xx, takes for ever, or has a status, content type, headers or a body that the document does not name.
-At the end the server holds no more memory and descriptors than when warm.
+No answer is a 5xx, takes for ever, or has a status, content type, headers or a body that the
+document does not name. At the end the server holds no more memory and descriptors than when warm.
 """
 
 import sys
@@ -47,7 +47,8 @@ WARM = 0.2
 MOST_ROUNDS = 20
 ENOUGH_FAILURES = 10
 
-Operation = Any  # schemathesis' own, which is generic over what it does not export
+Pair = tuple[Any, GenerationMode]
+"""An operation of the document, and whether its data fits."""
 
 
 @dataclass
@@ -68,14 +69,14 @@ class Fuzzer:
 
     def __init__(self, port: int) -> None:
         url = f"http://127.0.0.1:{port}/openapi.json"
-        document = schemathesis.openapi.from_url(url, config=schemathesis.Config())
+        document: Any = schemathesis.openapi.from_url(url, config=schemathesis.Config())
         operations = [found.ok() for found in document.get_all_operations()]
-        self.pairs = list(product(operations, GenerationMode))
+        self.pairs: list[Pair] = list(product(operations, GenerationMode))
         self.session = requests.Session()
         self.outcome = Outcome()
 
     def run(self, cases: int, seed: int) -> None:
-        """Play so many more cases, the same number for each operation and kind of data that has as many."""
+        """Play so many more cases, as many for each operation and kind of data as it has."""
         wanted = self.outcome.played + cases
         pairs = self.pairs
         for number in range(MOST_ROUNDS):
@@ -83,10 +84,11 @@ class Fuzzer:
             if left <= 0 or not pairs or len(self.outcome.failures) >= ENOUGH_FAILURES:
                 return
             share = max(1, left // len(pairs))
-            pairs = [pair for pair in pairs if self.explore(*pair, share, seed + number) >= share]
+            pairs = [pair for pair in pairs if self.explore(pair, share, seed + number) >= share]
 
-    def explore(self, operation: Operation, mode: GenerationMode, most: int, seed: int) -> int:
+    def explore(self, pair: Pair, most: int, seed: int) -> int:
         """Play at most so many cases of one operation; answers how many there were."""
+        operation, mode = pair
         before = self.outcome.played
 
         def play(case: Any) -> None:
@@ -103,7 +105,8 @@ class Fuzzer:
         )
         strategy = operation.as_strategy(generation_mode=mode)
         try:
-            hypothesis.seed(seed)(settings(hypothesis.given(strategy)(play)))()
+            explored: Any = hypothesis.seed(seed)(settings(hypothesis.given(strategy)(play)))
+            explored()
         except Unsatisfiable:
             return 0  # nothing unfitting can be sent where nothing is asked for
         return self.outcome.played - before
@@ -133,12 +136,15 @@ def fuzz(port: int, pid: int, *, cases: int, seed: int) -> tuple[Outcome, list[s
     return fuzzer.outcome, growth(before, pid)
 
 
+FOLDER = click.Path(exists=True, path_type=Path)
+
+
 @click.command()
 @click.option("--cases", type=click.IntRange(min=1), default=10_000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--home", type=click.Path(exists=True, path_type=Path), help="A filled one; else fresh.")
+@click.option("--home", type=FOLDER, help="A filled one; else fresh.")
 def main(cases: int, seed: int, home: Path | None) -> None:
-    """Fuzz; ends with 1 if an answer is not as the document says, or if memory or descriptors grow."""
+    """Fuzz; ends with 1 if an answer is not as documented, or if memory or descriptors grow."""
     stop_like_ctrl_c()
     with filled_home(home) as filled, potluck_server(filled) as server:
         outcome, grown = fuzz(server.port, server.process.pid, cases=cases, seed=seed)

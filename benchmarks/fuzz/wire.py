@@ -1,9 +1,10 @@
-"""Byte streams against the server's own protocol, and against plain uvicorn with the same application.
+"""Byte streams against the server's protocol, and against plain uvicorn with the same application.
 
-    python -m benchmarks.fuzz.wire [--cases 10000] [--seed 0] [--replay FILE] [--home FOLDER]
+    python -m benchmarks.fuzz.wire [--cases 10000] [--seed 0] [--replay FILE] [--home PATH]
 
-Both get the same streams. The answers must be the same ones; none is a 5xx, and none belongs to another request. After
-each stream a new connection is served. At the end the server holds no more memory and descriptors than when warm.
+Both get the same streams. The answers must be the same ones; none is a 5xx, and none belongs to
+another request. After each stream a new connection is served. At the end the server holds no more
+memory and descriptors than when warm.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ import click
 
 from benchmarks.fuzz.answers import answers_of, differences, faults
 from benchmarks.fuzz.calls import Call, calls_of, services_of
-from benchmarks.fuzz.ground import IDS, Servers, both_servers
+from benchmarks.fuzz.ground import IDS, Servers, filled_home, servers_of
 from benchmarks.fuzz.held import Held, growth
 from benchmarks.fuzz.streams import Case, case, load, save
 from benchmarks.home import stop_like_ctrl_c
@@ -119,8 +120,8 @@ class Fuzzer:
 
     async def play(self, each: Case) -> list[str]:
         ours, theirs = Player(self.port), Player(self.peer_port)
-        pieces = (each.pieces, each.peer or each.pieces)
-        tasks = [asyncio.create_task(p.play(s)) for p, s in zip((ours, theirs), pieces, strict=True)]
+        plays = ours.play(each.pieces), theirs.play(each.peer or each.pieces)
+        tasks = [asyncio.create_task(play) for play in plays]
         await settled(ours, theirs)
         for task in tasks:
             task.cancel()
@@ -131,18 +132,21 @@ class Fuzzer:
 
 
 async def settled(ours: Player, theirs: Player) -> None:
-    """Wait until both have closed, or have answered as much and are quiet; at most for the patience."""
+    """Wait until both have closed, or answered as much and are quiet; or for the patience."""
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE_SECONDS:
         if ours.closed and theirs.closed:
             return
         quiet = time.monotonic() - max(ours.last, theirs.last) > QUIET_SECONDS
-        if quiet and ours.sent and theirs.sent and ours.closed == theirs.closed and as_many(ours, theirs):
+        if quiet and ours.sent and theirs.sent and alike(ours, theirs):
             return
         await asyncio.sleep(0.002)
 
 
-def as_many(ours: Player, theirs: Player) -> bool:
+def alike(ours: Player, theirs: Player) -> bool:
+    """Whether both connections are open or closed after as many answers."""
+    if ours.closed != theirs.closed:
+        return False
     return len(answers_of(bytes(ours.received))) == len(answers_of(bytes(theirs.received)))
 
 
@@ -160,7 +164,13 @@ async def probe(port: int, number: int) -> list[str]:
     return []
 
 
-def fuzz(servers: Servers, calls: Sequence[Call], *, cases: int, seed: int) -> tuple[Outcome, list[str]]:
+def fuzz(
+    servers: Servers,
+    calls: Sequence[Call],
+    *,
+    cases: int,
+    seed: int,
+) -> tuple[Outcome, list[str]]:
     """Play so many cases; answers what came of it, and what grew meanwhile."""
     fuzzer = Fuzzer(servers.port, servers.peer_port)
     warm = int(cases * WARM)
@@ -176,15 +186,18 @@ def replay(servers: Servers, path: Path) -> Outcome:
     return fuzzer.outcome
 
 
+PATH = click.Path(exists=True, path_type=Path)
+
+
 @click.command()
 @click.option("--cases", type=click.IntRange(min=1), default=10_000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--replay", "file", type=click.Path(exists=True, path_type=Path), help="A case that failed.")
-@click.option("--home", type=click.Path(exists=True, path_type=Path), help="One that is filled; else a fresh one.")
+@click.option("--replay", "file", type=PATH, help="A case that failed.")
+@click.option("--home", type=PATH, help="A filled one; else fresh.")
 def main(cases: int, seed: int, file: Path | None, home: Path | None) -> None:
     """Fuzz; ends with 1 if a case fails, or if memory or descriptors grow."""
     stop_like_ctrl_c()
-    with both_servers(home) as servers:
+    with filled_home(home) as filled, servers_of(filled) as servers:
         if file:
             outcome, grown = replay(servers, file), list[str]()
         else:

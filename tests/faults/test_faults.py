@@ -1,4 +1,4 @@
-"""What the table of docs/operations.md says and no other test shows: see benchmarks/faults/scenarios.py."""
+"""What the fault table of docs/operations.md says and no other test shows."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,25 @@ def answered(stack: Any, server: Server, path: str, body: Any = None) -> tuple[i
 
 
 def verb(stack: Any, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-W", "ignore", "-m", "cli.main", *words, "--json"]
-    environment = {**stack.environment, **environment}
-    return subprocess.run(line, env=environment, cwd=stack.home, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "cli.main", *words, "--json"],
+        env={**stack.environment, **environment},
+        cwd=stack.home,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def url_of(redis: RedisProcess) -> str:
     return f"redis://127.0.0.1:{redis.port}"
 
 
-def test_an_emptied_redis_is_told_from_one_that_is_away(iris: Any, processes: Processes, tmp_path: Path) -> None:
+def test_an_emptied_redis_is_told_from_one_that_is_away(
+    iris: Any,
+    processes: Processes,
+    tmp_path: Path,
+) -> None:
     row = iris.population()[0]
     sepals = {name: value for name, value in row.items() if name != "flower_id"}
     with server_of(iris, tmp_path, REDIS_URL=url_of(processes.start())) as server:
@@ -64,7 +74,11 @@ def test_an_emptied_redis_is_told_from_one_that_is_away(iris: Any, processes: Pr
         assert (status, body["online_store"]) == (200, True)
 
 
-def test_a_full_redis_stops_materialize_and_no_reader(iris: Any, processes: Processes, tmp_path: Path) -> None:
+def test_a_full_redis_stops_materialize_and_no_reader(
+    iris: Any,
+    processes: Processes,
+    tmp_path: Path,
+) -> None:
     redis = processes.start("--maxmemory-policy", "noeviction")
     url, row = url_of(redis), iris.population()[0]
     assert verb(iris, "materialize", REDIS_URL=url).returncode == 0
@@ -85,7 +99,11 @@ def workers_of(server: Server) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-def test_a_worker_that_is_killed_or_frozen_is_replaced(iris: Any, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_worker_that_is_killed_or_frozen_is_replaced(
+    iris: Any,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
     row = iris.population()[0]
     with server_of(iris, tmp_path, "--workers", "2") as server:
         wait_until(lambda: len(workers_of(server)) == 2)
@@ -112,12 +130,14 @@ def releases(iris: Any) -> Iterator[Releases]:
 
 
 def test_no_request_notices_that_champions_are_swapped(iris: Any, releases: Releases) -> None:
-    """The other version is the same bundle under another name, so both are known to answer alike."""
+    """The other version is the same bundle under another name, so both answer alike."""
     champion = releases.champion("iris_hybrid")
     other = Release(champion.service, champion.digest, "another")
-    asks = [Ask("hybrid", "POST", "/predict/iris_hybrid", json.dumps(row).encode()) for row in iris.population()[:40]]
+    bodies = [json.dumps(row).encode() for row in iris.population()[:40]]
+    asks = [Ask("hybrid", "POST", "/predict/iris_hybrid", body) for body in bodies]
     prices = {ask.key: iris.post(ask.target, ask.body).json()["prediction"] for ask in asks}
-    known = {(key, release.model_version): price for key, price in prices.items() for release in (champion, other)}
+    versions = (champion.model_version, other.model_version)
+    known = {(key, version): prices[key] for key, version in product(prices, versions)}
 
     async def swap(load: Load) -> None:
         running = asyncio.create_task(load.run())

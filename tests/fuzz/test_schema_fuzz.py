@@ -1,4 +1,4 @@
-"""A short, seeded part of `python -m benchmarks.fuzz.schema`; and the fuzzer finds what it looks for."""
+"""A short, seeded part of `benchmarks.fuzz.schema`; and the fuzzer finds what it looks for."""
 
 import json
 from collections.abc import Iterator
@@ -23,11 +23,12 @@ def test_answers_are_those_that_the_document_names(iris: Any) -> None:
 
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
+CONTENT = {"application/json": {"schema": NUMBER}}
 DOCUMENT = {
     "openapi": "3.1.0",
     "info": {"title": "made", "version": "1"},
     "paths": {
-        path: {"get": {"responses": {"200": {"description": "", "content": {"application/json": {"schema": NUMBER}}}}}}
+        path: {"get": {"responses": {"200": {"description": "", "content": CONTENT}}}}
         for path in ("/fails", "/undocumented", "/text", "/wrong")
     },
 }

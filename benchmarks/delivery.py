@@ -1,0 +1,53 @@
+"""Ways in which a body is sent."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from benchmarks.hostile import Hostile
+
+PIECE = 1 << 16
+SLOWLY = 0.002
+"""Seconds between two pieces of a body that is sent slowly."""
+CHUNKS_OF_ONE = 200_000
+
+Delivery = Callable[[socket.socket, Hostile], None]
+
+
+def at_once(connection: socket.socket, hostile: Hostile) -> None:
+    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}") + hostile.body)
+
+
+def in_chunks(connection: socket.socket, hostile: Hostile) -> None:
+    connection.sendall(head(hostile, "transfer-encoding: chunked"))
+    for piece in pieces(hostile.body, PIECE):
+        connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+    connection.sendall(b"0\r\n\r\n")
+
+
+def in_chunks_of_one_byte(connection: socket.socket, hostile: Hostile) -> None:
+    chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in hostile.body[:CHUNKS_OF_ONE]])
+    connection.sendall(head(hostile, "transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
+
+
+def slowly(connection: socket.socket, hostile: Hostile) -> None:
+    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}"))
+    for piece in pieces(hostile.body, PIECE):
+        connection.sendall(piece)
+        time.sleep(SLOWLY)
+
+
+def head(hostile: Hostile, length: str) -> bytes:
+    lines = (f"POST {hostile.path} HTTP/1.1", "host: x", "connection: close", length)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def pieces(body: bytes, size: int) -> Iterator[bytes]:
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+OTHERWISE: dict[str, Delivery] = {
+    "in chunks": in_chunks,
+    "in chunks of one byte": in_chunks_of_one_byte,
+    "slowly": slowly,
+}

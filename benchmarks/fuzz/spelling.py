@@ -1,0 +1,78 @@
+"""Requests as bytes: well formed but for what a case brings in."""
+
+import random
+from collections.abc import Sequence
+
+from benchmarks.fuzz.calls import Call, some
+
+MARKER = "marker"
+EXTRA = (
+    *("accept: */*", "user-agent: fuzz", "cookie: a=b; c=d", "content-type: text/plain"),
+    *("te: trailers", "accept-encoding: gzip", "origin: null", "x-empty:", "x-folded: a\tb"),
+    "content-encoding: gzip",
+)
+
+
+class Writer:
+    """Spells requests of one case, each with an id of its own."""
+
+    def __init__(self, dice: random.Random, calls: Sequence[Call], number: int) -> None:
+        self.dice, self.calls, self.number = dice, calls, number
+        self.written = 0
+
+    def request(
+        self,
+        call: Call,
+        *,
+        version: str = "1.1",
+        headers: Sequence[str] = (),
+        chunked: bool = False,
+    ) -> bytes:
+        """One request, well formed but for what the arguments bring in."""
+        self.written += 1
+        lines = [f"{call.method} {call.target} HTTP/{version}", "host: fuzz"]
+        lines.append(f"x-request-id: c{self.number}-{self.written}")
+        lines += [*headers, *self.dice.sample(EXTRA, self.dice.randint(0, 3))]
+        body = call.body or b""
+        if chunked:
+            lines.append("transfer-encoding: chunked")
+            body = in_chunks(self.dice, body)
+        elif call.body is not None:
+            lines.append(f"content-length: {len(body)}")
+        return head_of(self.dice, lines) + body
+
+    def some(self, most: int) -> list[Call]:
+        return some(self.dice, self.calls, most)
+
+    def one(self) -> Call:
+        return self.dice.choice(self.calls)
+
+    def post(self) -> Call:
+        return self.dice.choice([call for call in self.calls if call.body])
+
+    def marker(self) -> bytes:
+        """A last request: its answer shows that nothing before it was misread."""
+        lines = ["GET /livez HTTP/1.1", "host: fuzz", f"x-request-id: {MARKER}-{self.number}"]
+        return ("\r\n".join(lines) + "\r\nconnection: close\r\n\r\n").encode()
+
+
+def head_of(dice: random.Random, lines: Sequence[str]) -> bytes:
+    """Request line and headers; names in any case, values with spaces around them."""
+    spelled = [lines[0]]
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        name = dice.choice((name, name.title(), name.upper()))
+        before, after = dice.choice(("", " ", "  ")), dice.choice(("", " "))
+        spelled.append(f"{name}:{before}{value.strip()}{after}")
+    return ("\r\n".join(spelled) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+
+
+def in_chunks(dice: random.Random, body: bytes) -> bytes:
+    parts = []
+    while body:
+        size = dice.randint(1, max(1, min(len(body), 400)))
+        extension = dice.choice((b"", b"", b";x=y"))
+        parts.append(b"%x%b\r\n%b\r\n" % (size, extension, body[:size]))
+        body = body[size:]
+    trailer = dice.choice((b"", b"", b"x-trailer: 1\r\n"))
+    return b"".join(parts) + b"0\r\n" + trailer + b"\r\n"
