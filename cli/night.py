@@ -39,7 +39,7 @@ def nightly_verb(
     from batch.nightly import roll_back, run_nightly
 
     with steps_progress() as progress:
-        night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume, force)
+        night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume=resume, force=force)
     if night.runs or not night.errors:
         answer(as_json, night.runs, "\n".join(map(run_text, night.runs)))
     for error in night.errors[1:]:
