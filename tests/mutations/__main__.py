@@ -1,14 +1,12 @@
 """How many defects the tests catch: change the product code a little, and see whether a test fails.
 
-    python tests/mutations.py [--of batch] [--of potluck/contract/manifest.py] [--count 20] [--seed 0]
+    python tests/mutations [--of batch] [--of potluck/contract/manifest.py] [--count 20] [--seed 0]
 
 Every mutation is made in a copy of the checkout, one at a time, and the tests of its module run there until the first
 one fails. A mutation that no test catches is printed: it needs a test, or it changes nothing that matters. Run by hand;
 a room takes minutes to hours.
 """
 
-import ast
-import copy
 import os
 import random
 import shutil
@@ -16,13 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+from changes import PROJECT, Mutation, mutations_of
 
-PROJECT = Path(__file__).resolve().parents[1]
 NOT_COPIED = shutil.ignore_patterns(".venv", ".git", ".potluck", "__pycache__", "results", "node_modules")
 END_SECONDS = 30
 """How long a run of tests that took too long may stop its servers, before it is killed."""
@@ -51,123 +48,6 @@ TESTS = {
 """Room or module -> its tests, the quickest first; the longest name that fits counts."""
 ROOMS = tuple(name for name in TESTS if not name.endswith(".py"))
 
-FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.GtE,
-    ast.GtE: ast.Lt,
-    ast.LtE: ast.Gt,
-    ast.Gt: ast.LtE,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-}
-SHIFTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-}
-SWAPPED: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.FloorDiv,
-}
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One change of one file."""
-
-    path: str
-    """Relative to the project."""
-    line: int
-    start: int
-    end: int
-    """Bytes of the file that are replaced."""
-    old: str
-    new: str
-
-    def apply(self, content: bytes) -> bytes:
-        return content[: self.start] + self.new.encode() + content[self.end :]
-
-    def text(self) -> str:
-        return f"{self.path}:{self.line}: {one_line(self.old)}  ->  {one_line(self.new)}"
-
-
-def one_line(code: str) -> str:
-    short = " ".join(code.split())
-    return short if len(short) <= 70 else f"{short[:67]}..."
-
-
-def variants(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what could stand in a node's place by mistake."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for table in (FLIPPED, SHIFTED):
-            if type(node.ops[0]) in table:
-                changed = copy.deepcopy(node)
-                changed.ops = [table[type(node.ops[0])]()]
-                yield changed
-    elif isinstance(node, ast.BoolOp):
-        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        yield ast.BoolOp(other, node.values)
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield node.operand
-    elif isinstance(node, ast.BinOp) and type(node.op) in SWAPPED:
-        yield ast.BinOp(node.left, SWAPPED[type(node.op)](), node.right)
-    elif isinstance(node, ast.Constant):
-        yield from other_constants(node.value)
-    elif isinstance(node, ast.Return) and node.value is not None and not is_none(node.value):
-        yield ast.Return(ast.Constant(None))
-    elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
-        yield ast.Pass()
-
-
-def other_constants(value: object) -> Iterator[ast.Constant]:
-    if isinstance(value, bool):
-        yield ast.Constant(not value)
-    elif isinstance(value, int | float):
-        yield ast.Constant(value + 1)
-
-
-def is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what runs: no annotations, and nothing inside of f-strings, whose places Python 3.11 does not tell."""
-    for name, value in ast.iter_fields(tree):
-        if name in ("annotation", "returns", "decorator_list"):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr) and not is_for_types(child):
-                yield child
-                yield from nodes_of(child)
-
-
-def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def mutations_of(path: str) -> list[Mutation]:
-    """Find all mutations of one file."""
-    content = (PROJECT / path).read_bytes()
-    starts = [0]
-    for line in content.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    found = []
-    for node in nodes_of(ast.parse(content)):
-        for changed in variants(node):
-            start = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-            end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
-            new = ast.unparse(ast.fix_missing_locations(changed))
-            if isinstance(changed, ast.expr) and not isinstance(changed, ast.Constant):
-                new = f"({new})"  # whatever stands around it binds no tighter
-            old = content[start:end].decode()
-            found.append(Mutation(path, node.lineno, start, end, old, new))  # type: ignore[attr-defined]
-    return found
-
 
 def draw(room: str, count: int, seed: int) -> list[Mutation]:
     """Draw mutations of a room, or of one module.
@@ -187,6 +67,8 @@ def draw(room: str, count: int, seed: int) -> list[Mutation]:
 
 def tests_of(path: str) -> tuple[str, ...]:
     fitting = [name for name in TESTS if path == name or path.startswith(f"{name}/")]
+    if not fitting or not (PROJECT / path).exists():
+        raise SystemExit(f"expected a room or module of {', '.join(ROOMS)}; got {path}")
     return TESTS[max(fitting, key=len)]
 
 
@@ -253,6 +135,8 @@ def survivors_of(
 @click.option("--dry-run", is_flag=True, help="Print the mutations only.")
 def main(rooms: tuple[str, ...], count: int, seed: int, seconds: float, dry_run: bool) -> None:
     """Print the share of mutations that the tests catch, and the mutations that they do not."""
+    for room in rooms:
+        tests_of(room)
     drawn = {room: draw(room, count, seed) for room in rooms or ROOMS}
     everything = [mutation for mutations in drawn.values() for mutation in mutations]
     if dry_run:
