@@ -67,21 +67,26 @@ class View:
     def pointer_key(self) -> str:
         return pointer_key(self.project, self.publication.view)
 
-    def read_pointer(self) -> StoredPointer:
-        """
+    def stored_pointer(self) -> bytes | None:
+        """The pointer's bytes.
+
         Raises:
             ServiceUnreachable: the online store does not answer.
         """
-        key = self.pointer_key
         try:
-            found = self.client.execute_command("GET", key)  # type: ignore[no-untyped-call]
+            found: bytes | None = self.client.execute_command("GET", self.pointer_key)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
             raise ServiceUnreachable(f"the online store does not answer: {error}") from None
-        return StoredPointer(found, read_pointer(found))
+        return found
 
     def published(self) -> Pointer | None:
-        """Return the run that is read now."""
-        return self.read_pointer().pointer
+        """The run that is read now."""
+        return read_pointer(self.stored_pointer())
+
+    def read_pointer(self) -> StoredPointer:
+        """Read the pointer together with the bytes that a compare-and-set expects."""
+        stored = self.stored_pointer()
+        return StoredPointer(stored, read_pointer(stored))
 
     def keys(self, rows: pa.Table) -> pa.BinaryArray:
         """Return the Redis keys of these rows' entities."""

@@ -114,9 +114,10 @@ class RunFolder:
         pq.write_table(pa.Table.from_batches([scored.rows]), sink)
         content = sink.getvalue()
         replace(self.file(scored.shard.number), content)
-        shard, rows = scored.shard, scored.rows.num_rows
-        failed = rows - scored.rows.column(FAILURE).null_count
+        failed = scored.rows.num_rows - scored.rows.column(FAILURE).null_count
+        shard = scored.shard
         digest = hashlib.sha256(content).hexdigest()
+        rows = scored.rows.num_rows
         return ShardRecord(shard.number, rows, shard.first, shard.last, failed, digest)
 
     def holds(self, shard: Shard, record: ShardRecord | None) -> bool:
