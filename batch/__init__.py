@@ -1,1 +1,4 @@
-"""The nightly run: population -> point-in-time features -> scores -> idle slot -> verified -> published -> history."""
+"""The nightly run: from the population to published predictions.
+
+population -> point-in-time features -> scores -> idle slot -> verified -> published -> history
+"""

@@ -1,7 +1,7 @@
 """One rule with HTTP: the night publishes only what a request for the same row would be answered.
 
-Reasons come in the order in which the server finds them: the request's fields, then the entity, then what the store
-holds of it. Columns are looked at as a whole, never row by row.
+Reasons come in the order in which the server finds them: the request's fields, then the entity,
+then what the store holds of it. Columns are looked at as a whole, never row by row.
 """
 
 from collections.abc import Iterator
@@ -23,12 +23,19 @@ Mask = Any
 
 
 def refuses_unknown(contract: FeatureContract) -> bool:
-    """Whether an entity that no feature view knows gets no prediction; one view that says so is enough."""
+    """Say whether an entity that no feature view knows gets no prediction.
+
+    One view that says so is enough.
+    """
     return any(view.unknown == "refuse" for view in contract.views)
 
 
 def refusals(contract: FeatureContract, rows: ShardRows) -> pa.StringArray | None:
-    """Why HTTP would not answer a row, null where it would; None where it would answer all of them."""
+    """Say why HTTP would not answer a row.
+
+    Returns:
+        The reason of each row, null where HTTP would answer; None where it would answer all rows.
+    """
     reasons = None
     for mask, reason in broken_rules(contract, rows):
         told = pc.if_else(mask, reason, pa.scalar(None, pa.string()))
@@ -37,7 +44,7 @@ def refusals(contract: FeatureContract, rows: ShardRows) -> pa.StringArray | Non
 
 
 def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[Mask, str]]:
-    """Every rule that some row breaks: which rows, and the reason."""
+    """Yield every rule that some row breaks: which rows, and the reason."""
     for field in (*contract.keys, *contract.request):
         column = rows.batch.column(field.name)
         if lacks(field, column):
@@ -54,12 +61,18 @@ def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[M
 
 
 def lacks(field: Field, column: pa.Array) -> bool:
-    """Whether a required field is missing somewhere, and no default stands in for it: 0, false and "" are defaults."""
+    """Say whether a required field is missing somewhere, and no default stands in for it.
+
+    0, false and "" are defaults.
+    """
     return field.required and field.default is None and column.null_count > 0
 
 
 def out_of_bounds(field: Field, column: pa.Array) -> Mask:
-    """Numbers that no request can carry: JSON knows no infinity, and a model tells larger integers not apart."""
+    """Find the numbers that no request can carry.
+
+    JSON knows no infinity, and a model does not tell larger integers apart.
+    """
     if field.dtype == "float64":
         return pc.is_inf(column)
     if field.dtype in LARGEST:
@@ -69,4 +82,6 @@ def out_of_bounds(field: Field, column: pa.Array) -> Mask:
 
 def bounds_of(field: Field) -> str:
     limit = LARGEST.get(field.dtype)
-    return "expected a finite number" if limit is None else f"expected a whole number within ±{limit}"
+    if limit is None:
+        return "expected a finite number"
+    return f"expected a whole number within ±{limit}"

@@ -1,4 +1,7 @@
-"""Where shards are scored: in this process, in several on this machine, or on a Ray cluster. The rows are the same."""
+"""Where shards are scored: in this process, in several on this machine, or on a Ray cluster.
+
+The rows are the same.
+"""
 
 import contextlib
 import ctypes
@@ -20,27 +23,40 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def local(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
-    """Processes of this machine; a single shard, or a single worker, stays in this one."""
+    """Score in processes of this machine; a single shard, or a single worker, in this one."""
     if min(workers, len(shards)) <= 1:
         return map(job.run, shards)
     return in_processes(job, shards, min(workers, len(shards)))
 
 
-def in_processes(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+def in_processes(
+    job: ScoringJob,
+    shards: Sequence[Shard],
+    workers: int,
+) -> Iterator[ScoredShard]:
+    """Score shards in processes that are started afresh.
+
+    Twice as many shards as workers are under way, so that no worker waits and few are in memory.
+
+    Raises:
+        PotluckError: a process was killed.
+    """
     spawn = multiprocessing.get_context("spawn")
     waiting, running = iter(shards), set[Future[ScoredShard]]()
     with ProcessPoolExecutor(workers, spawn, initializer=prepare, initargs=(job,)) as pool:
         try:
             while True:
-                running |= {pool.submit(run_prepared, shard) for shard in islice(waiting, 2 * workers - len(running))}
+                more = islice(waiting, 2 * workers - len(running))
+                running |= {pool.submit(run_prepared, shard) for shard in more}
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         except BrokenProcessPool:
             raise PotluckError(
-                "a scoring process was killed, maybe for want of memory; run `potluck nightly --resume`, "
-                "with a smaller POTLUCK_NIGHTLY_WORKERS or POTLUCK_NIGHTLY_SHARD_ROWS if it happens again"
+                "a scoring process was killed, maybe for want of memory; run `potluck nightly "
+                "--resume`, with a smaller POTLUCK_NIGHTLY_WORKERS or POTLUCK_NIGHTLY_SHARD_ROWS "
+                "if it happens again"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -51,7 +67,7 @@ prepared: list[ScoringJob] = []
 
 
 def prepare(job: ScoringJob) -> None:
-    """Before a scoring process's first shard: it ends with its parent, also where that one is killed."""
+    """Make ready a scoring process: it ends with its parent, even if that one is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
@@ -63,16 +79,18 @@ def run_prepared(shard: Shard) -> ScoredShard:
 
 
 def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
-    """Ray Data: the cluster that RAY_ADDRESS names, or one of this machine. Every node must see the sources' paths.
+    """Score on Ray Data: on the cluster that RAY_ADDRESS names, or on one of this machine.
+
+    Every node must see the sources' paths.
 
     Raises:
         UsageError: Ray is not installed.
     """
     try:
-        from batch.on_ray import scored_on_ray
+        from batch.on_ray import score_on_ray
     except ModuleNotFoundError:
         raise UsageError("POTLUCK_NIGHTLY_ENGINE=ray needs Ray; install potluck[ray]") from None
-    return scored_on_ray(job, shards, workers)
+    return score_on_ray(job, shards, workers)
 
 
 ENGINES: dict[str, Engine] = {"local": local, "ray": ray}

@@ -1,4 +1,4 @@
-"""The published run as a table: keys and predictions, and on demand what else a run says of them."""
+"""The published run as a table: keys and predictions, and details on demand."""
 
 import csv
 import json
@@ -12,9 +12,9 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from batch.history import History
-from batch.nightly import publications
 from batch.publish import View
 from batch.score import PREDICTION, PROBABILITIES
+from batch.tasks import find_tasks
 from potluck.contract.errors import DataError, MissingStepError, UsageError
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
@@ -44,7 +44,7 @@ class Export:
 
 
 def published_table(settings: Settings, export: Export) -> pa.Table:
-    """The published run of a precomputed service.
+    """Read the published run of a precomputed service.
 
     Raises:
         UsageError: no such service, or a name that another column has.
@@ -56,11 +56,15 @@ def published_table(settings: Settings, export: Export) -> pa.Table:
     ensure_redis(settings)
     pointer = View(client(settings), store.project, publication).published()
     if pointer is None:
-        raise MissingStepError(f"{export.service} has no published run yet; run `potluck nightly` first")
+        told = f"{export.service} has no published run yet"
+        raise MissingStepError(f"{told}; run `potluck nightly` first")
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
     run = History(store, publication).read(pointer, columns_of(publication, export)).sort_by(key)
-    chosen = run if export.keys is None else choose(run, key, read_keys(export.keys, key, dtype))
-    return named(detailed(chosen, pointer) if export.details else chosen, export.name)
+    if export.keys is not None:
+        run = choose(run, key, read_keys(export.keys, key, dtype))
+    if export.details:
+        run = add_details(run, pointer)
+    return rename_prediction(run, export.name)
 
 
 def write_table(table: pa.Table, to: Path) -> None:
@@ -69,13 +73,14 @@ def write_table(table: pa.Table, to: Path) -> None:
 
 
 def columns_of(publication: Publication, export: Export) -> list[str]:
+    """Return the columns to read of the history."""
     wanted = [publication.key.name, PREDICTION]
     keeps_shares = PROBABILITIES in {feature.name for feature in publication.features}
     return [*wanted, PROBABILITIES] if export.details and keeps_shares else wanted
 
 
-def detailed(run: pa.Table, pointer: Pointer) -> pa.Table:
-    """With a column for each class, and what is the same for the whole run."""
+def add_details(run: pa.Table, pointer: Pointer) -> pa.Table:
+    """Add a column for each class, and what is the same for the whole run."""
     if PROBABILITIES in run.column_names:
         shares = run[PROBABILITIES].to_pylist()
         run = run.drop_columns([PROBABILITIES])
@@ -89,30 +94,45 @@ def detailed(run: pa.Table, pointer: Pointer) -> pa.Table:
 
 
 def probability_columns(shares: list[str | None]) -> dict[str, pa.Array]:
-    """`{label: p}` as JSON, row by row -> a column for each label."""
-    rows = [json.loads(text) if text else {} for text in shares]
+    """Turn `{label: p}` as JSON, row by row, into a column for each label."""
+    rows: list[dict[str, float]] = [json.loads(text or "{}") for text in shares]
     labels = dict.fromkeys(label for row in rows for label in row)
-    return {f"{PROBABILITY}{label}": pa.array([row.get(label) for row in rows], pa.float64()) for label in labels}
+    columns = {}
+    for label in labels:
+        column = [row.get(label) for row in rows]
+        columns[f"{PROBABILITY}{label}"] = pa.array(column, pa.float64())
+    return columns
 
 
-def named(table: pa.Table, name: str) -> pa.Table:
-    names = [name if column == PREDICTION else column for column in table.column_names]
+def rename_prediction(table: pa.Table, name: str) -> pa.Table:
+    """
+    Raises:
+        UsageError: another column has this name.
+    """
+    columns = table.column_names
+    place = columns.index(PREDICTION)
+    names = [*columns[:place], name, *columns[place + 1 :]]
     if names.count(name) > 1:
-        raise UsageError(f"--name {name} is the name of another column, of {', '.join(table.column_names)}")
+        told = ", ".join(columns)
+        raise UsageError(f"--name {name} is the name of another column, of {told}")
     return table.rename_columns(names)
 
 
 def find_publication(settings: Settings, project: str, service: str) -> Publication:
-    known = {task.publication.service: task.publication for task in publications(settings, project)}
+    """
+    Raises:
+        UsageError: no champion fills a precomputed service of this name.
+    """
+    tasks = find_tasks(settings, project)
+    known = {task.publication.service: task.publication for task in tasks}
     if service not in known:
-        raise UsageError(
-            f"expected a precomputed service, one of {', '.join(sorted(known)) or 'none yet'}; got {service}"
-        )
+        names = ", ".join(sorted(known)) or "none yet"
+        raise UsageError(f"expected a precomputed service, one of {names}; got {service}")
     return known[service]
 
 
 def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
-    """The keys of a CSV, in their order.
+    """Read the keys of a CSV, in their order.
 
     Raises:
         DataError: the file can't be read, has no such column, or a row has no key of this type.
@@ -122,7 +142,8 @@ def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
             reader = csv.DictReader(file)
             header = reader.fieldnames or []
             if key not in header:
-                raise DataError(f"expected a CSV with the column {key}; {path} has {', '.join(header) or 'no header'}")
+                has = ", ".join(header) or "no header"
+                raise DataError(f"expected a CSV with the column {key}; {path} has {has}")
             found = [(row[key] or "").strip() for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read as a CSV in UTF-8: {error}") from None
@@ -132,10 +153,12 @@ def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
 def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa.Array:
     empty = [f"row {row}" for row, text in enumerate(texts, 1) if text in MISSING]
     if empty:
-        raise DataError(f"expected a {key} in every row of {path}; {len(empty)} have none: {some(empty)}")
+        told = f"{len(empty)} have none: {some(empty)}"
+        raise DataError(f"expected a {key} in every row of {path}; {told}")
     keys = pa.array(texts, pa.string())
     if pa.types.is_integer(dtype):
-        keys = pc.replace_substring_regex(keys, r"\.0*$", "")  # pandas sends 1678.0 where a gap made the column floats
+        # pandas writes 1678.0 where a gap made the column floats.
+        keys = pc.replace_substring_regex(keys, r"\.0*$", "")
     try:
         return keys.cast(dtype)
     except pa.ArrowInvalid as error:
@@ -143,7 +166,7 @@ def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa
 
 
 def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
-    """The rows of the wanted keys, in their order, each as often as it is wanted.
+    """Take the rows of the wanted keys, in their order, each as often as it is wanted.
 
     Raises:
         DataError: the run does not hold one.
@@ -151,12 +174,13 @@ def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
     rows = pc.index_in(wanted, value_set=run[key].combine_chunks())
     if rows.null_count:
         lacking = wanted.filter(pc.is_null(rows)).unique().to_pylist()
-        raise DataError(f"the published run holds no prediction for {len(lacking)} keys: {key} {some(lacking)}")
+        told = f"{len(lacking)} keys: {key} {some(lacking)}"
+        raise DataError(f"the published run holds no prediction for {told}")
     return run.take(rows)
 
 
 def repeated(table: pa.Table) -> dict[object, int]:
-    """Keys (the first column) that come more than once, and how often."""
+    """Find the keys (the first column) that come more than once, and how often."""
     counts = Counter(table.column(0).to_pylist())
     return {key: count for key, count in counts.items() if count > 1}
 

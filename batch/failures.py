@@ -14,7 +14,11 @@ NOT_STORED = "could not be stored: the entity's key in Redis holds something els
 
 
 def failures_in(tables: Iterable[pa.Table], key: str) -> tuple[LeftOut, ...]:
-    """The failed rows of all shards, the most frequent reason first, each reason with its first entities."""
+    """Count the failed rows of all shards.
+
+    Returns:
+        The most frequent reason first, each with its first entities.
+    """
     counts: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
     for table in tables:
@@ -24,18 +28,27 @@ def failures_in(tables: Iterable[pa.Table], key: str) -> tuple[LeftOut, ...]:
             counts[reason] = counts.get(reason, 0) + found["counts"]
             named = examples.setdefault(reason, [])
             if len(named) < SHOWN:
-                alike = failed.filter(pc.equal(failed[FAILURE], reason)).slice(0, SHOWN - len(named))
-                named += [f"{key}={entity}" for entity in alike[key].to_pylist()]
+                alike = failed.filter(pc.equal(failed[FAILURE], reason))
+                named += name_entities(alike.slice(0, SHOWN - len(named)), key)
     ordered = sorted(counts, key=lambda reason: -counts[reason])
-    return tuple(LeftOut(f"{NOT_SCORED}: {reason}", counts[reason], tuple(examples[reason])) for reason in ordered)
+    found = []
+    for reason in ordered:
+        found.append(LeftOut(f"{NOT_SCORED}: {reason}", counts[reason], tuple(examples[reason])))
+    return tuple(found)
+
+
+def name_entities(rows: pa.Table, key: str) -> list[str]:
+    """Name entities as a person finds them again."""
+    return [f"{key}={entity}" for entity in rows[key].to_pylist()]
 
 
 def rejected(staged: Staged, view: View, tables: Iterable[pa.Table]) -> LeftOut:
-    """The entities that Redis refused, the first of them by their own names."""
-    first = pa.array([key for key, _ in staged.named[:SHOWN]], pa.binary())
+    """Name the first entities that Redis refused, by their own names."""
     key, named = view.publication.key.name, list[str]()
-    for table in tables if len(first) else ():
+    first = pa.array([name for name, _ in staged.named[:SHOWN]], pa.binary())
+    if not len(first):  # the usual case: no shard is read for it
+        return LeftOut(NOT_STORED, staged.refused)
+    for table in tables:
         rows = predicted_rows(table)
-        found = pc.is_in(view.keys(rows), first)
-        named += [f"{key}={entity}" for entity in rows[key].filter(found).to_pylist()]
+        named += name_entities(rows.filter(pc.is_in(view.keys(rows), first)), key)
     return LeftOut(NOT_STORED, staged.refused, tuple(named))

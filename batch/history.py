@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from potluck.stores.offline import data_source
 from potluck.stores.sources import SCHEMA_FILE
 
 PROFILE_KEY = b"potluck.profile"
+MOMENT = pa.timestamp("us", tz="UTC")
 
 
 class History:
@@ -35,26 +37,30 @@ class History:
         """
         source = data_source(store, publication.source)
         if not isinstance(source, FileSource):
-            raise DefinitionError(f"expected source {source.name} of {publication.service} to be a parquet FileSource")
-        self.publication, self.folder, self.time = publication, Path(source.path), source.timestamp_field
+            told = f"expected source {source.name} of {publication.service}"
+            raise DefinitionError(f"{told} to be a parquet FileSource")
+        self.publication, self.folder = publication, Path(source.path)
+        self.time = source.timestamp_field
         columns = {field.name: ARROW_TYPES[field.dtype] for field in publication.features}
         key = publication.key
-        self.schema = pa.schema({key.name: ARROW_TYPES[key.dtype], self.time: pa.timestamp("us", tz="UTC"), **columns})
+        self.schema = pa.schema({key.name: ARROW_TYPES[key.dtype], self.time: MOMENT, **columns})
         self._check()
 
     def _check(self) -> None:
         if not self.folder.exists():
-            raise MissingStepError(f"the history {self.folder} is not there; run `potluck ingest` first")
+            told = f"the history {self.folder} is not there"
+            raise MissingStepError(f"{told}; run `potluck ingest` first")
         if not self.folder.is_dir():
-            raise MissingStepError(
-                f"the history {self.folder} is a single file, as version 0.1.0 kept it; run `potluck ingest` first"
-            )
+            told = f"the history {self.folder} is a single file, as version 0.1.0 kept it"
+            raise MissingStepError(f"{told}; run `potluck ingest` first")
         declared = self.folder / SCHEMA_FILE
         found = pq.read_schema(declared) if declared.exists() else self.schema
-        if lacking := [name for name in self.schema.names if name not in found.names]:
+        lacking = [name for name in self.schema.names if name not in found.names]
+        if lacking:
             raise DataError(
-                f"the history {self.folder} does not hold the columns of a run: {', '.join(lacking)} not among "
-                f"{', '.join(found.names)}; correct the schema in ingest.py, move the folder away and ingest again"
+                f"the history {self.folder} does not hold the columns of a run: "
+                f"{', '.join(lacking)} not among {', '.join(found.names)}; correct the schema in "
+                "ingest.py, move the folder away and ingest again"
             )
 
     def file(self, as_of: datetime) -> Path:
@@ -76,21 +82,24 @@ class History:
                 writer.write_table(rows.replace_schema_metadata(schema.metadata))
 
     def rows(self, table: pa.Table, pointer: Pointer) -> pa.Table:
-        """Scored rows as the view's source declares them."""
-        columns = stored_columns(self.publication, table, pointer)
-        times = pa.repeat(pa.scalar(pointer.as_of, pa.timestamp("us", tz="UTC")), table.num_rows)
-        known = {self.publication.key.name: table[self.publication.key.name].combine_chunks(), self.time: times}
-        arrays = [known[name] if name in known else columns.get(name) for name in self.schema.names]
-        return pa.table(
-            [
-                array.cast(kind) if isinstance(array, pa.Array) else pa.repeat(pa.scalar(array, kind), table.num_rows)
-                for array, kind in zip(arrays, self.schema.types, strict=True)
-            ],
-            schema=self.schema,
-        )
+        """Return scored rows as the view's source declares them."""
+        key = self.publication.key.name
+        columns: dict[str, Any] = {
+            **stored_columns(self.publication, table, pointer),
+            # Last, as the source's key and timestamp may bear the name of a feature.
+            key: table[key].combine_chunks(),
+            self.time: pointer.as_of,
+        }
+        arrays = []
+        for field in self.schema:
+            array = columns.get(field.name)
+            if not isinstance(array, pa.Array):  # one value, or none, for all rows
+                array = pa.repeat(pa.scalar(array, field.type), table.num_rows)
+            arrays.append(array.cast(field.type))
+        return pa.table(arrays, schema=self.schema)
 
     def profile(self, pointer: Pointer) -> Profile | None:
-        """The shape of a kept run; None where it is gone."""
+        """Return the profile of a kept run; None where the run is gone."""
         try:
             metadata = pq.read_schema(self.file(pointer.as_of)).metadata or {}
             found = PROFILE.validate_json(metadata.get(PROFILE_KEY, b""))
@@ -99,7 +108,7 @@ class History:
         return found if found.run_id == pointer.run_id else None
 
     def read(self, pointer: Pointer, names: list[str]) -> pa.Table:
-        """Columns of a kept run.
+        """Read columns of a kept run.
 
         Raises:
             MissingStepError: it is not kept.
@@ -109,7 +118,6 @@ class History:
         except FileNotFoundError:
             table = None
         if table is None or table["run_id"].unique().to_pylist() not in ([], [pointer.run_id]):
-            raise MissingStepError(
-                f"the published run {pointer.run_id} is not in the history {self.folder}; run `potluck nightly` again"
-            )
+            told = f"the published run {pointer.run_id} is not in the history {self.folder}"
+            raise MissingStepError(f"{told}; run `potluck nightly` again")
         return table.select(names)

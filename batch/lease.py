@@ -1,8 +1,8 @@
 """Who may write a precomputed view: one holder at a time, whatever machine it runs on.
 
-The lease is a key in the online store that expires. A holder renews it while it works, and every switch of the pointer
-is made by a script that looks at the lease first, so that a holder that lost it without noticing changes nothing. The
-token counts up with every holder.
+The lease is a key in the online store that expires. A holder renews it while it works. Every switch
+of the pointer is made by a script that looks at the lease first, so that a holder that lost it
+without noticing changes nothing. The fencing token counts up with every holder.
 """
 
 import json
@@ -37,7 +37,10 @@ if not held and redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1
 """
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
 SWITCH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lease' end
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'pointer' end
@@ -63,8 +66,9 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
     def is_dead(self) -> bool:
-        """Whether it ran here and is gone; of another host nothing is known."""
-        return (self.host, self.space) == (socket.gethostname(), space()) and started(self.pid) != self.started
+        """Say whether it ran here and is gone; of another host nothing is known."""
+        here = (self.host, self.space) == (socket.gethostname(), space())
+        return here and started(self.pid) != self.started
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -82,22 +86,34 @@ def space() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process of this host started, in the kernel's ticks; empty where there is none, or only its remains."""
+    """Return when a process of this host started, in the kernel's ticks.
+
+    Returns:
+        Empty where there is no such process, or only its remains.
+    """
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
+    # After the name, which stands in brackets and may hold brackets and spaces itself.
+    state, *fields = stat.rpartition(")")[2].split()
     return "" if state == "Z" else fields[18]
 
 
 class Lease:
     """Held while the block runs."""
 
-    def __init__(self, client: RedisClient, project: str, view: str, seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        project: str,
+        view: str,
+        seconds: float = LEASE_SECONDS,
+    ) -> None:
         self.client, self.view, self.seconds = client, view, seconds
-        self.key, self.counter, self.pointer = (
-            publication_key(project, view, name) for name in ("lease", "token", "published")
-        )
+        self.key = publication_key(project, view, "lease")
+        self.counter = publication_key(project, view, "token")
+        self.pointer = publication_key(project, view, "published")
         self.holder = this_process(0)
         self.held_until = 0.0
         self.ended = threading.Event()
@@ -115,7 +131,12 @@ class Lease:
         threading.Thread(target=self._renew_until_ended, name="lease", daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.ended.set()
         try:
             self._run(RELEASE, [self.key], self.holder.to_json())
@@ -129,33 +150,41 @@ class Lease:
     def check(self) -> None:
         """
         Raises:
-            Locked: the lease ran out, as this process was stopped or cut off; another may have taken it.
+            Locked: the lease ran out, as this process was stopped or cut off; another may have
+                taken it.
         """
         if time.monotonic() > self.held_until:
             raise Locked(
-                f"this run lost its lease of {self.view}: it could not renew it for {self.seconds:.0f} s; "
-                "what is published stays; run `potluck nightly --resume`"
+                f"this run lost its lease of {self.view}: it could not renew it for "
+                f"{self.seconds:.0f} s; what is published stays; run `potluck nightly --resume`"
             )
 
     def switch(self, expected: bytes | None, pointer: bytes) -> None:
-        """Replace the pointer, if the lease is still held and nobody else moved the pointer: compare and set.
+        """Replace the pointer, if the lease is still held and nobody else moved the pointer.
+
+        Args:
+            expected: the pointer's bytes as they were read; None where there was none.
 
         Raises:
             Locked: either does not hold; nothing was changed.
         """
-        found = self._run(SWITCH, [self.key, self.pointer], self.holder.to_json(), expected or b"", pointer)
+        mine, keys = self.holder.to_json(), [self.key, self.pointer]
+        found = self._run(SWITCH, keys, mine, expected or b"", pointer)
         if found == b"lease":
             raise Locked(f"another run took the lease of {self.view} over; what is published stays")
         if found == b"pointer":
-            raise Locked(f"the pointer of {self.view} was moved by somebody without the lease; run it again")
+            told = f"the pointer of {self.view} was moved by somebody without the lease"
+            raise Locked(f"{told}; run it again")
 
     def _take(self) -> None:
         mine, milliseconds = self.holder.to_json(), int(self.seconds * 1000)
         held = self._run(TAKE, [self.key], b"", mine, milliseconds)
-        if held != mine and (holder := read_holder(held)) is not None and holder.is_dead():
+        other = read_holder(held)
+        if held != mine and other is not None and other.is_dead():
+            # Taken over from this very holder: if somebody else was faster, that one holds it now.
             held = self._run(TAKE, [self.key], held, mine, milliseconds)
-        if held != mine:
             other = read_holder(held)
+        if held != mine:
             who = other.describe() if other else "somebody"
             raise Locked(
                 f"another nightly run of {self.view} is at work ({who}); let it finish; "
@@ -165,9 +194,10 @@ class Lease:
     def _renew_until_ended(self) -> None:
         while not self.ended.wait(min(RENEW_SECONDS, self.seconds / 3)):
             now = time.monotonic()
-            arguments = (self.holder.to_json(), str(self.token).encode(), int(self.seconds * 1000))
+            mine, token = self.holder.to_json(), str(self.token).encode()
+            milliseconds = int(self.seconds * 1000)
             try:
-                renewed = self._run(RENEW, [self.key, self.counter], *arguments)
+                renewed = self._run(RENEW, [self.key, self.counter], mine, token, milliseconds)
             except ServiceUnreachable:
                 continue  # check() says so once it ran out
             if not renewed:

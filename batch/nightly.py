@@ -1,26 +1,36 @@
-"""A night: the run of every precomputed service whose model has a champion, or the way back from it."""
+"""A night: the run of every precomputed service whose model has a champion, or the way back.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+One run: validate -> features -> score -> stage -> verify -> publish -> history -> prune.
+
+A publication is atomic: a run that is killed leaves last night's predictions whole, and the same
+run again converges; with `resume` it scores nothing twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from feast import FeatureStore
-
+from batch.closing import already_done, close_run, prune_former, write_history
+from batch.journal import Journal
 from batch.lease import Lease
+from batch.opening import LeasedRun, new_manifest, open_run
 from batch.publish import NO_PROGRESS, Progress
+from batch.request import RunRequest
 from batch.runs import RunFolder, Runs
-from batch.steps import NightlyRun
-from batch.summary import RunSummary, Task, summary_of
-from potluck.contract.errors import MissingStepError, PotluckError
+from batch.shards import score_shards
+from batch.slot import publish_slot, stage_slot, verify_slot
+from batch.summary import RunSummary, summary_of
+from batch.tasks import Task, open_tasks
+from potluck.contract.errors import PotluckError
 from potluck.contract.settings import Settings
-from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import ensure_redis
-from potluck.stores.repo import open_store
 
 
 @dataclass
 class Night:
-    """All services of a repo: what was done, and what went wrong; one service's error keeps no other from its run."""
+    """What was done for the services of a repo, and what went wrong.
+
+    One service's error keeps no other from its run.
+    """
 
     runs: list[RunSummary] = field(default_factory=list)
     errors: list[PotluckError] = field(default_factory=list)
@@ -30,43 +40,103 @@ def run_nightly(
     settings: Settings,
     as_of: datetime | None,
     progress: Progress = NO_PROGRESS,
+    *,
     resume: bool = False,
     force: str | None = None,
 ) -> Night:
     """Score and publish every precomputed service of the repo whose model has a champion.
 
     Args:
-        as_of: which records are visible, and the request time of defaults that stand for one. None is now, or
-            that of the run to resume.
+        as_of: which records are visible, and the request time of defaults that stand for one.
+            None is now, or that of the run to resume.
         resume: take over what the last run scored, if it came to no end.
         force: why thresholds that do not hold are overruled.
 
     Raises:
         MissingStepError: there is no champion.
     """
-    store, tasks = prepare(settings)
-    return each(tasks, lambda task: NightlyRun(settings, store, task, as_of, progress, resume, force).run())
+    store, tasks = open_tasks(settings)
+
+    def run(task: Task) -> RunSummary:
+        request = RunRequest.of(
+            settings,
+            store,
+            task,
+            as_of,
+            progress=progress,
+            resume=resume,
+            force=force,
+        )
+        return run_service(request)
+
+    return run_each(tasks, run)
+
+
+def run_service(request: RunRequest) -> RunSummary:
+    """Run one service, under the lease of its view.
+
+    Raises:
+        Locked: another run of the service is at work, or took this one's lease over.
+        MissingStepError: there is no population.
+        Refused: verification said no; the last published run stays.
+        ServiceUnreachable: Redis went away, or is full; the last published run stays.
+    """
+    view = request.view
+    with Lease(view.client, view.project, view.publication.view) as lease:
+        found = view.read_pointer()
+        if request.nothing_to_resume and found.pointer is not None:
+            return already_done(request, found.pointer)
+        with Journal(new_manifest(request, lease.token), lease) as journal:
+            return run_steps(LeasedRun(request, lease, found, journal))
+
+
+def run_steps(run: LeasedRun) -> RunSummary:
+    """Take the steps of a run; each gets the values of the steps before it."""
+    opened = open_run(run)
+    done = opened.done_before(run.request.history)
+    if done is not None:
+        return already_done(run.request, done)
+    scored = score_shards(run, opened)
+    if opened.published is None:
+        staged = stage_slot(run, opened, scored)
+        verify_slot(run, scored, staged)
+        pointer = publish_slot(run, staged)
+    else:  # an earlier run of this name ended between the switch and its last step
+        pointer = opened.published
+        run.journal.take_over_account(opened.earlier)
+    write_history(run, scored, pointer)
+    prune_former(run, scored, pointer)
+    return close_run(run, scored, pointer)
 
 
 def roll_back(settings: Settings) -> Night:
     """Have readers of every precomputed service of the repo read the run before, at once."""
-    _, tasks = prepare(settings)
-    return each(tasks, lambda task: roll_back_one(settings, task))
+    _, tasks = open_tasks(settings)
+    return run_each(tasks, lambda task: roll_back_service(settings, task))
 
 
-def prepare(settings: Settings) -> tuple[FeatureStore, list[Task]]:
-    ensure_redis(settings)
-    store = open_store(settings.repo)
-    tasks = list(publications(settings, store.project))
-    if not tasks:
-        raise MissingStepError(
-            f"no champion of {store.project} fills a precomputed service; run `potluck train` for the service "
-            "that it is scored_by"
-        )
-    return store, tasks
+def roll_back_service(settings: Settings, task: Task) -> RunSummary:
+    """
+    Raises:
+        Locked: a run of the service is at work.
+        MissingStepError: there is no run to go back to.
+    """
+    view = task.view(settings)
+    with Lease(view.client, view.project, view.publication.view) as lease:
+        pointer = view.roll_back(lease)
+    runs = Runs(settings.home, task.publication.service)
+    if pointer.previous is not None:
+        mark_rolled_back(runs.folder(pointer.previous.run_id))
+    return summary_of(task, pointer, "rolled back", runs.folder(pointer.run_id).read())
 
 
-def each(tasks: list[Task], run: Callable[[Task], RunSummary]) -> Night:
+def mark_rolled_back(folder: RunFolder) -> None:
+    manifest = folder.read()
+    if manifest is not None:
+        folder.write(replace(manifest, status="rolled back"))
+
+
+def run_each(tasks: list[Task], run: Callable[[Task], RunSummary]) -> Night:
     night = Night()
     for task in tasks:
         try:
@@ -74,31 +144,3 @@ def each(tasks: list[Task], run: Callable[[Task], RunSummary]) -> Night:
         except PotluckError as error:
             night.errors.append(error)
     return night
-
-
-def publications(settings: Settings, project: str) -> Iterator[Task]:
-    """Every precomputed service of a project with the champion that fills it."""
-    releases = Releases(settings.releases)
-    for service in releases.services():
-        release = releases.champion(service)
-        model = releases.open(release)
-        if model.contract.project == project:
-            yield from (Task(release, model, publication) for publication in model.contract.publications)
-
-
-def roll_back_one(settings: Settings, task: Task) -> RunSummary:
-    view = task.view(settings)
-    with Lease(view.client, view.project, view.publication.view) as lease:
-        undone = view.published()
-        pointer = view.roll_back(lease)
-    runs = Runs(settings.home, task.publication.service)
-    if undone is not None:
-        mark_rolled_back(runs.folder(undone.run_id))
-    return summary_of(task, pointer, "rolled back", runs.folder(pointer.run_id).read())
-
-
-def mark_rolled_back(folder: RunFolder) -> None:
-    manifest = folder.read()
-    if manifest is not None:
-        manifest.status = "rolled back"
-        folder.write(manifest)

@@ -23,17 +23,27 @@ class ShardScorer:
         self.job, self.shards = job, {shard.number: shard for shard in shards}
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """One row a shard: Ray may cut and join blocks of rows, and never a row."""
-        scored = [self.job.run(self.shards[int(number)]) for number in batch["number"]]
-        return {
-            "number": [each.shard.number for each in scored],
-            "rows": [written(each.rows) for each in scored],
-            **{step: [each.seconds[step] for each in scored] for step in ("features", "score")},
-        }
+        """Score the shards of a block of numbers.
+
+        Returns:
+            A row for each shard: Ray may cut and join blocks of rows, and never a row.
+        """
+        columns: dict[str, list[Any]] = {"number": [], "rows": [], "features": [], "score": []}
+        for number in batch["number"]:
+            scored = self.job.run(self.shards[int(number)])
+            columns["number"].append(scored.shard.number)
+            columns["rows"].append(write_rows(scored.rows))
+            columns["features"].append(scored.seconds["features"])
+            columns["score"].append(scored.seconds["score"])
+        return columns
 
 
-def scored_on_ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
-    """The scored shards, as they get ready.
+def score_on_ray(
+    job: ScoringJob,
+    shards: Sequence[Shard],
+    workers: int,
+) -> Iterator[ScoredShard]:
+    """Yield the scored shards, as they get ready.
 
     Raises:
         PotluckError: Ray gave up.
@@ -45,35 +55,48 @@ def scored_on_ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Ite
     if started:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        for row in rows_of(job, shards, min(workers, len(shards))):
+        for row in run_on_ray(job, shards, min(workers, len(shards))):
             seconds = {step: float(row[step]) for step in ("features", "score")}
-            yield ScoredShard(by_number[int(row["number"])], read(row["rows"], job), seconds)
+            rows = read_rows(row["rows"], job)
+            yield ScoredShard(by_number[int(row["number"])], rows, seconds)
     except (ray.exceptions.RayError, ray.exceptions.UserCodeException) as error:
-        raise PotluckError(f"Ray could not score the population: {error}; run `potluck nightly --resume`") from error
+        told = f"Ray could not score the population: {error}"
+        raise PotluckError(f"{told}; run `potluck nightly --resume`") from error
     finally:
         if started:
             ray.shutdown()
 
 
-def rows_of(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[dict[str, Any]]:
+def run_on_ray(
+    job: ScoringJob,
+    shards: Sequence[Shard],
+    workers: int,
+) -> Iterator[dict[str, Any]]:
     ray.data.DataContext.get_current().enable_progress_bars = False
-    numbers = ray.data.from_items([{"number": shard.number} for shard in shards], override_num_blocks=len(shards))
+    items = [{"number": shard.number} for shard in shards]
+    numbers = ray.data.from_items(items, override_num_blocks=len(shards))
     scored = numbers.map_batches(
-        ShardScorer, fn_constructor_args=(job, list(shards)), batch_size=1, concurrency=workers, num_cpus=1
+        ShardScorer,
+        fn_constructor_args=(job, list(shards)),
+        batch_size=1,
+        concurrency=workers,
+        num_cpus=1,
     )
     rows: Iterator[dict[str, Any]] = iter(scored.iter_rows())
     return rows
 
 
-def written(rows: pa.RecordBatch) -> bytes:
+def write_rows(rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_batch(rows)
     return bytes(sink.getvalue())
 
 
-def read(content: bytes, job: ScoringJob) -> pa.RecordBatch:
+def read_rows(content: bytes, job: ScoringJob) -> pa.RecordBatch:
     with pa.ipc.open_stream(content) as stream:
         table = stream.read_all().combine_chunks()
     batches = table.to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=scored_schema(job.contract))
+    if not batches:
+        return pa.RecordBatch.from_pylist([], schema=scored_schema(job.contract))
+    return batches[0]

@@ -1,4 +1,4 @@
-"""The shape of a run's predictions, kept with its history, so that the next run can be held against it."""
+"""The shape of a run's predictions, kept with its history and compared with the next run's."""
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -39,7 +39,7 @@ def rows_of(values: Predicted) -> int:
 
 
 def profile_of(run_id: str, values: Predicted) -> Profile:
-    """Profile of a run's predictions."""
+    """Return the profile of a run's predictions."""
     if isinstance(values, dict):
         return Profile(run_id, rows_of(values), None, None, (), shares_of_labels(values))
     if not len(values):
@@ -47,6 +47,12 @@ def profile_of(run_id: str, values: Predicted) -> Profile:
     edges = tuple(np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).tolist())
     shares = shares_of_numbers(values, edges)
     return Profile(run_id, len(values), float(values.min()), float(values.max()), edges, shares)
+
+
+def shares_by_bin(values: Predicted, edges: tuple[float, ...]) -> dict[str, float]:
+    if isinstance(values, dict):
+        return shares_of_labels(values)
+    return shares_of_numbers(values, edges)
 
 
 def shares_of_numbers(values: Numbers, edges: tuple[float, ...]) -> dict[str, float]:
@@ -59,22 +65,32 @@ def shares_of_labels(labels: Labels) -> dict[str, float]:
 
 
 def stability_index(last: Profile, values: Predicted) -> float | None:
-    """Population stability index of the predictions against last run's; None where either has too few rows.
+    """Return the population stability index of the predictions against last run's.
 
     0 is the same distribution; from 0.25 on it is commonly called a major shift.
+
+    Returns:
+        None where either run has too few rows.
     """
     if min(last.rows, rows_of(values)) < FEWEST_ROWS:
         return None
-    shares = shares_of_labels(values) if isinstance(values, dict) else shares_of_numbers(values, last.edges)
-    pairs = [
-        (max(last.shares.get(name, 0.0), SMALLEST_SHARE), max(shares.get(name, 0.0), SMALLEST_SHARE))
-        for name in sorted({*last.shares, *shares})
-    ]
-    return float(sum((now - before) * np.log(now / before) for before, now in pairs))
+    shares = shares_by_bin(values, last.edges)
+    index = 0.0
+    for name in sorted({*last.shares, *shares}):
+        before = max(last.shares.get(name, 0.0), SMALLEST_SHARE)
+        now = max(shares.get(name, 0.0), SMALLEST_SHARE)
+        index += (now - before) * np.log(now / before)
+    return float(index)
 
 
 def share_outside(last: Profile, values: Predicted) -> float | None:
-    """Share of predictions beyond the lowest and the highest of last run's; None for classes."""
-    if last.lowest is None or last.highest is None or isinstance(values, dict) or not len(values):
+    """Return the share of predictions beyond the lowest and the highest of last run's.
+
+    Returns:
+        None for classes, and where either run has no rows.
+    """
+    if isinstance(values, dict) or not len(values):
+        return None
+    if last.lowest is None or last.highest is None:
         return None
     return float(np.mean((values < last.lowest) | (values > last.highest)))

@@ -1,4 +1,7 @@
-"""Take predictions out of a slot that the run in it did not make: those of entities that left the population."""
+"""Take predictions out of a slot that the run in it did not make.
+
+They are those of entities that left the population.
+"""
 
 from collections.abc import Iterable
 
@@ -14,10 +17,13 @@ from potluck.stores.resp_stream import key_hashes
 
 
 def prune_slot(view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease) -> int:
-    """Delete what other runs left in the pointer's slot, and answer of how many entities.
+    """Delete what other runs left in the pointer's slot.
 
     Args:
         tables: all that the pointer's run scored.
+
+    Returns:
+        Of how many entities.
 
     Raises:
         ServiceUnreachable: Redis went away; the run is published, and the next one prunes.
@@ -26,12 +32,15 @@ def prune_slot(view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: 
     stamp = timestamp_field(slot_view(publication.view, pointer.slot)).encode()
     fields = [stamp, *slot_fields(publication, pointer.slot)]
     present = sorted_hashes(key_hashes(view.keys(predicted_rows(table))) for table in tables)
+    keys = [publication.key.name]
+
+    def check_lease(looked_at: int) -> None:
+        lease.check()
+
     try:
-        return prune_fields(
-            view.client, view.project, [publication.key.name], fields, present, lambda looked_at: lease.check()
-        )
+        return prune_fields(view.client, view.project, keys, fields, present, check_lease)
     except ServiceUnreachable as error:
         raise ServiceUnreachable(
-            f"predictions of former entities could not be deleted ({error}); the run is published, and no reader "
-            "sees them; run `potluck nightly --resume`"
+            f"predictions of former entities could not be deleted ({error}); the run is "
+            "published, and no reader sees them; run `potluck nightly --resume`"
         ) from None

@@ -1,4 +1,4 @@
-"""Writing a run into the idle slot, in Feast's own bytes, and making it the one that is read."""
+"""Writing a run into the idle slot, in Feast's own bytes, and having readers read it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,13 @@ from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, rows done and rows in all."""
-NO_PROGRESS: Progress = lambda step, done, total: None  # noqa: E731
+
+
+def no_progress(step: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+NO_PROGRESS: Progress = no_progress
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,16 @@ class Staged:
     """Entities whose key holds something else than a hash."""
     named: list[tuple[bytes, str]]
     """Key and Redis's words for the first of them."""
+
+
+@dataclass(frozen=True)
+class StoredPointer:
+    """The pointer as it was read from the store."""
+
+    content: bytes | None
+    """What a compare-and-set expects to find; it may be damaged."""
+    pointer: Pointer | None
+    """The published run; None where nothing was published, or where the content can't be read."""
 
 
 @dataclass(frozen=True)
@@ -81,33 +97,54 @@ class View:
         """The run that is read now."""
         return read_pointer(self.stored_pointer())
 
+    def read_pointer(self) -> StoredPointer:
+        """Read the pointer together with the bytes that a compare-and-set expects."""
+        stored = self.stored_pointer()
+        return StoredPointer(stored, read_pointer(stored))
+
     def keys(self, rows: pa.Table) -> pa.BinaryArray:
-        """Redis keys of these rows' entities."""
+        """Return the Redis keys of these rows' entities."""
         return entity_keys(self.project, [self.publication.key], rows)
 
-    def release_idle_slot(self, lease: Lease) -> Pointer | None:
-        """Before the idle slot is overwritten: the run that it held can't be rolled back to any more.
+    def release_idle_slot(self, lease: Lease, found: StoredPointer) -> StoredPointer:
+        """Give up the run that the idle slot holds, before it is overwritten.
 
-        Answers:
-            The published run.
-        """
-        stored = self.stored_pointer()
-        current = read_pointer(stored)
-        if current is not None and current.previous is not None:
-            lease.switch(stored, current.alone().to_json())
-        return current
+        It can't be rolled back to any more.
 
-    def switch(self, lease: Lease, pointer: Pointer) -> Pointer:
-        """Have readers read another run, in one atomic step; the one before can be rolled back to.
+        Args:
+            found: the pointer, read under the lease.
+
+        Returns:
+            The pointer that is stored now.
 
         Raises:
             Locked: the lease is lost, or somebody else moved the pointer.
         """
-        stored = self.stored_pointer()
-        current = read_pointer(stored)
-        previous = current.alone() if current is not None and current.slot != pointer.slot else None
-        published = replace(pointer, token=lease.token, previous=previous, published_at=datetime.now(UTC))
-        lease.switch(stored, published.to_json())
+        if found.pointer is None or found.pointer.previous is None:
+            return found
+        alone = found.pointer.alone()
+        content = alone.to_json()
+        lease.switch(found.content, content)
+        return StoredPointer(content, alone)
+
+    def switch(self, lease: Lease, found: StoredPointer, pointer: Pointer) -> Pointer:
+        """Have readers read another run, in one atomic step.
+
+        The run before can be rolled back to, where it lies in the other slot.
+
+        Args:
+            found: the pointer, read under the lease.
+            pointer: of the other run.
+
+        Raises:
+            Locked: the lease is lost, or somebody else moved the pointer.
+        """
+        current, previous = found.pointer, None
+        if current is not None and current.slot != pointer.slot:
+            previous = current.alone()
+        moment = datetime.now(UTC)
+        published = replace(pointer, token=lease.token, previous=previous, published_at=moment)
+        lease.switch(found.content, published.to_json())
         return published
 
     def roll_back(self, lease: Lease) -> Pointer:
@@ -116,24 +153,45 @@ class View:
         Raises:
             MissingStepError: there is none, or its slot was written over since.
         """
-        current = self.published()
-        if current is None or current.previous is None:
+        found = self.read_pointer()
+        if found.pointer is None or found.pointer.previous is None:
             raise MissingStepError(
-                f"{self.publication.service} has no run to roll back to: expected two published runs, and none begun "
-                "after them; run `potluck nightly` with another champion or date instead"
+                f"{self.publication.service} has no run to roll back to: expected two published "
+                "runs, and none begun after them; run `potluck nightly` with another champion or "
+                "date instead"
             )
-        return self.switch(lease, current.previous)
+        return self.switch(lease, found, found.pointer.previous)
 
 
-def new_pointer(occupied: Pointer | None, run_id: str, as_of: datetime, model_version: str, rows: int) -> Pointer:
-    """The pointer that would publish a run from the slot that is idle now."""
-    return Pointer(slot=idle_slot(occupied), run_id=run_id, as_of=as_of, model_version=model_version, rows=rows)
+def new_pointer(
+    occupied: Pointer | None,
+    run_id: str,
+    as_of: datetime,
+    model_version: str,
+    rows: int,
+) -> Pointer:
+    """Return the pointer that would publish a run from the slot that is idle now."""
+    return Pointer(
+        slot=idle_slot(occupied),
+        run_id=run_id,
+        as_of=as_of,
+        model_version=model_version,
+        rows=rows,
+    )
 
 
 def stage(
-    view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease, total: int, progress: Progress = NO_PROGRESS
+    view: View,
+    tables: Iterable[pa.Table],
+    pointer: Pointer,
+    lease: Lease,
+    total: int,
+    progress: Progress = NO_PROGRESS,
 ) -> Staged:
-    """Write every prediction into the pointer's slot, and answer what Redis refused.
+    """Write every prediction into the pointer's slot.
+
+    Returns:
+        What Redis refused.
 
     Raises:
         ServiceUnreachable: Redis went away, or is full; nothing that is read was touched.
@@ -158,22 +216,29 @@ def stage(
 
 
 def predicted_rows(table: pa.Table) -> pa.Table:
-    """The rows that have a prediction."""
+    """Return the rows that have a prediction."""
     return table.filter(table[FAILURE].is_null())
 
 
 def stored_fields(
     publication: Publication, rows: pa.Table, pointer: Pointer
 ) -> Sequence[tuple[bytes, pa.BinaryArray | bytes]]:
-    """Hash fields and their bytes in Feast's order: the timestamp, then the view's features."""
-    stamp = timestamp_field(slot_view(publication.view, pointer.slot)).encode(), encode_timestamp(pointer.as_of)
+    """Return hash fields and their bytes in Feast's order: the timestamp, then the features."""
+    stamp = timestamp_field(slot_view(publication.view, pointer.slot)).encode()
     columns = stored_columns(publication, rows, pointer)
-    features = zip(slot_fields(publication, pointer.slot), publication.features, strict=True)
-    return [stamp, *((field, encoded(columns.get(feature.name), feature.dtype)) for field, feature in features)]
+    names = slot_fields(publication, pointer.slot)
+    fields: list[tuple[bytes, pa.BinaryArray | bytes]] = [(stamp, encode_timestamp(pointer.as_of))]
+    for name, feature in zip(names, publication.features, strict=True):
+        fields.append((name, encoded(columns.get(feature.name), feature.dtype)))
+    return fields
 
 
-def stored_columns(publication: Publication, rows: pa.Table, pointer: Pointer) -> dict[str, pa.Array | str]:
-    """What the view's features are filled with: a column, or one text for all rows."""
+def stored_columns(
+    publication: Publication,
+    rows: pa.Table,
+    pointer: Pointer,
+) -> dict[str, pa.Array | str]:
+    """Return what the view's features are filled with: a column, or one text for all rows."""
     dtypes = {field.name: field.dtype for field in publication.features}
     return {
         PREDICTION: prediction_column(rows[PREDICTION].combine_chunks(), dtypes[PREDICTION]),
@@ -184,16 +249,21 @@ def stored_columns(publication: Publication, rows: pa.Table, pointer: Pointer) -
 
 
 def prediction_column(column: pa.Array, dtype: str) -> pa.Array:
-    """A label becomes its name where the view declares a string."""
+    """Turn labels into their names where the view declares a string."""
     if dtype != "string" or pa.types.is_string(column.type):
         return column
     labels = column.dictionary_encode()
-    names = pa.array([class_name(label) for label in labels.dictionary.to_pylist()], pa.string())
-    return names.take(labels.indices)
+    names = [class_name(label) for label in labels.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(labels.indices)
 
 
 def encoded(column: pa.Array | str | None, dtype: str) -> pa.BinaryArray | bytes:
-    """In Feast's bytes; a null is none at all, as stock Feast writes it: an explicit one it would read as 0."""
+    """Encode a column in Feast's bytes.
+
+    A null becomes no bytes at all, as stock Feast writes it: an explicit null it would read as 0.
+    """
     if column is None:
         return b""
-    return encode_value(column, dtype) if isinstance(column, str) else encode_values(column, dtype, null=b"")
+    if isinstance(column, str):
+        return encode_value(column, dtype)
+    return encode_values(column, dtype, null=b"")

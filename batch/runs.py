@@ -1,4 +1,4 @@
-"""What a run leaves in the home: a manifest that says how far it came, and the scored shards until they are kept.
+"""What a run leaves in the home: a manifest, and the scored shards until they are in the history.
 
 runs/<service>/<run id>/
   manifest.json    replaced atomically after each step
@@ -70,7 +70,10 @@ class Manifest:
     rows: int = 0
     failed_rows: int = 0
     account: Account | None = None
-    """Of the population's rows, as far as the run came: the kept ones have, or would have, a prediction."""
+    """Of the population's rows, as far as the run came.
+
+    The kept ones have a prediction, or would have one.
+    """
     shards: dict[int, ShardRecord] = field(default_factory=dict)
     resumed_shards: int = 0
     checks: list[Check] = field(default_factory=list)
@@ -116,11 +119,14 @@ class RunFolder:
         failed = scored.rows.num_rows - scored.rows.column(FAILURE).null_count
         shard = scored.shard
         digest = hashlib.sha256(content).hexdigest()
-        return ShardRecord(shard.number, scored.rows.num_rows, shard.first, shard.last, failed, digest)
+        rows = scored.rows.num_rows
+        return ShardRecord(shard.number, rows, shard.first, shard.last, failed, digest)
 
     def holds(self, shard: Shard, record: ShardRecord | None) -> bool:
-        """Whether this shard was scored already and its file is whole."""
-        if record is None or (record.rows, record.first, record.last) != (shard.rows, shard.first, shard.last):
+        """Say whether this shard was scored already and its file is whole."""
+        if record is None:
+            return False
+        if (record.rows, record.first, record.last) != (shard.rows, shard.first, shard.last):
             return False
         with contextlib.suppress(OSError):
             return hashlib.sha256(self.file(shard.number).read_bytes()).hexdigest() == record.sha256
@@ -147,15 +153,23 @@ class Runs:
         return RunFolder(self.path / run_id)
 
     def all(self) -> list[tuple[RunFolder, Manifest]]:
-        """Every run with a manifest, the earliest first."""
-        folders = [RunFolder(path) for path in (self.path.iterdir() if self.path.is_dir() else ())]
-        found = [(folder, manifest) for folder in folders if (manifest := folder.read()) is not None]
+        """Read every run that has a manifest, the earliest first."""
+        if not self.path.is_dir():
+            return []
+        found = []
+        for path in self.path.iterdir():
+            folder = RunFolder(path)
+            manifest = folder.read()
+            if manifest is not None:
+                found.append((folder, manifest))
         return sorted(found, key=lambda run: run[1].started_at)
 
     def unfinished(self) -> Manifest | None:
-        """The latest run, if it did not come to its end."""
-        runs = self.all()
-        return runs[-1][1] if runs and runs[-1][1].status in ("running", "failed", "refused") else None
+        """Return the latest run, if it did not come to its end."""
+        manifests = [manifest for _, manifest in self.all()]
+        if not manifests or manifests[-1].status not in ("running", "failed", "refused"):
+            return None
+        return manifests[-1]
 
     def tidy(self, current: str, keep: int) -> None:
         """Drop what earlier runs scored, and the oldest manifests but for so many."""

@@ -1,4 +1,4 @@
-"""One shard of the population -> its predictions: a pure function from record batch to record batch."""
+"""Score one shard of the population: a pure function from record batch to record batch."""
 
 import json
 import time
@@ -22,12 +22,19 @@ from potluck.stores.part import Shard
 from potluck.stores.population import Population, ShardRows
 
 PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
-LABEL_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+Inputs = dict[str, Sequence[Any]]
+"""Input of the contract -> its column."""
+LABEL_TYPES: dict[type, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+}
 
 
 @dataclass(frozen=True)
 class ScoredShard:
-    """What a worker answers."""
+    """What a worker returns."""
 
     shard: Shard
     rows: pa.RecordBatch
@@ -37,7 +44,10 @@ class ScoredShard:
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Everything that scoring a shard takes, as plain data: it travels to another process or machine."""
+    """Everything that scoring a shard takes.
+
+    It is plain data, as it travels to another process or machine.
+    """
 
     contract: FeatureContract
     functions: str
@@ -59,7 +69,8 @@ class ScoringJob:
         rows = self.population.read(shard)
         read = time.perf_counter()
         scored = score_batch(self.model, rows, self.as_of)
-        return ScoredShard(shard, scored, {"features": read - started, "score": time.perf_counter() - read})
+        seconds = {"features": read - started, "score": time.perf_counter() - read}
+        return ScoredShard(shard, scored, seconds)
 
 
 def score_batch(model: Model, rows: ShardRows, as_of: datetime) -> pa.RecordBatch:
@@ -70,35 +81,54 @@ def score_batch(model: Model, rows: ShardRows, as_of: datetime) -> pa.RecordBatc
         as_of: request time of defaults that stand for a part of it.
 
     Returns:
-        The key, `prediction`, `probabilities` (JSON text; null for a regression), `failure` (null where scored).
+        The key, `prediction`, `probabilities` (JSON text; null for a regression), `failure` (null
+        where scored).
     """
     refused = refusals(model.contract, rows)
     if refused is None:
-        return scored_batch(model, rows.batch, as_of)
-    scored = scored_batch(model, rows.batch.filter(refused.is_null()), as_of)
-    return beside_refused(scored, rows.batch.column(model.contract.keys[0].name), refused)
+        return score_admitted(model, rows.batch, as_of)
+    scored = score_admitted(model, rows.batch.filter(refused.is_null()), as_of)
+    return insert_refused(scored, rows.batch.column(model.contract.keys[0].name), refused)
 
 
-def scored_batch(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.RecordBatch:
+def score_admitted(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.RecordBatch:
     """Score the rows that HTTP would answer, as long as no on-demand function fails."""
     contract = model.contract
-    inputs = {field.name: vector(batch.column(field.name), field.dtype) for field in contract.inputs}
-    values, shares, failures = scored_rows(model, inputs, [as_of] * batch.num_rows)
-    columns = {
-        contract.keys[0].name: batch.column(contract.keys[0].name),
-        PREDICTION: pa.array(values, prediction_type(contract)),
-        PROBABILITIES: pa.array(shares, pa.string()),
-        FAILURE: pa.array(failures, pa.string()),
-    }
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=scored_schema(contract))
+    inputs = {}
+    for field in contract.inputs:
+        inputs[field.name] = vector(batch.column(field.name), field.dtype)
+    values, shares, failures = score_rows(model, inputs, [as_of] * batch.num_rows)
+    # In the order of `scored_schema`.
+    columns = [
+        batch.column(contract.keys[0].name),
+        pa.array(values, prediction_type(contract)),
+        pa.array(shares, pa.string()),
+        pa.array(failures, pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=scored_schema(contract))
 
 
-def beside_refused(scored: pa.RecordBatch, keys: pa.Array, refused: pa.StringArray) -> pa.RecordBatch:
-    """The scored rows in their places among those that were refused."""
+def insert_refused(
+    scored: pa.RecordBatch,
+    keys: pa.Array,
+    refused: pa.StringArray,
+) -> pa.RecordBatch:
+    """Put the scored rows in their places among those that were refused.
+
+    Args:
+        scored: the rows that were not refused, in their order.
+        keys: of all rows.
+        refused: why a row was refused, null where it was not; as long as `keys`.
+    """
     answered = refused.is_null().to_numpy(zero_copy_only=False)
+    # The n-th row that was answered is the n-th scored one; a refused row takes none.
     places = pa.array(np.cumsum(answered) - 1, mask=~answered)
-    prediction, shares, failure = (scored.column(name).take(places) for name in (PREDICTION, PROBABILITIES, FAILURE))
-    columns = [keys, prediction, shares, pc.coalesce(refused, failure)]
+    columns = [
+        keys,
+        scored.column(PREDICTION).take(places),
+        scored.column(PROBABILITIES).take(places),
+        pc.coalesce(refused, scored.column(FAILURE).take(places)),
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=scored.schema)
 
 
@@ -119,19 +149,20 @@ def prediction_type(contract: FeatureContract) -> pa.DataType:
 
 
 def vector(column: pa.Array, dtype: DType) -> Sequence[Any]:
-    """A column as the row builder takes it, without a Python object for each value."""
+    """Turn a column into what the row builder takes, without a Python object for each value."""
     if dtype != "string":
-        return NumberVector(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype)
+        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return NumberVector(numbers, dtype)
     encoded = column.dictionary_encode()
     places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy().astype(np.intp)
     return LabelVector(places, encoded.dictionary.to_pylist())
 
 
-Outcome = tuple[list[Any], list[str | None], list[str | None]]
+RowScores = tuple[list[Any], list[str | None], list[str | None]]
 """Values, probabilities and failures, row by row."""
 
 
-def scored_rows(model: Model, inputs: dict[str, Sequence[Any]], times: list[datetime]) -> Outcome:
+def score_rows(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:
     """Score rows; where one makes an on-demand function fail, halve them until it stands alone."""
     height = len(times)
     if not height:
@@ -141,13 +172,16 @@ def scored_rows(model: Model, inputs: dict[str, Sequence[Any]], times: list[date
     except DataError as error:
         if height == 1:
             return [None], [None], [str(error)]
-        parts = [(0, height // 2), (height // 2, height)]
-        scored = [
-            scored_rows(model, {name: column[start:end] for name, column in inputs.items()}, times[start:end])
-            for start, end in parts
-        ]
-        values, shares, failures = ([row for part in outcome for row in part] for outcome in zip(*scored, strict=True))
-        return values, shares, failures
+        return score_halves(model, inputs, times)
     if predictions.probabilities is None:
         return predictions.values, [None] * height, [None] * height
     return predictions.values, list(map(json.dumps, predictions.probabilities)), [None] * height
+
+
+def score_halves(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:
+    half = len(times) // 2
+    first = {name: column[:half] for name, column in inputs.items()}
+    second = {name: column[half:] for name, column in inputs.items()}
+    values, shares, failures = score_rows(model, first, times[:half])
+    more_values, more_shares, more_failures = score_rows(model, second, times[half:])
+    return values + more_values, shares + more_shares, failures + more_failures

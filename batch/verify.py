@@ -1,6 +1,6 @@
-"""What must hold before a run is published, and what should: a threshold may be overruled with a reason."""
+"""What must hold before a run is published, and what should: a reason may overrule a threshold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,8 +23,8 @@ from potluck.contract.settings import Settings
 from potluck.scoring.transform import class_name
 from potluck.stores.redis_client import REDIS_ERRORS
 
-SAMPLE_ROWS = 1_000
-WHERE_NORMAL = "; where entities are unknown by nature, tag their feature view unknown=missing and train again"
+TAG_AS_MISSING = "tag their feature view unknown=missing and train again"
+WHERE_NORMAL = f"; where entities are unknown by nature, {TAG_AS_MISSING}"
 
 
 @dataclass(frozen=True)
@@ -49,81 +49,95 @@ class Outcome:
 
 
 def must_hold(outcome: Outcome) -> list[Check]:
-    """What no reason overrules: every entity is accounted for, and every prediction is a number."""
+    """Check what no reason overrules.
+
+    Every entity is accounted for, and every prediction is a number.
+    """
     lost = outcome.population - outcome.rows - outcome.failed
-    wild = 0 if isinstance(outcome.values, dict) else int(np.count_nonzero(~np.isfinite(outcome.values)))
-    told = f"expected one prediction for each of {outcome.population} entities, got {outcome.rows}"
+    wild = 0
+    if not isinstance(outcome.values, dict):
+        wild = int(np.count_nonzero(~np.isfinite(outcome.values)))
+    wanted = f"expected one prediction for each of {outcome.population} entities"
+    told = f"{wanted}, got {outcome.rows} and {outcome.failed} failures"
     return [
-        Check("complete", abs(lost), 0, lost == 0, f"{told} and {outcome.failed} failures"),
+        Check("complete", abs(lost), 0, lost == 0, told),
         Check("finite", wild, 0, wild == 0, f"{wild} predictions are not finite; train again"),
     ]
 
 
 def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
-    """A run of an earlier date than the published one, as when a missed night is caught up, is no news."""
+    """Check that the run is not of an earlier date than the published one.
+
+    A run that catches up a missed night may be: its predictions are older than those it replaces.
+    """
     if current is None:
         return []
     days = (current.as_of.astimezone(UTC) - as_of) / timedelta(days=1)
-    told = f"the published run is as of {current.as_of.isoformat()}, this one of {as_of.isoformat()}"
+    published = f"the published run is as of {current.as_of.isoformat()}"
+    told = f"{published}, this one of {as_of.isoformat()}"
     return [Check("days earlier", max(days, 0.0), 0, days <= 0, told)]
 
 
 def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
-    """The thresholds of the settings, most of them against the run that is read now."""
+    """Check the thresholds of the settings, most of them against the run that is read now.
+
+    Args:
+        last: of the run that is read now; None where there is none, or where it is gone.
+    """
     missing = outcome.failed + outcome.rejected.count
     share = missing / max(1, outcome.population)
     told = f"{missing} of {outcome.population} entities have no prediction{reasons_of(outcome)}"
-    found: list[tuple[str, float | None, float, str]] = [("failed share", share, settings.nightly_max_failed, told)]
+    checks = [at_most("failed share", share, settings.nightly_max_failed, told)]
     if last is not None:
-        change = abs(outcome.rows / last.rows - 1) if last.rows else None
-        found += [
-            (
-                "change of rows",
-                change,
-                settings.nightly_max_rows_change,
-                f"{outcome.rows} rows after {last.rows} last time",
-            ),
-            (
-                "share out of range",
-                share_outside(last, outcome.values),
-                settings.nightly_max_outside,
-                f"predictions beyond last time's {last.lowest} to {last.highest}",
-            ),
-            (
-                "stability index",
-                stability_index(last, outcome.values),
-                settings.nightly_max_drift,
-                "the distribution of predictions moved",
-            ),
-        ]
-    return [
-        Check(name, value, limit, value <= limit, f"{told}: {name} {value:.4g}, expected at most {limit:g}")
-        for name, value, limit, told in found
-        if value is not None
-    ]
+        checks += like_last(outcome, last, settings)
+    return checks
+
+
+def like_last(outcome: Outcome, last: Profile, settings: Settings) -> Iterator[Check]:
+    """Compare a run with the one that is read now."""
+    if last.rows:
+        change = abs(outcome.rows / last.rows - 1)
+        told = f"{outcome.rows} rows after {last.rows} last time"
+        yield at_most("change of rows", change, settings.nightly_max_rows_change, told)
+    outside = share_outside(last, outcome.values)
+    if outside is not None:
+        told = f"predictions beyond last time's {last.lowest} to {last.highest}"
+        yield at_most("share out of range", outside, settings.nightly_max_outside, told)
+    index = stability_index(last, outcome.values)
+    if index is not None:
+        told = "the distribution of predictions moved"
+        yield at_most("stability index", index, settings.nightly_max_drift, told)
+
+
+def at_most(name: str, value: float, limit: float, told: str) -> Check:
+    """Return the check of one threshold."""
+    text = f"{told}: {name} {value:.4g}, expected at most {limit:g}"
+    return Check(name, value, limit, value <= limit, text)
 
 
 def reasons_of(outcome: Outcome) -> str:
-    """Why entities have no prediction, and what to do where the feature store does not know them."""
+    """Say why entities have no prediction, and what to do where the store does not know them."""
     reasons = [each for each in (*outcome.failures, outcome.rejected) if each.count]
     if not reasons:
         return ""
     told = "; ".join(each.text() for each in reasons)
     unknown = any(each.reason.endswith(UNKNOWN) for each in reasons)
-    return f" ({told}{WHERE_NORMAL if unknown else ''})"
+    remedy = WHERE_NORMAL if unknown else ""
+    return f" ({told}{remedy})"
 
 
 def refuse(checks: Sequence[Check], way_out: str = "") -> None:
-    """
+    """Refuse the run where a check does not hold.
+
     Args:
         way_out: what the caller may do about it.
 
     Raises:
         Refused: a check does not hold.
     """
-    broken = [check for check in checks if not check.holds]
+    broken = [check.told for check in checks if not check.holds]
     if broken:
-        raise Refused(f"{'; '.join(check.told for check in broken)}; the last published run stays{way_out}")
+        raise Refused(f"{'; '.join(broken)}; the last published run stays{way_out}")
 
 
 def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) -> None:
@@ -131,35 +145,49 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
 
     Args:
         sample: scored rows.
-        refused: entities that Redis refused, as their key holds something else; if none, no reply may say so.
+        refused: entities that Redis refused, as their key holds something else than a hash. Where
+            there are none, no reply may say so.
 
     Raises:
         Refused: a row reads back as something else than was written.
         ServiceUnreachable: Redis went away.
     """
     reader = StoredPredictions(view.publication)
-    keys = view.keys(sample).to_pylist()
+    replies = read_rows(view, sample, reader)
+    entities = sample[view.publication.key.name].to_pylist()
+    rows = written_rows(view, sample, pointer)
+    for entity, row, reply in zip(entities, rows, replies, strict=True):
+        if refused and is_another_type(reply):
+            continue
+        if read_back(reader, reply, pointer) != row:
+            found = f"the prediction of {entity} does not read back as it was written"
+            raise Refused(f"{found}; the last run stays")
+
+
+def read_rows(view: View, sample: pa.Table, reader: StoredPredictions) -> list[Any]:
+    """Ask Redis for what it holds of these entities; an error of one is its reply."""
     pipe = view.client.pipeline(transaction=False)
-    for key in keys:
+    for key in view.keys(sample).to_pylist():
         pipe.execute_command("HMGET", key, *reader.fields)
     try:
-        replies = pipe.execute(raise_on_error=False)
+        replies: list[Any] = pipe.execute(raise_on_error=False)
     except REDIS_ERRORS as error:
-        raise ServiceUnreachable(f"Redis went away ({error}); the last published run is still read") from None
-    entities = sample[view.publication.key.name].to_pylist()
-    for entity, row, reply in zip(entities, written(view, sample, pointer), replies, strict=True):
-        if not (refused and is_another_type(reply)) and read_back(reader, reply, pointer) != row:
-            raise Refused(f"the prediction of {entity} does not read back as it was written; the last run stays")
+        stays = "the last published run is still read"
+        raise ServiceUnreachable(f"Redis went away ({error}); {stays}") from None
+    return replies
 
 
-def written(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[str, Scalar]]:
+def written_rows(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[str, Scalar]]:
+    """Return what was written of each row of the sample."""
     columns = stored_columns(view.publication, sample, pointer)
     names = [field.name for field in view.publication.features]
-    lists = [
-        column.to_pylist() if isinstance(column := columns.get(name), pa.Array) else [column] * sample.num_rows
-        for name in names
-    ]
+    lists = [values_of(columns.get(name), sample.num_rows) for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def values_of(column: pa.Array | str | None, rows: int) -> list[Any]:
+    """Return a column's values; one value stands for all rows."""
+    return column.to_pylist() if isinstance(column, pa.Array) else [column] * rows
 
 
 def is_another_type(reply: Any) -> bool:
@@ -167,7 +195,7 @@ def is_another_type(reply: Any) -> bool:
 
 
 def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[str, Scalar] | None:
-    """A row by the server's reader; None where the key holds something else."""
+    """Return a row by the server's reader; None where the key holds something else."""
     try:
         return reader.row(reply, pointer) if isinstance(reply, list) else None
     except DamagedValueError:
@@ -175,15 +203,17 @@ def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[s
 
 
 def spread(table: pa.Table, rows: int) -> pa.Table:
-    """A few rows from the first to the last."""
-    places = np.unique(np.linspace(0, table.num_rows - 1, min(rows, table.num_rows)).astype(np.int64))
-    return table.take(pa.array(places))
+    """Take a few rows from the first to the last."""
+    count = min(rows, table.num_rows)
+    places = np.linspace(0, table.num_rows - 1, count).astype(np.int64)
+    return table.take(pa.array(np.unique(places)))
 
 
 def predicted(tables: Iterable[pa.Table]) -> Predicted:
-    """What all shards predicted: numbers, or how often each label."""
+    """Return what all shards predicted: numbers, or how often each label."""
     columns = [table[PREDICTION] for table in tables]
-    whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    whole = pa.chunked_array(chunks, columns[0].type)
     if pa.types.is_floating(whole.type):
         return np.asarray(whole.to_numpy())
     counts = pc.value_counts(whole).to_pylist()

@@ -62,7 +62,7 @@ def nightly_verb(
     from batch.nightly import roll_back, run_nightly
 
     with steps_progress() as progress:
-        night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume, force)
+        night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume=resume, force=force)
     if logged:
         for run in night.runs:
             logger.info(run_line(run))

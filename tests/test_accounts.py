@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_repo import AS_OF, SERVICES, TTL, Service, SmallHome, night, small_home, tasks_of
 
-from batch.summary import Task
+from batch.tasks import Task
 from potluck.contract.accounting import (
     AFTER_AS_OF,
     DUPLICATE,

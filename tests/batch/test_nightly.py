@@ -37,9 +37,9 @@ PATCHED = """
 import os, signal, sys
 import batch.publish
 import batch.score
-import batch.steps
+import batch.slot
+from batch.journal import Journal
 from batch.publish import BulkWriter, View
-from batch.steps import NightlyRun
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -59,10 +59,10 @@ main()
 """
 DIES_AFTER = {
     **{
-        step: f"after(NightlyRun, 'begin', lambda run, name: name == '{step}' and die())"
+        step: f"after(Journal, 'begin', lambda journal, name: name == '{step}' and die())"
         for step in ("validate", "score", "stage", "verify", "publish", "history", "prune")
     },
-    "a scored shard": "after(NightlyRun, 'keep', lambda *_: die())",
+    "a scored shard": "after(Journal, 'note_shard', lambda *_: die())",
     "a written shard": "after(BulkWriter, 'write', lambda writer, *_: (writer.flush(), die()))",
     "the switch": "after(View, 'switch', lambda *_: die())",
 }
@@ -424,7 +424,7 @@ def test_a_population_that_can_not_be_read_is_an_error_that_names_it(
 
 
 def test_sources_that_change_meanwhile_publish_nothing(iris: Any, last_run: dict[str, Any], population: Path) -> None:
-    touched = f"after(NightlyRun, 'keep', lambda *_: open({str(population)!r}, 'ab').write(b'x'))"
+    touched = f"after(Journal, 'note_shard', lambda *_: open({str(population)!r}, 'ab').write(b'x'))"
     ended = run(iris, "--as-of", "2026-06-22", patch=touched)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "the sources changed while they were read" in ended.stderr
@@ -442,7 +442,7 @@ def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(iris: 
 
 
 FULL = """
-batch.steps.check_memory = lambda *_: batch.preflight.Estimate(0, 0, 0)
+batch.slot.check_memory = lambda *_: batch.preflight.Estimate(0, 0, 0)
 import redis
 redis.Redis.from_url(os.environ['REDIS_URL']).config_set('maxmemory', '1mb')
 """

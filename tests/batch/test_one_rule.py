@@ -18,7 +18,8 @@ from small_repo import SERVICES, Service, SmallHome, night, small_home, tasks_of
 
 import potluck.stores.tags
 from batch.admission import NO_REQUEST_VALUE, NO_STORED_VALUE, UNKNOWN, refusals
-from batch.summary import RunSummary, Task
+from batch.summary import RunSummary
+from batch.tasks import Task
 from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, Field, LookupView
 from potluck.stores.population import Population, ShardRows

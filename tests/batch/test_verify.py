@@ -170,7 +170,9 @@ def scored(rows: int = 40, values: Any = None, entities: Any = None) -> pa.Table
 
 def staged(view: View, table: pa.Table, run_id: str = "run") -> Pointer:
     with leased(view) as lease:
-        pointer = new_pointer(view.release_idle_slot(lease), run_id, AS_OF, "1", table.num_rows)
+        pointer = new_pointer(
+            view.release_idle_slot(lease, view.read_pointer()).pointer, run_id, AS_OF, "1", table.num_rows
+        )
         assert stage(view, [table.slice(0, 15), table.slice(15)], pointer, lease, table.num_rows).refused == 0
     return pointer
 
@@ -178,7 +180,7 @@ def staged(view: View, table: pa.Table, run_id: str = "run") -> Pointer:
 def published(view: View, table: pa.Table, run_id: str = "run") -> Pointer:
     pointer = staged(view, table, run_id)
     with leased(view) as lease:
-        return view.switch(lease, pointer)
+        return view.switch(lease, view.read_pointer(), pointer)
 
 
 def key(entity: str) -> bytes:
@@ -284,7 +286,7 @@ def test_staging_leaves_the_published_run_whole(view: View, store: redis.Redis) 
     assert view.published() == first
     assert stored(store, "S3", first) == before
     with leased(view) as lease:
-        view.switch(lease, second)
+        view.switch(lease, view.read_pointer(), second)
     assert view.published().run_id == "second"  # type: ignore[union-attr]
     assert stored(store, "S3", second)["prediction"] == 7.0
 

@@ -72,10 +72,16 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
         verify_manifest(folder)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "sub/inside.txt", ".."])
+@pytest.mark.parametrize("name", ["../outside.txt", "sub/inside.txt", "/{folder}/one.txt", "..", ".", "", "a\0b"])
 def test_a_name_that_leaves_the_folder_is_refused(folder: Path, name: str) -> None:
-    (folder / MANIFEST).write_text(json.dumps({"files": {name: "0" * 64}}))
-    with pytest.raises(BundleError):
+    """Also where such a file is there, and is what the manifest says."""
+    name = name.replace("/{folder}", str(folder))
+    for path in (folder.parent / "outside.txt", folder / "sub" / "inside.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("one")
+    digest = file_digest(folder / "one.txt")
+    (folder / MANIFEST).write_text(json.dumps({"files": {"two.txt": file_digest(folder / "two.txt"), name: digest}}))
+    with pytest.raises(BundleError, match="lists something else than plain file names"):
         verify_manifest(folder)
 
 

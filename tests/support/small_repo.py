@@ -23,9 +23,10 @@ import pyarrow as pa
 import pytest
 from feast import FeatureStore
 
-from batch.nightly import publications
-from batch.steps import NightlyRun
-from batch.summary import RunSummary, Task
+from batch.nightly import run_service
+from batch.request import RunRequest
+from batch.summary import RunSummary
+from batch.tasks import Task, find_tasks
 from potluck.contract.settings import Settings
 from potluck.stores.sources import write_parquet
 
@@ -290,12 +291,13 @@ TYPES: Mapping[str, Mapping[str, pa.DataType]] = {
 def night(home: SmallHome, store: FeatureStore, task: Task, as_of: datetime) -> RunSummary:
     """A night of one service in this process, which no threshold refuses."""
     settings = home.settings.model_copy(update=WIDE)
-    return NightlyRun(settings, store, task, as_of, force="the tables are made up").run()
+    reason = "the tables are made up"
+    return run_service(RunRequest.of(settings, store, task, as_of, force=reason))
 
 
 def tasks_of(home: SmallHome) -> dict[str, Task]:
     """Service with a model -> its champion, and what that fills."""
-    return {task.release.service: task for task in publications(home.settings, PROJECT)}
+    return {task.release.service: task for task in find_tasks(home.settings, PROJECT)}
 
 
 @contextlib.contextmanager
