@@ -20,7 +20,7 @@ from potluck.contract.errors import Locked
 from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
 
-STOP_SECONDS = 20.0
+STOP_SLACK_SECONDS = 10.0
 LOOK_SECONDS = 0.2
 PULL_SECONDS = 10
 
@@ -51,7 +51,7 @@ class Supervisor:
             try:
                 return self.watch(children)
             finally:
-                end(children)
+                end(children, stop_seconds(self.settings))
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
@@ -77,12 +77,17 @@ def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str
     return {"server": serve, "mlflow": [*pages, "--backend-store-uri", settings.tracking_uri], **nightly}
 
 
-def end(children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Ask every process to stop, and insist after a while."""
+def stop_seconds(settings: Settings) -> float:
+    """How long the processes may take to stop: the server answers what has come."""
+    return settings.drain_pause_seconds + settings.drain_seconds + STOP_SLACK_SECONDS
+
+
+def end(children: dict[str, subprocess.Popen[bytes]], seconds: float) -> None:
+    """Ask every process to stop, and insist after so many seconds."""
     for child in children.values():
         if child.poll() is None:
             child.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + seconds
     for child in children.values():
         try:
             child.wait(max(0.1, deadline - time.monotonic()))
@@ -123,7 +128,7 @@ def stop_supervisor(settings: Settings) -> bool:
     if pid is None:
         return False
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS + 5
+    deadline = time.monotonic() + stop_seconds(settings) + 5
     while running_supervisor(settings) is not None and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
     return True
