@@ -1,4 +1,5 @@
-"""Callers of an overloaded server: each waits for its answer, and one who is refused comes again after a pause.
+"""Callers of an overloaded server: each waits for its answer, and one who is refused comes again
+after a pause.
 
     python -m benchmarks.callers < job.json > told.json
 
@@ -12,10 +13,8 @@ import sys
 import time
 from array import array
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.load import Connection, encoded, quantile
 
@@ -115,10 +114,6 @@ def run(job: Job) -> Told:
     good, refused = sorted(crowd.good), sorted(crowd.refused)
     latencies = [quantile(good, 0.99), quantile(refused, 0.5), quantile(refused, 0.99)]
     return Told(len(good) / took, len(refused) / took, *(ns / 1e6 for ns in latencies), crowd.failures, cpu)
-
-
-def from_json(given: Mapping[str, Any]) -> Told:
-    return Told(**given)
 
 
 if __name__ == "__main__":

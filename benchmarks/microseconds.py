@@ -42,7 +42,7 @@ class Stage:
 
 STAGES = (
     Stage("request head: request id, route", "serving.wire:ShortWayProtocol.hot_cycle"),
-    Stage("body to batch", "serving.wire:HotCycle.begin"),
+    Stage("body to batch", "serving.cycle:HotCycle.begin"),
     Stage("validate", "serving.schema:RequestSchema.read", 1),
     Stage("Redis: keys and commands", "serving.entities:EntityReader.calls"),
     Stage("Redis: write", "serving.redis_pipeline:Pipeline.ask"),
@@ -52,7 +52,7 @@ STAGES = (
     Stage("inputs and on-demand functions", "potluck.scoring.plan:Plan.computed_rows", 1),
     Stage("cells", "potluck.scoring.plan:Plan.cells_of", 1),
     Stage("trees", "potluck.scoring.forest:Forest.raw_scores_of_cells", 1),
-    Stage("answer: JSON, head, write, metrics", "serving.wire:HotCycle.answered"),
+    Stage("answer: JSON, head, write, metrics", "serving.cycle:HotCycle.answered"),
 )
 
 

@@ -15,6 +15,9 @@ from potluck.contract import logs
 from potluck.stores.embedded_redis import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
 
+WORKER_SECONDS = 10
+"""For so long a worker may leave its supervisor without an answer; on a busy machine its start takes some."""
+
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -25,8 +28,9 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     """Answer HTTP with the champions that are laid down."""
     import uvicorn
 
-    from serving.drain import DrainingServer, Workers
+    from serving.drain import DrainingServer
     from serving.wire import PROTOCOL
+    from serving.workers import Workers
 
     settings = settings_for(repo)
     logs.set_up(settings)
@@ -44,6 +48,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
             workers=workers,
             http=PROTOCOL,
             ws="none",
+            timeout_worker_healthcheck=WORKER_SECONDS,
             access_log=False,
             proxy_headers=False,
             log_config=None,  # its lines come in our form

@@ -32,6 +32,12 @@ class LoggedEdge(Edge):
 
     def leave(self, exchange: Exchange) -> None:
         super().leave(exchange)
+        self.log(exchange)
+
+    def note_refused(self, exchange: Exchange) -> None:
+        self.log(exchange)
+
+    def log(self, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
         method = exchange.method or self.methods[exchange.endpoint]
         told = {

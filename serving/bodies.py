@@ -1,7 +1,8 @@
 """The memory of large bodies: how much of them a worker holds, and how many it works on at once.
 
-A body is counted as it comes. Above the most that may be held its caller is no longer read from, until others are
-answered; only the body that came first goes on, so that there is always one that gets on.
+A body is counted as it comes. Above the most that may be held its caller is no longer read from,
+until others are answered; only the body that came first goes on, so that there is always one that
+gets on.
 """
 
 import asyncio
@@ -16,8 +17,10 @@ from potluck.contract.errors import Overloaded
 SMALL = 1 << 16
 """Bytes of a body that waits for nobody."""
 AT_ONCE = 2
-"""Large bodies that are parsed, predicted and answered at a time; parsed, each takes several times its bytes."""
+"""Large bodies that are parsed, predicted and answered at a time; parsed, each takes several times
+its bytes."""
 LONGEST_WAIT = 30.0
+NO_ROOM = "the server works on as many large bodies as it takes; ask again shortly"
 LEAST_MAPPED = 1 << 20
 M_MMAP_THRESHOLD = -3
 
@@ -77,7 +80,7 @@ class Body:
                 async with asyncio.timeout(LONGEST_WAIT):
                     await self.wait(whole=not message.get("more_body", False))
             except TimeoutError:
-                raise Overloaded("the server works on as many large bodies as it takes; ask again shortly") from None
+                raise Overloaded(NO_ROOM) from None
         return message
 
     def add(self, size: int) -> None:
@@ -105,9 +108,11 @@ class Body:
 
 
 def map_large_blocks() -> None:
-    """Have the C library map each large block by itself, so that it goes back to the system when it is freed.
+    """Have the C library map each large block by itself, so that it goes back to the system when it
+    is freed.
 
-    By itself it raises this limit to 32 MiB with the first blocks that are freed, and keeps the ones after them.
+    By itself it raises this limit to 32 MiB with the first blocks that are freed, and keeps the
+    ones after them.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

@@ -11,10 +11,12 @@ HEAD, BODY, IDLE, UNREAD, LINGERING = "head", "body", "idle", "unread", "lingeri
 REASONS = {HEAD: "header_time", BODY: "body_time", IDLE: "idle_time", UNREAD: "unread_answers"}
 """What a connection waited for too long -> the label of the metric."""
 LINGERING_SECONDS = 2.0
-"""How long a caller who was refused may go on sending: a connection that is closed at once loses the refusal."""
+"""How long a caller who was refused may go on sending: a connection that is closed at once loses
+the refusal.
+"""
 LONGEST_SWEEP = 1.0
 SPARE = 64
-"""Callers above the most connections who are still told so; further ones find their connection closed."""
+"""Callers above the most connections who are still told so; to others the connection is closed."""
 
 Mark = tuple[str, int]
 """What a connection waits for, and a number that changes when it gets on."""
@@ -44,7 +46,7 @@ class Watch:
 
 
 class Connections:
-    """All of them, looked at once a second: a timer for each request would cost more than the rest of its limits."""
+    """All of them, looked at once a second: a timer for each request would cost more than the rest."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

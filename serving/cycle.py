@@ -1,22 +1,17 @@
-"""A hot call on its way through a connection, and the bytes of its answer."""
+"""A hot call on its way through a connection."""
 
-from functools import cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from pydantic_core import to_json
-
 from potluck.contract.errors import RequestError
-from serving.answers import ASK_AGAIN, RETRY_AFTER, Body, error_body
-from serving.edge import REQUEST_ID, Edge, Exchange
+from serving.answer_bytes import head_of, told
+from serving.answers import Body
+from serving.edge import Edge, Exchange
 from serving.hot import HotCall, Target
 from serving.tasks import answer_to
 from serving.tasks import told as failure
 
 if TYPE_CHECKING:
     from serving.wire import ShortWayProtocol
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class HotCycle:
@@ -52,24 +47,32 @@ class HotCycle:
         self.begun = True
         self.exchange.endpoint = self.call.path
         self.exchange.service = self.call.label(self.target.service)
+        if self.edge.is_full():
+            self.edge.refused_calls.add(self)
+            return
+        self.edge.enter()
         try:
-            self.edge.enter()
             self.call.begin(self.target, bytes(self.body), self.answered)
         except Exception as error:
             self.answered(failure(answer_to(error), self.target.request_id))
 
     def answered(self, outcome: Body | RequestError) -> None:
-        """Send the answer, unless nobody is there any more, and let the connection go on."""
-        protocol = self.protocol
-        keep_alive = self.keep_alive and not (protocol.shared.draining and protocol.says_farewell())
+        """Answer, and count it."""
         status, body = told(outcome, self.target.request_id)
         if not self.disconnected:
             self.exchange.status = status
+        self.edge.leave(self.exchange)
+        self.send(status, body)
+
+    def send(self, status: int, body: bytes) -> None:
+        """Send the answer, unless nobody is there any more, and let the connection go on."""
+        protocol = self.protocol
+        keep_alive = self.keep_alive and not (protocol.shared.draining and protocol.says_farewell())
+        if not self.disconnected:
             given = protocol.server_state.default_headers
             head = head_of(status, len(body), given, self.target.request_id, keep_alive=keep_alive)
-            protocol.transport.write(head + body)
+            protocol.corked.write_now(head + body)
         self.response_complete = True
-        self.edge.leave(self.exchange)
         if not keep_alive:
             protocol.transport.close()
         protocol.on_response_complete()
@@ -83,35 +86,3 @@ class NobodyWaits:
 
 
 NOBODY_WAITS = NobodyWaits()
-
-
-def told(outcome: Body | RequestError, request_id: str) -> tuple[int, bytes]:
-    """Status and body of an answer."""
-    if isinstance(outcome, RequestError):
-        return outcome.status, to_json({**error_body(outcome), "request_id": request_id})
-    return 200, to_json(outcome)
-
-
-def head_of(status: int, length: int, given: Headers, request_id: str, *, keep_alive: bool) -> bytes:
-    """An answer's head.
-
-    Args:
-        given: headers of every answer, such as the date.
-    """
-    return b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n%b: %b\r\n%b\r\n" % (
-        status_line(status),
-        b"".join([b"%b: %b\r\n" % header for header in given]),
-        length,
-        REQUEST_ID,
-        request_id.encode(),
-        b"" if keep_alive else b"connection: close\r\n",
-    )
-
-
-@cache
-def status_line(status: int) -> bytes:
-    """With the header that such answers alone have."""
-    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
-    if status in ASK_AGAIN:
-        line += b"".join([f"{name}: {value}\r\n".encode() for name, value in RETRY_AFTER.items()])
-    return line

@@ -1,24 +1,22 @@
-"""How the server ends: it says so, answers what has come, and waits for nobody longer than `POTLUCK_DRAIN_SECONDS`.
+"""How the server ends: it says so, answers what has come, and waits for nobody longer than
+`POTLUCK_DRAIN_SECONDS`.
 
-SIGTERM or SIGINT ── /readyz says 503 ── pause ── listener closed ── answers say `connection: close` ── silent
-connections closed ── the end, at the latest after `POTLUCK_DRAIN_SECONDS`. A second signal skips the rest.
+SIGTERM or SIGINT ── /readyz says 503 ── pause ── listener closed ── answers say
+`connection: close` ── silent connections closed ── the end, at the latest after
+`POTLUCK_DRAIN_SECONDS`. A second signal skips the rest.
 """
 
 import asyncio
 import contextlib
 import ctypes
 import logging
-import multiprocessing.connection
-import signal
 import socket
 import struct
 import time
 from types import FrameType
 
 import uvicorn
-from uvicorn.supervisors import multiprocess
 
-from potluck.contract.settings import Settings
 from serving.connections import Connections, Mark
 from serving.edge import edge_of
 from serving.wire import ShortWayProtocol
@@ -37,8 +35,6 @@ DROP_SYN = (
     (0x06, 0, 0, 0xFFFFFFFF),  # else take all of it
 )
 """A classic BPF program: operation, steps if true, steps if false, value."""
-SLACK_SECONDS = 5.0
-"""What a worker needs besides: its first look at the signal, and the end of its tasks."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -52,12 +48,13 @@ class DrainingServer(uvicorn.Server):
         connections = edge_of(self.config.loaded_app).connections
         connections.draining = True
         settings = connections.settings
-        logger.info("stopping: no new requests after %g s, the end within another %g s", *stop_times(settings))
-        await self.until(time.monotonic() + settings.drain_pause_seconds)
+        pause, longest = settings.drain_pause_seconds, settings.drain_seconds
+        logger.info("stopping: no new connections after %g s, the end within %g s", pause, longest)
+        await self.until(time.monotonic() + pause)
         await self.close_listeners(sockets or [])
         for protocol in list(self.server_state.connections):
             protocol.shutdown()
-        await self.until(time.monotonic() + settings.drain_seconds, connections)
+        await self.until(time.monotonic() + longest, connections)
         await self.cut_off()
         if not self.force_exit:
             await self.lifespan.shutdown()
@@ -75,7 +72,8 @@ class DrainingServer(uvicorn.Server):
     def without_the_silent(
         self, before: dict[ShortWayProtocol, tuple[Mark | None, int, float]]
     ) -> dict[ShortWayProtocol, tuple[Mark | None, int, float]]:
-        """Close connections on which nothing came for a while, and answer what the others wait for, and since when."""
+        """Close connections on which nothing came for a while, and answer what the others wait for,
+        and since when."""
         now, after = time.monotonic(), {}
         for protocol in list(self.server_state.connections):
             assert isinstance(protocol, ShortWayProtocol)
@@ -104,24 +102,31 @@ class DrainingServer(uvicorn.Server):
             await loop.connect_accepted_socket(self.protocol, caller)
 
     def protocol(self) -> ShortWayProtocol:
+        state = self.lifespan.state
         return ShortWayProtocol(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+            config=self.config,
+            server_state=self.server_state,
+            app_state=state,
+            _loop=None,
         )
 
     async def cut_off(self) -> None:
         """End what did not end by itself."""
         left, tasks = list(self.server_state.connections), list(self.server_state.tasks)
         if left or tasks:
-            logger.warning("stopped with %d connections open and %d requests at work", len(left), len(tasks))
+            given_up = (len(left), len(tasks))
+            logger.warning("stopped with %d connections open, %d requests at work", *given_up)
         for protocol in left:
             protocol.transport.abort()
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=1.0) if tasks else None
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
 
 
 def accept_nobody_new(listener: int) -> None:
-    """Have the kernel drop what opens a connection: to close a listener resets those that are open and wait there.
+    """Have the kernel drop what opens a connection: to close a listener resets those that are open
+    and wait there.
 
     A handshake that has begun goes on. Where the kernel has no such filter, only the reset remains.
     """
@@ -133,7 +138,8 @@ def accept_nobody_new(listener: int) -> None:
 
 
 def waiting(listener: int) -> list[socket.socket]:
-    """The callers whom the kernel has accepted for a listening socket, and nobody has taken over yet."""
+    """The callers whom the kernel has accepted for a listening socket, and nobody has taken over
+    yet."""
     found = []
     with socket.socket(fileno=socket.dup(listener)) as copy:
         copy.setblocking(False)
@@ -144,47 +150,3 @@ def waiting(listener: int) -> list[socket.socket]:
                 found.append(caller)
         except OSError:
             return found
-
-
-def stop_times(settings: Settings) -> tuple[float, float]:
-    """Seconds of the pause, and of what follows it at the longest."""
-    return settings.drain_pause_seconds, settings.drain_seconds
-
-
-class Worker(multiprocess.Process):
-    """One of several."""
-
-    @property
-    def server(self) -> uvicorn.Server:
-        if self._server is None:
-            self._server = DrainingServer(config=self.config)
-        return self._server
-
-
-class Workers(multiprocess.Multiprocess):
-    """uvicorn's supervisor, whose workers end as above."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], settings: Settings) -> None:
-        multiprocess.Process = Worker  # type: ignore[misc] # by this name the supervisor makes them
-        self.seconds = sum(stop_times(settings)) + SLACK_SECONDS
-        super().__init__(config, sockets)
-
-    def terminate_all(self) -> None:
-        for listener in self.sockets:
-            listener.close()  # else the kernel would go on accepting callers whom nobody serves
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        """Wait for all, and kill who is late; all of them at a second signal."""
-        deadline = time.monotonic() + self.seconds
-        self.signal_queue.clear()
-        alive = [process.process.sentinel for process in self.processes]
-        while alive and time.monotonic() < deadline and not self.told_again():
-            ended = multiprocessing.connection.wait(alive, timeout=0.1)
-            alive = [each for each in alive if each not in ended]
-        for process in self.processes:
-            process.process.kill()
-        super().join_all()
-
-    def told_again(self) -> bool:
-        return signal.SIGTERM in self.signal_queue or signal.SIGINT in self.signal_queue

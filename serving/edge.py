@@ -20,11 +20,11 @@ from serving.bodies import Bodies
 from serving.connections import Connections
 from serving.hot import HotCalls
 from serving.metrics import IN_FLIGHT, request_metrics
+from serving.overload import BUSY, RefusedCalls
 
 logger = logging.getLogger("potluck.serving")
 
 REPORT_SECONDS = 1.0
-BUSY = "the server works on as many requests as it takes; ask again shortly"
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 REQUEST_ID = b"x-request-id"
 SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -52,6 +52,7 @@ class Edge:
         self.in_flight = 0
         self.connections = Connections(settings)
         self.bodies = Bodies(settings.max_body_bytes)
+        self.refused_calls = RefusedCalls(self.note_refused)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,6 +97,9 @@ class Edge:
         if self.in_flight > self.max_in_flight and not probe:
             raise Overloaded(BUSY)
 
+    def is_full(self) -> bool:
+        return self.in_flight >= self.max_in_flight
+
     async def aside(self, receive: Receive) -> Message:
         """Receive a part of a body; a request that waits for its caller is none that is worked on.
 
@@ -117,10 +121,14 @@ class Edge:
         duration.observe(time.perf_counter() - exchange.started)
         requests.inc()
 
+    def note_refused(self, exchange: Exchange) -> None:
+        """Take note of a hot call that was refused; its metrics are counted elsewhere."""
+
     async def report(self) -> None:
         """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
         while True:
             IN_FLIGHT.set(self.in_flight)
+            self.refused_calls.report()
             await self.bodies.give_back()
             await asyncio.sleep(REPORT_SECONDS)
 

@@ -1,4 +1,5 @@
-"""A connection's way out: writes of one turn leave as one, and the last answer reaches a caller who still sends."""
+"""A connection's way out: writes of one turn leave as one, and the last answer reaches a caller who
+still sends."""
 
 import asyncio
 import socket
@@ -9,7 +10,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class CorkedTransport:
-    """A transport whose writes of one turn of the event loop leave as one; in all else the transport itself."""
+    """A transport whose writes of one turn of the event loop leave as one; in all else the
+    transport itself."""
 
     def __init__(
         self,
@@ -19,8 +21,9 @@ class CorkedTransport:
     ) -> None:
         """
         Args:
-            lingers: whether the caller may still be sending. Then only the way out is closed at first: the kernel
-                answers what comes to a closed socket with a reset, which takes an unread answer with it.
+            lingers: whether the caller may still be sending. Then only the way out is closed at
+                first: the kernel answers what comes to a closed socket with a reset, which takes an
+                unread answer with it.
         """
         self.transport, self.loop, self.lingers = transport, loop, lingers
         self.parts: list[bytes] = []
@@ -30,6 +33,13 @@ class CorkedTransport:
         if not self.parts:
             self.loop.call_soon(self.flush)
         self.parts.append(data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write what is whole by itself."""
+        if self.parts:
+            self.parts.append(data)
+        elif not self.is_closing():
+            self.transport.write(data)
 
     def flush(self) -> None:
         parts, self.parts = self.parts, []
@@ -43,6 +53,7 @@ class CorkedTransport:
         if self.lingers():
             self.ended = True
             self.transport.write_eof()
+            self.transport.resume_reading()  # until the caller closes too
         else:
             self.transport.close()
 
@@ -65,7 +76,8 @@ class CorkedTransport:
 
 
 class Gate(FlowControl):
-    """uvicorn's flow control, in which a request's reader can't resume what its connection holds back."""
+    """uvicorn's flow control, in which a request's reader can't resume what its connection holds
+    back."""
 
     held = False
 

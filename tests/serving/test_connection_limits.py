@@ -1,4 +1,5 @@
-"""No caller holds a connection, its memory or a worker up: sent badly by hand, to a real server with short limits."""
+"""No caller holds a connection, its memory or a worker up: sent badly by hand, to a real server
+with short limits."""
 
 import json
 import re
@@ -127,7 +128,8 @@ def test_a_connection_without_a_request_is_closed_and_one_in_use_is_not(server: 
 
 
 def pour(client: socket.socket, piece: bytes, most: int) -> int:
-    """Send a piece again and again; answers how many bytes went out before the server had enough."""
+    """Send a piece again and again; answers how many bytes went out before the server had
+    enough."""
     sent = 0
     client.settimeout(5)
     try:
@@ -169,6 +171,17 @@ def test_an_announced_body_that_is_too_large_is_refused_before_it_comes(server: 
     with connect(server.port) as client:
         client.sendall(post(path.format(server.repo.hybrid), b"", "content-length: 9000000", length=False))
         assert refused(client) == (413, "BODY_TOO_LARGE")
+
+
+def test_who_is_refused_behind_other_requests_gets_their_answers_first(server: Any) -> None:
+    rows = b'{"dataframe_records": [%b]}' % record(server)
+    large = post(f"{hybrid(server)}/batch", b"", "content-length: 9000000", length=False)
+    fronts = [post(hybrid(server), record(server)), post(f"{hybrid(server)}/batch", rows)]
+    for before in (fronts[:1], fronts[1:], fronts, fronts[::-1]):
+        with connect(server.port) as client:
+            client.sendall(b"".join(before) + large)
+            assert [answer(client)[0] for _ in before] == [200] * len(before)
+            assert refused(client) == (413, "BODY_TOO_LARGE")
 
 
 def test_a_body_in_chunks_that_grows_too_large_is_refused_and_not_kept(server: Any) -> None:

@@ -1,4 +1,5 @@
-"""SIGTERM ends the server in its time whatever callers do, and no request that came whole goes without an answer."""
+"""SIGTERM ends the server in its time whatever callers do, and no request that came whole goes
+without an answer."""
 
 import json
 import signal

@@ -1,4 +1,5 @@
-"""A caller who offers HTTP/2 or a web socket is answered in HTTP/1.1, its body read and its connection kept."""
+"""A caller who offers HTTP/2 or a web socket is answered in HTTP/1.1, its body read and its
+connection kept."""
 
 import json
 import shutil
