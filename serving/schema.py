@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 from potluck.contract.errors import Detail, SchemaValidation
 from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
 from serving.batch_body import BatchReader, too_heavy
-from serving.json_structure import MOST_VALUES, is_light
+from serving.json_structure import UNCOUNTED_BYTES, is_light
 from serving.malformed import ONE_RECORD, not_json
 
 Record = dict[str, Any]
@@ -100,7 +100,7 @@ class RequestSchema:
 
     def read(self, body: bytes) -> Record | SchemaValidation:
         """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
-        if len(body) > MOST_VALUES and not is_light(body):
+        if len(body) > UNCOUNTED_BYTES and not is_light(body):
             return too_heavy()
         try:
             return self.read_plain(body)
