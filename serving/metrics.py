@@ -22,7 +22,9 @@ IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", mul
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])
 
 REFUSED_VALUES = Counter(
-    "potluck_stored_values_refused_total", "Stored values that are damaged or of another type.", ["service"]
+    "potluck_stored_values_refused_total",
+    "Stored values that are damaged or of another type.",
+    ["service"],
 )
 
 
