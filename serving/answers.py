@@ -42,8 +42,9 @@ async def send_json(send: Send, body: Body) -> None:
 
 
 def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
+    body = {**error_body(error), "request_id": request_id}
     headers = RETRY_AFTER if error.status in ASK_AGAIN else None
-    return JsonAnswer({**error_body(error), "request_id": request_id}, error.status, headers=headers)
+    return JsonAnswer(body, error.status, headers=headers)
 
 
 def unforeseen_answer(request_id: str) -> JsonAnswer:
@@ -89,11 +90,15 @@ def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], r
 
 
 def row_errors(rows: Sequence[object]) -> Iterator[Body]:
-    return ({"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError))
+    for place, row in enumerate(rows):
+        if isinstance(row, RequestError):
+            yield {"row": place, **error_body(row)}
 
 
 def row_notes(answers: Sequence[Answer | RequestError]) -> Iterator[Body]:
-    return ({"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.is_noted)
+    for row, answer in enumerate(answers):
+        if isinstance(answer, Answer) and answer.is_noted:
+            yield {"row": row, **answer.notes}
 
 
 async def batch_answer(body: Body, turns: Turns) -> Response:
@@ -160,8 +165,12 @@ def run_body(pointer: Pointer) -> Body:
 def summary_body(service: Predictor | PrecomputedService) -> Body:
     """What the list of services says of one; a precomputed service has no version of its own."""
     if isinstance(service, PrecomputedService):
-        name, version, served_by = service.publication.service, None, "precomputed"
-        return {"service": name, "model_version": version, "objective": service.objective, "served_by": served_by}
+        return {
+            "service": service.publication.service,
+            "model_version": None,
+            "objective": service.objective,
+            "served_by": "precomputed",
+        }
     return {
         "service": service.contract.service,
         "model_version": service.release.model_version,

@@ -1,8 +1,9 @@
-"""The body of a batch, `{name: [...]}`: its rows are counted and cut before they are parsed, each by itself.
+"""The body of a batch, `{name: [...]}`: its rows are counted and cut, then parsed one by one.
 
-A body of ordinary size is validated in one step. Parsing 8 MiB would hold the event loop up for as long as a
-second, and no thread helps, since the parser keeps Python's lock. So a larger body, and one with a row that does not
-fit, is looked through in slices, then read row by row, and other requests have their turn in between.
+A body of ordinary size is validated in one step. Parsing 8 MiB would hold the event loop up for as
+long as a second, and no thread helps, since the parser keeps Python's lock. So a larger body, and
+one with a row that does not fit, is looked through in slices, then read row by row, and other
+requests have their turn in between.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ BLANKS = bytes(code if code == ord("\n") else ord(" ") for code in range(256))
 """For `bytes.translate`: what is blanked keeps its lines and columns."""
 
 Row = TypeVar("Row")
+ReadRow = Callable[[bytes], Row | SchemaValidation]
 
 
 class Piece(NamedTuple):
@@ -70,10 +72,11 @@ class BatchReader(Generic[Row]):
         name: of the list.
         form: what the body must be, for people.
         row: the schema of rows that need no second look.
-        read: one row from its text, or why it is none; raises ValueError, in the parser's words, where that is no JSON.
+        read: one row from its text, or why it is none; where that is no JSON it raises ValueError,
+            in the parser's words.
     """
 
-    def __init__(self, name: str, form: str, row: CoreSchema, read: Callable[[bytes], Row | SchemaValidation]) -> None:
+    def __init__(self, name: str, form: str, row: CoreSchema, read: "ReadRow[Row]") -> None:
         self.name, self.form, self.read_row = name, form, read
         self.read_at_once = SchemaValidator(batch_of(name, row)).validate_json
 
@@ -112,7 +115,7 @@ class BatchReader(Generic[Row]):
         return rows
 
     def check_envelope(self, body: bytes, lists: list[JsonList]) -> bool:
-        """See what stands around the rows. Answers whether that is malformed: a row before it may be, too.
+        """See what stands around the rows. Answers whether that is malformed; a row may be, too.
 
         Raises:
             SchemaValidation: it is something else than an object with just this list.
@@ -140,7 +143,7 @@ class BatchReader(Generic[Row]):
         """The error of a body that is no JSON.
 
         Args:
-            shown: what the parser is shown of the body: each byte at its place, as few rows as possible.
+            shown: of the body what the parser needs to see, each byte at its place.
         """
         await turns.others()
         try:
@@ -152,14 +155,16 @@ class BatchReader(Generic[Row]):
 
     def other_form(self) -> SchemaValidation:
         return SchemaValidation(
-            "the batch has another form than expected", (Detail(self.name, f"expected {self.form} and nothing else"),)
+            "the batch has another form than expected",
+            (Detail(self.name, f"expected {self.form} and nothing else"),),
         )
 
 
 def batch_of(name: str, row: CoreSchema) -> CoreSchema:
     """The body of a batch of such rows; the first row that does not fit ends it."""
     rows = core_schema.list_schema(row, max_length=MOST_ROWS, fail_fast=True)
-    return core_schema.typed_dict_schema({name: core_schema.typed_dict_field(rows)}, extra_behavior="forbid")
+    fields = {name: core_schema.typed_dict_field(rows)}
+    return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 
 
 async def found_lists(body: bytes, turns: Turns) -> list[JsonList]:
@@ -179,13 +184,14 @@ async def found_lists(body: bytes, turns: Turns) -> list[JsonList]:
                 lists[-1].end = place
             count += code == COMMA or depth == 2
             if count > MOST_ROWS:
-                raise BatchTooLarge(f"one call takes at most {MOST_ROWS} rows, this one has more; send several calls")
+                most = f"one call takes at most {MOST_ROWS} rows"
+                raise BatchTooLarge(f"{most}, this one has more; send several calls")
         await turns.over()
     return lists
 
 
 def of_lists(marks: Marks) -> Iterator[tuple[int, int, int]]:
-    """The marks that begin a list of the outermost object, divide it or end it: place, code, depth."""
+    """What begins a list of the outermost object, divides it or ends it: place, code, depth."""
     steps = STEPS[marks.codes]
     inside = (marks.depths == 2) & (steps >= 0)
     chosen = np.flatnonzero(inside | ((marks.depths == 1) & (steps < 0)))
@@ -206,7 +212,10 @@ def blanked(body: bytes, lists: list[JsonList], end: int) -> bytes:
     """The body up to `end`, each byte at its place, and a 0 instead of all the rows of a list."""
     parts, start = [], 0
     for each in lists:
-        parts += [body[start : min(each.start, end)], as_one_row(body[each.start : min(each.end, end)])]
+        parts += [
+            body[start : min(each.start, end)],
+            as_one_row(body[each.start : min(each.end, end)]),
+        ]
         start = each.end
     return b"".join([*parts, body[start:end]])
 
@@ -217,12 +226,13 @@ def as_one_row(rows: bytes) -> bytes:
 
 
 def in_place(body: bytes, lists: list[JsonList], piece: Piece) -> bytes:
-    """The body up to the end of a row and what divides it from the next, with the rows before it blanked."""
+    """The body up to what divides a row from the next, with the rows before it blanked."""
     start = piece.start if piece.first else piece.start - 1  # with the comma before it
     return blanked(body, lists, start) + body[start : piece.end + 1]
 
 
 def too_heavy() -> SchemaValidation:
     """The error of a record, or a row, that is not even parsed."""
-    reason = f"expected at most {LARGEST_RECORD} bytes and {MOST_VALUES} values, got more; send fewer"
+    most = f"{LARGEST_RECORD} bytes and {MOST_VALUES} values"
+    reason = f"expected at most {most}, got more; send fewer"
     return SchemaValidation(f"the record can't be read: {reason}", (Detail("", reason),))

@@ -45,7 +45,7 @@ class ChampionAges(StoreCollector):
 
 
 def laid_down_at(releases: Releases, release: Release) -> float | None:
-    """Seconds since 1970; None where another one is the champion by now, or where it can't be seen."""
+    """Seconds since 1970; None where another one is the champion by now, or it can't be seen."""
     try:
         moment = (releases.champions / f"{release.service}.json").stat().st_mtime
         return moment if releases.champion(release.service) == release else None

@@ -77,12 +77,12 @@ class Edge:
             self.leave(exchange)
 
     def labels(self, scope: Scope) -> tuple[str, str]:
-        """Endpoint and service for the metrics, from a bounded set: an unknown one is no label of its own."""
+        """Endpoint and service for the metrics: an unknown one is no label of its own."""
         if "route" in scope:
             return scope["route"].path, scope["state"].get("service", "")
         asked = matched(self.app.router, scope)  # it was refused before a route was asked for
-        route = asked.get("route")
-        return getattr(route, "path", "unknown"), self.hot.known(asked.get("path_params", {}).get("service", ""))
+        service = asked.get("path_params", {}).get("service", "")
+        return getattr(asked.get("route"), "path", "unknown"), self.hot.known(service)
 
     def enter(self, probe: bool = False) -> None:
         """Let a request in; `leave` follows whatever comes of it.
@@ -172,7 +172,7 @@ def edge_of(app: Any) -> Edge:
 
 
 def matched(router: Router, scope: Scope) -> Scope:
-    """What the router would add to a request: `route` and `path_params`; nothing where it knows no such path."""
+    """What the router would add: `route` and `path_params`; nothing where there is no such path."""
     for route in router.routes:
         match, found = route.matches(scope)
         if match is not Match.NONE:

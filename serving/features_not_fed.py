@@ -27,7 +27,7 @@ class FeaturesNotFed(StoreCollector):
     def __init__(self, champions: Champions) -> None:
         self.champions = champions
         self.lacking: dict[str, list[str]] = {}
-        """Service -> what it no longer gets; not there where nothing was materialized, or the store does not answer."""
+        """Service -> what it no longer gets; not there while that is not known."""
         self.compared: tuple[object, Mapping[str, Reply]] | None = None
         """What was compared last: it is done again when something changed."""
         self.logged: dict[str, Sequence[str]] = {}
@@ -41,7 +41,8 @@ class FeaturesNotFed(StoreCollector):
         if self.compared == (champions, replies):
             return
         self.compared = champions, replies
-        feeds = {project: read_feed(reply) for project, reply in replies.items() if isinstance(reply, bytes)}
+        stored = {name: reply for name, reply in replies.items() if isinstance(reply, bytes)}
+        feeds = {project: read_feed(text) for project, text in stored.items()}
         self.lacking = {}
         for service, contract in self.contracts.items():
             feed = feeds.get(contract.project)

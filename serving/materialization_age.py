@@ -26,7 +26,8 @@ class MaterializationAges(StoreCollector):
     def views(self) -> list[tuple[str, str]]:
         """Project and name of each view that is read."""
         contracts = [predictor.contract for predictor in self.champions.live.predictors.values()]
-        return sorted({(contract.project, view.name) for contract in contracts for view in contract.views})
+        read = {(each.project, view.name) for each in contracts for view in each.views}
+        return sorted(read)
 
     def calls(self) -> dict[str, Call]:
         return {project: (GET, feed_key(project).encode()) for project, _ in self.views}
@@ -39,7 +40,7 @@ class MaterializationAges(StoreCollector):
     def collect(self) -> Iterable[Metric]:
         gauge = GaugeMetricFamily(
             "potluck_materialization_age_seconds",
-            "Seconds since a view that is read was last materialized; +Inf while it is not known to have been.",
+            "Seconds since a view that is read was last materialized; +Inf while that is not known.",
             labels=["project", "view"],
         )
         for project, view in self.views:

@@ -30,7 +30,9 @@ CHAMPION_REFUSED = Gauge(
 )
 
 REFUSED_VALUES = Counter(
-    "potluck_stored_values_refused_total", "Stored values that are damaged or of another type.", ["service"]
+    "potluck_stored_values_refused_total",
+    "Stored values that are damaged or of another type.",
+    ["service"],
 )
 
 

@@ -1,4 +1,4 @@
-"""/openapi.json with the true schema of every live service, made from its contract once for each set of champions."""
+"""/openapi.json with the true schema of every live service, made once for a set of champions."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ class OpenApi:
 
 
 async def openapi_document(live: Live, turns: Turns) -> Schema:
-    """The OpenAPI 3.1 document of the services that are live now; a model's own part takes milliseconds."""
+    """The OpenAPI 3.1 document of these services; the part of each takes milliseconds."""
     paths: Schema = {}
     for predictor in live.predictors.values():
         paths.update(predict_paths(predictor))

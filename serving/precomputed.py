@@ -24,6 +24,9 @@ logger = logging.getLogger("potluck.serving")
 Entity = int | str
 ENOUGH = 8
 LONGEST_STORED = 1024
+NO_POINTER = "the key of the published run holds something else"
+NO_PREDICTION = "a row of the published run has no prediction"
+NO_SHARES = "the stored probabilities are no object of finite numbers"
 Stored = dict[str, Any]
 SHARES = TypeAdapter(dict[str, FiniteFloat])
 Answered = Callable[[tuple[Pointer, Stored] | RequestError], None]
@@ -48,7 +51,8 @@ class PrecomputedService:
         self.store = store
         self.keys = KeyReader(key)
         self.stored = StoredPredictions(
-            publication, [Remembered(reader(field), LONGEST_STORED).__getitem__ for field in publication.features]
+            publication,
+            [Remembered(reader(each), LONGEST_STORED).__getitem__ for each in publication.features],
         )
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
@@ -94,9 +98,9 @@ class PrecomputedService:
         return found
 
     async def found(self, ids: Sequence[Entity | RequestError]) -> Found:
-        """A run that was published between reading the pointer and reading the rows shows in the rows' run ids.
+        """Read all once more where a run was published between the pointer and the rows.
 
-        Then all is read once more.
+        It shows in the rows' run ids.
         """
         found = await self.read(ids)
         if any(isinstance(row, EntityNotFound) for row in found.rows):
@@ -113,7 +117,7 @@ class PrecomputedService:
 
     def published(self, stored: Reply) -> Pointer:
         if isinstance(stored, Exception):
-            raise stores_fault(self.publication.service, "the key of the published run holds something else")
+            raise stores_fault(self.publication.service, NO_POINTER)
         pointer: Pointer | None = self.pointers[stored] if isinstance(stored, bytes) else None
         if pointer is None:
             raise ModelNotReady(f"{self.publication.service} has no published run yet; run `potluck nightly`")
@@ -128,7 +132,7 @@ class PrecomputedService:
         except DamagedValueError as error:
             return stores_fault(self.publication.service, str(error))
         if row is not None and row["prediction"] is None:
-            return stores_fault(self.publication.service, "a row of the published run has no prediction")
+            return stores_fault(self.publication.service, NO_PREDICTION)
         if row is None:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))
@@ -153,6 +157,6 @@ def reader(field: Field) -> Callable[[bytes | None], Any]:
         try:
             return None if text is None else SHARES.validate_json(str(text))
         except ValidationError:
-            raise DamagedValueError("the stored probabilities are no object of finite numbers") from None
+            raise DamagedValueError(NO_SHARES) from None
 
     return shares if field.name == "probabilities" else read

@@ -109,7 +109,7 @@ class Pipeline(asyncio.Protocol):
 
         Raises:
             Lost: the connection ended.
-            TooLarge: one of the replies is too large; the calls behind this one are told `Replaced`.
+            TooLarge: one of the replies is; the calls behind this one are told `Replaced`.
             Refused: the server can't answer.
             Away: nothing came within the deadline.
         """

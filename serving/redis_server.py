@@ -79,9 +79,10 @@ class RedisServer:
         return [*large.replies, *rest]
 
     async def ask_but_for_large(self, calls: Sequence[Call], deadline: float) -> list[Reply]:
-        """Without the keys whose replies were too large just now: Redis, too, works hard on each of them."""
+        """Without the keys whose replies were too large just now: they cost Redis time, too."""
         now = self.now()
-        self.too_large = known = {key: until for key, until in self.too_large.items() if until > now}
+        known = {key: until for key, until in self.too_large.items() if until > now}
+        self.too_large = known
         others = [call for call in calls if call[1] not in known]
         try:
             replies = iter(await self.ask_all(others, deadline) if others else ())
@@ -90,7 +91,7 @@ class RedisServer:
         return [TooLarge([]) if key in known else next(replies) for _, key in calls]
 
     async def send(self, data: bytes, count: int, deadline: float) -> list[Reply]:
-        """Send packed commands and answer one reply for each, once more where the connection was lost.
+        """Send packed commands, once more where the connection was lost; one reply for each.
 
         Raises:
             Away: no answer within the deadline.

@@ -33,7 +33,8 @@ async def predict_batch(request: Request, service: str) -> Response:
     predictor = live(request).predictor(service)
     request.state.service = service
     turns: Turns = request.app.state.turns
-    rows = await predictor.schema.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
+    text = await read_body(request.receive, LARGEST_BATCH_BODY)
+    rows = await predictor.schema.batch.read(text, turns)
     answers = await predictor.predict(rows)
     body = batch_body(predictor, answers, request.state.request_id)
     return await batch_answer(body, turns)
@@ -44,7 +45,8 @@ async def lookup_batch(request: Request, service: str) -> Response:
     precomputed = live(request).lookup(service)
     request.state.service = service
     turns: Turns = request.app.state.turns
-    ids = await precomputed.keys.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
+    text = await read_body(request.receive, LARGEST_BATCH_BODY)
+    ids = await precomputed.keys.batch.read(text, turns)
     found = await precomputed.lookup(ids)
     return await batch_answer(lookups_body(precomputed, found, request.state.request_id), turns)
 

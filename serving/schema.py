@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 from potluck.contract.errors import Detail, SchemaValidation
 from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
 from serving.batch_body import BatchReader, too_heavy
-from serving.json_structure import MOST_VALUES, is_light
+from serving.json_structure import UNCOUNTED_BYTES, is_light
 from serving.malformed import ONE_RECORD, not_json
 
 Record = dict[str, Any]
@@ -94,13 +94,14 @@ class RequestSchema:
         own = {field.name: entries[field.name] for field in contract.keys + contract.request}
         plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
-        self.batch: BatchReader[Record] = BatchReader(ROWS, FORM_OF_RECORDS, plain.core_schema, self.read_whole)
+        schema = plain.core_schema
+        self.batch: BatchReader[Record] = BatchReader(ROWS, FORM_OF_RECORDS, schema, self.read_whole)
         self.computed = {out.name for function in contract.functions for out in function.outputs}
         self.most_told_of = len(entries) + MOST_DETAILS
 
     def read(self, body: bytes) -> Record | SchemaValidation:
         """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
-        if len(body) > MOST_VALUES and not is_light(body):
+        if len(body) > UNCOUNTED_BYTES and not is_light(body):
             return too_heavy()
         try:
             return self.read_plain(body)
@@ -127,7 +128,7 @@ class RequestSchema:
     def read_whole(self, text: bytes) -> Record | SchemaValidation:
         """One record from its text, or why it does not fit.
 
-        Parsed first: where a value does not fit, pydantic's own reading copies it twice for the error.
+        Parsed first: where a value does not fit, pydantic's own reading copies it twice.
 
         Raises:
             ValueError: it is no JSON; in the parser's own words.
@@ -141,7 +142,7 @@ class RequestSchema:
             return self.refusal(error)
 
     def refusal_of_many(self, record: Record) -> SchemaValidation:
-        """Why a record does not fit that has more fields than anybody knows: an error for each takes too long."""
+        """Why a record with too many fields does not fit: an error for each takes too long."""
         unknown = [name for name in record if name not in self.entries]
         told_of = dict.fromkeys(unknown[:MOST_DETAILS])
         few = {name: record[name] for name in self.entries if name in record}
@@ -156,7 +157,8 @@ class RequestSchema:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         places = len(found) + untold
         details = tuple(self.detail(reason) for reason in found[:MOST_DETAILS])
-        return SchemaValidation(f"the record does not fit the service's contract in {places} place(s)", details)
+        message = f"the record does not fit the service's contract in {places} place(s)"
+        return SchemaValidation(message, details)
 
     def detail(self, reason: ErrorDetails) -> Detail:
         name = str(reason["loc"][0])[:LONGEST_NAME] if reason["loc"] else ""

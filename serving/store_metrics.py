@@ -40,7 +40,8 @@ class StoreUp(Collector):
         self.answered = False
 
     def collect(self) -> Iterable[Metric]:
-        gauge = GaugeMetricFamily("potluck_online_store_up", "1 while the online store answers, else 0.")
+        words = "1 while the online store answers, else 0."
+        gauge = GaugeMetricFamily("potluck_online_store_up", words)
         gauge.add_metric([], float(self.answered))
         return [gauge]
 

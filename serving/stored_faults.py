@@ -1,4 +1,4 @@
-"""What the online store should not hold: whoever asked is not to blame, and whoever runs it is told."""
+"""What the online store should not hold: not the caller's fault, and told to the operator once."""
 
 import logging
 from functools import lru_cache
@@ -13,7 +13,7 @@ NO_HASH = "the key of an entity holds no hash, or one that is too large"
 
 
 def stores_fault(service: str, reason: str) -> FeatureStoreUnavailable:
-    """The answer to a request whose stored values can't be used; counted, and logged the first time.
+    """The answer where stored values can't be used; counted, and logged the first time.
 
     Args:
         reason: out of a bounded set: nothing of the request, nothing of the value.
@@ -26,8 +26,8 @@ def stores_fault(service: str, reason: str) -> FeatureStoreUnavailable:
 @lru_cache(maxsize=1024)
 def log_once(service: str, reason: str) -> None:
     logger.error(
-        "%s refuses what the online store holds: %s; `potluck materialize` or `potluck nightly` writes it anew "
-        "(potluck_stored_values_refused_total counts what follows)",
+        "%s refuses what the online store holds: %s; `potluck materialize` or `potluck nightly` "
+        "writes it anew (potluck_stored_values_refused_total counts what follows)",
         service,
         reason,
     )

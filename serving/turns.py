@@ -7,9 +7,10 @@ TURN_SECONDS = 0.01
 
 
 class Turns:
-    """The work on large bodies, one body at a time: however many there are, a turn takes no longer than one's.
+    """The work on large bodies, one at a time: fifty hold the event loop no longer than one.
 
-    `async with turns:` waits until no other body is worked on; `await turns.over()` stands between two steps of it.
+    `async with turns:` waits until no other body is worked on; `await turns.over()` stands between
+    two steps of the work.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,6 @@ class Turns:
             await self.others()
 
     async def others(self) -> None:
-        """Let others have their turn, for instance after a step that takes as long as a turn may."""
+        """Let others have their turn, whether or not this one took its time."""
         await asyncio.sleep(0)
         self.until = time.perf_counter() + TURN_SECONDS

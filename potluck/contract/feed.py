@@ -22,14 +22,14 @@ class Feed:
     views: dict[str, tuple[str, ...]]
     """Feature view, as it is called in Redis -> features that were written."""
     written_at: dict[str, datetime] = field(default_factory=dict)
-    """Feature view -> when it was written last, also by an earlier run; empty in the feed of an earlier release."""
+    """Feature view -> when it was written last, by whichever run; earlier releases left none."""
     format: Format = NEWEST
 
     def to_json(self) -> bytes:
         return FEED.dump_json(self)
 
     def moment_of(self, view: str) -> datetime | None:
-        """When a view was written last, or what its data was as of where an earlier release wrote it."""
+        """When a view was written last; the as-of date where an earlier release wrote it."""
         return self.written_at.get(view, self.as_of if view in self.views else None)
 
     def lacks(self, contract: FeatureContract) -> list[str]:

@@ -118,9 +118,9 @@ def decode_value(stored: bytes | None) -> Scalar:
 
 
 def value_reader(field: Field) -> Callable[[bytes | None], Scalar]:
-    """`decode_value` for a field whose type is declared: what it gives has that type, and is finite.
+    """`decode_value` for a field of a declared type: what it gives has that type, and is finite.
 
-    Its errors name the field and hold nothing of the value, so that there are few of them for a log.
+    Its errors name the field and hold nothing of the value: a log has few different ones.
     """
     fits = FITTING[field.dtype]
 
@@ -128,10 +128,12 @@ def value_reader(field: Field) -> Callable[[bytes | None], Scalar]:
         try:
             value = decode_value(stored)
         except DamagedValueError as error:
-            raise DamagedValueError(f"a stored value of {field.name} can't be read: {error}") from None
+            what = f"a stored value of {field.name}"
+            raise DamagedValueError(f"{what} can't be read: {error}") from None
         if value is None or fits(value):
             return value
-        raise DamagedValueError(f"{field.name} is declared {field.dtype}, but the store holds something else")
+        declared = f"{field.name} is declared {field.dtype}"
+        raise DamagedValueError(f"{declared}, but the store holds something else")
 
     return read
 

@@ -42,7 +42,8 @@ class Remembered(dict[Any, Any]):
     """What `make` makes of a key, kept for the next time.
 
     Args:
-        longest: a text or bytes of more characters is not kept: whoever sends ever new ones must not fill the memory.
+        longest: characters, or bytes, of a key that is kept: whoever sends ever new long ones must
+            not fill the memory.
     """
 
     def __init__(self, make: Callable[[Any], Any], longest: int = LONGEST_REMEMBERED) -> None:

@@ -219,7 +219,7 @@ def tell_servers(settings: Settings, store: FeatureStore, views: Sequence[Featur
     try:
         stored: Any = redis.get(key)
         earlier = read_feed(stored)
-        # A view that is no longer written keeps its moment: whoever still reads it sees it grow old.
+        # A view that is no longer written keeps its moment: its readers see it grow old.
         written_at = {**(earlier.written_at if earlier else {}), **written_now}
         redis.set(key, Feed(as_of, features, written_at).to_json())
     except REDIS_ERRORS as error:

@@ -52,9 +52,17 @@ def test_every_row_that_was_read_is_counted_by_its_outcome(iris: Any, record: di
         (hybrid, (0, 1), lambda: iris.post(path, stranger)),
         (hybrid, (0, 1), lambda: iris.post(path, wrong)),
         (hybrid, (0, 1), lambda: iris.post(path, b"{")),
-        (hybrid, (1, 2), lambda: iris.post(f"{path}/batch", {"dataframe_records": [record, stranger, wrong]})),
+        (
+            hybrid,
+            (1, 2),
+            lambda: iris.post(f"{path}/batch", {"dataframe_records": [record, stranger, wrong]}),
+        ),
         (hybrid, (0, 0), lambda: iris.post(f"{path}/batch", b"{")),
-        (hybrid, (0, 0), lambda: iris.post(f"{path}/batch", {"dataframe_records": [record] * 1001})),
+        (
+            hybrid,
+            (0, 0),
+            lambda: iris.post(f"{path}/batch", {"dataframe_records": [record] * 1001}),
+        ),
         (batch, (1, 0), lambda: iris.get(f"{looked_up}/{entity}")),
         (batch, (0, 1), lambda: iris.get(f"{looked_up}/{STRANGER}")),
         (batch, (0, 1), lambda: iris.get(f"{looked_up}/text")),
@@ -156,7 +164,10 @@ def test_a_view_ages_from_when_it_was_materialized(iris: Any, feed: Feed) -> Non
     age = (datetime.now(UTC) - feed.written_at["petal_record"]).total_seconds()
     assert value(iris, name, **labels) == pytest.approx(age, abs=60)
     two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
-    redis.set(feed_key("iris"), Feed(datetime.now(UTC), feed.views, {"petal_record": two_hours_ago}).to_json())
+    redis.set(
+        feed_key("iris"),
+        Feed(datetime.now(UTC), feed.views, {"petal_record": two_hours_ago}).to_json(),
+    )
     assert value(iris, name, **labels) == pytest.approx(7200, abs=60)
     assert len(samples(iris, name)) == 1, "only what a champion reads"
 

@@ -17,7 +17,11 @@ def raw(server: Any, method: str, path: str, host: str = "x") -> tuple[int, dict
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request(method, path, headers={"host": host})
     answer = connection.getresponse()
-    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    return (
+        answer.status,
+        {name.lower(): value for name, value in answer.getheaders()},
+        answer.read(),
+    )
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])

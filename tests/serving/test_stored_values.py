@@ -1,4 +1,4 @@
-"""What the store should not hold is the store's fault, is told to whoever runs it, and stalls nobody else."""
+"""What the store should not hold is the store's fault, is told to the operator, and stalls nobody."""
 
 import asyncio
 import math
@@ -45,7 +45,11 @@ FITTING = {
     "bool": [True, False],
 }
 OTHERS: dict[str, list[bytes]] = {
-    "int64": [encode_value(1.0, "float64"), encode_value(True, "bool"), encode_value(2**53 + 1, "int64")],
+    "int64": [
+        encode_value(1.0, "float64"),
+        encode_value(True, "bool"),
+        encode_value(2**53 + 1, "int64"),
+    ],
     "int32": [encode_value("1", "string"), encode_value(2**31, "int64")],
     "float64": [encode_value(1, "int64"), encode_value("1.5", "string"), INFINITE, NOT_A_NUMBER],
     "string": [encode_value(1, "int64"), b"\x12\x05abc", b"\x12\x01\xff"],
@@ -104,10 +108,23 @@ def store_is_to_blame(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", [b"", b"no value", NOT_A_NUMBER, INFINITE, encode_value("5.1", "string"), encode_value(5, "int64")]
+    "stored",
+    [
+        b"",
+        b"no value",
+        NOT_A_NUMBER,
+        INFINITE,
+        encode_value("5.1", "string"),
+        encode_value(5, "int64"),
+    ],
 )
 def test_a_feature_of_another_type_is_the_stores_fault(
-    iris: Any, contract: FeatureContract, record: dict[str, Any], key: bytes, hash_of: Any, stored: bytes
+    iris: Any,
+    contract: FeatureContract,
+    record: dict[str, Any],
+    key: bytes,
+    hash_of: Any,
+    stored: bytes,
 ) -> None:
     (view,) = contract.views
     path = f"/predict/{iris.repo.hybrid}"
@@ -169,14 +186,23 @@ def test_it_is_logged_once(
     ],
 )
 def test_a_look_up_answers_no_other_type_and_no_nan(
-    iris: Any, contract: FeatureContract, record: dict[str, Any], key: bytes, hash_of: Any, feature: str, stored: bytes
+    iris: Any,
+    contract: FeatureContract,
+    record: dict[str, Any],
+    key: bytes,
+    hash_of: Any,
+    feature: str,
+    stored: bytes,
 ) -> None:
     (publication,) = contract.publications
     pointer = read_pointer(hash_of.get(pointer_key(contract.project, publication.view)))
     assert pointer is not None
     names = [field.name for field in publication.features]
     own_key = entity_key(
-        contract.project, [publication.key.name], [record[publication.key.name]], [publication.key.dtype]
+        contract.project,
+        [publication.key.name],
+        [record[publication.key.name]],
+        [publication.key.dtype],
     )
     assert own_key == key
     hash_of.hset(key, slot_fields(publication, pointer.slot)[names.index(feature)], stored)
@@ -293,7 +319,7 @@ def cluster_client(cluster: list[RedisProcess]) -> Any:
 
 @pytest.fixture
 def copied(iris: Any, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> RedisProcess:
-    """The stack's store in a Redis that writes no file: 100 MB on a slow disk would hold up Redis itself."""
+    """The stack's store in a Redis that writes no file: 100 MB on a slow disk would stall Redis."""
     copy = processes.start()
     redis = client(iris.settings)
     for name in redis.scan_iter():

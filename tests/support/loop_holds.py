@@ -1,4 +1,4 @@
-"""A server that writes down how long the steps of its event loop take: in CPU seconds, whatever else is running."""
+"""A server that writes down how long the steps of its event loop take, in CPU seconds."""
 
 from pathlib import Path
 from typing import Any
