@@ -59,10 +59,8 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     """An empty folder in `parent`, to be filled and renamed from there; what stays in it is removed."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    handle = os.open(folder, os.O_RDONLY)
+    folder, handle = locked_folder(parent)
     try:
-        lock(handle)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -92,16 +90,31 @@ def locked_file(folder: Path, suffix: str) -> tuple[Path, int]:
     """A new file and an open handle that holds its lock."""
     while True:
         handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=suffix, dir=folder)
-        lock(handle)
-        if os.fstat(handle).st_nlink:
+        if locked(handle):
             return Path(name), handle
-        os.close(handle)  # another writer swept it before it was locked
 
 
-def lock(handle: int) -> None:
-    """Take a lock, where the file system knows such; where it does not, nothing is ever swept."""
+def locked_folder(parent: Path) -> tuple[Path, int]:
+    """A new folder and an open handle that holds its lock."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        with contextlib.suppress(FileNotFoundError):  # swept before it was opened
+            handle = os.open(folder, os.O_RDONLY)
+            if locked(handle):
+                return folder, handle
+
+
+def locked(handle: int) -> bool:
+    """Take the lock of what was just made; False, and closed, where another writer swept it before.
+
+    Where the file system knows no locks, nothing is ever swept.
+    """
     with contextlib.suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH)  # waits while a sweeper holds it, which then removes it
+    if os.fstat(handle).st_nlink:
+        return True
+    os.close(handle)
+    return False
 
 
 def copy_synced(source: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from disks import fill, no_file_grows
 
+from potluck.contract import files
 from potluck.contract.files import STAGED, replacing, staging_folder, sweep, write_whole
 
 KILLED_WHILE_WRITING = """
@@ -109,3 +110,25 @@ def test_files_of_others_are_not_swept(tmp_path: Path) -> None:
         (tmp_path / name).write_text("somebody's")
     sweep(tmp_path)
     assert names(tmp_path) == [".hidden", ".staging-x", "file"]
+
+
+def test_what_is_swept_before_it_is_locked_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer looks through the folder just when a file or folder was made."""
+    flock, swept = files.fcntl.flock, list[str]()
+
+    def late(handle: int, kind: int) -> None:
+        if kind == files.fcntl.LOCK_SH and not swept:
+            swept.extend(path.name for path in tmp_path.glob(STAGED))
+            monkeypatch.setattr(files.fcntl, "flock", flock)
+            sweep(tmp_path)
+            monkeypatch.setattr(files.fcntl, "flock", late)
+        flock(handle, kind)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    write_whole(tmp_path / "file", b"whole")
+    assert len(swept) == 1
+    swept.clear()
+    with staging_folder(tmp_path) as folder:
+        (folder / "part").write_text("there")
+    assert len(swept) == 1
+    assert names(tmp_path) == ["file"]
