@@ -14,6 +14,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,32 +117,52 @@ def home(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return owned(folder)
 
 
+@dataclass(frozen=True)
+class Container:
+    """A process of the serving image that is ready."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def server(serving: Image, home: Path, store: RedisProcess, log: Path) -> Iterator[Container]:
+    """The image's own command, on loopback and a free port."""
+    port = free_port()
+    command = [*serving.command, "--host", "127.0.0.1", "--port", str(port)]
+    environment = {"REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
+    with started(serving, command, {home: HOME}, environment, log) as process:
+        until_it_answers(f"http://127.0.0.1:{port}/readyz", process, log)
+        yield Container(process, port)
+
+
 def test_the_serving_image_answers_as_its_user_with_a_root_that_is_read_only(
     serving: Image, iris: Any, home: Path, processes: Processes, tmp_path: Path
 ) -> None:
     store = processes.start()
     copy_keys(redis.Redis.from_url(iris.settings.embedded_redis_url), store)
-    port, log = free_port(), tmp_path / "log"
-    command = [*serving.command, "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
-    with started(serving, command, {home: HOME}, environment, log) as process:
-        until_it_answers(f"http://127.0.0.1:{port}/readyz", process, log)
-        assert rights(process.pid) == {"Uid": USER, "NoNewPrivs": 1, "CapEff": 0, "CapBnd": 0}
-        record = iris.population()[0]
+    with server(serving, home, store, tmp_path / "log") as container:
+        assert rights(container.process.pid) == {
+            "Uid": USER,
+            "NoNewPrivs": 1,
+            "CapEff": 0,
+            "CapBnd": 0,
+        }
         for path, body in (
-            (f"/predict/{iris.repo.hybrid}", record),
+            (f"/predict/{iris.repo.hybrid}", iris.population()[0]),
             (f"/lookup/{iris.repo.batch}", {"ids": [1, 2]}),
         ):
-            told, expected = (
-                post(f"http://127.0.0.1:{port}{path}", body),
-                iris.post(path, body).json(),
-            )
+            told, expected = post(container.url + path, body), iris.post(path, body).json()
             for name in ("prediction", "predictions", "probabilities"):
                 assert told.get(name) == expected.get(name)
-        check = [word.replace(":8000", f":{port}") for word in serving.healthcheck]
+        check = [word.replace(":8000", f":{container.port}") for word in serving.healthcheck]
         execute(serving.entered(check, read_only=True))
-        process.send_signal(signal.SIGTERM)
-        process.wait(longest_stop({}) + 10)
+        container.process.send_signal(signal.SIGTERM)
+        container.process.wait(longest_stop({}) + 10)
 
 
 def rights(pid: int) -> dict[str, int]:
@@ -174,23 +195,22 @@ def test_the_batch_image_fills_a_home_that_the_serving_image_serves(
     batch: Image, serving: Image, processes: Processes, tmp_path: Path
 ) -> None:
     """Compose's services `init`, `nightly` by hand, `watcher` once, and `server`."""
-    store, port, log = processes.start(), free_port(), tmp_path / "log"
-    volume = tmp_path / "volume"
+    store, volume = processes.start(), tmp_path / "volume"
     volume.mkdir()
-    mounts, environment = {owned(volume): HOME}, {"REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
+    mounts = {owned(volume): HOME}
+    environment = {"REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
     for command in (
         ["python", "-m", "cli.first_run"],
         [*batch.entrypoint, "nightly"],
         [*batch.entrypoint, "pull"],
     ):
         execute(batch.entered(command, environment, mounts, read_only=True))
-    command = [*serving.command, "--host", "127.0.0.1", "--port", str(port)]
-    with started(serving, command, mounts, environment, log) as process:
-        until_it_answers(f"http://127.0.0.1:{port}/readyz", process, log)
-        record = {"Id": 1, "LotArea": 8450, "Neighborhood": "CollgCr", "YearBuilt": 2003}
-        assert post(f"http://127.0.0.1:{port}/predict/house_price_hybrid", record)["prediction"] > 0
-        looked_up = post(f"http://127.0.0.1:{port}/lookup/house_price_batch", {"ids": [1]})
-        assert looked_up["predictions"][0] > 0
+    record = {"Id": 1, "LotArea": 8450, "Neighborhood": "CollgCr", "YearBuilt": 2003}
+    with server(serving, volume, store, tmp_path / "log") as container:
+        predicted = post(f"{container.url}/predict/house_price_hybrid", record)
+        looked_up = post(f"{container.url}/lookup/house_price_batch", {"ids": [1]})
+    assert predicted["prediction"] > 0
+    assert looked_up["predictions"][0] > 0
 
 
 def test_mlflow_s_server_runs_in_the_batch_image(batch: Image, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tools import tool
@@ -18,6 +19,10 @@ PATIENCE_SECONDS = 20.0
 
 Changes = Mapping[str, str]
 NONE: Changes = {}
+ERROR = {"error_code", "message", "details", "request_id"}
+"""The fields of an error."""
+ENDING = b"\r\nhost: x\r\nconnection: close\r\n\r\n"
+"""Of a request's head, after its first line."""
 
 MAIN = """
 {user}
@@ -68,6 +73,23 @@ def nginx(folder: Path, upstreams: Sequence[str], changes: Changes = NONE) -> It
         changes: old text -> new text of the configuration, besides ports and paths.
     """
     started = Nginx(folder, free_port())
+    configure(started, upstreams, changes)
+    command = [tool("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
+    assert tried.returncode == 0, tried.stderr
+    assert "[warn]" not in tried.stderr, tried.stderr
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_it_listens(started.port, process)
+        yield started
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def configure(started: Nginx, upstreams: Sequence[str], changes: Changes) -> None:
+    """Write its files: the project's configuration, changed, the frame around it, a certificate."""
+    folder = started.folder
     write_certificate(folder)
     servers = " ".join(f"server {upstream};" for upstream in upstreams)
     here = {
@@ -80,17 +102,6 @@ def nginx(folder: Path, upstreams: Sequence[str], changes: Changes = NONE) -> It
     (folder / "potluck.conf").write_text(text)
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN.format(user=user, folder=folder))
-    command = [tool("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
-    assert tried.returncode == 0, tried.stderr
-    assert "[warn]" not in tried.stderr, tried.stderr
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_it_listens(started.port, process)
-        yield started
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
 
 
 def changed(text: str, changes: Changes) -> str:
@@ -133,3 +144,24 @@ def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
+
+
+def check_error(answer: httpx.Response, status: int, code: str) -> None:
+    """That it is an error in the form of the HTTP contract."""
+    body = answer.json()
+    assert (answer.status_code, body["error_code"]) == (status, code)
+    assert set(body) == ERROR
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def address(stack: Any) -> str:
+    return f"127.0.0.1:{stack.port}"
+
+
+def raw_answer(proxy: Nginx, request: bytes) -> bytes:
+    """Send bytes as they are; answers all that comes until the end of the connection."""
+    with proxy.connect() as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
