@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 LARGEST_SINGLE, LARGEST_BATCH = 1 << 20, 8 << 20
 """Bytes of a body that are read, as the HTTP contract says."""
 ROWS = 1000
 """Most rows of a batch."""
+RECORDS = "dataframe_records"
+UNKNOWN = "nothing of that name"
 UNKNOWN_KEYS = 700_000
 
 Record = Mapping[str, Any]
@@ -36,7 +39,7 @@ def nested(size: int) -> bytes:
 
 
 def nested_objects(size: int) -> bytes:
-    depth = size // 6
+    depth = (size - 1) // 6
     return b'{"a":' * depth + b"1" + b"}" * depth
 
 
@@ -104,7 +107,7 @@ def for_predict(service: str, record: Record, text: str | None) -> Iterator[Host
     path = f"/predict/{service}"
     for name, make in VALUES.items():
         yield Hostile(f"{path}: {name}", path, make(LARGEST_SINGLE))
-    for field in (next(iter(record)), text or "nothing of that name"):
+    for field in (next(iter(record)), text or UNKNOWN):
         body = padded(record, LARGEST_SINGLE, field)
         yield Hostile(f"{path}: a record with a long text under {field}", path, body)
     whole = json.dumps(record).encode().rjust(LARGEST_SINGLE)
@@ -115,27 +118,37 @@ def for_predict(service: str, record: Record, text: str | None) -> Iterator[Host
 
 
 def for_batch(service: str, record: Record, text: str | None) -> Iterator[Hostile]:
-    path, room = f"/predict/{service}/batch", LARGEST_BATCH - 32
-    for name, make in VALUES.items():
-        body = batch("dataframe_records", make(room))
-        yield Hostile(f"{path}: {name}", path, body)
-    for name in ("unknown keys", "one text", "lists in lists", "one key again and again", "zeros"):
-        row = batch("dataframe_records", b"[" + VALUES[name](room - 2) + b"]")
-        yield Hostile(f"{path}: one row of {name}", path, row)
-    for field in (next(iter(record)), text or "nothing of that name", "nothing of that name"):
-        body = batch("dataframe_records", rows(record, room, field))
-        yield Hostile(f"{path}: {ROWS} rows with a long text under {field}", path, body)
-    for name in ("unknown keys", "zeros", "one key again and again"):
-        body = batch("dataframe_records", repeated(VALUES[name](8000), room))
-        yield Hostile(f"{path}: {ROWS} rows of {name}", path, body)
+    """Bodies for many records."""
+    path, room = f"/predict/{service}/batch", LARGEST_BATCH - len(batch(RECORDS, b""))
+    for name, lists in chain(values(room), few_rows(room), many_rows(record, room, text)):
+        yield Hostile(f"{path}: {name}", path, batch(RECORDS, lists))
     full = b"[" + b",".join([json.dumps(record).encode()] * ROWS) + b"]"
-    good = batch("dataframe_records", full)
+    good = batch(RECORDS, full)
     yield Hostile(f"{path}: {ROWS} good rows", path, good)
     yield Hostile(f"{path}: {ROWS} good rows after white space", path, good.rjust(LARGEST_BATCH))
-    last = batch("dataframe_records", rows(record, room, text or next(iter(record))))
+    last = batch(RECORDS, rows(record, room, text or next(iter(record))))
     yield Hostile(f"{path}: broken at its last byte", path, broken_at_its_end(last))
-    twice = b"{" + b",".join([b'"dataframe_records":[]'] * (room // 24)) + b"}"
+    once = b'"dataframe_records":[]'
+    twice = b"{" + b",".join([once] * (LARGEST_BATCH // (len(once) + 1) - 1)) + b"}"
     yield Hostile(f"{path}: the list again and again", path, twice)
+
+
+def values(room: int) -> Iterator[tuple[str, bytes]]:
+    return ((name, make(room)) for name, make in VALUES.items())
+
+
+def few_rows(room: int) -> Iterator[tuple[str, bytes]]:
+    """One row as large as all."""
+    for name in ("unknown keys", "one text", "lists in lists", "one key again and again", "zeros"):
+        yield f"one row of {name}", b"[" + VALUES[name](room - 2) + b"]"
+
+
+def many_rows(record: Record, room: int, text: str | None) -> Iterator[tuple[str, bytes]]:
+    """As many rows as a batch takes, all of them large."""
+    for field in dict.fromkeys((next(iter(record)), text or UNKNOWN, UNKNOWN)):
+        yield f"{ROWS} rows with a long text under {field}", rows(record, room, field)
+    for name in ("unknown keys", "zeros", "one key again and again"):
+        yield f"{ROWS} rows of {name}", repeated(VALUES[name](8000), room)
 
 
 def for_lookups(service: str, ids: Sequence[Any]) -> Iterator[Hostile]:

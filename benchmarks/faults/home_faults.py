@@ -41,23 +41,24 @@ async def promote_where_nothing_can_be_written(stage: Stage, spoil: Spoil) -> No
         scene.begin()
         with spoil(scene, receipts):
             stage.ground.releases.promote(second)
-            await taken_up(scene, second.model_version, "with no room for a receipt")
+            meanwhile = await taken_up(scene, second.model_version)
         scene.end()
-        await taken_up(scene, second.model_version, "in the end")
+        scene.notes.append(f"the promoted version is {'' if meanwhile else 'NOT '}taken up meanwhile")
+        if not await taken_up(scene, second.model_version):
+            scene.notes.append("and NOT afterwards")
         stage.ground.releases.promote(first)
         shutil.rmtree(receipts)
         kept.rename(receipts)
 
 
-async def taken_up(scene: Scene, wanted: str, when: str) -> None:
-    """Note whether the server answers with this version within a while."""
+async def taken_up(scene: Scene, wanted: str) -> bool:
+    """Whether the server answers with this version within a while."""
     begun = time.monotonic()
     while time.monotonic() - begun < TAKE_UP_SECONDS:
         if await version(scene.server.port) == wanted:
-            scene.notes.append(f"the promoted version answers {when}")
-            return
+            return True
         await asyncio.sleep(0.1)
-    scene.notes.append(f"the promoted version does NOT answer {when}")
+    return False
 
 
 @contextmanager

@@ -101,7 +101,7 @@ SCENARIOS = (
         "sigterm",
         "SIGTERM under load, then a start",
         server_faults.stopped,
-        "Take it out of the balancer first, or have the balancer ask `/readyz`.",
+        "Have the balancer ask `/readyz`, and set `POTLUCK_DRAIN_PAUSE_SECONDS` to twice its interval.",
         (f"{DRAIN}::test_no_request_is_cut_when_it_stops_under_load",),
     ),
     Scenario(

@@ -19,6 +19,7 @@ LONGEST_ANSWER = 40.0
 WORKER_SECONDS = 8.0
 """A worker that gives no sign of life is replaced after 5 s."""
 SWAP_EVERY = 0.5
+LOOK_SECONDS = 0.1
 
 
 async def worker_killed(stage: Stage) -> None:
@@ -26,8 +27,8 @@ async def worker_killed(stage: Stage) -> None:
         before = busiest_first(scene.workers)
         scene.begin()
         os.kill(before[0], signal.SIGKILL)
-        while not set(scene.workers) - set(before):
-            await asyncio.sleep(0.02)
+        while not await another(scene, before):
+            await asyncio.sleep(LOOK_SECONDS)
         scene.end()
         scene.notes.append(f"another one is started {scene.ended - scene.begun:.1f} s later")
 
@@ -46,14 +47,19 @@ def busiest_first(workers: list[int]) -> list[int]:
     return sorted(workers, key=lambda pid: -len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
 
+async def another(scene: Scene, before: list[int]) -> bool:
+    """Whether a new worker is there; looked for in a thread, as the load must not wait for it."""
+    return bool(set(await asyncio.to_thread(lambda: scene.workers)) - set(before))
+
+
 async def replaced(scene: Scene, before: list[int]) -> None:
     """Wait for another worker; a frozen one that is still there goes on after a while."""
     deadline = time.monotonic() + WORKER_SECONDS
     while time.monotonic() < deadline:
-        if set(scene.workers) - set(before):
+        if await another(scene, before):
             scene.notes.append(f"replaced after {time.monotonic() - scene.begun:.1f} s")
             return
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(LOOK_SECONDS)
     os.kill(before[0], signal.SIGCONT)
     scene.notes.append(f"not replaced within {WORKER_SECONDS:.0f} s, and woken")
 

@@ -44,7 +44,8 @@ def answers_of(received: bytes) -> list[Answer]:
 def read(part: bytes) -> Answer:
     head, _, body = part.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
+    pairs = [line.split(": ", 1) for line in lines if ": " in line]
+    headers = {name.lower(): value for name, value in pairs}
     status = int(first[9:12]) if START.match(part) else 0
     chunked = headers.get("transfer-encoding") == "chunked"
     length = headers.get("content-length")

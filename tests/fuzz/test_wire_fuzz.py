@@ -43,6 +43,12 @@ def test_an_answer_out_of_order_is_found() -> None:
     assert "never asked" in faults(of(strict=True), OK % b"c")[0]
 
 
+def test_an_id_is_told_back_as_it_came() -> None:
+    case = Case("made", 1, (b"X-REQUEST-ID: C1-A\r\n\r\n",))
+    assert faults(case, OK % b"C1-A") == []
+    assert "never asked" in faults(case, OK % b"c1-a")[0]
+
+
 def test_a_failure_of_the_server_is_found() -> None:
     assert "500 for a" in faults(of(strict=False), BROKEN % b"a")[0]
 
