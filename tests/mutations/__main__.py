@@ -69,7 +69,9 @@ def tests_of(path: str) -> tuple[str, ...]:
     fitting = [name for name in TESTS if path == name or path.startswith(f"{name}/")]
     if not fitting or not (PROJECT / path).exists():
         raise SystemExit(f"expected a room or module of {', '.join(ROOMS)}; got {path}")
-    return TESTS[max(fitting, key=len)]
+    tests = TESTS[max(fitting, key=len)]
+    named = Path(tests[0]) / f"test_{Path(path).name}"  # fails first, if it fails
+    return (named.as_posix(), *tests) if (PROJECT / named).exists() else tests
 
 
 def run_tests(checkout: Path, tests: Sequence[str], seconds: float) -> bool:
