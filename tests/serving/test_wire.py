@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from potluck.contract.settings import Settings
@@ -33,10 +34,15 @@ class NoHotCalls:
     def find(self, *_: object) -> None:
         return None
 
+    def known(self, _: str) -> str:
+        return ""
+
 
 @contextmanager
 def served(loop: str) -> Iterator[int]:
-    edge = Edge(app, cast(HotCalls, NoHotCalls()), Settings())
+    web = FastAPI(openapi_url=None)
+    web.mount("", app)
+    edge = Edge(web, cast(HotCalls, NoHotCalls()), Settings())
     server = uvicorn.Server(uvicorn.Config(edge, port=0, http=PROTOCOL, loop=loop, lifespan="off", log_level="error"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
