@@ -15,9 +15,6 @@ from potluck.contract import logs
 from potluck.stores.embedded_redis import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
 
-WORKER_SECONDS = 10
-"""For so long a worker may leave its supervisor without an answer; on a busy machine its start takes some."""
-
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -48,7 +45,6 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
             workers=workers,
             http=PROTOCOL,
             ws="none",
-            timeout_worker_healthcheck=WORKER_SECONDS,
             access_log=False,
             proxy_headers=False,
             log_config=None,  # its lines come in our form

@@ -113,7 +113,7 @@ class ShortWayProtocol(LimitedProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        cut_short = self.comes == BODY and self.cycle.response_complete
+        cut_short = self.comes == BODY and self.cycle.response_complete and not self.last_words
         if cut_short and self.announced > LARGEST_HOT_BODY:
             self.transport.close()  # rather than to read over the rest
             return
