@@ -324,7 +324,7 @@ def copied(iris: Any, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> 
     redis = client(iris.settings)
     for name in redis.scan_iter():
         copy.client.restore(name, 0, redis.dump(name))
-    own = {**iris.environment, "REDIS_URL": f"unix://{copy.socket}"}
+    own = {**iris.environment, "REDIS_URL": f"unix://{copy.socket}", "POTLUCK_REDIS_TIMEOUT": "5"}
     monkeypatch.setattr(type(iris), "environment", own)
     return copy
 
