@@ -28,7 +28,7 @@ from tools import do_without, tool
 TRY = "POTLUCK_TRY_IMAGES"
 USER = 10001
 HOME = "/var/lib/potluck"
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +76,14 @@ def started(
     """A process of the image, with a root that can't be written to."""
     line = image.entered(command, environment, mounts, read_only=True)
     with log.open("ab") as written:
-        process = subprocess.Popen(line, stdout=written, stderr=written)
+        process = subprocess.Popen(line, stdout=written, stderr=written, start_new_session=True)
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        # MLflow's server has children, which outlive it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> bool:
