@@ -12,8 +12,6 @@ from benchmarks.fuzz.calls import Service
 from benchmarks.hostile import Hostile
 from benchmarks.livez import ask, bodies, goals_of, measure
 from benchmarks.processes import Server, free_port, started
-from serving.hot import LARGEST_BODY
-from serving.routes import LARGEST_BATCH_BODY
 
 HELD_SECONDS = 0.3
 HOLDS = f"""
@@ -102,7 +100,3 @@ def test_bodies_are_the_json_that_their_names_say() -> None:
     assert len(keys["dataframe_records"][0]) > BATCH // 13
     good = json.loads(by_name["/predict/model/batch: 1000 good rows after white space"])
     assert good["dataframe_records"] == [{"id": 1, "note": "a"}] * 1000
-
-
-def test_the_sizes_are_those_of_the_http_contract() -> None:
-    assert (hostile.LARGEST_SINGLE, hostile.LARGEST_BATCH) == (LARGEST_BODY, LARGEST_BATCH_BODY)
