@@ -1,5 +1,6 @@
 """The verb that serves."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     """Answer HTTP with the champions that are laid down."""
     import uvicorn
 
+    from serving.drain import DrainingServer, Workers
     from serving.wire import PROTOCOL
 
     settings = settings_for(repo)
@@ -34,15 +36,21 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
         if workers > 1:
             os.environ.setdefault(MULTIPROCESS_FOLDER, folder)
-        uvicorn.run(
+        config = uvicorn.Config(
             "serving.app:create_app",
             factory=True,
             host=host,
             port=port,
             workers=workers,
             http=PROTOCOL,
+            ws="none",
             access_log=False,
             proxy_headers=False,
             log_config=None,  # its lines come in our form
             log_level=settings.log_level.lower(),
         )
+        with contextlib.suppress(KeyboardInterrupt):
+            if workers > 1:
+                Workers(config, [config.bind_socket()], settings).run()
+            else:
+                DrainingServer(config).run()

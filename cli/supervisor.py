@@ -26,7 +26,8 @@ from potluck.stores.embedded_redis import ensure_redis, has_ended
 
 logger = logging.getLogger("potluck.up")
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 10.0
+"""How long a process may take to end, beyond what the server takes to drain."""
 LOOK_SECONDS = 0.2
 REDIS_LOOK_SECONDS = 2.0
 PULL_SECONDS = 10
@@ -40,6 +41,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self.settings, self.host = settings, host
+        self.stop_seconds = stop_seconds(settings)
         wanted = commands(settings, host, port, workers)
         self.parts = [Part(name, command, settings.home, relayed=name == PAGES) for name, command in wanted.items()]
         self.ports = [port, port + 1] if PAGES in wanted else [port]
@@ -90,7 +92,7 @@ class Supervisor:
         ended = {part.name: end for part in self.parts if (end := part.ended(now)) is not None}
         for name, end in ended.items():
             self.tell(name, end)
-            end_all(partial(marked, self.settings.home, name), STOP_SECONDS)
+            end_all(partial(marked, self.settings.home, name), self.stop_seconds)
         due = [part for part in self.parts if part.is_due(now)]
         for part in due:
             part.start(now)
@@ -116,11 +118,16 @@ class Supervisor:
         """Ask every process to stop, and insist after a while; what they left behind ends too."""
         for part in self.parts:
             part.ask_to_stop()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self.stop_seconds
         for part in self.parts:
             part.insist(deadline - time.monotonic())
-        end_all(partial(marked, self.settings.home), STOP_SECONDS)
+        end_all(partial(marked, self.settings.home), self.stop_seconds)
         states_file(self.settings).unlink(missing_ok=True)
+
+
+def stop_seconds(settings: Settings) -> float:
+    """How long to wait for the end of what was asked to stop."""
+    return settings.drain_pause_seconds + settings.drain_seconds + STOP_SECONDS
 
 
 def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str, list[str]]:
@@ -178,7 +185,7 @@ def orphans(settings: Settings) -> list[Marked]:
 
 def end_orphans(settings: Settings) -> list[Marked]:
     """Stop what an earlier `up` left behind, and say so. Call it with the pid file held."""
-    ended = end_all(partial(marked, settings.home), STOP_SECONDS)
+    ended = end_all(partial(marked, settings.home), stop_seconds(settings))
     for part, pids in by_part(ended).items():
         told = "stopped %s of an earlier `potluck up`, which was killed: process %s"
         logger.warning(told, part, pids)
@@ -199,7 +206,7 @@ def stop_supervisor(settings: Settings) -> bool:
     if pid is None:
         return False
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 2 * STOP_SECONDS + 5
+    deadline = time.monotonic() + 2 * stop_seconds(settings) + 5
     while running_supervisor(settings) is not None and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
     return True

@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
     app.openapi = lambda: openapi_document(app.state.champions.live)
-    app.state.edge = edge_for(settings)(app, hot, settings.max_in_flight)
+    app.state.edge = edge_for(settings)(app, hot, settings)
     return app.state.edge  # type: ignore[no-any-return]
 
 
@@ -56,7 +56,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the champions and the store, watch for promotions, close in reverse."""
     app.state.champions.look()
     gc.freeze()  # what lives as long as the process need not be looked through again
-    works = (app.state.champions.watch(), app.state.edge.report(), app.state.store_metrics.watch())
+    edge = app.state.edge
+    works = (app.state.champions.watch(), edge.report(), edge.connections.sweep(), app.state.store_metrics.watch())
     tasks = [asyncio.create_task(work) for work in works]
     unfollow = follow_parent()
     try:

@@ -6,17 +6,23 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Iterable
+from functools import partial
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from potluck.contract.errors import Overloaded, RequestError
+from potluck.contract.settings import Settings
 from serving.answers import error_answer, unforeseen_answer
+from serving.bodies import Bodies
+from serving.connections import Connections
 from serving.hot import HotCalls
 from serving.metrics import IN_FLIGHT, request_metrics
 
 logger = logging.getLogger("potluck.serving")
 
 REPORT_SECONDS = 1.0
+BUSY = "the server works on as many requests as it takes; ask again shortly"
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 REQUEST_ID = b"x-request-id"
 SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -37,11 +43,13 @@ class Exchange:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, hot: HotCalls, max_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, hot: HotCalls, settings: Settings) -> None:
         self.app = app
         self.hot = hot
-        self.max_in_flight = max_in_flight
+        self.max_in_flight = settings.max_in_flight
         self.in_flight = 0
+        self.connections = Connections(settings)
+        self.bodies = Bodies(settings.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +60,8 @@ class Edge:
         reply = Reply(exchange, send)
         try:
             self.enter(probe=scope["path"] in PROBES)
-            await self.app(scope, receive, reply.send)
+            with self.bodies.body(receive) as body:
+                await self.app(scope, partial(self.aside, body.receive), reply.send)
         except RequestError as error:
             await error_answer(error, exchange.request_id)(scope, receive, reply.send)
         except Exception:
@@ -75,7 +84,22 @@ class Edge:
         """
         self.in_flight += 1
         if self.in_flight > self.max_in_flight and not probe:
-            raise Overloaded("the server works on as many requests as it takes; ask again shortly")
+            raise Overloaded(BUSY)
+
+    async def aside(self, receive: Receive) -> Message:
+        """Receive a part of a body; a request that waits for its caller is none that is worked on.
+
+        Raises:
+            Overloaded: as `enter` does, when the body is whole.
+        """
+        self.in_flight -= 1
+        try:
+            message = await receive()
+        finally:
+            self.in_flight += 1
+        if self.in_flight > self.max_in_flight and not message.get("more_body", False):
+            raise Overloaded(BUSY)
+        return message
 
     def leave(self, exchange: Exchange) -> None:
         self.in_flight -= 1
@@ -87,6 +111,7 @@ class Edge:
         """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
         while True:
             IN_FLIGHT.set(self.in_flight)
+            await self.bodies.give_back()
             await asyncio.sleep(REPORT_SECONDS)
 
 
@@ -108,7 +133,24 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == REQUEST_ID and SENDABLE_ID.fullmatch(value):
             return value.decode()
+    return new_request_id()
+
+
+def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
+
+
+def edge_of(app: Any) -> Edge:
+    """The edge of an application, also where uvicorn wrapped it.
+
+    Raises:
+        TypeError: it has none.
+    """
+    while not isinstance(app, Edge):
+        app = getattr(app, "app", None)
+        if app is None:
+            raise TypeError("expected the application of serving.app.create_app behind this protocol")
+    return app
 
 
 def labels(scope: Scope) -> tuple[str, str]:

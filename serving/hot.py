@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from potluck.contract.errors import BodyTooLarge, RequestError
+from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
 from serving.metrics import count
@@ -147,10 +147,13 @@ async def read_body(receive: Receive, largest: int) -> bytes:
 
     Raises:
         BodyTooLarge: it is larger than `largest` bytes.
+        CallerLeft: the connection ended before it was whole.
     """
     parts, size, more = [], 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft("the connection ended before the body was whole")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > largest:

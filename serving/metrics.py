@@ -19,6 +19,8 @@ DURATION = Histogram(
 )
 ROWS = Counter("potluck_predictions_total", "Predicted or looked-up rows.", ["service", "outcome"])
 IN_FLIGHT = Gauge("potluck_requests_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
+CONNECTIONS = Gauge("potluck_connections", "Open connections.", multiprocess_mode="livesum")
+CLOSED = Counter("potluck_connections_closed_total", "Connections closed at a limit.", ["reason"])
 REFUSED_BUNDLES = Counter("potluck_bundles_refused_total", "Champions that did not pass their check.", ["service"])
 CHAMPION_REFUSED = Gauge(
     "potluck_champion_refused",

@@ -69,9 +69,11 @@ async def livez() -> Response:
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Ready with a model; a real-time service needs no Redis."""
-    ready = bool(live(request).predictors)
+    stops = request.app.state.edge.connections.draining
+    ready = bool(live(request).predictors) and not stops
+    why_not = "the server is stopping" if stops else "no model is loaded; run `potluck train SERVICE`"
     body = {
-        "status": "ready" if ready else "no model is loaded; run `potluck train SERVICE`",
+        "status": "ready" if ready else why_not,
         "services": live(request).names,
         "online_store": await store(request).answers(),
     }

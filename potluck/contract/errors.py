@@ -18,7 +18,13 @@ PotluckError                    exit code 1
     ├── BodyTooLarge            413
     ├── FeatureStoreUnavailable 503
     ├── ModelNotReady           503
-    └── Overloaded              429
+    ├── Overloaded              429
+    ├── MalformedRequest        400
+    ├── RequestTimeout          408
+    ├── UriTooLong              414
+    ├── HeadersTooLarge         431
+    ├── TooManyConnections      503
+    └── CallerLeft              499: nobody sees it but the metrics
 
 A message says what was expected, what came and what to do; a request error never holds a value of the request.
 """
@@ -149,3 +155,45 @@ class Overloaded(RequestError):
 
     status = 429
     error_code = "OVERLOADED"
+
+
+class MalformedRequest(RequestError):
+    """The bytes are no HTTP/1.1, or could be read in two ways."""
+
+    status = 400
+    error_code = "MALFORMED_REQUEST"
+
+
+class RequestTimeout(RequestError):
+    """The request did not come whole in time."""
+
+    status = 408
+    error_code = "REQUEST_TIMEOUT"
+
+
+class UriTooLong(RequestError):
+    """The request's first line is longer than a head may be."""
+
+    status = 414
+    error_code = "URI_TOO_LONG"
+
+
+class HeadersTooLarge(RequestError):
+    """The request's head is larger than the server takes."""
+
+    status = 431
+    error_code = "HEADERS_TOO_LARGE"
+
+
+class TooManyConnections(RequestError):
+    """The worker keeps as many connections open as it may."""
+
+    status = 503
+    error_code = "TOO_MANY_CONNECTIONS"
+
+
+class CallerLeft(RequestError):
+    """The connection was closed before the body was whole."""
+
+    status = 499
+    error_code = "CALLER_LEFT"

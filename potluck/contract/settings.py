@@ -55,6 +55,28 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=256, alias="POTLUCK_MAX_IN_FLIGHT", ge=1)
     """Requests that one worker works on at once; one more is answered OVERLOADED."""
 
+    drain_seconds: float = Field(default=20.0, alias="POTLUCK_DRAIN_SECONDS", gt=0)
+    """Longest that a server which was told to stop waits for requests in flight, in seconds."""
+    drain_pause_seconds: float = Field(default=0.0, alias="POTLUCK_DRAIN_PAUSE_SECONDS", ge=0)
+    """Seconds for which `/readyz` says 503 before the server closes its listener."""
+    header_seconds: float = Field(default=10.0, alias="POTLUCK_HEADER_SECONDS", gt=0)
+    """Seconds from the first byte of a request's head to its last."""
+    body_seconds: float = Field(default=20.0, alias="POTLUCK_BODY_SECONDS", gt=0)
+    """Seconds within which a body is whole, or brings `body_bytes_per_second` for each of them; then anew."""
+    body_bytes_per_second: int = Field(default=4096, alias="POTLUCK_BODY_BYTES_PER_SECOND", ge=1)
+    """Least rate of a body that takes longer than `body_seconds`."""
+    idle_seconds: float = Field(default=75.0, alias="POTLUCK_IDLE_SECONDS", gt=0)
+    """Seconds for which a connection may stay open without a request."""
+    unread_seconds: float = Field(default=30.0, alias="POTLUCK_UNREAD_SECONDS", gt=0)
+    """Seconds for which a caller may leave its answers unread."""
+    max_header_bytes: int = Field(default=32_768, alias="POTLUCK_MAX_HEADER_BYTES", ge=1024)
+    """Bytes of a request's head, and of what stands between two pieces of a body in chunks."""
+    max_connections: int = Field(default=2000, alias="POTLUCK_MAX_CONNECTIONS", ge=1)
+    """Connections that one worker keeps open; one more is answered TOO_MANY_CONNECTIONS."""
+    max_pipelined: int = Field(default=16, alias="POTLUCK_MAX_PIPELINED", ge=1)
+    """Requests of one connection that wait for the answer before theirs; the rest is not read until then."""
+    max_body_bytes: int = Field(default=64 << 20, alias="POTLUCK_MAX_BODY_BYTES", ge=8 << 20)
+    """Bytes of large bodies that one worker holds; a caller who would pass it waits."""
     materialize_max_gone: float = Field(default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1)
     """Share of a view's entities in the online store that a materialize may delete because the data lacks them."""
 

@@ -1,31 +1,53 @@
 """Overload, several workers, and what the server does with what nobody foresaw."""
 
-import http.client
+import json
 import os
 from typing import Any
 
 import pytest
+from raw_http import answer, connect, post
 
 
 def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
     with iris.second_server() as server:
-        slow = http.client.HTTPConnection("127.0.0.1", server.port)
-        slow.putrequest("POST", f"/predict/{server.repo.realtime}/batch")
-        slow.putheader("content-length", "50")
-        slow.endheaders()
-        slow.send(b'{"dataframe_records"')
-        refused = None
-        for _ in range(200):
-            refused = server.get("/services")
-            if refused.status_code == 429:
-                break
-        assert refused is not None
-        assert refused.json()["error_code"] == "OVERLOADED"
-        assert server.get("/livez").status_code == 200
-        slow.send(b": []}" + b" " * 25)
-        assert slow.getresponse().status == 200
+        path = f"/predict/{server.repo.hybrid}"
+        record = json.dumps(server.population()[0]).encode()
+        seen = set()
+        with connect(server.port) as one, connect(server.port) as other:
+            for _ in range(500):
+                for client in (one, other):
+                    client.sendall(post(path, record))
+                for client in (one, other):
+                    status, headers, body = answer(client)
+                    seen.add(status)
+                    if status == 429:
+                        assert (body["error_code"], headers["retry-after"]) == ("OVERLOADED", "1")
+                        assert body["request_id"] == headers["x-request-id"]
+                        assert "connection" not in headers
+        assert seen == {200, 429}
+        assert refusals(server) > 0
         assert server.get("/services").status_code == 200
+
+
+def test_callers_who_are_still_sending_leave_the_others_their_place(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
+    with iris.second_server() as server:
+        path = f"/predict/{server.repo.hybrid}/batch"
+        slow = [connect(server.port) for _ in range(5)]
+        for client in slow:
+            client.sendall(post(path, b'{"dataframe_records": []}')[:-5])
+        for _ in range(20):
+            assert server.get("/services").status_code == 200
+        for client in slow:
+            client.close()
+
+
+def refusals(server: Any) -> float:
+    """Requests that /metrics counts as refused."""
+    text = server.get("/metrics").text.splitlines()
+    counted = [line for line in text if line.startswith("potluck_requests_total") and 'status="429"' in line]
+    return sum(float(line.split()[-1]) for line in counted)
 
 
 def answered(server: Any) -> float:

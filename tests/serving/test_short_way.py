@@ -1,43 +1,11 @@
 """However a hot call's bytes arrive, its answer is the same; and whoever sends them badly harms nobody."""
 
 import json
-import socket
 import subprocess
 from typing import Any
 
 import pytest
-
-
-def post(path: str, body: bytes, *headers: str, version: str = "1.1", length: bool = True) -> bytes:
-    lines = [f"POST {path} HTTP/{version}", "host: x", *headers]
-    lines += [f"content-length: {len(body)}"] if length else []
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-
-
-def connect(server: Any) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
-
-
-def answer(client: socket.socket) -> tuple[int, dict[str, str], Any]:
-    """The next answer of a connection: status, headers, JSON."""
-    with client.makefile("rb", buffering=0) as stream:
-        status = int(stream.readline().split()[1])
-        headers = {}
-        while (line := stream.readline().decode().strip()) != "":
-            name, _, value = line.partition(": ")
-            headers[name] = value
-        body = b""
-        while len(body) < int(headers["content-length"]):
-            body += stream.read(int(headers["content-length"]) - len(body))
-    return status, headers, json.loads(body)
-
-
-def exchange(server: Any, *parts: bytes) -> tuple[int, dict[str, str], Any]:
-    with connect(server) as client:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for part in parts:
-            client.sendall(part)
-        return answer(client)
+from raw_http import answer, chunked, connect, exchange, post
 
 
 @pytest.fixture
@@ -60,30 +28,26 @@ def without_id(body: Any) -> Any:
     return body
 
 
-def chunked(body: bytes) -> bytes:
-    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:7], body[7:])) + b"0\r\n\r\n"
-
-
 def test_a_body_in_chunks(iris: Any, path: str, record: bytes, expected: Any) -> None:
-    status, _, body = exchange(iris, post(path, chunked(record), "transfer-encoding: chunked", length=False))
+    status, _, body = exchange(iris.port, post(path, chunked(record), "transfer-encoding: chunked", length=False))
     assert (status, without_id(body)) == (200, expected)
 
 
 def test_a_request_in_single_bytes(iris: Any, path: str, record: bytes, expected: Any) -> None:
     request = post(path, record)
-    status, _, body = exchange(iris, *(request[at : at + 1] for at in range(len(request))))
+    status, _, body = exchange(iris.port, *(request[at : at + 1] for at in range(len(request))))
     assert (status, without_id(body)) == (200, expected)
 
 
 @pytest.mark.parametrize("size", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 20])
 def test_a_body_with_much_white_space(iris: Any, path: str, record: bytes, expected: Any, size: int) -> None:
-    status, _, body = exchange(iris, post(path, record.ljust(size)))
+    status, _, body = exchange(iris.port, post(path, record.ljust(size)))
     assert (status, without_id(body)) == (200, expected)
 
 
 @pytest.mark.parametrize("form", ["{}?trace=1", "{}?", "/predict/%69ris_hybrid"])
 def test_a_path_that_is_written_otherwise(iris: Any, path: str, record: bytes, expected: Any, form: str) -> None:
-    status, _, body = exchange(iris, post(form.format(path), record))
+    status, _, body = exchange(iris.port, post(form.format(path), record))
     assert (status, without_id(body)) == (200, expected)
 
 
@@ -91,7 +55,7 @@ def test_a_path_that_is_written_otherwise(iris: Any, path: str, record: bytes, e
 def test_a_client_that_wants_no_more(
     iris: Any, path: str, record: bytes, expected: Any, version: str, header: str
 ) -> None:
-    with connect(iris) as client:
+    with connect(iris.port) as client:
         client.sendall(post(path, record, header, version=version))
         status, headers, body = answer(client)
         assert (status, without_id(body)) == (200, expected)
@@ -100,7 +64,7 @@ def test_a_client_that_wants_no_more(
 
 
 def test_expect_100_continue(iris: Any, path: str, record: bytes, expected: Any) -> None:
-    with connect(iris) as client:
+    with connect(iris.port) as client:
         head, _, body = post(path, record, "expect: 100-continue").partition(b"\r\n\r\n")
         client.sendall(head + b"\r\n\r\n")
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -119,7 +83,7 @@ def test_requests_that_do_not_wait_are_answered_in_their_order(iris: Any, path: 
         b"GET /livez HTTP/1.1\r\nhost: x\r\nx-request-id: d\r\n\r\n",
         post(path, record, "x-request-id: e"),
     ]
-    with connect(iris) as client:
+    with connect(iris.port) as client:
         client.sendall(b"".join(requests))
         answers = [answer(client) for _ in requests]
     assert [headers["x-request-id"] for _, headers, _ in answers] == list("abcde")
@@ -127,7 +91,7 @@ def test_requests_that_do_not_wait_are_answered_in_their_order(iris: Any, path: 
 
 
 def test_one_connection_serves_many(iris: Any, path: str, record: bytes, expected: Any) -> None:
-    with connect(iris) as client:
+    with connect(iris.port) as client:
         for _ in range(50):
             client.sendall(post(path, record))
             assert without_id(answer(client)[2]) == expected
@@ -136,25 +100,25 @@ def test_one_connection_serves_many(iris: Any, path: str, record: bytes, expecte
 def test_who_leaves_before_the_answer_harms_nobody(iris: Any, path: str, record: bytes, expected: Any) -> None:
     for request in (post(path, record), post(path, record)[:-5], post(path, record)[:30]):
         for _ in range(20):
-            with connect(iris) as client:
+            with connect(iris.port) as client:
                 client.sendall(request)
     assert without_id(iris.post(path, record).json()) == expected
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_another_method_is_refused(iris: Any, path: str, method: str) -> None:
-    status, headers, body = exchange(iris, f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    status, headers, body = exchange(iris.port, f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
     assert (status, headers["allow"], body["error_code"]) == (405, "POST", "METHOD_NOT_ALLOWED")
 
 
 def test_an_empty_body_is_refused(iris: Any, path: str) -> None:
-    status, _, body = exchange(iris, post(path, b""))
+    status, _, body = exchange(iris.port, post(path, b""))
     assert (status, body["error_code"]) == (422, "SCHEMA_VALIDATION")
 
 
 @pytest.mark.parametrize("header", ["content-length: x", "content-length: -1"])
 def test_a_length_that_is_none_is_refused_by_the_parser(iris: Any, path: str, header: str) -> None:
-    with connect(iris) as client:
+    with connect(iris.port) as client:
         client.sendall(post(path, b"{}", header, length=False))
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     assert iris.get("/livez").status_code == 200
@@ -173,7 +137,7 @@ def test_a_failure_of_the_server_is_told_in_the_contracts_form(iris: Any, record
 
 def test_half_a_request_does_not_hold_the_servers_end_up(iris: Any, path: str, record: bytes) -> None:
     with iris.second_server() as server:
-        client = connect(server)
+        client = connect(server.port)
         client.sendall(post(path, record)[:-5])
         while server.get("/livez").status_code != 200:
             pass

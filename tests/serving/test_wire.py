@@ -5,12 +5,17 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+from typing import cast
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from serving.wire import PROTOCOL, CorkedTransport
+from potluck.contract.settings import Settings
+from serving.edge import Edge
+from serving.hot import HotCalls
+from serving.transport import CorkedTransport
+from serving.wire import PROTOCOL
 
 LARGE = b"x" * 3_000_000
 
@@ -24,9 +29,15 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b"second"})
 
 
+class NoHotCalls:
+    def find(self, *_: object) -> None:
+        return None
+
+
 @contextmanager
 def served(loop: str) -> Iterator[int]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=PROTOCOL, loop=loop, lifespan="off", log_level="error"))
+    edge = Edge(app, cast(HotCalls, NoHotCalls()), Settings())
+    server = uvicorn.Server(uvicorn.Config(edge, port=0, http=PROTOCOL, loop=loop, lifespan="off", log_level="error"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

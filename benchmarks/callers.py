@@ -1,0 +1,126 @@
+"""Callers of an overloaded server: each waits for its answer, and one who is refused comes again after a pause.
+
+    python -m benchmarks.callers < job.json > told.json
+
+A process of its own, as cheap as may be: what is measured is the server.
+"""
+
+import gc
+import json
+import select
+import sys
+import time
+from array import array
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import Connection, encoded, quantile
+
+SILENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """How many, for how long."""
+
+    requests: str
+    """A JSON file: [[method, path, body], ...]."""
+    port: int
+    callers: int
+    warm_up: float
+    seconds: float
+    pause: float
+    """Seconds before a caller who was refused comes again."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of it."""
+
+    good_per_second: float
+    refused_per_second: float
+    good_p99_ms: float
+    refused_p50_ms: float
+    refused_p99_ms: float
+    failures: int
+    """Answers other than 200 and 429."""
+    load_cpu: float
+    """Processor seconds of this process per second."""
+
+
+class Crowd:
+    """All callers."""
+
+    def __init__(self, job: Job) -> None:
+        self.pause = job.pause
+        self.requests = [encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())]
+        self.next = 0
+        self.epoll = select.epoll()
+        self.callers = {each.socket.fileno(): each for each in (Connection(job.port) for _ in range(job.callers))}
+        self.pausing: deque[tuple[float, Connection]] = deque()
+        for number, caller in self.callers.items():
+            self.epoll.register(number, select.EPOLLIN)
+            self.ask(caller)
+        self.mark()
+
+    def mark(self) -> None:
+        self.good, self.refused, self.failures = array("q"), array("q"), 0
+
+    def ask(self, caller: Connection) -> None:
+        self.next = (self.next + 1) % len(self.requests)
+        caller.send(self.requests[self.next])
+
+    def drive(self, seconds: float) -> float:
+        """Ask and listen until the time is up; answers how long it took."""
+        begin = now = time.perf_counter()
+        while now < begin + seconds:
+            self.turn(now)
+            now = time.perf_counter()
+        return now - begin
+
+    def turn(self, now: float) -> None:
+        while self.pausing and self.pausing[0][0] <= now:
+            self.ask(self.pausing.popleft()[1])
+        timeout = max(0.0, self.pausing[0][0] - now) if self.pausing else SILENCE_SECONDS
+        for number, _ in self.epoll.poll(timeout):
+            caller = self.callers[number]
+            answer = caller.receive()
+            if answer is not None:
+                self.heard(caller, answer)
+
+    def heard(self, caller: Connection, answer: bytes) -> None:
+        took = time.perf_counter_ns() - caller.sent
+        if answer[9:12] == b"429":
+            self.refused.append(took)
+            if self.pause:
+                self.pausing.append((time.perf_counter() + self.pause, caller))
+                return
+        elif answer[9:12] == b"200":
+            self.good.append(took)
+        else:
+            self.failures += 1
+        self.ask(caller)
+
+
+def run(job: Job) -> Told:
+    crowd = Crowd(job)
+    crowd.drive(job.warm_up)
+    crowd.mark()
+    before = time.process_time()
+    took = crowd.drive(job.seconds)
+    cpu = (time.process_time() - before) / took
+    good, refused = sorted(crowd.good), sorted(crowd.refused)
+    latencies = [quantile(good, 0.99), quantile(refused, 0.5), quantile(refused, 0.99)]
+    return Told(len(good) / took, len(refused) / took, *(ns / 1e6 for ns in latencies), crowd.failures, cpu)
+
+
+def from_json(given: Mapping[str, Any]) -> Told:
+    return Told(**given)
+
+
+if __name__ == "__main__":
+    gc.disable()
+    json.dump(asdict(run(Job(**json.load(sys.stdin)))), sys.stdout)
