@@ -1,7 +1,8 @@
 """Answers as the HTTP contract words them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from pydantic_core import to_json
@@ -10,8 +11,15 @@ from starlette.types import Send
 
 from potluck.contract.errors import RequestError
 from potluck.contract.publication import Pointer
-from serving.precomputed import Entity, Found, PrecomputedService, Stored, probabilities_of
+from serving.precomputed import Entity, Found, PrecomputedService, Stored
 from serving.predictor import Answer, Predictor
+from serving.turns import Turns
+
+ROWS_WRITTEN_AT_ONCE = 16
+RETRY_AFTER = {"retry-after": "1"}
+"""Seconds: what is full or away now may be there again a moment later."""
+ASK_AGAIN = frozenset({429, 503})
+"""Statuses that tell when to ask again."""
 
 Body = dict[str, Any]
 
@@ -34,7 +42,8 @@ async def send_json(send: Send, body: Body) -> None:
 
 
 def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
-    return JsonAnswer({**error_body(error), "request_id": request_id}, status_code=error.status)
+    headers = RETRY_AFTER if error.status in ASK_AGAIN else None
+    return JsonAnswer({**error_body(error), "request_id": request_id}, error.status, headers=headers)
 
 
 def unforeseen_answer(request_id: str) -> JsonAnswer:
@@ -67,11 +76,11 @@ def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], r
     body: Body = {"predictions": [None if isinstance(a, RequestError) else a.prediction for a in answers]}
     if predictor.contract.classes:
         body["probabilities"] = [None if isinstance(a, RequestError) else a.probabilities for a in answers]
-    notes = [{"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.notes]
+    body["errors"] = row_errors(answers)
+    if any(isinstance(a, Answer) and a.is_noted for a in answers):
+        body["notes"] = row_notes(answers)
     return {
         **body,
-        "errors": row_errors(answers),
-        **({"notes": notes} if notes else {}),
         "service": predictor.release.service,
         "model_version": predictor.release.model_version,
         "served_by": [None if isinstance(a, RequestError) else served for a in answers],
@@ -79,8 +88,33 @@ def batch_body(predictor: Predictor, answers: Sequence[Answer | RequestError], r
     }
 
 
-def row_errors(rows: Sequence[object]) -> list[Body]:
-    return [{"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError)]
+def row_errors(rows: Sequence[object]) -> Iterator[Body]:
+    return ({"row": row, **error_body(error)} for row, error in enumerate(rows) if isinstance(error, RequestError))
+
+
+def row_notes(answers: Sequence[Answer | RequestError]) -> Iterator[Body]:
+    return ({"row": row, **a.notes} for row, a in enumerate(answers) if isinstance(a, Answer) and a.is_noted)
+
+
+async def batch_answer(body: Body, turns: Turns) -> Response:
+    """A body as JSON, made in turns: a thousand rows may have megabytes of errors and notes.
+
+    Args:
+        body: with an iterator in the place of each list that may be long.
+    """
+    parts = []
+    for name, value in body.items():
+        text = await list_as_json(value, turns) if isinstance(value, Iterator) else to_json(value)
+        parts.append(b"%b:%b" % (to_json(name), text))
+    return Response(b"{%b}" % b",".join(parts), media_type=JsonAnswer.media_type)
+
+
+async def list_as_json(entries: Iterator[Body], turns: Turns) -> bytes:
+    parts = []
+    while some := [*islice(entries, ROWS_WRITTEN_AT_ONCE)]:
+        parts.append(to_json(some)[1:-1])
+        await turns.over()
+    return b"[%b]" % b",".join(parts)
 
 
 def lookup_body(service: PrecomputedService, pointer: Pointer, row: Stored, entity: Entity, request_id: str) -> Body:
@@ -95,7 +129,7 @@ def lookup_body(service: PrecomputedService, pointer: Pointer, row: Stored, enti
 
 
 def stored_body(row: Stored) -> Body:
-    probabilities = probabilities_of(row)
+    probabilities = row.get("probabilities")
     return {"prediction": row["prediction"], **({"probabilities": probabilities} if probabilities else {})}
 
 
@@ -123,14 +157,24 @@ def run_body(pointer: Pointer) -> Body:
     }
 
 
+def summary_body(service: Predictor | PrecomputedService) -> Body:
+    """What the list of services says of one; a precomputed service has no version of its own."""
+    if isinstance(service, PrecomputedService):
+        name, version, served_by = service.publication.service, None, "precomputed"
+        return {"service": name, "model_version": version, "objective": service.objective, "served_by": served_by}
+    return {
+        "service": service.contract.service,
+        "model_version": service.release.model_version,
+        "objective": service.contract.objective,
+        "served_by": service.contract.served_by,
+    }
+
+
 def service_body(predictor: Predictor) -> Body:
     """A service's contract, for people and clients."""
     contract = predictor.contract
     return {
-        "service": contract.service,
-        "model_version": predictor.release.model_version,
-        "objective": contract.objective,
-        "served_by": contract.served_by,
+        **summary_body(predictor),
         "scorer": predictor.scorer,
         "classes": list(contract.classes),
         "entity": [key.name for key in contract.keys],
@@ -141,10 +185,7 @@ def service_body(predictor: Predictor) -> Body:
 def precomputed_body(service: PrecomputedService) -> Body:
     publication = service.publication
     return {
-        "service": publication.service,
-        "model_version": None,
-        "objective": service.objective,
-        "served_by": "precomputed",
+        **summary_body(service),
         "entity": [publication.key.name],
         "fields": [field_body(field) for field in (publication.key, *publication.features)],
     }

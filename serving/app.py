@@ -19,36 +19,47 @@ from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
 from serving.access import edge_for
 from serving.answers import JsonAnswer, error_answer, unforeseen_answer
+from serving.champion_age import ChampionAges
 from serving.champions import Champions
 from serving.features_not_fed import FeaturesNotFed
 from serving.hot import HotCalls
+from serving.materialization_age import MaterializationAges
 from serving.online import OnlineStore
-from serving.openapi import openapi_document
+from serving.openapi import OpenApi
 from serving.parent import follow_parent
 from serving.publication_age import PublicationAges
 from serving.routes import router
 from serving.store_metrics import StoreMetrics
+from serving.turns import Turns
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application of one worker; uvicorn calls it without arguments in each."""
     settings = settings or load_settings()
     logs.set_up(settings)
-    app = FastAPIOffline(title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None)
+    app = FastAPIOffline(
+        title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False
+    )
+    app.state.turns = Turns()
     app.state.store = OnlineStore(settings)
     app.state.champions = Champions(Releases(settings.releases), app.state.store)
-    ages = PublicationAges(app.state.champions, lambda: datetime.now(UTC))
+    ages = [kind(app.state.champions, now) for kind in (PublicationAges, MaterializationAges, ChampionAges)]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
-    app.state.store_metrics = StoreMetrics(app.state.store, ages, app.state.not_fed)
+    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed)
     hot = HotCalls(app.state.champions)
-    app.include_router(router)
-    app.router.routes.extend(hot.routes)
+    # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.
+    app.router.routes.extend([*router.routes, *hot.routes])
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_unforeseen)
-    app.openapi = lambda: openapi_document(app.state.champions.live)
+    document = OpenApi(app.state.champions, app.state.turns)
+    app.router.routes.insert(0, document.route)  # before FastAPI's own, which knows no service
     app.state.edge = edge_for(settings)(app, hot, settings)
     return app.state.edge  # type: ignore[no-any-return]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextlib.asynccontextmanager

@@ -39,6 +39,12 @@ class Live:
             raise ServiceNotFound(f"no such precomputed service; there are: {listed(self.precomputed)}")
         return self.precomputed[service]
 
+    def service(self, name: str) -> Predictor | PrecomputedService:
+        found = self.precomputed.get(name) or self.predictors.get(name)
+        if found is None:
+            raise ServiceNotFound(f"no such service; there are: {listed(self.names)}")
+        return found
+
 
 def listed(services: Iterable[str]) -> str:
     return ", ".join(sorted(services)) or "none yet"

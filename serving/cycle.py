@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from potluck.contract.errors import RequestError
-from serving.answers import Body, error_body
+from serving.answers import ASK_AGAIN, Body, error_body
 from serving.edge import REQUEST_ID, Edge, Exchange
 from serving.hot import HotCall, Target
-from serving.tasks import answer_to
-from serving.tasks import told as failure
+from serving.tasks import answer_to, logged
 
 if TYPE_CHECKING:
     from serving.wire import ShortWayProtocol
@@ -56,7 +55,7 @@ class HotCycle:
             self.edge.enter()
             self.call.begin(self.target, bytes(self.body), self.answered)
         except Exception as error:
-            failed = failure(answer_to(error), self.target.request_id)
+            failed = logged(answer_to(error), self.target.request_id)
             self.answered(failed)
 
     def answered(self, outcome: Body | RequestError) -> None:
@@ -112,5 +111,5 @@ def head_of(status: int, length: int, given: Headers, request_id: str, *, keep_a
 @cache
 def status_line(status: int) -> bytes:
     """With what a client needs to know of its status besides."""
-    retry = b"retry-after: 1\r\n" if status in (429, 503) else b""
+    retry = b"retry-after: 1\r\n" if status in ASK_AGAIN else b""
     return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), retry)

@@ -37,6 +37,8 @@ DROP_SYN = (
     (0x06, 0, 0, 0xFFFFFFFF),  # else take all of it
 )
 """A classic BPF program: operation, steps if true, steps if false, value."""
+START_SECONDS = 120.0
+"""For so long a worker may start before it counts as hung: its imports take long on a busy machine."""
 SLACK_SECONDS = 5.0
 """What a worker needs besides: its first look at the signal, and the end of its tasks."""
 
@@ -153,6 +155,17 @@ def stop_times(settings: Settings) -> tuple[float, float]:
 
 class Worker(multiprocess.Process):
     """One of several."""
+
+    def start(self) -> None:
+        super().start()
+        self.starts_until = time.monotonic() + START_SECONDS
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Whether it answers; one that has not answered yet may still be starting."""
+        if super().is_alive(timeout):
+            self.starts_until = 0.0
+            return True
+        return self.process.is_alive() and time.monotonic() < self.starts_until
 
     @property
     def server(self) -> uvicorn.Server:

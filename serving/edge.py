@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.routing import Match, Router
+from starlette.types import Message, Receive, Scope, Send
 
 from potluck.contract.errors import Overloaded, RequestError
 from potluck.contract.settings import Settings
@@ -43,7 +45,7 @@ class Exchange:
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, hot: HotCalls, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, hot: HotCalls, settings: Settings) -> None:
         self.app = app
         self.hot = hot
         self.max_in_flight = settings.max_in_flight
@@ -69,9 +71,17 @@ class Edge:
             if not exchange.status:
                 await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
         finally:
-            exchange.endpoint, exchange.service = labels(scope)
+            exchange.endpoint, exchange.service = self.labels(scope)
             exchange.method = scope["method"]
             self.leave(exchange)
+
+    def labels(self, scope: Scope) -> tuple[str, str]:
+        """Endpoint and service for the metrics, from a bounded set: an unknown one is no label of its own."""
+        if "route" in scope:
+            return scope["route"].path, scope["state"].get("service", "")
+        asked = matched(self.app.router, scope)  # it was refused before a route was asked for
+        route = asked.get("route")
+        return getattr(route, "path", "unknown"), self.hot.known(asked.get("path_params", {}).get("service", ""))
 
     def enter(self, probe: bool = False) -> None:
         """Let a request in; `leave` follows whatever comes of it.
@@ -153,7 +163,10 @@ def edge_of(app: Any) -> Edge:
     return app
 
 
-def labels(scope: Scope) -> tuple[str, str]:
-    """Endpoint and service for the metrics, from a bounded set: an unknown path or service is no label of its own."""
-    route = scope.get("route")
-    return getattr(route, "path", "unknown"), scope["state"].get("service", "")
+def matched(router: Router, scope: Scope) -> Scope:
+    """What the router would add to a request: `route` and `path_params`; nothing where it knows no such path."""
+    for route in router.routes:
+        match, found = route.matches(scope)
+        if match is not Match.NONE:
+            return {"route": route, **found}
+    return {}

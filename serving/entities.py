@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from potluck.contract.errors import Detail, EntityNotFound, FeatureStoreUnavailable, RequestError, SchemaValidation
+from potluck.contract.errors import Detail, EntityNotFound, RequestError, SchemaValidation
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.redis_format import (
     DamagedValueError,
@@ -18,8 +18,7 @@ from potluck.contract.redis_format import (
 from potluck.scoring.plan import Remembered, Stored, picker
 from serving.online import Call, KeyCommand, Reply
 from serving.schema import Record
-
-NO_FEATURES = "the online store holds something else than features for this entity"
+from serving.stored_faults import NO_HASH, stores_fault
 
 
 class ViewPlace(NamedTuple):
@@ -66,6 +65,7 @@ class EntityReader:
     """Bound once to a contract: which calls a record needs, and what their replies say."""
 
     def __init__(self, contract: FeatureContract) -> None:
+        self.service = contract.service
         dtypes = {key.name: key.dtype for key in contract.keys}
         groups = dict.fromkeys(view.join_keys for view in contract.views)
         self.hashes = [
@@ -96,8 +96,8 @@ class EntityReader:
         for entity, reply in zip(self.hashes, replies, strict=True):
             try:
                 knowing = self.without_stale(entity, reply, now)
-            except DamagedValueError:
-                return FeatureStoreUnavailable(NO_FEATURES)
+            except DamagedValueError as error:
+                return stores_fault(self.service, str(error))
             if knowing < len(entity.places):
                 gaps.append((entity, knowing))
             fresh.append(reply)
@@ -118,7 +118,7 @@ class EntityReader:
             DamagedValueError: the reply is no list of Feast's values.
         """
         if not isinstance(reply, list):
-            raise DamagedValueError(NO_FEATURES)
+            raise DamagedValueError(NO_HASH)
         knowing = 0
         for place, end, ttl_seconds, nothing in entity.places:
             timestamp = self.timestamps[reply[place]]

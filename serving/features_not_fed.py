@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from potluck.contract.features import FeatureContract
-from potluck.contract.feed import Feed, feed_key, read_feed
+from potluck.contract.feed import feed_key, read_feed
 from serving.champions import Champions
 from serving.key_command import KeyCommand
 from serving.online import Call, Reply
@@ -26,8 +26,10 @@ class FeaturesNotFed(StoreCollector):
 
     def __init__(self, champions: Champions) -> None:
         self.champions = champions
-        self.feeds: dict[str, Feed] = {}
-        """Project -> its feed; none where nothing was materialized, or while the store does not answer."""
+        self.lacking: dict[str, list[str]] = {}
+        """Service -> what it no longer gets; not there where nothing was materialized, or the store does not answer."""
+        self.compared: tuple[object, Mapping[str, Reply]] | None = None
+        """What was compared last: it is done again when something changed."""
         self.logged: dict[str, Sequence[str]] = {}
 
     def calls(self) -> dict[str, Call]:
@@ -35,12 +37,17 @@ class FeaturesNotFed(StoreCollector):
         return {project: (GET, feed_key(project).encode()) for project in sorted(projects)}
 
     def note(self, replies: Mapping[str, Reply]) -> None:
-        self.feeds = {}
-        for project, reply in replies.items():
-            feed = read_feed(reply) if isinstance(reply, bytes) else None
+        champions = self.champions.live
+        if self.compared == (champions, replies):
+            return
+        self.compared = champions, replies
+        feeds = {project: read_feed(reply) for project, reply in replies.items() if isinstance(reply, bytes)}
+        self.lacking = {}
+        for service, contract in self.contracts.items():
+            feed = feeds.get(contract.project)
             if feed is not None:
-                self.feeds[project] = feed
-        for service in self.contracts:
+                self.lacking[service] = feed.lacks(contract)
+        for service in self.lacking:
             self.log_change(service)
 
     @property
@@ -50,16 +57,14 @@ class FeaturesNotFed(StoreCollector):
         return {name: each.contract for name, each in sorted(predictors.items()) if each.contract.views}
 
     def of(self, service: str) -> list[str] | None:
-        """What the service no longer gets, as `view:feature`; None where it is not known."""
-        contract = self.contracts.get(service)
-        feed = self.feeds.get(contract.project) if contract else None
-        return feed.lacks(contract) if feed and contract else None
+        """As `view:feature`; None where it is not known."""
+        return self.lacking.get(service)
 
     def log_change(self, service: str) -> None:
         """Say it once for each change; while the store does not answer nothing is known to have changed."""
-        names = self.of(service)
+        names = self.lacking[service]
         before = self.logged.get(service, [])
-        if names is None or names == before:
+        if names == before:
             return
         self.logged[service] = names
         if names:
@@ -77,8 +82,6 @@ class FeaturesNotFed(StoreCollector):
             "Features that the service looks up and the last materialize did not write.",
             labels=["service"],
         )
-        for service in self.contracts:
-            names = self.of(service)
-            if names is not None:
-                gauge.add_metric([service], len(names))
+        for service, names in self.lacking.items():
+            gauge.add_metric([service], len(names))
         return [gauge]

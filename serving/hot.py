@@ -14,10 +14,9 @@ from starlette.types import Receive, Scope, Send
 from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
+from serving.json_structure import LARGEST_RECORD
 from serving.metrics import count
-from serving.tasks import told
-
-LARGEST_BODY = 1 << 20
+from serving.tasks import logged
 
 Answered = Callable[[Body | RequestError], None]
 
@@ -67,7 +66,7 @@ class Predict:
         predictor.submit(
             record,
             lambda answer: answered(
-                told(answer, target.request_id)
+                logged(answer, target.request_id)
                 if isinstance(answer, RequestError)
                 else prediction_body(predictor, answer, target.request_id)
             ),
@@ -94,7 +93,7 @@ class Lookup:
         precomputed.submit(
             entity,
             lambda found: answered(
-                told(found, target.request_id)
+                logged(found, target.request_id)
                 if isinstance(found, RequestError)
                 else lookup_body(precomputed, *found, entity, target.request_id)
             ),
@@ -106,6 +105,10 @@ class HotCalls:
 
     def __init__(self, champions: Champions) -> None:
         self.predict, self.lookup = Predict(champions), Lookup(champions)
+
+    def known(self, service: str) -> str:
+        """The service for the metrics, nothing if there is none of that name."""
+        return self.predict.label(service) or self.lookup.label(service)
 
     def find(self, method: bytes, path: str, request_id: str) -> tuple[HotCall, Target] | None:
         """The call, if the path is one of the two as they are usually written."""
@@ -133,7 +136,7 @@ class Endpoint:
         asked = scope["path_params"]
         target = Target(asked["service"], asked.get("entity_id", ""), scope["state"]["request_id"])
         scope["state"]["service"] = self.call.label(target.service)
-        body = await read_body(receive, LARGEST_BODY)
+        body = await read_body(receive, LARGEST_RECORD)
         outcome: asyncio.Future[Body | RequestError] = asyncio.get_running_loop().create_future()
         self.call.begin(target, body, lambda answer: None if outcome.done() else outcome.set_result(answer))
         answer = await outcome

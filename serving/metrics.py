@@ -29,6 +29,10 @@ CHAMPION_REFUSED = Gauge(
     multiprocess_mode="livemax",
 )
 
+REFUSED_VALUES = Counter(
+    "potluck_stored_values_refused_total", "Stored values that are damaged or of another type.", ["service"]
+)
+
 
 @cache
 def rows_counter(service: str, outcome: str) -> Any:

@@ -1,12 +1,18 @@
-"""/openapi.json with the true schema of every live service, made from its contract at each call."""
+"""/openapi.json with the true schema of every live service, made from its contract once for each set of champions."""
 
 from typing import Any
 
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from potluck import __version__
-from serving.champions import Live
+from serving.batch_body import MOST_ROWS
+from serving.champions import Champions, Live
 from serving.precomputed import PrecomputedService
 from serving.predictor import Predictor
-from serving.routes import MOST_ROWS
+from serving.turns import Turns
 
 Schema = dict[str, Any]
 
@@ -34,11 +40,34 @@ RUN: Schema = {
 JSON_TYPES = {"int64": "integer", "int32": "integer", "float64": "number", "string": "string", "bool": "boolean"}
 
 
-def openapi_document(live: Live) -> Schema:
-    """The OpenAPI 3.1 document of the services that are live now."""
+class OpenApi:
+    """The answer to `GET /openapi.json`."""
+
+    path = "/openapi.json"
+
+    def __init__(self, champions: Champions, turns: Turns) -> None:
+        self.champions, self.turns = champions, turns
+        self.described: Live | None = None
+        self.text = b""
+
+    async def __call__(self, _: Request) -> Response:
+        live = self.champions.live
+        if live is not self.described:
+            async with self.turns:
+                self.text, self.described = to_json(await openapi_document(live, self.turns)), live
+        return Response(self.text, media_type="application/json")
+
+    @property
+    def route(self) -> Route:
+        return Route(self.path, self.__call__)
+
+
+async def openapi_document(live: Live, turns: Turns) -> Schema:
+    """The OpenAPI 3.1 document of the services that are live now; a model's own part takes milliseconds."""
     paths: Schema = {}
     for predictor in live.predictors.values():
         paths.update(predict_paths(predictor))
+        await turns.over()
     for service in live.precomputed.values():
         paths.update(lookup_paths(service))
     paths.update(common_paths())
@@ -56,7 +85,7 @@ def openapi_document(live: Live) -> Schema:
 
 def predict_paths(predictor: Predictor) -> Schema:
     service = predictor.release.service
-    record = predictor.schema.adapter.json_schema()
+    record = predictor.schema.json_schema
     rows = {"type": "array", "items": record, "maxItems": MOST_ROWS}
     envelope = {"type": "object", "properties": {"dataframe_records": rows}, "required": ["dataframe_records"]}
     return {

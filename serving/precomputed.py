@@ -1,34 +1,31 @@
 """Last night's predictions, looked up by id: one published run for all ids of a request."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from potluck.contract.errors import (
-    Detail,
-    EntityNotFound,
-    FeatureStoreUnavailable,
-    ModelNotReady,
-    NewerFormat,
-    RequestError,
-)
-from potluck.contract.features import Objective, Publication
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+
+from potluck.contract.errors import Detail, EntityNotFound, ModelNotReady, NewerFormat, RequestError
+from potluck.contract.features import Field, Objective, Publication
 from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
-from potluck.contract.redis_format import DamagedValueError, Scalar, decode_value, entity_key_maker
+from potluck.contract.redis_format import DamagedValueError, entity_key_maker, value_reader
 from potluck.scoring.plan import Remembered
-from serving.entities import NO_FEATURES
-from serving.metrics import count
+from serving.metrics import count, rows_counter
 from serving.microbatch import MicroBatch
 from serving.online import KeyCommand, OnlineStore, Reply
 from serving.schema import KeyReader
+from serving.stored_faults import NO_HASH, stores_fault
 from serving.tasks import Tasks, answer_to
 
 logger = logging.getLogger("potluck.serving")
 
 Entity = int | str
 ENOUGH = 8
-Stored = dict[str, Scalar]
+LONGEST_STORED = 1024
+Stored = dict[str, Any]
+SHARES = TypeAdapter(dict[str, FiniteFloat])
 Answered = Callable[[tuple[Pointer, Stored] | RequestError], None]
 Asked = tuple[Entity, Answered]
 
@@ -51,12 +48,12 @@ class PrecomputedService:
         self.store = store
         self.keys = KeyReader(key)
         self.stored = StoredPredictions(
-            publication, [Remembered(decode_value).__getitem__ for _ in publication.features]
+            publication, [Remembered(reader(field), LONGEST_STORED).__getitem__ for field in publication.features]
         )
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
         self.read_row = KeyCommand("HMGET", *self.stored.fields)
-        self.pointers = Remembered(readable_pointer)
+        self.pointers = Remembered(readable_pointer, LONGEST_STORED)
         self.together: MicroBatch[Asked] = MicroBatch(self._begin, ENOUGH)
         self.tasks = Tasks()
 
@@ -84,18 +81,27 @@ class PrecomputedService:
     async def lookup(self, ids: Sequence[Entity | RequestError]) -> Found:
         """Read every id under one pointer.
 
-        A run that was published between reading the pointer and reading the rows shows in the rows' run ids; then all
-        is read once more.
-
         Raises:
             FeatureStoreUnavailable: the store does not answer.
             ModelNotReady: no run was published yet.
+        """
+        try:
+            found = await self.found(ids)
+        except Exception:
+            rows_counter(self.publication.service, "error").inc(len(ids))
+            raise
+        count(self.publication.service, found.rows)
+        return found
+
+    async def found(self, ids: Sequence[Entity | RequestError]) -> Found:
+        """A run that was published between reading the pointer and reading the rows shows in the rows' run ids.
+
+        Then all is read once more.
         """
         found = await self.read(ids)
         if any(isinstance(row, EntityNotFound) for row in found.rows):
             latest = self.published((await self.store.read([self.pointer_call]))[0])
             found = found if latest.run_id == found.pointer.run_id else await self.read(ids)
-        count(self.publication.service, found.rows)
         return found
 
     async def read(self, ids: Sequence[Entity | RequestError]) -> Found:
@@ -106,6 +112,8 @@ class PrecomputedService:
         return Found(pointer, [entity if isinstance(entity, RequestError) else next(rows) for entity in ids])
 
     def published(self, stored: Reply) -> Pointer:
+        if isinstance(stored, Exception):
+            raise stores_fault(self.publication.service, "the key of the published run holds something else")
         pointer: Pointer | None = self.pointers[stored] if isinstance(stored, bytes) else None
         if pointer is None:
             raise ModelNotReady(f"{self.publication.service} has no published run yet; run `potluck nightly`")
@@ -114,11 +122,13 @@ class PrecomputedService:
     def row(self, reply: Reply, pointer: Pointer) -> Stored | RequestError:
         """The stored row of the pointer's slot, if the pointer's run wrote it."""
         if not isinstance(reply, list):
-            return FeatureStoreUnavailable(NO_FEATURES)
+            return stores_fault(self.publication.service, NO_HASH)
         try:
             row = self.stored.row(reply, pointer)
-        except DamagedValueError:
-            return FeatureStoreUnavailable(NO_FEATURES)
+        except DamagedValueError as error:
+            return stores_fault(self.publication.service, str(error))
+        if row is not None and row["prediction"] is None:
+            return stores_fault(self.publication.service, "a row of the published run has no prediction")
         if row is None:
             reason = "the published run holds no prediction for this id"
             return EntityNotFound(reason, (Detail(self.publication.key.name, reason),))
@@ -134,7 +144,15 @@ def readable_pointer(stored: bytes | None) -> Pointer | None:
         return None
 
 
-def probabilities_of(row: Stored) -> dict[str, float] | None:
-    """A class service's probabilities, which are stored as JSON."""
-    text = row.get("probabilities")
-    return json.loads(text) if isinstance(text, str) else None
+def reader(field: Field) -> Callable[[bytes | None], Any]:
+    """Of a stored feature; the probabilities of classes are stored as JSON."""
+    read = value_reader(field)
+
+    def shares(stored: bytes | None) -> Any:
+        text = read(stored)
+        try:
+            return None if text is None else SHARES.validate_json(str(text))
+        except ValidationError:
+            raise DamagedValueError("the stored probabilities are no object of finite numbers") from None
+
+    return shares if field.name == "probabilities" else read

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import NamedTuple
 
-from potluck.contract.errors import DataError, Detail, FeatureStoreUnavailable, RequestError, SchemaValidation
+from potluck.contract.errors import DataError, Detail, RequestError, SchemaValidation
 from potluck.contract.features import Literals
 from potluck.contract.redis_format import DamagedValueError
 from potluck.scoring.bundle import Model
 from potluck.scoring.plan import Marks, Plan
 from potluck.scoring.releases import Release
-from serving.entities import NO_FEATURES, EntityReader, Known
-from serving.metrics import count
+from serving.entities import EntityReader, Known
+from serving.metrics import count, rows_counter
 from serving.microbatch import MicroBatch
 from serving.online import OnlineStore, Reply
 from serving.schema import Record, RequestSchema
+from serving.stored_faults import stores_fault
 from serving.tasks import Tasks, answer_to
 
 ROWS_PER_TURN = 64
@@ -40,8 +41,12 @@ class Answer(NamedTuple):
     marks: Marks
 
     @property
+    def is_noted(self) -> bool:
+        return bool(self.overridden or self.not_found or self.marks)
+
+    @property
     def notes(self) -> dict[str, list[str]]:
-        if not (self.overridden or self.not_found or self.marks):
+        if not self.is_noted:
             return {}
         named = {"overridden": list(self.overridden), "not_found": list(self.not_found)}
         for kind in ("unseen", "imputed"):
@@ -112,6 +117,15 @@ class Predictor:
         Raises:
             FeatureStoreUnavailable: the service looks features up, and the store does not answer.
         """
+        try:
+            answers = await self.in_parts(records)
+        except Exception:
+            rows_counter(self.contract.service, "error").inc(len(records))
+            raise
+        count(self.contract.service, answers)
+        return answers
+
+    async def in_parts(self, records: Sequence[Record | SchemaValidation]) -> list[Answer | RequestError]:
         now = datetime.now(UTC)
         out: list[Answer | RequestError] = []
         parts = [records[start : start + ROWS_PER_TURN] for start in range(0, len(records), ROWS_PER_TURN)]
@@ -122,7 +136,6 @@ class Predictor:
                 reading.append(asyncio.create_task(self.replies(following)))
                 await asyncio.sleep(0)
             out += self.answers(part, replies, now)
-        count(self.contract.service, out)
         return out
 
     async def replies(self, records: Sequence[Record | SchemaValidation]) -> Iterator[Reply]:
@@ -155,7 +168,7 @@ class Predictor:
         try:
             outcome = self.plan.score([record for record, _ in batch], [known.stored for _, known in batch], now)
         except (DataError, DamagedValueError) as error:
-            return [self.scored([each], now)[0] for each in batch] if len(batch) > 1 else [refused(error)]
+            return [self.scored([each], now)[0] for each in batch] if len(batch) > 1 else [self.refused(error)]
         values, marks = outcome.predictions.values, outcome.marks
         shares: Sequence[dict[str, float] | None] = outcome.predictions.probabilities or [None] * len(batch)
         return [
@@ -163,8 +176,7 @@ class Predictor:
             for row, (_, known) in enumerate(batch)
         ]
 
-
-def refused(error: DataError | DamagedValueError) -> RequestError:
-    if isinstance(error, DamagedValueError):
-        return FeatureStoreUnavailable(NO_FEATURES)
-    return SchemaValidation("the record can't be scored", (Detail("", str(error)),))
+    def refused(self, error: DataError | DamagedValueError) -> RequestError:
+        if isinstance(error, DamagedValueError):
+            return stores_fault(self.contract.service, str(error))
+        return SchemaValidation("the record can't be scored", (Detail("", str(error)),))

@@ -11,7 +11,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import AskError, TryAgainError
 
 from potluck.stores.redis_client import REDIS_ERRORS
-from serving.key_command import Call, packed
+from serving.key_command import Call
 from serving.redis_attempts import Attempts
 from serving.redis_pipeline import Away, Refused, Reply
 from serving.redis_server import RedisServer
@@ -62,7 +62,7 @@ class RedisClusterNodes:
 
     async def ask(self, node: ClusterNode, calls: Sequence[Call], deadline: float) -> list[Reply]:
         try:
-            return await self.server(node).ask(packed(calls), len(calls), deadline)
+            return await self.server(node).ask(calls, deadline)
         except Refused as refused:
             if not all(isinstance(error, REDIRECTIONS) for error in refused.errors):
                 raise

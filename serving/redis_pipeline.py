@@ -16,6 +16,8 @@ Reply = Any
 
 ABOUT_THE_SERVER = (redis.ConnectionError, redis.ReadOnlyError, AskError, TryAgainError, ClusterDownError)
 SETTLING_SECONDS = 0.001
+LARGEST_REPLY = 1 << 20
+"""Bytes of one command's reply: what an entity's hash, or a pointer, gives."""
 
 
 class Away(Exception):
@@ -24,6 +26,22 @@ class Away(Exception):
 
 class Lost(Away):
     """The connection ended before the answer came; another one may bring it."""
+
+
+class Replaced(Lost):
+    """The connection ended because of another call's reply, which was too large."""
+
+
+class TooLarge(Away):
+    """One reply, whose rest was not read; so the connection ended.
+
+    Attributes:
+        replies: to the commands before it.
+    """
+
+    def __init__(self, replies: list[Reply]) -> None:
+        self.replies = replies
+        super().__init__(f"a reply has more than {LARGEST_REPLY} bytes")
 
 
 class Refused(Away):
@@ -71,6 +89,8 @@ class Pipeline(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.waiting: deque[Waiting] = deque()
         self.replies: list[Reply] = []
+        self.unfinished = 0
+        """Bytes that came since the last whole reply, and at most those of one chunk more."""
         self.refusing = False
         self.heard = self.loop.time()
         self.due = math.inf
@@ -89,6 +109,7 @@ class Pipeline(asyncio.Protocol):
 
         Raises:
             Lost: the connection ended.
+            TooLarge: one of the replies is too large; the calls behind this one are told `Replaced`.
             Refused: the server can't answer.
             Away: nothing came within the deadline.
         """
@@ -103,16 +124,21 @@ class Pipeline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard = self.loop.time()
+        self.unfinished += len(data)
         try:
             self.reader.feed(data)
             gets, replies = self.reader.gets, self.replies
             while (reply := gets()) is not False:
                 replies.append(reply)
+                self.unfinished = len(data)
                 if len(replies) == self.waiting[0].count:
                     self.complete(replies)
                     replies = self.replies = []
         except (redis.InvalidResponse, IndexError):  # no reply at all, or one that nobody waits for
             self.end()
+        if self.unfinished > LARGEST_REPLY and self.waiting:
+            self.waiting.popleft().fail(TooLarge(self.replies))
+            self.end(Replaced())
 
     def complete(self, replies: list[Reply]) -> None:
         answer = self.waiting.popleft().answer
@@ -155,8 +181,8 @@ class Pipeline(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         self.end()
 
-    def end(self) -> None:
-        """Close, and tell all who still wait."""
+    def end(self, reason: Away | None = None) -> None:
+        """Close, and tell all who still wait why."""
         if self.ended:
             return
         self.ended = True
@@ -166,4 +192,4 @@ class Pipeline(asyncio.Protocol):
             self.watch.cancel()
         self.on_end(self)
         while self.waiting:
-            self.waiting.popleft().fail(Lost())
+            self.waiting.popleft().fail(reason or Lost())

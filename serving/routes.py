@@ -1,28 +1,29 @@
 """The calls of the HTTP contract, but for the two that stand in `hot`."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from potluck.contract.errors import BatchTooLarge, ServiceNotFound
 from serving.answers import (
+    RETRY_AFTER,
     Body,
     JsonAnswer,
+    batch_answer,
     batch_body,
     lookups_body,
     precomputed_body,
     service_body,
+    summary_body,
 )
-from serving.champions import Live, listed
+from serving.champions import Live
 from serving.hot import read_body
 from serving.metrics import exposition
 from serving.online import OnlineStore
-from serving.schema import read_envelope
+from serving.precomputed import PrecomputedService
 from serving.store_metrics import StoreMetrics
+from serving.turns import Turns
 
 LARGEST_BATCH_BODY = 8 << 20
-MOST_ROWS = 1000
+PROBE_METHODS = ["GET", "HEAD"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,25 +32,27 @@ router = APIRouter(include_in_schema=False)
 async def predict_batch(request: Request, service: str) -> Response:
     predictor = live(request).predictor(service)
     request.state.service = service
-    rows = limited(predictor.schema.read_rows(await read_body(request.receive, LARGEST_BATCH_BODY)))
+    turns: Turns = request.app.state.turns
+    rows = await predictor.schema.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
     answers = await predictor.predict(rows)
-    return JsonAnswer(batch_body(predictor, answers, request.state.request_id))
+    body = batch_body(predictor, answers, request.state.request_id)
+    return await batch_answer(body, turns)
 
 
 @router.post("/lookup/{service}")
 async def lookup_batch(request: Request, service: str) -> Response:
     precomputed = live(request).lookup(service)
     request.state.service = service
-    ids = limited(read_envelope(await read_body(request.receive, LARGEST_BATCH_BODY), "ids"))
-    found = await precomputed.lookup([precomputed.keys.check(entity) for entity in ids])
-    return JsonAnswer(lookups_body(precomputed, found, request.state.request_id))
+    turns: Turns = request.app.state.turns
+    ids = await precomputed.keys.batch.read(await read_body(request.receive, LARGEST_BATCH_BODY), turns)
+    found = await precomputed.lookup(ids)
+    return await batch_answer(lookups_body(precomputed, found, request.state.request_id), turns)
 
 
 @router.get("/services")
 async def services(request: Request) -> Response:
-    bodies = [describe(request, name) for name in live(request).names]
-    short = [{key: body[key] for key in ("service", "model_version", "objective", "served_by")} for body in bodies]
-    return JsonAnswer({"services": short})
+    found = live(request)
+    return JsonAnswer({"services": [summary_body(found.service(name)) for name in found.names]})
 
 
 @router.get("/services/{service}")
@@ -61,12 +64,12 @@ async def service_contract(request: Request, service: str) -> Response:
     return JsonAnswer({**body, "not_fed": not_fed} if not_fed else body)
 
 
-@router.get("/livez")
+@router.api_route("/livez", methods=PROBE_METHODS)
 async def livez() -> Response:
     return JsonAnswer({"status": "alive"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=PROBE_METHODS)
 async def readyz(request: Request) -> Response:
     """Ready with a model; a real-time service needs no Redis."""
     stops = request.app.state.edge.connections.draining
@@ -77,10 +80,10 @@ async def readyz(request: Request) -> Response:
         "services": live(request).names,
         "online_store": await store(request).answers(),
     }
-    return JsonAnswer(body, status_code=200 if ready else 503)
+    return JsonAnswer(body) if ready else JsonAnswer(body, 503, headers=RETRY_AFTER)
 
 
-@router.get("/metrics")
+@router.api_route("/metrics", methods=PROBE_METHODS)
 async def metrics(request: Request) -> Response:
     text, media_type = exposition()
     return Response(text + await store_metrics(request).exposition(), media_type=media_type)
@@ -99,15 +102,5 @@ def store_metrics(request: Request) -> StoreMetrics:
 
 
 def describe(request: Request, service: str) -> Body:
-    now = live(request)
-    if service in now.precomputed:
-        return precomputed_body(now.precomputed[service])
-    if service in now.predictors:
-        return service_body(now.predictors[service])
-    raise ServiceNotFound(f"no such service; there are: {listed(now.names)}")
-
-
-def limited(rows: list[Any]) -> list[Any]:
-    if len(rows) > MOST_ROWS:
-        raise BatchTooLarge(f"one call takes at most {MOST_ROWS} rows, this one has {len(rows)}; send several calls")
-    return rows
+    found = live(request).service(service)
+    return precomputed_body(found) if isinstance(found, PrecomputedService) else service_body(found)

@@ -17,11 +17,13 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic import Field as Constraint
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, core_schema, from_json
+from pydantic_core import ErrorDetails, from_json
 from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
 from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from serving.batch_body import BatchReader, too_heavy
+from serving.json_structure import MOST_VALUES, is_light
 from serving.malformed import ONE_RECORD, not_json
 
 Record = dict[str, Any]
@@ -30,11 +32,8 @@ ROWS = "dataframe_records"
 MOST_DETAILS = 20
 LONGEST_NAME = 64
 WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,19})(?:\.0+)?")
-FORMS = {
-    ROWS: f'{{"{ROWS}": [{{"field": value, ...}}, ...]}}',
-    "ids": '{"ids": [id, ...]}',
-}
-"""What the body of a batch is, by the name of its list."""
+FORM_OF_RECORDS = f'{{"{ROWS}": [{{"field": value, ...}}, ...]}}'
+FORM_OF_IDS = '{"ids": [id, ...]}'
 
 BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 INTEGERS: dict[DType, Any] = {
@@ -95,11 +94,14 @@ class RequestSchema:
         own = {field.name: entries[field.name] for field in contract.keys + contract.request}
         plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
-        self.read_plain_rows = SchemaValidator(rows_of(plain.core_schema)).validate_json
+        self.batch: BatchReader[Record] = BatchReader(ROWS, FORM_OF_RECORDS, plain.core_schema, self.read_whole)
         self.computed = {out.name for function in contract.functions for out in function.outputs}
+        self.most_told_of = len(entries) + MOST_DETAILS
 
     def read(self, body: bytes) -> Record | SchemaValidation:
         """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
+        if len(body) > MOST_VALUES and not is_light(body):
+            return too_heavy()
         try:
             return self.read_plain(body)
         except ValidationError:
@@ -110,38 +112,51 @@ class RequestSchema:
         """With the fields that may be overridden; made when the first one is, so that a start does not wait for it."""
         return TypeAdapter(record_type(self.service, self.entries))
 
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """For OpenAPI."""
+        return self.adapter.json_schema()
+
     def read_with_overrides(self, body: bytes) -> Record | SchemaValidation:
         """The whole schema: looking for each field that may be overridden takes as long as all the rest."""
         try:
-            return self.adapter.validator.validate_json(body)  # type: ignore[no-any-return]
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            if first["type"] == "json_invalid":
-                return not_json(body, first["msg"], ONE_RECORD)
-            return self.refusal(error)
+            return self.read_whole(body)
+        except ValueError as error:
+            return not_json(body, str(error), ONE_RECORD)
 
-    def read_rows(self, body: bytes) -> list[Record | SchemaValidation]:
-        """The records of a batch's body, each checked by itself.
+    def read_whole(self, text: bytes) -> Record | SchemaValidation:
+        """One record from its text, or why it does not fit.
+
+        Parsed first: where a value does not fit, pydantic's own reading copies it twice for the error.
 
         Raises:
-            SchemaValidation: malformed JSON, or something else than a list of rows under `dataframe_records`.
+            ValueError: it is no JSON; in the parser's own words.
         """
+        record = from_json(text)
+        if isinstance(record, dict) and len(record) > self.most_told_of:
+            return self.refusal_of_many(record)
         try:
-            return list(self.read_plain_rows(body)[ROWS])
-        except ValidationError:
-            return [self.check(row) for row in read_envelope(body, ROWS)]
-
-    def check(self, row: Any) -> Record | SchemaValidation:
-        """One record of a batch, or why it does not fit."""
-        try:
-            return self.adapter.validate_python(row)
+            return self.adapter.validator.validate_python(record)  # type: ignore[no-any-return]
         except ValidationError as error:
             return self.refusal(error)
 
-    def refusal(self, error: ValidationError) -> SchemaValidation:
+    def refusal_of_many(self, record: Record) -> SchemaValidation:
+        """Why a record does not fit that has more fields than anybody knows: an error for each takes too long."""
+        unknown = [name for name in record if name not in self.entries]
+        told_of = dict.fromkeys(unknown[:MOST_DETAILS])
+        few = {name: record[name] for name in self.entries if name in record}
+        try:
+            self.adapter.validator.validate_python({**few, **told_of})
+        except ValidationError as error:
+            return self.refusal(error, untold=len(unknown) - len(told_of))
+        raise AssertionError("a record with unknown fields passed its check")
+
+    def refusal(self, error: ValidationError, untold: int = 0) -> SchemaValidation:
+        """Why a record does not fit, with so many reasons that the error does not hold."""
         found = error.errors(include_url=False, include_context=False, include_input=False)
+        places = len(found) + untold
         details = tuple(self.detail(reason) for reason in found[:MOST_DETAILS])
-        return SchemaValidation(f"the record does not fit the service's contract in {len(found)} place(s)", details)
+        return SchemaValidation(f"the record does not fit the service's contract in {places} place(s)", details)
 
     def detail(self, reason: ErrorDetails) -> Detail:
         name = str(reason["loc"][0])[:LONGEST_NAME] if reason["loc"] else ""
@@ -151,12 +166,6 @@ class RequestSchema:
         if not reason["loc"]:
             return Detail(name, f"expected {ONE_RECORD}")
         return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
-
-
-def rows_of(record: CoreSchema) -> CoreSchema:
-    """The body of a batch of such records."""
-    rows = core_schema.typed_dict_field(core_schema.list_schema(record))
-    return core_schema.typed_dict_schema({ROWS: rows}, extra_behavior="forbid")
 
 
 def record_type(service: str, entries: dict[str, Any]) -> Any:
@@ -172,30 +181,22 @@ def is_required(field: Field) -> bool:
     return field.source == "key" or (field.source == "request" and field.required and field.default is None)
 
 
-def read_envelope(body: bytes, name: str) -> list[Any]:
-    """The list of a batch body `{name: [...]}`.
-
-    Raises:
-        SchemaValidation: malformed JSON, or something else than an object with just this list.
-    """
-    try:
-        envelope = from_json(body)
-    except ValueError as error:
-        raise not_json(body, str(error), f"one JSON object, {FORMS[name]}") from None
-    if not isinstance(envelope, dict) or set(envelope) != {name} or not isinstance(envelope[name], list):
-        raise SchemaValidation(
-            "the batch has another form than expected",
-            (Detail(name, f"expected {FORMS[name]} and nothing else"),),
-        )
-    return list(envelope[name])
-
-
 class KeyReader:
     """Checks the ids of one precomputed service, from a path or a list."""
 
     def __init__(self, key: Field) -> None:
         self.name = key.name
         self.adapter: TypeAdapter[int | str] = TypeAdapter(key_type(key))
+        schema = self.adapter.core_schema
+        self.batch: BatchReader[int | str] = BatchReader("ids", FORM_OF_IDS, schema, self.read)
+
+    def read(self, text: bytes) -> int | str | SchemaValidation:
+        """One id from its JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return self.check(from_json(text))
 
     def check(self, value: Any) -> int | str | SchemaValidation:
         try:

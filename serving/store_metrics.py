@@ -7,9 +7,10 @@ behind.
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from potluck.contract.errors import FeatureStoreUnavailable
@@ -32,13 +33,26 @@ class StoreCollector(Collector):
         """Take down the replies to the calls; there are none while the store does not answer."""
 
 
+class StoreUp(Collector):
+    """Whether the store answered at the last look."""
+
+    def __init__(self) -> None:
+        self.answered = False
+
+    def collect(self) -> Iterable[Metric]:
+        gauge = GaugeMetricFamily("potluck_online_store_up", "1 while the online store answers, else 0.")
+        gauge.add_metric([], float(self.answered))
+        return [gauge]
+
+
 class StoreMetrics:
     """Collectors that share one read of the store, and a registry."""
 
     def __init__(self, store: OnlineStore, *collectors: StoreCollector) -> None:
         self.store, self.collectors = store, collectors
         self.registry = CollectorRegistry()
-        for collector in collectors:
+        self.up = StoreUp()
+        for collector in (self.up, *collectors):
             self.registry.register(collector)
 
     async def exposition(self) -> bytes:
@@ -58,10 +72,12 @@ class StoreMetrics:
     async def look(self) -> None:
         """Have every collector note what the store holds now."""
         asked = [collector.calls() for collector in self.collectors]
+        wanted = [call for calls in asked for call in calls.values()]
         try:
-            replies = await self.store.read([call for calls in asked for call in calls.values()])
+            replies = await self.store.read(wanted)
+            self.up.answered = bool(wanted) or await self.store.answers()
         except FeatureStoreUnavailable:
-            replies = []
+            replies, self.up.answered = [], False
         rest = iter(replies)
         for collector, calls in zip(self.collectors, asked, strict=True):
             collector.note(dict(zip(calls, rest, strict=False)))

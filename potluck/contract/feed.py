@@ -3,6 +3,7 @@
 One Redis key per project holds it as JSON: feature view -> the features that were written.
 """
 
+from dataclasses import field
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,10 +21,16 @@ class Feed:
     as_of: datetime
     views: dict[str, tuple[str, ...]]
     """Feature view, as it is called in Redis -> features that were written."""
+    written_at: dict[str, datetime] = field(default_factory=dict)
+    """Feature view -> when it was written last, also by an earlier run; empty in the feed of an earlier release."""
     format: Format = NEWEST
 
     def to_json(self) -> bytes:
         return FEED.dump_json(self)
+
+    def moment_of(self, view: str) -> datetime | None:
+        """When a view was written last, or what its data was as of where an earlier release wrote it."""
+        return self.written_at.get(view, self.as_of if view in self.views else None)
 
     def lacks(self, contract: FeatureContract) -> list[str]:
         """What a model looks up and the store no longer gets, as `view:feature`."""

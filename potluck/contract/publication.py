@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from potluck.contract.features import Publication
 from potluck.contract.formats import NEWEST, Format
-from potluck.contract.redis_format import Scalar, decode_value
+from potluck.contract.redis_format import Scalar, value_reader
 
 Slot = Literal["a", "b"]
 SLOTS: tuple[Slot, ...] = ("a", "b")
@@ -105,10 +105,10 @@ class StoredPredictions:
     ) -> None:
         """
         Args:
-            decoders: `decode_value`, or one that remembers, for each feature.
+            decoders: for each feature, in place of `value_reader`, one that remembers.
         """
         self.names = tuple(field.name for field in publication.features)
-        self.decoders = decoders or [decode_value] * len(self.names)
+        self.decoders = decoders or [value_reader(field) for field in publication.features]
         self.fields = [field for slot in SLOTS for field in slot_fields(publication, slot)]
         """What to ask the hash for."""
         width = len(self.names)

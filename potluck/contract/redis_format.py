@@ -8,9 +8,12 @@ is protobuf's way to write 1970-01-01T00:00:00.
 Feast's own bytes.
 """
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+
+from potluck.contract.features import LARGEST_INTEGER, DType, Field
 
 Scalar = str | int | float | bool | None
 
@@ -110,8 +113,40 @@ def decode_value(stored: bytes | None) -> Scalar:
         if tag in (0x18, 0x20, 0x38):
             return whole_number(tag, body)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise DamagedValueError(f"a stored value is cut or changed: {error}") from None
-    raise DamagedValueError(f"a stored value of wire tag {tag:#x} is no scalar of Feast's")
+        raise DamagedValueError(f"it is cut or changed: {error}") from None
+    raise DamagedValueError(f"its wire tag {tag:#x} is no scalar's of Feast")
+
+
+def value_reader(field: Field) -> Callable[[bytes | None], Scalar]:
+    """`decode_value` for a field whose type is declared: what it gives has that type, and is finite.
+
+    Its errors name the field and hold nothing of the value, so that there are few of them for a log.
+    """
+    fits = FITTING[field.dtype]
+
+    def read(stored: bytes | None) -> Scalar:
+        try:
+            value = decode_value(stored)
+        except DamagedValueError as error:
+            raise DamagedValueError(f"a stored value of {field.name} can't be read: {error}") from None
+        if value is None or fits(value):
+            return value
+        raise DamagedValueError(f"{field.name} is declared {field.dtype}, but the store holds something else")
+
+    return read
+
+
+def whole_within(lowest: int, highest: int) -> Callable[[Scalar], bool]:
+    return lambda value: type(value) is int and lowest <= value <= highest
+
+
+FITTING: dict[DType, Callable[[Scalar], bool]] = {
+    "int64": whole_within(-LARGEST_INTEGER, LARGEST_INTEGER),
+    "int32": whole_within(-(2**31), 2**31 - 1),
+    "float64": lambda value: type(value) is float and math.isfinite(value),
+    "string": lambda value: type(value) is str,
+    "bool": lambda value: type(value) is bool,
+}
 
 
 def whole_number(tag: int, body: bytes) -> int | bool:
@@ -122,7 +157,7 @@ def whole_number(tag: int, body: bytes) -> int | bool:
 
 def exactly(body: bytes, length: int) -> bytes:
     if len(body) != length:
-        raise DamagedValueError(f"a stored value has {len(body)} bytes where its header says {length}")
+        raise DamagedValueError("it has more or fewer bytes than its header says")
     return body
 
 
@@ -171,6 +206,6 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
             break
         shift += 7
         if shift > 63:
-            raise DamagedValueError("a stored value has a number of more than 64 bits")
+            raise DamagedValueError("it has a number of more than 64 bits")
     number &= 0xFFFFFFFFFFFFFFFF
     return (number - (1 << 64) if number >= 1 << 63 else number), position

@@ -13,7 +13,7 @@ from operator import getitem, itemgetter
 from typing import Any
 
 from potluck.contract.features import REQUEST_TIME, FeatureContract, Field
-from potluck.contract.redis_format import Scalar, decode_value
+from potluck.contract.redis_format import Scalar, value_reader
 from potluck.scoring.bundle import Model
 from potluck.scoring.encoders import Encoder, Mark
 from potluck.scoring.functions import run_function
@@ -21,6 +21,7 @@ from potluck.scoring.transform import Predictions
 
 MOST_REMEMBERED = 2048
 """Values of one column; more are forgotten, so that a column of ever new values takes no more memory."""
+LONGEST_REMEMBERED = 128
 
 Record = Mapping[str, Any]
 Stored = Sequence[bytes | None]
@@ -38,16 +39,22 @@ class Outcome:
 
 
 class Remembered(dict[Any, Any]):
-    """What `make` makes of a key, kept for the next time."""
+    """What `make` makes of a key, kept for the next time.
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
+    Args:
+        longest: a text or bytes of more characters is not kept: whoever sends ever new ones must not fill the memory.
+    """
+
+    def __init__(self, make: Callable[[Any], Any], longest: int = LONGEST_REMEMBERED) -> None:
         super().__init__()
-        self.make = make
+        self.make, self.longest = make, longest
 
     def __missing__(self, key: Any) -> Any:
         return self.keep(key, self.make(key))
 
     def keep(self, key: Any, made: Any) -> Any:
+        if isinstance(key, str | bytes) and len(key) > self.longest:
+            return made
         if len(self) >= MOST_REMEMBERED:
             self.clear()
         self[key] = made
@@ -99,7 +106,7 @@ class Inputs:
 
     def __init__(self, contract: FeatureContract) -> None:
         self.places = {field.name: place for place, field in enumerate(contract.online)}
-        self.values_of = [Remembered(decode_value) for _ in contract.online]
+        self.values_of = [Remembered(value_reader(field)) for field in contract.online]
         self.defaults = {field.name: field for field in contract.inputs if field.default is not None}
 
 
@@ -121,7 +128,7 @@ class Plan:
     def _cells(self, place: int, direct: Field | None) -> Cells:
         scorer = self.model.scorer
         cell = partial(scorer.cell, place) if place in scorer.used else no_cell
-        read = itself if direct is None else partial(read_stored, direct.default)
+        read = itself if direct is None else stored_or_default(direct)
         return Cells(self.model.rows.encoders[place], read, cell, self.marks)
 
     def score(self, records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> Outcome:
@@ -134,7 +141,7 @@ class Plan:
 
         Raises:
             DataError: an on-demand function failed, or a value is not of its declared type.
-            DamagedValueError: stored bytes are no value of Feast's.
+            DamagedValueError: stored bytes are no value of a field's declared type.
         """
         self.marks.clear()
         cells: list[bytes] = []
@@ -174,9 +181,14 @@ def direct_fields(contract: FeatureContract) -> dict[str, Field]:
     return {f.name: f for f in contract.online if f.name in names and f.default not in REQUEST_TIME}
 
 
-def read_stored(default: Scalar, stored: bytes | None) -> Scalar:
-    value = decode_value(stored)
-    return default if value is None else value
+def stored_or_default(field: Field) -> Callable[[bytes | None], Scalar]:
+    read = value_reader(field)
+
+    def value(stored: bytes | None) -> Scalar:
+        found = read(stored)
+        return field.default if found is None else found
+
+    return value
 
 
 def itself(value: Any) -> Any:

@@ -5,7 +5,8 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 from feast import FeatureStore, FeatureView
@@ -13,7 +14,7 @@ from feast import FeatureStore, FeatureView
 from potluck.contract.accounting import Account, account
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, PotluckError, ServiceUnreachable, UsageError
-from potluck.contract.feed import Feed, feed_key
+from potluck.contract.feed import Feed, feed_key, read_feed
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.settings import Settings
 from potluck.stores.census import Census, RowCounter
@@ -213,7 +214,13 @@ def census_of(store: FeatureStore, view: FeatureView, session: Session) -> Censu
 def tell_servers(settings: Settings, store: FeatureStore, views: Sequence[FeatureView], as_of: datetime) -> None:
     """Leave in Redis what was written of each view: a server compares it with what its champions read."""
     features = {name_in_redis(view, store.config): tuple(f.name for f in view.features) for view in views}
+    redis, key = client(settings), feed_key(store.project)
+    written_now = dict.fromkeys(features, datetime.now(UTC))
     try:
-        client(settings).set(feed_key(store.project), Feed(as_of, features).to_json())
+        stored: Any = redis.get(key)
+        earlier = read_feed(stored)
+        # A view that is no longer written keeps its moment: whoever still reads it sees it grow old.
+        written_at = {**(earlier.written_at if earlier else {}), **written_now}
+        redis.set(key, Feed(as_of, features, written_at).to_json())
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(f"all views are written, but Redis went away then ({error}); run again") from None

@@ -126,6 +126,13 @@ def test_the_work_is_done_once_for_each_key() -> None:
     assert seen == [1, 2]
 
 
+@pytest.mark.parametrize("unit", ["x", b"x"])
+def test_a_long_value_is_made_each_time_and_not_kept(unit: str | bytes) -> None:
+    remembered = Remembered(len)
+    assert (remembered[unit * 129], remembered[unit * 128]) == (129, 128)
+    assert [*remembered] == [unit * 128]
+
+
 @pytest.mark.parametrize("places", [[], [0], [2], [0, 1, 2], [1, 2], [2, 0], [3, 1, 1]])
 def test_a_picker_takes_these_places_in_this_order(places: list[int]) -> None:
     assert list(picker(places)("abcd")) == ["abcd"[place] for place in places]
