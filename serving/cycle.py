@@ -7,8 +7,7 @@ from serving.answer_bytes import head_of, told
 from serving.answers import Body
 from serving.edge import Edge, Exchange
 from serving.hot import HotCall, Target
-from serving.tasks import answer_to
-from serving.tasks import told as failure
+from serving.tasks import answer_to, logged
 
 if TYPE_CHECKING:
     from serving.wire import ShortWayProtocol
@@ -54,7 +53,7 @@ class HotCycle:
         try:
             self.call.begin(self.target, bytes(self.body), self.answered)
         except Exception as error:
-            self.answered(failure(answer_to(error), self.target.request_id))
+            self.answered(logged(answer_to(error), self.target.request_id))
 
     def answered(self, outcome: Body | RequestError) -> None:
         """Answer, and count it."""

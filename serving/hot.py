@@ -16,7 +16,7 @@ from serving.answers import Body, lookup_body, prediction_body, send_json
 from serving.champions import Champions
 from serving.json_structure import LARGEST_RECORD
 from serving.metrics import count
-from serving.tasks import told
+from serving.tasks import logged
 
 Answered = Callable[[Body | RequestError], None]
 
@@ -66,7 +66,7 @@ class Predict:
         predictor.submit(
             record,
             lambda answer: answered(
-                told(answer, target.request_id)
+                logged(answer, target.request_id)
                 if isinstance(answer, RequestError)
                 else prediction_body(predictor, answer, target.request_id)
             ),
@@ -93,7 +93,7 @@ class Lookup:
         precomputed.submit(
             entity,
             lambda found: answered(
-                told(found, target.request_id)
+                logged(found, target.request_id)
                 if isinstance(found, RequestError)
                 else lookup_body(precomputed, *found, entity, target.request_id)
             ),

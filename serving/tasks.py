@@ -35,11 +35,11 @@ class Tasks:
 
 
 def answer_to(error: Exception) -> RequestError:
-    """The error as an answer; whoever gives it calls `told` with the request's id."""
+    """The error as an answer; whoever gives it calls `logged` with the request's id."""
     return error if isinstance(error, RequestError) else Unforeseen(error)
 
 
-def told(error: RequestError, request_id: str) -> RequestError:
+def logged(error: RequestError, request_id: str) -> RequestError:
     """Log what nobody foresaw under the id of the request that it answers; the trace once a batch."""
     if isinstance(error, Unforeseen):
         extra = {"request_id": request_id}
