@@ -21,14 +21,6 @@ RULES = ROOT / "docker" / "alerts.yml"
 CASES = Path(__file__).parent / "alerts.test.yml"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 
-# TO BE EMPTIED when the branches w-bounds and w-wire are merged: metrics that they add.
-ARRIVE_LATER = {
-    "potluck_online_store_up": set[str](),
-    "potluck_champion_age_seconds": {"service"},
-    "potluck_materialization_age_seconds": {"project", "view"},
-    "potluck_stored_values_refused_total": {"service"},
-    "potluck_connections_closed_total": {"reason"},
-}
 SCRAPED = {"job", "instance"}
 """Labels that Prometheus adds."""
 NAME = re.compile(r"\b(up|potluck_\w+)\b(?:{([^}]*(?:{[^}]*}[^}]*)*)})?")
@@ -77,7 +69,7 @@ def test_each_rule_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent() 
 
 def exported(text: str) -> dict[str, set[str]]:
     """Series of an exposition -> its labels; those that nothing was counted under yet too."""
-    found = {name: set(labels) for name, labels in ARRIVE_LATER.items()} | {"up": set[str]()}
+    found = {"up": set[str]()}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)

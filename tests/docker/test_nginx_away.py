@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from nginx import CONFIGURATION, ENDING, address, check_error, free_port, nginx
 
 from potluck.contract.settings import Settings
@@ -153,10 +152,4 @@ def test_a_slow_client_that_goes_on_is_answered(iris: Any, record: Any, tmp_path
 
 def test_connections_to_the_server_are_given_up_before_the_server_does() -> None:
     (kept,) = re.findall(r"keepalive_timeout (\d+)s;\n}", CONFIGURATION.read_text())
-    assert int(kept) < idle_seconds()
-
-
-def idle_seconds() -> float:
-    """After which the server closes: its setting; uvicorn's own until w-wire is merged."""
-    field = Settings.model_fields.get("idle_seconds")
-    return float(field.default) if field else uvicorn.Config("none:none").timeout_keep_alive
+    assert int(kept) < Settings.model_fields["idle_seconds"].default
