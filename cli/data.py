@@ -153,9 +153,7 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     from potluck.stores.apply import apply_repo
     from potluck.stores.repo import project_name
 
-    project = project_name(settings.repo)
-    make_home(settings.home)
-    champions, unread = champions_of(settings, project)
+    champions, unread = champions_of(settings, project_name(settings.repo))
     applied = apply_repo(settings.repo, champions=champions, breaking=breaking)
     found = applied_json(applied, unread)
     answer(as_json, found, applied_text(settings.repo, found))

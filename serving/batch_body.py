@@ -151,6 +151,8 @@ class BatchReader(Generic[Row]):
             said = ""
         except ValueError as error:
             said = str(error)
+        if "EOF" in said and len(shown) < len(body):
+            said = ""  # it ends where it was cut: that place tells nothing of the body
         return not_json(body, said, f"one JSON object, {self.form}")
 
     def other_form(self) -> SchemaValidation:

@@ -130,14 +130,29 @@ def slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(json_structure, "SLICE_BYTES", request.param)
 
 
+def agrees(found: Any, expected: Any) -> bool:
+    """Whether two readings say the same.
+
+    A body that is no JSON may also be told as one of another form, if it is both, or without a
+    place; never with a wrong place.
+    """
+    if found == expected:
+        return True
+    refused = isinstance(found, tuple) and isinstance(expected, tuple)
+    if not refused or not expected[1].startswith("the body is not valid JSON at"):
+        return False
+    others = ("the batch has another form than expected", "the body is not valid JSON; ")
+    return found[1].startswith(others)
+
+
 @pytest.mark.usefixtures("slices")
 def test_records_are_read_in_turns_as_they_are_at_once() -> None:
     @settings(deadline=None)
     @given(bodies(ROWS, st.one_of(rows_that_fit, written())))
     def hold(body: bytes) -> None:
         expected = plainly(SCHEMA.batch, body)
-        assert in_turns(SCHEMA.batch, body) == expected
-        assert read(SCHEMA.batch, body) == expected
+        assert agrees(in_turns(SCHEMA.batch, body), expected)
+        assert agrees(read(SCHEMA.batch, body), expected)
 
     hold()
 
@@ -148,8 +163,8 @@ def test_ids_are_read_in_turns_as_they_are_at_once() -> None:
     @given(bodies("ids", written(depth=1)))
     def hold(body: bytes) -> None:
         expected = plainly(IDS.batch, body)
-        assert in_turns(IDS.batch, body) == expected
-        assert read(IDS.batch, body) == expected
+        assert agrees(in_turns(IDS.batch, body), expected)
+        assert agrees(read(IDS.batch, body), expected)
 
     hold()
 
