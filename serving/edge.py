@@ -5,7 +5,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,8 @@ logger = logging.getLogger("potluck.serving")
 REPORT_SECONDS = 1.0
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 REQUEST_ID = b"x-request-id"
+CUTS_SHORT = "potluck.cuts_short"
+"""In a scope's state, from the protocol: see `serving.wire`."""
 SENDABLE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -60,7 +62,7 @@ class Edge:
             return
         exchange = Exchange(scope["headers"])
         scope.setdefault("state", {})["request_id"] = exchange.request_id
-        reply = Reply(exchange, send)
+        reply = Reply(exchange, send, scope["state"].get(CUTS_SHORT, never))
         try:
             self.enter(probe=scope["path"] in PROBES)
             with self.bodies.body(receive) as body:
@@ -134,16 +136,27 @@ class Edge:
 
 
 class Reply:
-    """The way back: notes the status, adds the request id."""
+    """The way back: notes the status, adds the request id, and says so where the connection ends.
 
-    def __init__(self, exchange: Exchange, send: Send) -> None:
-        self.exchange, self._send = exchange, send
+    Args:
+        cuts_short: whether the answer comes before the body has.
+    """
+
+    def __init__(self, exchange: Exchange, send: Send, cuts_short: Callable[[], bool]) -> None:
+        self.exchange, self._send, self.cuts_short = exchange, send, cuts_short
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.exchange.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self.exchange.request_id.encode())]
+            request_id = (REQUEST_ID, self.exchange.request_id.encode())
+            message["headers"] = [*message.get("headers", ()), request_id]
+            if self.cuts_short():
+                message["headers"].append((b"connection", b"close"))
         return self._send(message)
+
+
+def never() -> bool:
+    return False
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -8,6 +8,7 @@ write. What is not an ordinary hot call takes uvicorn's own way; so do requests 
 before the answer to the one before them.
 """
 
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -16,7 +17,7 @@ from potluck.contract.errors import BodyTooLarge
 from serving.answer_bytes import Headers
 from serving.connections import BODY
 from serving.cycle import HotCycle
-from serving.edge import Exchange
+from serving.edge import CUTS_SHORT, Exchange
 from serving.limited import WHOLE, LimitedProtocol
 from serving.routes import LARGEST_BATCH_BODY
 
@@ -93,11 +94,17 @@ class ShortWayProtocol(LimitedProtocol):
         self.headers += headers  # the scope holds this list
         self.before = before
         HttpToolsProtocol.on_headers_complete(self)
+        self.scope["state"][CUTS_SHORT] = partial(self.cuts_short, self.cycle)
         if LARGEST_BATCH_BODY < self.announced < UNKNOWN:
             most = f"a body has at most {LARGEST_BATCH_BODY} bytes; send several calls"
             self.refuse(BodyTooLarge(most), "body_bytes")
         elif self.shared.draining:
             self.announce_end(before)
+
+    def cuts_short(self, cycle: Any) -> bool:
+        """Whether so much of a request's body is still to come that an answer now ends the
+        connection: rather than to read over the rest."""
+        return self.comes == BODY and self.cycle is cycle and self.announced > LARGEST_HOT_BODY
 
     def announce_end(self, before: Any) -> None:
         """While the server ends, the last request of a connection that has come is the one whose
@@ -113,9 +120,8 @@ class ShortWayProtocol(LimitedProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        cut_short = self.comes == BODY and self.cycle.response_complete and not self.last_words
-        if cut_short and self.announced > LARGEST_HOT_BODY:
-            self.transport.close()  # rather than to read over the rest
+        if self.cycle.response_complete and self.cuts_short(self.cycle) and not self.last_words:
+            self.transport.close()
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())

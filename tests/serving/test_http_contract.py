@@ -177,6 +177,13 @@ def test_too_large_a_body_is_refused(example: Example) -> None:
     check_error(example.stack.post(f"{example.hybrid}/batch", nine_mib), 413, "BODY_TOO_LARGE")
 
 
+def test_who_is_answered_before_the_body_has_come_is_told_that_the_connection_ends(example: Example) -> None:
+    for path in (example.hybrid, "/predict/nobody/batch", f"{example.hybrid}/batch"):
+        answer = example.stack.post(path, b" " * (9 * MIB))
+        assert answer.status_code in (404, 413)
+        assert answer.headers["connection"] == "close"
+
+
 def test_a_body_within_the_limit_of_a_batch_is_read(example: Example) -> None:
     padded = json.dumps({"dataframe_records": [example.good]}).encode() + b" " * (2 * MIB)
     assert example.stack.post(f"{example.hybrid}/batch", padded).json()["errors"] == []
