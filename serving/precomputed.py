@@ -150,7 +150,7 @@ def readable_pointer(stored: bytes | None) -> Pointer | None:
 
 def reader(field: Field) -> Callable[[bytes | None], Any]:
     """Of a stored feature; the probabilities of classes are stored as JSON."""
-    read = value_reader(field)
+    read = value_reader(field, answered=True)
 
     def shares(stored: bytes | None) -> Any:
         text = read(stored)

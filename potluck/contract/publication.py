@@ -108,7 +108,7 @@ class StoredPredictions:
             decoders: for each feature, in place of `value_reader`, one that remembers.
         """
         self.names = tuple(field.name for field in publication.features)
-        self.decoders = decoders or [value_reader(field) for field in publication.features]
+        self.decoders = decoders or [value_reader(field, answered=True) for field in publication.features]
         self.fields = [field for slot in SLOTS for field in slot_fields(publication, slot)]
         """What to ask the hash for."""
         width = len(self.names)

@@ -117,12 +117,16 @@ def decode_value(stored: bytes | None) -> Scalar:
     raise DamagedValueError(f"its wire tag {tag:#x} is no scalar's of Feast")
 
 
-def value_reader(field: Field) -> Callable[[bytes | None], Scalar]:
-    """`decode_value` for a field of a declared type: what it gives has that type, and is finite.
+def value_reader(field: Field, *, answered: bool = False) -> Callable[[bytes | None], Scalar]:
+    """`decode_value` for a field of a declared type: what it gives has that type, and is not NaN.
 
     Its errors name the field and hold nothing of the value: a log has few different ones.
+
+    Args:
+        answered: the value is an answer, so it is finite, as JSON has no infinity. A model takes
+            one: training and the nightly run learn from it and score it as it is.
     """
-    fits = FITTING[field.dtype]
+    fits = is_finite if answered and field.dtype == "float64" else FITTING[field.dtype]
 
     def read(stored: bytes | None) -> Scalar:
         try:
@@ -138,6 +142,10 @@ def value_reader(field: Field) -> Callable[[bytes | None], Scalar]:
     return read
 
 
+def is_finite(value: Scalar) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
 def whole_within(lowest: int, highest: int) -> Callable[[Scalar], bool]:
     return lambda value: type(value) is int and lowest <= value <= highest
 
@@ -145,7 +153,7 @@ def whole_within(lowest: int, highest: int) -> Callable[[Scalar], bool]:
 FITTING: dict[DType, Callable[[Scalar], bool]] = {
     "int64": whole_within(-LARGEST_INTEGER, LARGEST_INTEGER),
     "int32": whole_within(-(2**31), 2**31 - 1),
-    "float64": lambda value: type(value) is float and math.isfinite(value),
+    "float64": lambda value: type(value) is float and not math.isnan(value),
     "string": lambda value: type(value) is str,
     "bool": lambda value: type(value) is bool,
 }

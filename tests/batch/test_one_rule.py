@@ -84,7 +84,7 @@ def now(home: SmallHome) -> datetime:
         home.write(f"{kind}_population", [asked(kind, place, moment) for place in range(len(CASES))])
         records = [record(kind, place, moment) for place in range(len(CASES))]
         home.write(f"{kind}_records", [each for each in records if each])
-    home.verbs(["materialize"])
+    home.verbs(["materialize", "--force", "other entities than those that were trained on"])
     return moment
 
 

@@ -51,7 +51,7 @@ OTHERS: dict[str, list[bytes]] = {
         encode_value(2**53 + 1, "int64"),
     ],
     "int32": [encode_value("1", "string"), encode_value(2**31, "int64")],
-    "float64": [encode_value(1, "int64"), encode_value("1.5", "string"), INFINITE, NOT_A_NUMBER],
+    "float64": [encode_value(1, "int64"), encode_value("1.5", "string"), NOT_A_NUMBER],
     "string": [encode_value(1, "int64"), b"\x12\x05abc", b"\x12\x01\xff"],
     "bool": [encode_value(1, "int64"), encode_value("true", "string"), b"no value"],
 }
@@ -65,6 +65,13 @@ def test_a_value_is_read_as_its_declared_type_or_refused(dtype: Any) -> None:
     for stored in OTHERS[dtype]:
         with pytest.raises(DamagedValueError, match="size"):
             read(stored)
+
+
+def test_an_infinity_is_a_feature_and_no_answer() -> None:
+    field = Field("size", "float64", "online")
+    assert value_reader(field)(INFINITE) == math.inf
+    with pytest.raises(DamagedValueError, match="size"):
+        value_reader(field, answered=True)(INFINITE)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +120,6 @@ def store_is_to_blame(answer: Any) -> None:
         b"",
         b"no value",
         NOT_A_NUMBER,
-        INFINITE,
         encode_value("5.1", "string"),
         encode_value(5, "int64"),
     ],
@@ -177,6 +183,7 @@ def test_it_is_logged_once(
     [
         ("prediction", encode_value(7, "int64")),
         ("prediction", NOT_A_NUMBER),
+        ("prediction", INFINITE),
         ("prediction", NULL),
         ("probabilities", encode_value('{"setosa": NaN}', "string")),
         ("probabilities", encode_value('{"setosa": "much"}', "string")),
