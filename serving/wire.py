@@ -104,7 +104,9 @@ class ShortWayProtocol(LimitedProtocol):
     def cuts_short(self, cycle: Any) -> bool:
         """Whether so much of a request's body is still to come that an answer now ends the
         connection: rather than to read over the rest."""
-        return self.comes == BODY and self.cycle is cycle and self.announced > LARGEST_HOT_BODY
+        if self.last_words or self.cycle is not cycle:
+            return False  # a refusal follows, or another request has come
+        return self.comes == BODY and self.announced > LARGEST_HOT_BODY
 
     def announce_end(self, before: Any) -> None:
         """While the server ends, the last request of a connection that has come is the one whose
@@ -120,7 +122,7 @@ class ShortWayProtocol(LimitedProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        if self.cycle.response_complete and self.cuts_short(self.cycle) and not self.last_words:
+        if self.cycle.response_complete and self.cuts_short(self.cycle):
             self.transport.close()
             return
         if self.pipeline:
