@@ -26,7 +26,7 @@ features = ["petal_record:petal_length", "species_predictions:prediction", "spec
 rows = [{"flower_id": number} for number in (0, 70, 149)]
 print(json.dumps(open_store(load_settings().repo).get_online_features(features, rows).to_dict()))
 """
-FILL = [["materialize"], ["nightly", "--as-of", "2026-06-01"]]
+FILL = [["materialize", "--force", "the one that is there belongs to nobody"], ["nightly", "--as-of", "2026-06-01"]]
 
 
 def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:

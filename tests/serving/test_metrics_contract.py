@@ -1,9 +1,12 @@
 """/metrics says what docs/http-contract.md says of it."""
 
+import contextlib
 import http.client
+import json
 import math
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -98,34 +101,46 @@ def test_the_store_is_up_or_not(iris: Any, without_redis: Any) -> None:
     assert samples(iris, "potluck_online_store_up") == {(): 1.0}
 
 
+@contextlib.contextmanager
+def frozen_redis(iris: Any) -> Iterator[None]:
+    pid = client(iris.settings).info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_what_is_refused_early_is_counted_under_its_endpoint_and_service(
-    iris: Any, monkeypatch: pytest.MonkeyPatch
+    iris: Any, record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
+    patient = {"POTLUCK_MAX_IN_FLIGHT": "1", "POTLUCK_REDIS_TIMEOUT": "60"}
+    monkeypatch.setattr(type(iris), "environment", {**iris.environment, **patient})
     hybrid, batch = iris.repo.hybrid, iris.repo.batch
     with iris.second_server("--workers", "1") as server:
-        slow = http.client.HTTPConnection("127.0.0.1", server.port)
-        slow.putrequest("POST", f"/predict/{hybrid}/batch")
-        slow.putheader("content-length", "50")
-        slow.endheaders()
-        slow.send(b'{"dataframe_records"')
-        deadline = time.monotonic() + 20
-        while server.get("/services").status_code != 429:
-            assert time.monotonic() < deadline
-        refused = [
-            ("/predict/{service}/batch", hybrid, server.post(f"/predict/{hybrid}/batch", {})),
-            ("/predict/{service}", hybrid, server.post(f"/predict/{hybrid}", {})),
-            ("/lookup/{service}", batch, server.post(f"/lookup/{batch}", {})),
-            ("/lookup/{service}/{entity_id:path}", batch, server.get(f"/lookup/{batch}/1")),
-            ("/services/{service}", "", server.get("/services/made-up-19")),
-            ("unknown", "", server.get("/made-up-20")),
-        ]
+        assert server.get("/readyz").json()["online_store"] is True
+        with frozen_redis(iris):
+            slow = http.client.HTTPConnection("127.0.0.1", server.port)
+            slow.request("POST", f"/predict/{hybrid}", json.dumps(record))
+            deadline = time.monotonic() + 20
+            while server.get("/services").status_code != 429:
+                assert time.monotonic() < deadline
+            refused = [
+                ("/predict/{service}/batch", hybrid, server.post(f"/predict/{hybrid}/batch", {})),
+                ("/predict/{service}", hybrid, server.post(f"/predict/{hybrid}", {})),
+                ("/lookup/{service}", batch, server.post(f"/lookup/{batch}", {})),
+                ("/lookup/{service}/{entity_id:path}", batch, server.get(f"/lookup/{batch}/1")),
+                ("/services/{service}", "", server.get("/services/made-up-19")),
+                ("unknown", "", server.get("/made-up-20")),
+            ]
+        slow.close()
         for endpoint, service, answer in refused:
             assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
             labels = {"endpoint": endpoint, "service": service, "status": "429"}
+            while value(server, "potluck_requests_total", **labels) < 1:  # hot calls: once a second
+                assert time.monotonic() < deadline + 20, labels
             assert value(server, "potluck_requests_total", **labels) == 1, labels
         assert "made-up" not in server.get("/metrics").text
-        slow.close()
 
 
 def test_a_champion_ages_from_when_it_was_laid_down_in_every_worker(iris: Any) -> None:
