@@ -88,7 +88,8 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
+        # Feast sets the folder of metrics when its own are imported: servers would share theirs.
+        ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL", "PROMETHEUS_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return {**inherited, "POTLUCK_HOME": str(self.home), "POTLUCK_REPO": str(self.repo.path)}
 
