@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
-from potluck.stores.population import ShardRows
+from potluck.stores.parquet.population import ShardRows
 
 UNKNOWN = "the feature store knows no such entity"
 NO_REQUEST_VALUE = "required, and the population holds no value"

@@ -19,9 +19,9 @@ from potluck.contract.errors import DataError, MissingStepError, UsageError
 from potluck.contract.features import Publication
 from potluck.contract.publication import Pointer
 from potluck.contract.settings import Settings
-from potluck.stores.arrow_types import ARROW_TYPES
-from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.repo import open_store
+from potluck.redis.embedded import client, ensure_redis
+from potluck.stores.definitions.repo import open_store
+from potluck.stores.parquet.arrow_types import ARROW_TYPES
 
 WRITERS = {".csv": pcsv.write_csv, ".parquet": pq.write_table}
 PROBABILITY = "probability_"

@@ -17,9 +17,9 @@ from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import Publication
 from potluck.contract.files import replacing
 from potluck.contract.publication import Pointer
-from potluck.stores.arrow_types import ARROW_TYPES
-from potluck.stores.offline import data_source
-from potluck.stores.sources import SCHEMA_FILE
+from potluck.stores.ingest.sources import SCHEMA_FILE
+from potluck.stores.parquet.arrow_types import ARROW_TYPES
+from potluck.stores.parquet.offline_reads import data_source
 
 PROFILE_KEY = b"potluck.profile"
 MOMENT = pa.timestamp("us", tz="UTC")

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from potluck.contract.errors import Locked, ServiceUnreachable
 from potluck.contract.publication import publication_key
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+from potluck.redis.client import REDIS_ERRORS, RedisClient
 
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0

@@ -14,8 +14,8 @@ from batch.runs import Manifest, RunFolder, now
 from potluck.contract.accounting import Account
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release
-from potluck.stores.part import Shard
-from potluck.stores.population import Population
+from potluck.stores.parquet.population import Population
+from potluck.stores.parquet.population_part import Shard
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import redis
 from batch.publish import View, stored_fields
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, publication_key
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+from potluck.redis.client import REDIS_ERRORS, RedisClient
 
 MARGIN = 1.1
 """For what grows with the keys and is not counted with them: Redis' own tables, and the copies of a rehash."""
@@ -84,7 +84,10 @@ def primaries(client: RedisClient) -> Iterator[Any]:
 def growth_per_row(view: View, sample: pa.Table, pointer: Pointer) -> float:
     """Mean growth of an entity's hash, in bytes: what lies there and what would be added differ from row to row."""
     fields = stored_fields(view.publication, sample, pointer)
-    columns = [value.to_pylist() if isinstance(value, pa.Array) else [value] * sample.num_rows for _, value in fields]
+    columns = [
+        value.to_pylist() if isinstance(value, pa.Array) else [value] * sample.num_rows
+        for _, value in fields
+    ]
     names = [name for name, _ in fields]
     scratch = publication_key(view.project, view.publication.view, "preflight").encode()
     grown = [

@@ -12,8 +12,8 @@ from batch.publish import View, predicted_rows
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.publication import Pointer, slot_fields, slot_view
 from potluck.contract.redis_format import timestamp_field
-from potluck.stores.prune import prune_fields, sorted_hashes
-from potluck.stores.resp_stream import key_hashes
+from potluck.redis.resp_stream import key_hashes
+from potluck.stores.feast_plugins.prune import prune_fields, sorted_hashes
 
 
 def prune_slot(view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease) -> int:

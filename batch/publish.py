@@ -20,10 +20,10 @@ from potluck.contract.publication import (
     slot_view,
 )
 from potluck.contract.redis_format import encode_timestamp, encode_value, timestamp_field
+from potluck.redis.bulk_writer import BulkWriter
+from potluck.redis.client import REDIS_ERRORS, RedisClient
+from potluck.redis.feast_bytes import encode_values, entity_keys
 from potluck.scoring.transform import class_name
-from potluck.stores.bulk_writer import BulkWriter
-from potluck.stores.feast_bytes import encode_values, entity_keys
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, rows done and rows in all."""

@@ -17,9 +17,9 @@ from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract
 from potluck.scoring.bundle import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
-from potluck.stores.arrow_types import ARROW_TYPES
-from potluck.stores.part import Shard
-from potluck.stores.population import Population, ShardRows
+from potluck.stores.parquet.arrow_types import ARROW_TYPES
+from potluck.stores.parquet.population import Population, ShardRows
+from potluck.stores.parquet.population_part import Shard
 
 PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
 Inputs = dict[str, Sequence[Any]]

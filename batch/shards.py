@@ -19,7 +19,7 @@ from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import DataError
 from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE
 from potluck.scoring.releases import Releases
-from potluck.stores.population import Population
+from potluck.stores.parquet.population import Population
 
 SAMPLE_ROWS = 1_000
 

@@ -10,10 +10,10 @@ from potluck.contract.champion import Champion
 from potluck.contract.errors import MissingStepError
 from potluck.contract.features import Publication
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.bundle import Model
 from potluck.scoring.releases import Release, Releases
-from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.repo import open_store
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, StoredPredictions
 from potluck.contract.redis_format import DamagedValueError, Scalar
 from potluck.contract.settings import Settings
+from potluck.redis.client import REDIS_ERRORS
 from potluck.scoring.transform import class_name
-from potluck.stores.redis_client import REDIS_ERRORS
 
 TAG_AS_MISSING = "tag their feature view unknown=missing and train again"
 WHERE_NORMAL = f"; where entities are unknown by nature, {TAG_AS_MISSING}"

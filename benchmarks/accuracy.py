@@ -24,8 +24,8 @@ from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
 from potluck.contract.features import FeatureContract
 from potluck.scoring.releases import Releases
-from potluck.stores.definitions import definition_of
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.contracts import definition_of
+from potluck.stores.definitions.repo import open_store
 from training.dataset import Dataset, labelled_dataset
 from training.metrics import regression_metrics
 from training.split import split
@@ -37,12 +37,28 @@ KEY, LABEL = "Id", "SalePrice"
 # The 28 columns that a course would take: the plain numbers and the well-known categories. Neither chosen by their
 # effect nor tuned.
 NUMERIC = (
-    *("LotArea", "OverallQual", "OverallCond", "YearBuilt", "YearRemodAdd", "BsmtFinSF1", "TotalBsmtSF"),
+    *(
+        "LotArea",
+        "OverallQual",
+        "OverallCond",
+        "YearBuilt",
+        "YearRemodAdd",
+        "BsmtFinSF1",
+        "TotalBsmtSF",
+    ),
     *("1stFlrSF", "2ndFlrSF", "GrLivArea", "FullBath", "HalfBath", "BedroomAbvGr", "KitchenAbvGr"),
     *("TotRmsAbvGrd", "Fireplaces", "GarageCars", "GarageArea"),
 )
 CATEGORICAL = (
-    *("MSZoning", "Neighborhood", "BldgType", "HouseStyle", "ExterQual", "KitchenQual", "HeatingQC"),
+    *(
+        "MSZoning",
+        "Neighborhood",
+        "BldgType",
+        "HouseStyle",
+        "ExterQual",
+        "KitchenQual",
+        "HeatingQC",
+    ),
     *("CentralAir", "SaleType", "SaleCondition"),
 )
 REFERENCE_PARAMETERS = {"learning_rate": 0.01, "n_estimators": 1000, "max_depth": 6}
@@ -57,7 +73,12 @@ Metrics = Mapping[str, float]
 
 
 @click.command()
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kaggle's train.csv")
+@click.option(
+    "--data",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Kaggle's train.csv",
+)
 @click.option("--rows", default=1460, show_default=True, help="Synthetic houses, without --data.")
 @click.option("--seed", default=0, show_default=True)
 def main(file: Path | None, rows: int, seed: int) -> None:
@@ -72,7 +93,9 @@ def main(file: Path | None, rows: int, seed: int) -> None:
         earlier, later = dataset.take(parts.learn), dataset.take(parts.test)
         check_same_rows(home, trained, dataset, (len(earlier), len(later)))
         reference = reference_metrics(houses(home), earlier, later)
-    found: dict[str, Metrics] = {name: told["metrics"] for name, told in trained.items()} | {REFERENCE: reference}
+    found: dict[str, Metrics] = {name: told["metrics"] for name, told in trained.items()} | {
+        REFERENCE: reference
+    }
     described = {
         **data.described(),
         "data_hash": dataset.digest,
@@ -91,13 +114,17 @@ def labelled(home: Home) -> tuple[FeatureContract, Dataset]:
     return contract, labelled_dataset(store, contract, datetime.now(UTC))
 
 
-def check_same_rows(home: Home, trained: Mapping[str, Any], dataset: Dataset, split: tuple[int, int]) -> None:
+def check_same_rows(
+    home: Home, trained: Mapping[str, Any], dataset: Dataset, split: tuple[int, int]
+) -> None:
     """Stop where Potluck's models saw other rows than the reference does."""
     releases = Releases(home.settings.releases)
     lineage = releases.open(releases.champion(HYBRID)).contract.lineage
     splits = {(told["train_rows"], told["test_rows"]) for told in trained.values()}
     if lineage is None or lineage.data_hash != dataset.digest or splits != {split}:
-        raise SystemExit("the models were trained on other rows than the reference; nothing can be compared")
+        raise SystemExit(
+            "the models were trained on other rows than the reference; nothing can be compared"
+        )
 
 
 def houses(home: Home) -> pd.DataFrame:
@@ -127,10 +154,14 @@ def course_pipeline() -> Pipeline:
         ],
         verbose_feature_names_out=False,
     )
-    return Pipeline([("encode", encoder), ("model", lightgbm.LGBMRegressor(**REFERENCE_PARAMETERS, verbose=-1))])
+    return Pipeline(
+        [("encode", encoder), ("model", lightgbm.LGBMRegressor(**REFERENCE_PARAMETERS, verbose=-1))]
+    )
 
 
-def report(surroundings: Mapping[str, Any], data: Mapping[str, Any], found: Mapping[str, Metrics]) -> None:
+def report(
+    surroundings: Mapping[str, Any], data: Mapping[str, Any], found: Mapping[str, Metrics]
+) -> None:
     goals = goals_of(found)
     print(
         f"{data['train_rows']} rows to learn from, {data['test_rows']} from {data['test_starts'][:10]} on to measure\n"
@@ -139,20 +170,35 @@ def report(surroundings: Mapping[str, Any], data: Mapping[str, Any], found: Mapp
     print(table(head, [row_of(name, metrics, found[REFERENCE]) for name, metrics in found.items()]))
     print("\n" + "\n".join(NOTES) + "\n")
     print(goals_table(goals))
-    ratios = {name: {m: metrics[m] / found[REFERENCE][m] for m in METRICS} for name, metrics in found.items()}
+    ratios = {
+        name: {m: metrics[m] / found[REFERENCE][m] for m in METRICS}
+        for name, metrics in found.items()
+    }
     figures = {"metrics": found, "ratio_to_reference": ratios}
-    print(f"\nwrote {write_result('accuracy', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}")
+    print(
+        f"\nwrote {write_result('accuracy', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
+    )
 
 
 def row_of(name: str, metrics: Metrics, reference: Metrics) -> Sequence[str]:
-    told = (f"{metrics['rmsle']:.4f}", f"{metrics['mae']:,.0f}", f"{metrics['rmse']:,.0f}", f"{metrics['r2']:.3f}")
+    told = (
+        f"{metrics['rmsle']:.4f}",
+        f"{metrics['mae']:,.0f}",
+        f"{metrics['rmse']:,.0f}",
+        f"{metrics['r2']:.3f}",
+    )
     return (name, *told, *(f"{metrics[metric] / reference[metric]:.3f}" for metric in METRICS[:3]))
 
 
 def goals_of(found: Mapping[str, Metrics]) -> list[Goal]:
     """Hybrid below the reference and below real-time, in RMSLE and in MAE."""
     return [
-        Goal(f"{metric} of {HYBRID}, over {other}", round(found[HYBRID][metric] / found[other][metric], 4), "<", 1.0)
+        Goal(
+            f"{metric} of {HYBRID}, over {other}",
+            round(found[HYBRID][metric] / found[other][metric], 4),
+            "<",
+            1.0,
+        )
         for other in (REFERENCE, REALTIME)
         for metric in ("rmsle", "mae")
     ]

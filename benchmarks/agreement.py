@@ -43,12 +43,20 @@ def agreements(running: Sequence[Running], cases: Sequence[str]) -> Agreements:
         answering = [one for one in running if case in one.requests and one.rival.prices]
         ours = next((prices(one, case) for one in answering if one.rival.name == POTLUCK), None)
         if ours is not None:
-            told[case] = {one.rival.name: checked(one, case, ours) for one in answering if one.rival.name != POTLUCK}
+            told[case] = {
+                one.rival.name: checked(one, case, ours)
+                for one in answering
+                if one.rival.name != POTLUCK
+            }
     return told
 
 
 def agreement_notes(agreed: Agreements) -> list[str]:
-    return [f"{name}, {case}: {described(found)}" for case, by in agreed.items() for name, found in by.items()]
+    return [
+        f"{name}, {case}: {described(found)}"
+        for case, by in agreed.items()
+        for name, found in by.items()
+    ]
 
 
 def described(found: Agreement) -> str:
@@ -61,10 +69,14 @@ def described(found: Agreement) -> str:
 def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
     found = agreement(ours, prices(one, case))
     gap, most = (
-        (found.largest_difference, SAME_MODEL) if one.rival.same_model else (found.median_difference, OTHER_MODEL)
+        (found.largest_difference, SAME_MODEL)
+        if one.rival.same_model
+        else (found.median_difference, OTHER_MODEL)
     )
     if gap > most:
-        raise SystemExit(f"{one.rival.label} answers {case} otherwise than Potluck: a relative difference of {gap:.3g}")
+        raise SystemExit(
+            f"{one.rival.label} answers {case} otherwise than Potluck: a relative difference of {gap:.3g}"
+        )
     return found
 
 
@@ -79,7 +91,11 @@ def agreement(ours: Sequence[float], theirs: Sequence[float]) -> Agreement:
 def prices(one: Running, case: str) -> list[float]:
     assert one.rival.prices is not None
     requests = one.rival.traffic[case][: ASKED.get(case, USUALLY_ASKED)]
-    return [price for request in requests for price in one.rival.prices(answer(one.server.port, request))]
+    return [
+        price
+        for request in requests
+        for price in one.rival.prices(answer(one.server.port, request))
+    ]
 
 
 def answer(port: int, request: Request) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
-from potluck.stores.sources import write_parquet
+from potluck.stores.ingest.sources import write_parquet
 
 CONTENDERS = {"potluck": "potluck.stores.duckdb_offline.PotluckOfflineStore", "stock": "duckdb"}
 FEATURES = tuple(f"f{number}" for number in range(10))
@@ -50,29 +50,47 @@ class Taken:
 
 
 @click.command()
-@click.option("--keys", default=260, show_default=True, help="Entities, each with a record every hour.")
+@click.option(
+    "--keys", default=260, show_default=True, help="Entities, each with a record every hour."
+)
 @click.option("--hours", default=1440, show_default=True)
 @click.option("--labels", default=20_000, show_default=True)
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--quick", is_flag=True, help="A small history, once, nothing kept: whether it works.")
+@click.option(
+    "--quick", is_flag=True, help="A small history, once, nothing kept: whether it works."
+)
 def main(keys: int, hours: int, labels: int, repeats: int, quick: bool) -> None:
     """Join the same labels with the same history, by each contender in turn."""
     surroundings = machine()
     size, repeats = (Size(20, 100, 500), 1) if quick else (Size(keys, hours, labels), repeats)
     with tempfile.TemporaryDirectory(prefix="potluck-asof-") as folder:
         write_parquet(Path(folder) / "history.parquet", history(size))
-        taken = {name: alone(Path(folder), store, size, repeats) for name, store in CONTENDERS.items()}
+        taken = {
+            name: alone(Path(folder), store, size, repeats) for name, store in CONTENDERS.items()
+        }
     if len({one.digest for one in taken.values()}) != 1:
         raise SystemExit("the contenders' rows differ")
     medians = {name: statistics.median(one.seconds) for name, one in taken.items()}
-    cells = [(n, f"{medians[n]:.3f}", f"{one.peak_mb:,.0f}", f"{one.before_mb:,.0f}") for n, one in taken.items()]
+    cells = [
+        (n, f"{medians[n]:.3f}", f"{one.peak_mb:,.0f}", f"{one.before_mb:,.0f}")
+        for n, one in taken.items()
+    ]
     print(table(("store", "seconds", "peak MB", "MB before the join"), cells))
     goals = [Goal("stock's seconds ÷ potluck's", medians["stock"] / medians["potluck"], ">=", 5.0)]
     print("\n" + goals_table(goals))
     if not quick:
-        figures = {name: {"median_seconds": medians[name], **vars(one)} for name, one in taken.items()}
-        described = {"kind": "synthetic", **vars(size), "features": len(FEATURES), "repeats": repeats}
-        print(f"\nwrote {write_result('asof', surroundings, described, figures, goals).relative_to(PROJECT)}")
+        figures = {
+            name: {"median_seconds": medians[name], **vars(one)} for name, one in taken.items()
+        }
+        described = {
+            "kind": "synthetic",
+            **vars(size),
+            "features": len(FEATURES),
+            "repeats": repeats,
+        }
+        print(
+            f"\nwrote {write_result('asof', surroundings, described, figures, goals).relative_to(PROJECT)}"
+        )
 
 
 def history(size: Size) -> pa.Table:
@@ -115,10 +133,14 @@ def open_store(folder: Path, offline: str) -> Any:
         entity_key_serialization_version=3,
     )
     sensor = Entity(name="sensor", join_keys=["key"], value_type=ValueType.INT64)
-    source = FileSource(name="history", path=str(folder / "history.parquet"), timestamp_field="event_timestamp")
+    source = FileSource(
+        name="history", path=str(folder / "history.parquet"), timestamp_field="event_timestamp"
+    )
     fields = [Field(name=name, dtype=Float64) for name in FEATURES]
     store = FeatureStore(config=config)
-    store.apply([sensor, FeatureView(name="readings", entities=[sensor], schema=fields, source=source)])
+    store.apply(
+        [sensor, FeatureView(name="readings", entities=[sensor], schema=fields, source=source)]
+    )
     return store
 
 
@@ -129,7 +151,9 @@ def entity_rows(size: Size) -> Any:
     draw = np.random.default_rng(1)
     times = START + draw.integers(0, size.hours * 3600, size.labels) * np.timedelta64(1, "s")
     keys = draw.integers(0, size.keys + size.keys // 50, size.labels)
-    return pd.DataFrame({"key": keys, "event_timestamp": pd.to_datetime(times, utc=True), "row": range(size.labels)})
+    return pd.DataFrame(
+        {"key": keys, "event_timestamp": pd.to_datetime(times, utc=True), "row": range(size.labels)}
+    )
 
 
 def peak_mb() -> float:

@@ -55,10 +55,15 @@ class Crowd:
 
     def __init__(self, job: Job) -> None:
         self.pause = job.pause
-        self.requests = [encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())]
+        self.requests = [
+            encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())
+        ]
         self.next = 0
         self.epoll = select.epoll()
-        self.callers = {each.socket.fileno(): each for each in (Connection(job.port) for _ in range(job.callers))}
+        self.callers = {
+            each.socket.fileno(): each
+            for each in (Connection(job.port) for _ in range(job.callers))
+        }
         self.pausing: deque[tuple[float, Connection]] = deque()
         for number, caller in self.callers.items():
             self.epoll.register(number, select.EPOLLIN)
@@ -113,7 +118,9 @@ def run(job: Job) -> Told:
     cpu = (time.process_time() - before) / took
     good, refused = sorted(crowd.good), sorted(crowd.refused)
     latencies = [quantile(good, 0.99), quantile(refused, 0.5), quantile(refused, 0.99)]
-    return Told(len(good) / took, len(refused) / took, *(ns / 1e6 for ns in latencies), crowd.failures, cpu)
+    return Told(
+        len(good) / took, len(refused) / took, *(ns / 1e6 for ns in latencies), crowd.failures, cpu
+    )
 
 
 if __name__ == "__main__":

@@ -24,14 +24,26 @@ TITLES = {
 }
 LEGEND = f"Answers per second, {MANY} connections, one worker on one core. n ×: Potluck's rate over this one's."
 OTHER_MODEL = " * runs another model of the same size."
-OURS, PEERS, ECHOES, INK = "#e8590c", "#4c8dd6", "#9aa3ad", "#7d8590"  # ink: as dark on white as it is light on black
+OURS, PEERS, ECHOES, INK = (
+    "#e8590c",
+    "#4c8dd6",
+    "#9aa3ad",
+    "#7d8590",
+)  # ink: as dark on white as it is light on black
 BAR_INCHES, HEAD_INCHES, FOOT_INCHES, WIDTH_INCHES = 0.27, 0.45, 0.3, 9.0
 ROOM_FOR_LABELS = 1.3
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "potluck", "font.family": "sans-serif", "font.size": 9}
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "potluck",
+    "font.family": "sans-serif",
+    "font.size": 9,
+}
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, path_type=Path), default=RESULTS / "serving.json")
+@click.argument(
+    "file", type=click.Path(exists=True, path_type=Path), default=RESULTS / "serving.json"
+)
 def main(file: Path) -> None:
     """Draw the chart beside FILE."""
     print(f"wrote {draw(file)}")
@@ -40,7 +52,9 @@ def main(file: Path) -> None:
 def draw(file: Path) -> Path:
     target = file.with_suffix(".svg")
     with matplotlib.rc_context(STYLE):
-        chart(json.loads(file.read_bytes())["figures"]).savefig(target, transparent=True, metadata={"Date": None})
+        chart(json.loads(file.read_bytes())["figures"]).savefig(
+            target, transparent=True, metadata={"Date": None}
+        )
     return target
 
 
@@ -60,13 +74,25 @@ def chart(figures: Mapping[str, Any]) -> Figure:
 def rates_of(figures: Mapping[str, Any], case: str) -> dict[str, float]:
     """Server -> answers per second with many connections, the fastest first; those with one worker only."""
     by_server = figures["cases"].get(case, {})
-    rates = {name: found[str(MANY)].get("per_second") for name, found in by_server.items() if not name.endswith("-2")}
-    return dict(sorted(((n, r) for n, r in rates.items() if r), key=lambda pair: pair[1], reverse=True))
+    rates = {
+        name: found[str(MANY)].get("per_second")
+        for name, found in by_server.items()
+        if not name.endswith("-2")
+    }
+    return dict(
+        sorted(((n, r) for n, r in rates.items() if r), key=lambda pair: pair[1], reverse=True)
+    )
 
 
-def draw_case(panel: Axes, title: str, rates: Mapping[str, float], servers: Mapping[str, Any]) -> None:
-    names = [servers[name]["label"] + ("" if servers[name]["same_model"] else " *") for name in rates]
-    bars = panel.barh(names, list(rates.values()), color=[colour(name) for name in rates], height=0.72)
+def draw_case(
+    panel: Axes, title: str, rates: Mapping[str, float], servers: Mapping[str, Any]
+) -> None:
+    names = [
+        servers[name]["label"] + ("" if servers[name]["same_model"] else " *") for name in rates
+    ]
+    bars = panel.barh(
+        names, list(rates.values()), color=[colour(name) for name in rates], height=0.72
+    )
     panel.bar_label(bars, [label(rates, name) for name in rates], padding=4, color=INK)
     panel.set_title(title, loc="left", color=INK, fontsize=10)
     panel.invert_yaxis()
@@ -75,7 +101,13 @@ def draw_case(panel: Axes, title: str, rates: Mapping[str, float], servers: Mapp
 
 
 def colour(name: str) -> str:
-    return OURS if name == POTLUCK else ECHOES if name.startswith((ECHO, STARLETTE, FASTAPI, PYDANTIC)) else PEERS
+    return (
+        OURS
+        if name == POTLUCK
+        else ECHOES
+        if name.startswith((ECHO, STARLETTE, FASTAPI, PYDANTIC))
+        else PEERS
+    )
 
 
 def label(rates: Mapping[str, float], name: str) -> str:
@@ -83,7 +115,11 @@ def label(rates: Mapping[str, float], name: str) -> str:
     if name == POTLUCK or POTLUCK not in rates:
         return f"{rates[name]:,.0f}"
     ratio = rates[POTLUCK] / rates[name]
-    return f"{rates[name]:,.0f}  ({ratio:,.0f} ×)" if ratio >= 10 else f"{rates[name]:,.0f}  ({ratio:.2f} ×)"
+    return (
+        f"{rates[name]:,.0f}  ({ratio:,.0f} ×)"
+        if ratio >= 10
+        else f"{rates[name]:,.0f}  ({ratio:.2f} ×)"
+    )
 
 
 if __name__ == "__main__":

@@ -111,8 +111,14 @@ def sent(record: Mapping[str, Any]) -> dict[str, Any]:
 def feast_bodies(contract: FeatureContract, records: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """Feast wants every request field, and a value in each."""
     fields = contract.keys + contract.request
-    entities = [{field.name: [value_for_feast(field, record[field.name])] for field in fields} for record in records]
-    return [json.dumps({"feature_service": contract.service, "entities": entity}).encode() for entity in entities]
+    entities = [
+        {field.name: [value_for_feast(field, record[field.name])] for field in fields}
+        for record in records
+    ]
+    return [
+        json.dumps({"feature_service": contract.service, "entities": entity}).encode()
+        for entity in entities
+    ]
 
 
 def value_for_feast(field: Field, value: Any) -> Any:

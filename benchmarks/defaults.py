@@ -41,9 +41,14 @@ def main(seeds: int) -> None:
     """Choose, fit, compare."""
     surroundings = machine()
     found = {
-        f"{name}, seed {seed}": compared(make(seed), seed) for name, make in TABLES.items() for seed in range(seeds)
+        f"{name}, seed {seed}": compared(make(seed), seed)
+        for name, make in TABLES.items()
+        for seed in range(seeds)
     }
-    goals = [Goal(f"log loss, {name}, over LightGBM's own", each["ratio"], "<=", 1.0) for name, each in found.items()]
+    goals = [
+        Goal(f"log loss, {name}, over LightGBM's own", each["ratio"], "<=", 1.0)
+        for name, each in found.items()
+    ]
     print(
         table(
             ("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing"),

@@ -57,7 +57,10 @@ def failure(done: Sequence[Run]) -> str | None:
 
 def figure(done: Sequence[Run]) -> Figure:
     rates = [run.per_second for run in done]
-    p50, p99 = (statistics.median(run.p50_ms for run in done), statistics.median(run.p99_ms for run in done))
+    p50, p99 = (
+        statistics.median(run.p50_ms for run in done),
+        statistics.median(run.p99_ms for run in done),
+    )
     cpu = [statistics.median(run.cpu[name] for run in done) for name in ("server", "load", "redis")]
     return Figure(statistics.median(rates), min(rates), max(rates), p50, p99, *cpu)
 
@@ -67,7 +70,9 @@ def told(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, done in runs.items():
         case, name, connections = key
-        entry: dict[str, Any] = asdict(figures[key]) if key in figures else {"failed": failure(done)}
+        entry: dict[str, Any] = (
+            asdict(figures[key]) if key in figures else {"failed": failure(done)}
+        )
         entry["runs"] = [asdict(run) for run in done]
         found.setdefault(case, {}).setdefault(name, {})[str(connections)] = entry
     return found

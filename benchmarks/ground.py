@@ -39,7 +39,9 @@ class Ground:
 
     @cached_property
     def traffic(self) -> Traffic:
-        return product_traffic(self.bundles[HYBRID].contract, self.bundles[REALTIME].contract, self.records)
+        return product_traffic(
+            self.bundles[HYBRID].contract, self.bundles[REALTIME].contract, self.records
+        )
 
     def place(self, case: str) -> Place:
         return Place(self.bundles[case].folder, self.stock_repo, self.pipelines / SERVICES[case])

@@ -48,7 +48,11 @@ GROWING: Mapping[str, Mapping[int, Service]] = {
     },
 }
 ROWS = (1, 10, 100, 1000)
-SERVICES = tuple({service.name: service for services in GROWING.values() for service in services.values()}.values())
+SERVICES = tuple(
+    {
+        service.name: service for services in GROWING.values() for service in services.values()
+    }.values()
+)
 REQUESTS = 200
 
 NOTES = (
@@ -76,7 +80,11 @@ class Point:
 
 
 POINTS = (
-    *(Point(axis, value, service) for axis, services in GROWING.items() for value, service in services.items()),
+    *(
+        Point(axis, value, service)
+        for axis, services in GROWING.items()
+        for value, service in services.items()
+    ),
     *(Point("rows", rows, BASE, rows) for rows in ROWS),
 )
 
@@ -85,7 +93,13 @@ BASE_CASE = Point("rows", 1, BASE).case
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of one measurement.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=2.0,
+    show_default=True,
+    help="Of one measurement.",
+)
 @click.option("--repeats", type=click.IntRange(1, 50), default=3, show_default=True)
 @click.option("--quick", is_flag=True, help="Half a second, once, nothing kept: whether it works.")
 @click.option("--entities", type=click.IntRange(1000), default=1000, show_default=True)
@@ -96,7 +110,10 @@ def main(seconds: float, repeats: int, quick: bool, entities: int, seed: int) ->
     surroundings = machine()
     pace = Pace(0.3, 0.5, 1) if quick else Pace(0.5, seconds, repeats)
     data = Data(None, entities, seed)
-    with tempfile.TemporaryDirectory(prefix="potluck-growth-") as folder, fresh_home(Path(folder) / "repo") as home:
+    with (
+        tempfile.TemporaryDirectory(prefix="potluck-growth-") as folder,
+        fresh_home(Path(folder) / "repo") as home,
+    ):
         write_repo(home.settings.repo, SERVICES)
         train_all(home, data)
         runs = measure(home, entities, pace)
@@ -112,12 +129,16 @@ def train_all(home: Home, data: Data) -> None:
         train(home, service.name, {**HOUSE_MODEL, "num_iterations": service.trees})
         grown = (champion(home, service.name).folder / "model.txt").read_text().count("\nTree=")
         if grown != service.trees:
-            raise SystemExit(f"{service.name} has {grown} trees, not {service.trees}; take more --entities")
+            raise SystemExit(
+                f"{service.name} has {grown} trees, not {service.trees}; take more --entities"
+            )
 
 
 def measure(home: Home, entities: int, pace: Pace) -> dict[Key, list[Run]]:
     traffic = {point.case: list(requests_for(point, entities)) for point in POINTS}
-    with running(home, [potluck(home.settings.repo, traffic), bare_echo({BASE_CASE: traffic[BASE_CASE]})]) as up:
+    with running(
+        home, [potluck(home.settings.repo, traffic), bare_echo({BASE_CASE: traffic[BASE_CASE]})]
+    ) as up:
         for requests in traffic.values():
             numbers = own_prices(answer(up[0].server.port, requests[0]))
             assert all(math.isfinite(number) for number in numbers)
@@ -131,23 +152,48 @@ def requests_for(point: Point, entities: int) -> Iterator[Request]:
         ids = [(number * point.rows + row) % entities + 1 for row in range(point.rows)]
         records = [{key: entity, "x": math.sin(entity + number)} for entity in ids]
         single = point.rows == 1
-        yield post(path, records[0]) if single else post(f"{path}/batch", {"dataframe_records": records})
+        yield (
+            post(path, records[0])
+            if single
+            else post(f"{path}/batch", {"dataframe_records": records})
+        )
 
 
 def report(
-    surroundings: Mapping[str, Any], data: Mapping[str, Any], runs: Mapping[Key, Sequence[Run]], keep: bool
+    surroundings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    runs: Mapping[Key, Sequence[Run]],
+    keep: bool,
 ) -> None:
     figures = figures_of(runs)
     notes = [
         *NOTES,
-        *(f"{name}, {case} x {count}: FAILED: {why}" for (case, name, count), why in failures_of(runs).items()),
+        *(
+            f"{name}, {case} x {count}: FAILED: {why}"
+            for (case, name, count), why in failures_of(runs).items()
+        ),
     ]
-    head = ("axis", "value", "p50 ms x 1", "p99 ms x 1", f"requests/s x {MANY}", "rows/s", "cpu us", "÷ base")
+    head = (
+        "axis",
+        "value",
+        "p50 ms x 1",
+        "p99 ms x 1",
+        f"requests/s x {MANY}",
+        "rows/s",
+        "cpu us",
+        "÷ base",
+    )
     print(table(head, [cells for point in POINTS if (cells := row_of(point, figures))]))
     print("\n" + "\n".join(notes))
     if keep:
-        kept = {"growth": grown(figures), "per_unit_cpu_us": slopes(figures), "cases": told(figures, runs)}
-        print(f"\nwrote {write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}")
+        kept = {
+            "growth": grown(figures),
+            "per_unit_cpu_us": slopes(figures),
+            "cases": told(figures, runs),
+        }
+        print(
+            f"\nwrote {write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}"
+        )
 
 
 def row_of(point: Point, figures: Figures) -> tuple[str, ...] | None:
@@ -172,12 +218,20 @@ def cost(point: Point, figures: Figures) -> dict[str, float] | None:
     if one is None or many is None:
         return None
     rates = {"per_second": many.per_second, "rows_per_second": many.per_second * point.rows}
-    return {"p50_ms": one.p50_ms, "p99_ms": one.p99_ms, **rates, "cpu_us": 1e6 * many.server_cpu / many.per_second}
+    return {
+        "p50_ms": one.p50_ms,
+        "p99_ms": one.p99_ms,
+        **rates,
+        "cpu_us": 1e6 * many.server_cpu / many.per_second,
+    }
 
 
 def grown(figures: Figures) -> dict[str, dict[int, Any]]:
     """Axis -> value -> cost."""
-    return {axis: {point.value: cost(point, figures) for point in points} for axis, points in AXES.items()}
+    return {
+        axis: {point.value: cost(point, figures) for point in points}
+        for axis, points in AXES.items()
+    }
 
 
 def slopes(figures: Figures) -> dict[str, float]:

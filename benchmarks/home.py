@@ -47,7 +47,9 @@ class Data:
 
     @property
     def arguments(self) -> list[str]:
-        return [str(self.file)] if self.file else ["--rows", str(self.rows), "--seed", str(self.seed)]
+        return (
+            [str(self.file)] if self.file else ["--rows", str(self.rows), "--seed", str(self.seed)]
+        )
 
     def described(self) -> dict[str, Any]:
         """The data without its path."""
@@ -71,9 +73,13 @@ class Home:
     def run(self, *arguments: str) -> str:
         """Run a verb and answer what it printed."""
         command = [str(BIN / "potluck"), *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS
+        )
         if done.returncode != 0:
-            raise SystemExit(f"potluck {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+            raise SystemExit(
+                f"potluck {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-2000:]}"
+            )
         return done.stdout
 
 
@@ -91,7 +97,9 @@ def fresh_home(repo: Path) -> Iterator[Home]:
 
 def settings_of(folder: Path, repo: Path) -> Settings:
     """The home's own Redis, registry and MLflow, whatever the caller's environment names."""
-    alone: dict[str, Any] = dict.fromkeys(("redis_url", "mlflow_tracking_uri", "feast_registry_url"))
+    alone: dict[str, Any] = dict.fromkeys(
+        ("redis_url", "mlflow_tracking_uri", "feast_registry_url")
+    )
     return Settings.model_validate({"home": folder, "repo": repo, **alone})
 
 

@@ -32,5 +32,7 @@ def multiply(path: Path, made: int, size: int) -> None:
         rows = f"SELECT * REPLACE (Id + {number * made} AS Id) FROM read_parquet('{original}')"
         last = f"WHERE Id <= {size} ORDER BY Id"
         target = path / f"{number:04}.parquet"
-        duckdb.sql(f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 50000)")
+        duckdb.sql(
+            f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 50000)"
+        )
     original.unlink()

@@ -23,7 +23,10 @@ from pathlib import Path
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RECEIVE_BYTES = 1 << 18
 SILENCE_SECONDS = 60.0
-FEWEST_ANSWERS, LONGEST = 20, 5  # a slow server gets up to five windows for its first twenty answers
+FEWEST_ANSWERS, LONGEST = (
+    20,
+    5,
+)  # a slow server gets up to five windows for its first twenty answers
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,20 @@ def is_whole(answer: bytes) -> bool:
     if end < 0:
         return False
     length = LENGTH.search(answer, 0, end)
-    return answer.endswith(b"\r\n0\r\n\r\n") if length is None else len(answer) >= end + 4 + int(length[1])
+    return (
+        answer.endswith(b"\r\n0\r\n\r\n")
+        if length is None
+        else len(answer) >= end + 4 + int(length[1])
+    )
 
 
 class Loop:
     """All connections, and what they measured since the last mark."""
 
     def __init__(self, job: Job) -> None:
-        self.requests = [encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())]
+        self.requests = [
+            encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())
+        ]
         self.next = 0
         self.epoll = select.epoll()
         self.connections = [Connection(job.port) for _ in range(job.connections)]
@@ -155,7 +164,10 @@ def encoded(port: int, method: str, path: str, body: str | None) -> bytes:
     if body is None:
         return f"{head}\r\n".encode()
     content = body.encode()
-    return f"{head}content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n".encode() + content
+    return (
+        f"{head}content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n".encode()
+        + content
+    )
 
 
 def run(job: Job) -> Run:
@@ -179,7 +191,10 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def processor_seconds(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    return {"load": time.process_time(), **{name: sum(map(seconds_of, pids)) for name, pids in watched.items()}}
+    return {
+        "load": time.process_time(),
+        **{name: sum(map(seconds_of, pids)) for name, pids in watched.items()},
+    }
 
 
 def seconds_of(pid: int) -> float:

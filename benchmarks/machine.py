@@ -15,9 +15,24 @@ from training.lineage import git_commit
 
 RESULTS = Path(__file__).parent / "results"
 PROJECT = Path(__file__).parent.parent
-COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
 PACKAGES = (
-    *("potluck", "numpy", "lightgbm", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "redis", "pydantic"),
+    *(
+        "potluck",
+        "numpy",
+        "lightgbm",
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "redis",
+        "pydantic",
+    ),
     *("feast", "mlflow", "scikit-learn", "pandas", "pyarrow", "duckdb"),
 )
 
@@ -58,7 +73,10 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
 
 
 def write_result(
@@ -103,5 +121,8 @@ def line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def goals_table(goals: Sequence[Goal]) -> str:
-    rows = [(g.name, f"{g.figure:.4g}", f"{g.comparison} {g.goal:.4g}", "yes" if g.met else "NO") for g in goals]
+    rows = [
+        (g.name, f"{g.figure:.4g}", f"{g.comparison} {g.goal:.4g}", "yes" if g.met else "NO")
+        for g in goals
+    ]
     return table(("goal", "figure", "wanted", "met"), rows)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import redis
 
 from benchmarks.machine import Goal, goals_table, machine, table, write_result
-from potluck.stores.embedded_redis import server_binary
+from potluck.redis.embedded import server_binary
 
 STOCK, UNCHECKED, CHECKED = "Feast, skip_dedup", "Potluck, skip_dedup", "Potluck, newer wins"
 WAYS = (STOCK, UNCHECKED, CHECKED)
@@ -46,7 +46,17 @@ def main(rows: int, widths: Sequence[int], repeats: int) -> None:
 def own_redis(folder: Path) -> Iterator[Path]:
     """A server without persistence; answers its socket."""
     socket = folder / "redis.sock"
-    command = [server_binary(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+    command = [
+        server_binary(),
+        "--port",
+        "0",
+        "--unixsocket",
+        str(socket),
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         while not socket.exists():
@@ -84,7 +94,11 @@ def store_of(folder: Path, socket: Path, way: str, width: int, rows: int) -> Any
 
     stock = way == STOCK
     where = f"localhost:0,unix_socket_path={socket}" if stock else f"unix://{socket}"
-    online = {"type": "redis" if stock else ONLINE, "connection_string": where, "skip_dedup": way != CHECKED}
+    online = {
+        "type": "redis" if stock else ONLINE,
+        "connection_string": where,
+        "skip_dedup": way != CHECKED,
+    }
     name = f"{WAYS.index(way)}-{width}-{rows}"
     config = RepoConfig(
         project="bench",
@@ -114,11 +128,18 @@ def definitions(path: Path, width: int, rows: int) -> list[Any]:
     house = Entity(name="house", join_keys=["Id"], value_type=ValueType.INT64)
     source = FileSource(name="rows", path=str(path), timestamp_field="event_timestamp")
     schema = [Field(name=name, dtype=Float64) for name in names]
-    return [house, FeatureView(name="record", entities=[house], schema=schema, source=source, ttl=timedelta(0))]
+    return [
+        house,
+        FeatureView(
+            name="record", entities=[house], schema=schema, source=source, ttl=timedelta(0)
+        ),
+    ]
 
 
 def report(
-    surroundings: Mapping[str, Any], data: Mapping[str, Any], figures: Mapping[int, Mapping[str, float]]
+    surroundings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    figures: Mapping[int, Mapping[str, float]],
 ) -> None:
     rows = [
         (f"{width} feature(s), {way}", f"{speed:,.0f}", f"{speed / speeds[STOCK]:.1f}")
@@ -126,14 +147,26 @@ def report(
         for way, speed in speeds.items()
     ]
     goals = [
-        Goal(f"times Feast's speed like for like, {width} feature(s)", speeds[UNCHECKED] / speeds[STOCK], ">=", WANTED)
+        Goal(
+            f"times Feast's speed like for like, {width} feature(s)",
+            speeds[UNCHECKED] / speeds[STOCK],
+            ">=",
+            WANTED,
+        )
         for width, speeds in figures.items()
     ]
     click.echo(table(("", "rows/s", "times Feast"), rows))
     click.echo(goals_table(goals))
     note = "the first turn, which imports Feast's readers, is small and does not count; Redis shares the cores"
     click.echo(
-        write_result("materialize", surroundings, data, {str(w): dict(f) for w, f in figures.items()}, goals, [note])
+        write_result(
+            "materialize",
+            surroundings,
+            data,
+            {str(w): dict(f) for w, f in figures.items()},
+            goals,
+            [note],
+        )
     )
 
 

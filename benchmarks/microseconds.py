@@ -41,23 +41,28 @@ class Stage:
 
 
 STAGES = (
-    Stage("request head: request id, route", "serving.wire:ShortWayProtocol.hot_cycle"),
-    Stage("body to batch", "serving.cycle:HotCycle.begin"),
-    Stage("validate", "serving.schema:RequestSchema.read", 1),
-    Stage("Redis: keys and commands", "serving.entities:EntityReader.calls"),
-    Stage("Redis: write", "serving.redis_pipeline:Pipeline.ask"),
-    Stage("Redis: read and parse", "serving.redis_pipeline:Pipeline.data_received"),
-    Stage("join: freshness, overrides", "serving.entities:EntityReader.known"),
+    Stage("request head: request id, route", "serving.http.wire:ShortWayProtocol.hot_cycle"),
+    Stage("body to batch", "serving.http.cycle:HotCycle.begin"),
+    Stage("validate", "serving.services.schema:RequestSchema.read", 1),
+    Stage("Redis: keys and commands", "serving.services.entities:EntityReader.calls"),
+    Stage("Redis: write", "serving.online.redis_pipeline:Pipeline.ask"),
+    Stage("Redis: read and parse", "serving.online.redis_pipeline:Pipeline.data_received"),
+    Stage("join: freshness, overrides", "serving.services.entities:EntityReader.known"),
     Stage("plan", "potluck.scoring.plan:Plan.score"),
     Stage("inputs and on-demand functions", "potluck.scoring.plan:Plan.computed_rows", 1),
     Stage("cells", "potluck.scoring.plan:Plan.cells_of", 1),
     Stage("trees", "potluck.scoring.forest:Forest.raw_scores_of_cells", 1),
-    Stage("answer: JSON, head, write, metrics", "serving.cycle:HotCycle.answered"),
+    Stage("answer: JSON, head, write, metrics", "serving.http.cycle:HotCycle.answered"),
 )
 
 
 @click.command()
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kaggle's train.csv")
+@click.option(
+    "--data",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Kaggle's train.csv",
+)
 @click.option("--rows", default=1460, show_default=True, help="Synthetic houses, without --data.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--seconds", type=click.FloatRange(1), default=5.0, show_default=True)
@@ -70,7 +75,9 @@ def main(file: Path | None, rows: int, seed: int, seconds: float, connections: i
         lay_down(home, data, SERVICES)
         realtime, hybrid = (champion(home, service).contract for service in SERVICES)
         requests, spent = home.settings.home / "requests.json", home.settings.home / "spent.json"
-        requests.write_text(json.dumps(product_traffic(hybrid, realtime, population(home, hybrid))[HYBRID]))
+        requests.write_text(
+            json.dumps(product_traffic(hybrid, realtime, population(home, hybrid))[HYBRID])
+        )
         port = free_port()
         command = [
             sys.executable,
@@ -80,15 +87,27 @@ def main(file: Path | None, rows: int, seed: int, seconds: float, connections: i
             str(spent),
             *(stage.place for stage in STAGES),
         ]
-        with started(command, port, home.environment, home.settings.home / "server.log", cores.server) as server:
+        with started(
+            command, port, home.environment, home.settings.home / "server.log", cores.server
+        ) as server:
             server.wait_ready("/readyz")
             pin([process_of_redis(home.settings.online_store_url)], cores.redis)
             run = loaded(
-                Job(str(requests), port, connections, 1.0, seconds, {"server": [server.process.pid]}), cores.load
+                Job(
+                    str(requests), port, connections, 1.0, seconds, {"server": [server.process.pid]}
+                ),
+                cores.load,
             )
         if run.failures:
             raise SystemExit(f"the server failed: {run.first_failure}")
-        report(surroundings, data, connections, 1e6 / run.per_second, run.cpu["server"], stages_of(spent))
+        report(
+            surroundings,
+            data,
+            connections,
+            1e6 / run.per_second,
+            run.cpu["server"],
+            stages_of(spent),
+        )
 
 
 def stages_of(spent: Path) -> dict[str, float]:
@@ -99,13 +118,23 @@ def stages_of(spent: Path) -> dict[str, float]:
 
 
 def report(
-    surroundings: dict[str, object], data: Data, connections: int, whole: float, busy: float, spent: dict[str, float]
+    surroundings: dict[str, object],
+    data: Data,
+    connections: int,
+    whole: float,
+    busy: float,
+    spent: dict[str, float],
 ) -> None:
     covered = sum(spent[stage.place] for stage in STAGES if stage.depth == 0)
     idle = whole * max(0.0, 1 - busy)
     rows = [("of it: " * stage.depth + stage.label, spent[stage.place]) for stage in STAGES]
     rows += [("other", whole - idle - covered), ("idle", idle), ("one request", whole)]
-    print(table(("stage", "µs", "share"), [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in rows]))
+    print(
+        table(
+            ("stage", "µs", "share"),
+            [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in rows],
+        )
+    )
     print("\n" + "\n".join(NOTES))
     figures = {"connections": connections, "stages_us": dict(rows)}
     path = write_result("microseconds", surroundings, data.described(), figures, (), NOTES)

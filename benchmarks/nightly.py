@@ -86,9 +86,22 @@ class Materialized:
 
 
 @click.command()
-@click.option("--rows", type=click.IntRange(min=1000), default=1_000_000, show_default=True, help="Houses.")
-@click.option("--memory-rows", type=int, default=None, help="Houses of the second night.  [default: 4 times as many]")
-@click.option("--stock-rows", type=int, default=20_000, show_default=True, help="Houses of stock Feast's night.")
+@click.option(
+    "--rows", type=click.IntRange(min=1000), default=1_000_000, show_default=True, help="Houses."
+)
+@click.option(
+    "--memory-rows",
+    type=int,
+    default=None,
+    help="Houses of the second night.  [default: 4 times as many]",
+)
+@click.option(
+    "--stock-rows",
+    type=int,
+    default=20_000,
+    show_default=True,
+    help="Houses of stock Feast's night.",
+)
 @click.option("--seed", default=0, show_default=True)
 def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None:
     """Measure a night."""
@@ -117,7 +130,12 @@ def night(home: Home) -> Night:
     command = [str(BIN / "potluck"), "nightly", "--json", "--force", "another number of houses"]
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     peak = [0.0]
     watch = threading.Thread(target=watch_memory, args=(process, peak))
@@ -156,7 +174,9 @@ def stock_night(home: Home, rows: int) -> StockNight:
 
 def run(home: Home, module: str, *arguments: str) -> str:
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
-    done = subprocess.run(command, env=home.environment, capture_output=True, text=True, cwd=PROJECT)
+    done = subprocess.run(
+        command, env=home.environment, capture_output=True, text=True, cwd=PROJECT
+    )
     if done.returncode:
         raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
     return done.stdout.splitlines()[-1]
@@ -173,7 +193,8 @@ def measure_materialize(folder: Path) -> list[Materialized]:
     tell("materialize, stock and not")
     with own_redis(folder) as path:
         return [
-            Materialized(features, measure(folder, path, features, MATERIALIZED_ROWS, REPEATS)) for features in FEATURES
+            Materialized(features, measure(folder, path, features, MATERIALIZED_ROWS, REPEATS))
+            for features in FEATURES
         ]
 
 
@@ -188,7 +209,10 @@ def report(
     print(nights_table(nights, stock))
     print("\n" + table(("materialize, rows/s", *WAYS), [told(each) for each in materialized]))
     heads = ("write, rows/s", "bulk writer", "raw socket", "share")
-    rows = [(f"{w.features} feature(s)", f"{w.bulk:,.0f}", f"{w.raw:,.0f}", f"{w.share:.2f}") for w in writings]
+    rows = [
+        (f"{w.features} feature(s)", f"{w.bulk:,.0f}", f"{w.raw:,.0f}", f"{w.share:.2f}")
+        for w in writings
+    ]
     print("\n" + table(heads, rows))
     goals = goals_of(nights, stock, materialized, writings)
     print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
@@ -198,19 +222,37 @@ def report(
         "materialize": [asdict(each) for each in materialized],
         "writing": [{**asdict(each), "share": each.share} for each in writings],
     }
-    data = {"kind": "made by the repo's ingest", "rows": [each.rows for each in nights], "seed": seed}
-    print(f"\nwrote {write_result('nightly', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}")
+    data = {
+        "kind": "made by the repo's ingest",
+        "rows": [each.rows for each in nights],
+        "seed": seed,
+    }
+    print(
+        f"\nwrote {write_result('nightly', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
+    )
 
 
 def nights_table(nights: Sequence[Night], stock: StockNight) -> str:
     steps = list(nights[0].seconds)
-    heads = ("rows/s", *(f"potluck, {each.rows:,}" for each in nights), f"stock Feast, {stock.rows:,}")
+    heads = (
+        "rows/s",
+        *(f"potluck, {each.rows:,}" for each in nights),
+        f"stock Feast, {stock.rows:,}",
+    )
     rows = [
-        (step, *(rate(each.rows, each.seconds.get(step)) for each in nights), rate(stock.rows, stock.seconds.get(step)))
+        (
+            step,
+            *(rate(each.rows, each.seconds.get(step)) for each in nights),
+            rate(stock.rows, stock.seconds.get(step)),
+        )
         for step in dict.fromkeys([*steps, *stock.seconds])
     ]
     whole = ("whole", *(f"{each.per_second:,.0f}" for each in nights), f"{stock.per_second:,.0f}")
-    seconds = ("seconds", *(f"{each.wall_seconds:.1f}" for each in nights), f"{sum(stock.seconds.values()):.1f}")
+    seconds = (
+        "seconds",
+        *(f"{each.wall_seconds:.1f}" for each in nights),
+        f"{sum(stock.seconds.values()):.1f}",
+    )
     memory = ("peak memory, MB", *(f"{each.peak_mb:,.0f}" for each in nights), "")
     return table(heads, [*rows, whole, seconds, memory])
 
@@ -224,7 +266,10 @@ def told(each: Materialized) -> tuple[str, ...]:
 
 
 def goals_of(
-    nights: Sequence[Night], stock: StockNight, materialized: Sequence[Materialized], writings: Sequence[Writing]
+    nights: Sequence[Night],
+    stock: StockNight,
+    materialized: Sequence[Materialized],
+    writings: Sequence[Writing],
 ) -> list[Goal]:
     first, larger = nights
     times = first.per_second / stock.per_second
@@ -233,7 +278,9 @@ def goals_of(
     return [
         Goal("night: times stock Feast", times, ">=", LEAST_TIMES_STOCK),
         Goal("seconds for a million houses", per_million, "<", MOST_SECONDS_PER_MILLION),
-        Goal(f"peak memory at {larger.rows:,} ÷ at {first.rows:,}", growth, "<=", MOST_MEMORY_GROWTH),
+        Goal(
+            f"peak memory at {larger.rows:,} ÷ at {first.rows:,}", growth, "<=", MOST_MEMORY_GROWTH
+        ),
         *(
             Goal(
                 f"materialize of {each.features} feature(s): times Feast's",
@@ -244,7 +291,12 @@ def goals_of(
             for each in materialized
         ),
         *(
-            Goal(f"writer of {each.features} feature(s): share of a raw socket", each.share, ">=", LEAST_SHARE_OF_RAW)
+            Goal(
+                f"writer of {each.features} feature(s): share of a raw socket",
+                each.share,
+                ">=",
+                LEAST_SHARE_OF_RAW,
+            )
             for each in writings
         ),
     ]

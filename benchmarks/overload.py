@@ -35,10 +35,22 @@ GOAL_SHARE, GOAL_MS = 0.85, 10.0
 
 
 @click.command()
-@click.option("--in-flight", default=32, show_default=True, help="Requests that the worker works on at once.")
-@click.option("--windows", type=click.IntRange(1, 50), default=5, show_default=True, help="Of each kind.")
-@click.option("--seconds", type=click.FloatRange(0.1, 30), default=2.0, show_default=True, help="Of a window.")
-@click.option("--pause", type=click.FloatRange(0), default=0.0, show_default=True, help="Before a second attempt.")
+@click.option(
+    "--in-flight", default=32, show_default=True, help="Requests that the worker works on at once."
+)
+@click.option(
+    "--windows", type=click.IntRange(1, 50), default=5, show_default=True, help="Of each kind."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 30), default=2.0, show_default=True, help="Of a window."
+)
+@click.option(
+    "--pause",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Before a second attempt.",
+)
 @click.option("--case", type=click.Choice([HYBRID, REALTIME]), default=HYBRID, show_default=True)
 @click.option("--rows", default=1460, show_default=True, help="Synthetic houses.")
 def main(in_flight: int, windows: int, seconds: float, pause: float, case: str, rows: int) -> None:
@@ -53,7 +65,9 @@ def main(in_flight: int, windows: int, seconds: float, pause: float, case: str, 
     print(report(full, over))
 
 
-def measure(home: Home, traffic: Sequence[Request], job: Job, windows: int) -> tuple[list[Told], list[Told]]:
+def measure(
+    home: Home, traffic: Sequence[Request], job: Job, windows: int
+) -> tuple[list[Told], list[Told]]:
     """Start a server, and answer what each window told: those at full load, and those above it."""
     port, cores = free_port(), for_one_worker()
     environment = {**home.environment, "POTLUCK_MAX_IN_FLIGHT": str(job.callers)}
@@ -76,7 +90,12 @@ def call(window: dict[str, object]) -> Told:
     command = [sys.executable, "-m", "benchmarks.callers"]
     pinned = partial(os.sched_setaffinity, 0, for_one_worker().load)
     done = subprocess.run(
-        command, input=json.dumps(window), capture_output=True, text=True, cwd=PROJECT, preexec_fn=pinned
+        command,
+        input=json.dumps(window),
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        preexec_fn=pinned,
     )
     if done.returncode != 0:
         raise SystemExit(f"the callers failed:\n{done.stderr[-2000:]}")
@@ -85,7 +104,15 @@ def call(window: dict[str, object]) -> Told:
 
 def report(full: Sequence[Told], over: Sequence[Told]) -> str:
     """Both loads, the share that is left, and the goals."""
-    head = ("callers", "good/s", "good p99 ms", "refused/s", "refused p50 ms", "refused p99 ms", "load's core")
+    head = (
+        "callers",
+        "good/s",
+        "good p99 ms",
+        "refused/s",
+        "refused p50 ms",
+        "refused p99 ms",
+        "load's core",
+    )
     rows = [cells("as many as are worked for", full), cells(f"{TIMES} times as many", over)]
     share = middle(over, "good_per_second") / middle(full, "good_per_second")
     late = middle(over, "refused_p99_ms")

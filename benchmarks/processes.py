@@ -54,7 +54,9 @@ class Server:
                 break
             time.sleep(POLL_SECONDS)
         end = self.log.read_text(errors="replace")[-2000:]
-        raise RuntimeError(f"{self.process.args!r} was not ready after {seconds:.1f} s; its log ends:\n{end}")
+        raise RuntimeError(
+            f"{self.process.args!r} was not ready after {seconds:.1f} s; its log ends:\n{end}"
+        )
 
     def answers(self, path: str) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -91,7 +93,11 @@ class Server:
 
 @contextmanager
 def started(
-    command: Sequence[str], port: int, environment: Mapping[str, str], log: Path, cores: frozenset[int] | None = None
+    command: Sequence[str],
+    port: int,
+    environment: Mapping[str, str],
+    log: Path,
+    cores: frozenset[int] | None = None,
 ) -> Iterator[Server]:
     """Start a server, on these cores only if they are given; at the end it and all that it started are gone."""
     pinned = functools.partial(os.sched_setaffinity, 0, cores) if cores else None
@@ -143,7 +149,9 @@ def session_of(leader: int) -> list[int]:
 def session(pid: int) -> int | None:
     """A process's session; None where it has ended."""
     try:
-        state, _, _, number = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[:4]
+        state, _, _, number = (
+            (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[:4]
+        )
     except (OSError, ValueError):
         return None
     return None if state == "Z" else int(number)
@@ -158,7 +166,11 @@ def memory_of(pid: int) -> Memory:
 def kilobytes(path: Path) -> dict[str, float]:
     """The lines `Name: n kB` of a file in /proc, in MB."""
     words = [line.split() for line in path.read_text().splitlines()]
-    return {line[0].rstrip(":"): int(line[1]) * 1024 / MB for line in words if len(line) == 3 and line[2] == "kB"}
+    return {
+        line[0].rstrip(":"): int(line[1]) * 1024 / MB
+        for line in words
+        if len(line) == 3 and line[2] == "kB"
+    }
 
 
 def free_port() -> int:

@@ -10,7 +10,12 @@ import numpy as np
 
 from benchmarks.ground import Ground
 from benchmarks.home import BIN
-from benchmarks.peers.mlserver_peer import MLSERVER_VERSION, mlserver_program, model_folder, start_command
+from benchmarks.peers.mlserver_peer import (
+    MLSERVER_VERSION,
+    mlserver_program,
+    model_folder,
+    start_command,
+)
 from benchmarks.peers.place import Place
 from benchmarks.processes import free_port
 from benchmarks.traffic import (
@@ -23,12 +28,27 @@ from benchmarks.traffic import (
     mlserver_traffic,
 )
 
-POTLUCK, POTLUCK_2, ECHO, ECHO_2, ECHO_ASYNCIO = "potluck", "potluck-2", "echo", "echo-2", "echo-asyncio"
+POTLUCK, POTLUCK_2, ECHO, ECHO_2, ECHO_ASYNCIO = (
+    "potluck",
+    "potluck-2",
+    "echo",
+    "echo-2",
+    "echo-asyncio",
+)
 STARLETTE, FASTAPI, PYDANTIC = "starlette", "fastapi", "pydantic"
 FEAST_PANDAS, FEAST_BOOSTER, FEAST, MLSERVER = "feast-pandas", "feast-booster", "feast", "mlserver"
 MLFLOW, MLFLOW_REALTIME = "mlflow", "mlflow-realtime"
 MANY, ONE = 16, 1
-UVICORN = (str(BIN / "python"), "-m", "uvicorn", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+UVICORN = (
+    str(BIN / "python"),
+    "-m",
+    "uvicorn",
+    "--http",
+    "httptools",
+    "--no-access-log",
+    "--log-level",
+    "warning",
+)
 BARE = ("benchmarks.peers.echoes:bare", "--lifespan", "off")
 
 Prices = Callable[[Any], list[float]]
@@ -57,12 +77,21 @@ class Rival:
 def rivals_for(ground: Ground, with_mlserver: bool) -> list[Rival]:
     program = mlserver_program() if with_mlserver else None
     native = [mlserver(ground, program)] if program else []
-    return [*potlucks(ground), *echoes(ground), *feast_sdks(ground), *mlflows(ground), feast(ground), *native]
+    return [
+        *potlucks(ground),
+        *echoes(ground),
+        *feast_sdks(ground),
+        *mlflows(ground),
+        feast(ground),
+        *native,
+    ]
 
 
 def potlucks(ground: Ground) -> list[Rival]:
     repo, hybrid = ground.home.settings.repo, {HYBRID: ground.traffic[HYBRID]}
-    two = dataclasses.replace(potluck(repo, hybrid, "--workers", "2"), name=POTLUCK_2, connections=(MANY,), workers=2)
+    two = dataclasses.replace(
+        potluck(repo, hybrid, "--workers", "2"), name=POTLUCK_2, connections=(MANY,), workers=2
+    )
     return [potluck(repo, ground.traffic), two]
 
 
@@ -77,11 +106,21 @@ def echoes(ground: Ground) -> list[Rival]:
     two, asyncio = uvicorn(*BARE, "--workers", "2"), uvicorn(*BARE, loop="asyncio")
     return [
         bare_echo(ground.traffic),
-        Rival(ECHO_2, "bare ASGI echo, 2 workers", two, "/livez", hybrid, connections=(MANY,), workers=2),
+        Rival(
+            ECHO_2,
+            "bare ASGI echo, 2 workers",
+            two,
+            "/livez",
+            hybrid,
+            connections=(MANY,),
+            workers=2,
+        ),
         Rival(ECHO_ASYNCIO, "bare ASGI echo, asyncio's loop", asyncio, "/livez", hybrid),
         Rival(STARLETTE, "Starlette echo", factory("echoes:starlette_app"), "/livez", hybrid),
         Rival(FASTAPI, "FastAPI echo", factory("echoes:fastapi_app"), "/livez", hybrid),
-        fitted_out(PYDANTIC, "FastAPI echo, pydantic body", factory("echoes:pydantic_app"), hybrid, place),
+        fitted_out(
+            PYDANTIC, "FastAPI echo, pydantic body", factory("echoes:pydantic_app"), hybrid, place
+        ),
     ]
 
 
@@ -94,14 +133,27 @@ def feast_sdks(ground: Ground) -> list[Rival]:
     pandas = "FastAPI + Feast SDK + pandas + sklearn pipeline"
     booster = "FastAPI + Feast SDK + native Booster"
     return [
-        fitted_out(FEAST_PANDAS, pandas, factory("feast_pandas:create_app"), traffic, place, own_prices, False),
-        fitted_out(FEAST_BOOSTER, booster, factory("feast_booster:create_app"), traffic, place, own_prices),
+        fitted_out(
+            FEAST_PANDAS,
+            pandas,
+            factory("feast_pandas:create_app"),
+            traffic,
+            place,
+            own_prices,
+            False,
+        ),
+        fitted_out(
+            FEAST_BOOSTER, booster, factory("feast_booster:create_app"), traffic, place, own_prices
+        ),
     ]
 
 
 def mlflows(ground: Ground) -> list[Rival]:
     """`mlflow models serve` of both pipelines: the hybrid service's columns, and the real-time service's."""
-    described = ((MLFLOW, HYBRID, "all columns sent"), (MLFLOW_REALTIME, REALTIME, "real-time columns"))
+    described = (
+        (MLFLOW, HYBRID, "all columns sent"),
+        (MLFLOW_REALTIME, REALTIME, "real-time columns"),
+    )
     return [
         Rival(
             *(name, f"mlflow models serve of a sklearn pipeline, {told}"),
@@ -116,17 +168,42 @@ def mlflows(ground: Ground) -> list[Rival]:
 
 
 def mlflow_command(model: Path) -> Callable[[int], list[str]]:
-    serve = [str(BIN / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local", "--host", "127.0.0.1"]
+    serve = [
+        str(BIN / "mlflow"),
+        "models",
+        "serve",
+        "-m",
+        str(model),
+        "--env-manager",
+        "local",
+        "--host",
+        "127.0.0.1",
+    ]
     return lambda port: [*serve, "--port", str(port)]
 
 
 def feast(ground: Ground) -> Rival:
     """Without a limit of requests: by default a worker is replaced after about a thousand."""
     repo, contract = str(ground.stock_repo), ground.bundles[HYBRID].contract
-    serve = [str(BIN / "feast"), "-c", repo, "serve", "--max-requests", "0", "--no-access-log", "--host", "127.0.0.1"]
+    serve = [
+        str(BIN / "feast"),
+        "-c",
+        repo,
+        "serve",
+        "--max-requests",
+        "0",
+        "--no-access-log",
+        "--host",
+        "127.0.0.1",
+    ]
     traffic = feast_traffic(contract, ground.records)
     return Rival(
-        FEAST, "feast serve (no model)", lambda port: [*serve, "--port", str(port)], "/health", traffic, feast_prices
+        FEAST,
+        "feast serve (no model)",
+        lambda port: [*serve, "--port", str(port)],
+        "/health",
+        traffic,
+        feast_prices,
     )
 
 
@@ -162,7 +239,9 @@ def fitted_out(
     same_model: bool = True,
 ) -> Rival:
     """A server of `benchmarks.peers` that reads what it serves."""
-    return Rival(name, label, command, "/livez", traffic, prices, same_model, variables=place.variables)
+    return Rival(
+        name, label, command, "/livez", traffic, prices, same_model, variables=place.variables
+    )
 
 
 def own_prices(body: Any) -> list[float]:

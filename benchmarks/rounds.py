@@ -73,7 +73,9 @@ def up(home: Home, rival: Rival) -> Iterator[Running]:
 
 def written(rival: Rival, folder: Path) -> dict[str, Path]:
     """Its requests as files for the load."""
-    files = {case: folder / f"{rival.name}-{number}.json" for number, case in enumerate(rival.traffic)}
+    files = {
+        case: folder / f"{rival.name}-{number}.json" for number, case in enumerate(rival.traffic)
+    }
     for case, path in files.items():
         path.write_text(json.dumps(rival.traffic[case]))
     return files
@@ -83,7 +85,9 @@ def cores_for(rival: Rival) -> Cores:
     return for_two_workers() if rival.workers > 1 else for_one_worker()
 
 
-def rounds(running: Sequence[Running], cases: Sequence[str], store: int, pace: Pace) -> dict[Key, list[Run]]:
+def rounds(
+    running: Sequence[Running], cases: Sequence[str], store: int, pace: Pace
+) -> dict[Key, list[Run]]:
     """Each figure once in every round; every other round goes backwards, so that nobody always follows the same one.
 
     Args:
@@ -110,7 +114,15 @@ def measured(one: Running, case: str, connections: int, store: int, pace: Pace) 
     pin([store], one.cores.redis)
     watched = {"server": one.pids, "redis": [store]}
     return loaded(
-        Job(str(one.requests[case]), one.server.port, connections, pace.warm_up, pace.seconds, watched), one.cores.load
+        Job(
+            str(one.requests[case]),
+            one.server.port,
+            connections,
+            pace.warm_up,
+            pace.seconds,
+            watched,
+        ),
+        one.cores.load,
     )
 
 

@@ -59,7 +59,14 @@ def point(home: Home, size: int, seed: int) -> Point:
 
 
 def report(surroundings: dict[str, object], seed: int, points: Sequence[Point]) -> None:
-    heads = ("entities", "seconds", "rows/s", "peak memory, MB", "Redis, MB", "Redis, bytes an entity")
+    heads = (
+        "entities",
+        "seconds",
+        "rows/s",
+        "peak memory, MB",
+        "Redis, MB",
+        "Redis, bytes an entity",
+    )
     rows = [
         (
             f"{each.night.rows:,}",
@@ -74,12 +81,21 @@ def report(surroundings: dict[str, object], seed: int, points: Sequence[Point]) 
     print(table(heads, rows))
     figures = {
         "nights": [
-            {**asdict(each), "per_second": each.night.per_second, "bytes_per_entity": each.bytes_per_entity}
+            {
+                **asdict(each),
+                "per_second": each.night.per_second,
+                "bytes_per_entity": each.bytes_per_entity,
+            }
             for each in points
         ]
     }
-    data = {"kind": "made by the repo's ingest, copied under new ids beyond a million", "seed": seed}
-    print(f"\nwrote {write_result('scale', surroundings, data, figures, [], NOTES[:2]).relative_to(PROJECT)}")
+    data = {
+        "kind": "made by the repo's ingest, copied under new ids beyond a million",
+        "seed": seed,
+    }
+    print(
+        f"\nwrote {write_result('scale', surroundings, data, figures, [], NOTES[:2]).relative_to(PROJECT)}"
+    )
 
 
 if __name__ == "__main__":

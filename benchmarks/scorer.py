@@ -63,12 +63,20 @@ class Shape:
 
 @click.command()
 @click.option("--repeats", type=click.IntRange(1, 50), default=5, show_default=True)
-@click.option("--checked", type=click.IntRange(1), default=100_000, show_default=True, help="Rows compared per model.")
+@click.option(
+    "--checked",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="Rows compared per model.",
+)
 @click.option("--seed", default=0, show_default=True)
 def main(repeats: int, checked: int, seed: int) -> None:
     """Measure every shape of model."""
     surroundings = machine()
-    shapes = [measure(columns, trees, repeats, checked, seed) for columns in COLUMNS for trees in TREES]
+    shapes = [
+        measure(columns, trees, repeats, checked, seed) for columns in COLUMNS for trees in TREES
+    ]
     report(surroundings, {"kind": "made to order", "rows": TRAINING_ROWS, "seed": seed}, shapes)
 
 
@@ -85,10 +93,18 @@ def made_to_order(rows: int, columns: int, seed: int) -> tuple[Matrix, list[int]
 
 def trained(matrix: Matrix, categories: Sequence[int], trees: int, seed: int) -> bytes:
     random = np.random.default_rng(seed + 1)
-    label = np.nan_to_num(matrix) @ random.normal(size=matrix.shape[1]) + random.normal(size=len(matrix))
+    label = np.nan_to_num(matrix) @ random.normal(size=matrix.shape[1]) + random.normal(
+        size=len(matrix)
+    )
     quiet = {"verbosity": -1, "num_threads": 1, "seed": seed}
-    data = lightgbm.Dataset(matrix, label, categorical_feature=list(categories), params={"verbosity": -1})
-    return lightgbm.train({**PARAMETERS, **quiet}, data, num_boost_round=trees).model_to_string().encode()
+    data = lightgbm.Dataset(
+        matrix, label, categorical_feature=list(categories), params={"verbosity": -1}
+    )
+    return (
+        lightgbm.train({**PARAMETERS, **quiet}, data, num_boost_round=trees)
+        .model_to_string()
+        .encode()
+    )
 
 
 def measure(columns: int, trees: int, repeats: int, checked: int, seed: int) -> Shape:
@@ -98,10 +114,18 @@ def measure(columns: int, trees: int, repeats: int, checked: int, seed: int) -> 
     scorer, open_seconds = timed(lambda: forest_if_it_can(text))
     booster, lightgbm_seconds = timed(lambda: Booster(text))
     rounds = [one_round(booster, scorer, matrix) for _ in range(repeats)]
-    lightgbm_row, row, lightgbm_batch, batch = (1e6 * statistics.median(each) for each in zip(*rounds, strict=True))
+    lightgbm_row, row, lightgbm_batch, batch = (
+        1e6 * statistics.median(each) for each in zip(*rounds, strict=True)
+    )
     return Shape(
         *(columns, trees, scorer.name, lightgbm_row, row, lightgbm_batch, batch),
-        *(1e3 * lightgbm_seconds, 1e3 * open_seconds, tables_mb(scorer), checked, differs(scorer, text, checked, seed)),
+        *(
+            1e3 * lightgbm_seconds,
+            1e3 * open_seconds,
+            tables_mb(scorer),
+            checked,
+            differs(scorer, text, checked, seed),
+        ),
     )
 
 
@@ -114,7 +138,9 @@ def forest_if_it_can(text: bytes) -> Scorer:
         return Booster(text)
 
 
-def one_round(booster: Booster, scorer: Scorer, matrix: Matrix) -> tuple[float, float, float, float]:
+def one_round(
+    booster: Booster, scorer: Scorer, matrix: Matrix
+) -> tuple[float, float, float, float]:
     """Seconds a row: LightGBM's single row, the scorer's, LightGBM's batch, the scorer's."""
     batch = matrix[:BATCH_ROWS]
     return (
@@ -129,10 +155,22 @@ def single_row_calls(booster: Booster, matrix: Matrix) -> list[Callable[[], obje
     """LightGBM's fast call for each of some rows."""
     prepared, width = ctypes.c_void_p(), ctypes.c_int32(matrix.shape[1])
     call(
-        *("LGBM_BoosterPredictForMatSingleRowFastInit", booster._handle, RAW_SCORE, 0, -1, FLOAT64, width),
+        *(
+            "LGBM_BoosterPredictForMatSingleRowFastInit",
+            booster._handle,
+            RAW_SCORE,
+            0,
+            -1,
+            FLOAT64,
+            width,
+        ),
         *(b"num_threads=1", ctypes.byref(prepared)),
     )
-    fast, written, score = library().LGBM_BoosterPredictForMatSingleRowFast, ctypes.c_int64(), ctypes.c_double()
+    fast, written, score = (
+        library().LGBM_BoosterPredictForMatSingleRowFast,
+        ctypes.c_int64(),
+        ctypes.c_double(),
+    )
     rows = [np.ascontiguousarray(row) for row in matrix[:SINGLE_CALLS]]
     out = (ctypes.byref(written), ctypes.byref(score))
 
@@ -146,7 +184,9 @@ def single_row_calls(booster: Booster, matrix: Matrix) -> list[Callable[[], obje
 def cell_calls(scorer: Scorer, matrix: Matrix) -> list[Callable[[], object]]:
     rows = matrix[:SINGLE_CALLS].tolist()
     cells = [b"".join(scorer.cell(column, row[column]) for column in scorer.used) for row in rows]
-    return [lambda cells=cells: scorer.raw_scores_of_cells(cells, 1, scorer.used) for cells in cells]
+    return [
+        lambda cells=cells: scorer.raw_scores_of_cells(cells, 1, scorer.used) for cells in cells
+    ]
 
 
 def per_call(calls: Sequence[Callable[[], object]]) -> float:
@@ -176,8 +216,19 @@ def differs(scorer: Scorer, text: bytes, rows: int, seed: int) -> bool:
     return False
 
 
-def report(surroundings: dict[str, object], data: dict[str, object], shapes: Sequence[Shape]) -> None:
-    heads = ("columns", "trees", "scorer", "LightGBM row µs", "row µs", "times", "LightGBM batch µs", "batch µs")
+def report(
+    surroundings: dict[str, object], data: dict[str, object], shapes: Sequence[Shape]
+) -> None:
+    heads = (
+        "columns",
+        "trees",
+        "scorer",
+        "LightGBM row µs",
+        "row µs",
+        "times",
+        "LightGBM batch µs",
+        "batch µs",
+    )
     print(table((*heads, "open ms", "tables MB", "differ"), [cells(shape) for shape in shapes]))
     goals = goals_of(shapes)
     print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
@@ -188,9 +239,21 @@ def report(surroundings: dict[str, object], data: dict[str, object], shapes: Seq
 
 
 def cells(shape: Shape) -> tuple[str, ...]:
-    speeds = (shape.lightgbm_row_us, shape.row_us, shape.times, shape.lightgbm_batch_us, shape.batch_us)
+    speeds = (
+        shape.lightgbm_row_us,
+        shape.row_us,
+        shape.times,
+        shape.lightgbm_batch_us,
+        shape.batch_us,
+    )
     numbers = [f"{number:.1f}" for number in (*speeds, shape.open_ms, shape.tables_mb)]
-    return (str(shape.columns), str(shape.trees), shape.scorer, *numbers, "YES" if shape.differ else "no")
+    return (
+        str(shape.columns),
+        str(shape.trees),
+        shape.scorer,
+        *numbers,
+        "YES" if shape.differ else "no",
+    )
 
 
 def goals_of(shapes: Sequence[Shape]) -> list[Goal]:

@@ -28,13 +28,28 @@ from benchmarks.verdict import NOTES, SHARED_CORES, goals_of, two_workers
 
 
 @click.command()
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kaggle's train.csv")
+@click.option(
+    "--data",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Kaggle's train.csv",
+)
 @click.option("--rows", default=1460, show_default=True, help="Synthetic houses, without --data.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="Of one measurement.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=3.0,
+    show_default=True,
+    help="Of one measurement.",
+)
 @click.option("--repeats", type=click.IntRange(1, 50), default=3, show_default=True)
 @click.option("--quick", is_flag=True, help="Half a second, once, nothing kept: whether it works.")
-@click.option("--mlserver", is_flag=True, help="Also MLServer; the first time it is installed outside the project.")
+@click.option(
+    "--mlserver",
+    is_flag=True,
+    help="Also MLServer; the first time it is installed outside the project.",
+)
 @click.option("--only", multiple=True, help="A server by its short name; nothing is kept.")
 def main(
     file: Path | None,
@@ -57,8 +72,20 @@ def main(
         with running(home, rivals) as up:
             agreed = agreements(up, CASES)
             runs = rounds(up, CASES, process_of_redis(home.settings.online_store_url), pace)
-        described = {**data.described(), **about(ground), "warm_up": pace.warm_up, "seconds": pace.seconds}
-    report(surroundings, {**described, "repeats": pace.repeats}, rivals, agreed, runs, keep=not (quick or only))
+        described = {
+            **data.described(),
+            **about(ground),
+            "warm_up": pace.warm_up,
+            "seconds": pace.seconds,
+        }
+    report(
+        surroundings,
+        {**described, "repeats": pace.repeats},
+        rivals,
+        agreed,
+        runs,
+        keep=not (quick or only),
+    )
 
 
 def pinned() -> dict[str, Any]:
@@ -69,7 +96,12 @@ def about(ground: Ground) -> dict[str, Any]:
     contract = ground.bundles[HYBRID].contract
     assert contract.lineage is not None
     width = {"looked_up": len(contract.online), "columns": len(contract.columns)}
-    return {"data_hash": contract.lineage.data_hash, "services": SERVICES, "entities": len(ground.records), **width}
+    return {
+        "data_hash": contract.lineage.data_hash,
+        "services": SERVICES,
+        "entities": len(ground.records),
+        **width,
+    }
 
 
 def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
@@ -97,8 +129,12 @@ def report(
     for case in sorted({case for case, _, _ in figures}, key=CASES.index):
         print(case_table(case, rivals, figures) + "\n")
     print("\n".join(notes) + "\n\n" + goals_table(goals))
-    labels = {rival.name: {"label": rival.label, "same_model": rival.same_model} for rival in rivals}
-    agreement = {case: {name: asdict(found) for name, found in by.items()} for case, by in agreed.items()}
+    labels = {
+        rival.name: {"label": rival.label, "same_model": rival.same_model} for rival in rivals
+    }
+    agreement = {
+        case: {name: asdict(found) for name, found in by.items()} for case, by in agreed.items()
+    }
     kept = {
         "servers": labels,
         "cases": told(figures, runs),
@@ -116,7 +152,10 @@ def warnings(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> list[str]:
     idle = [key for key, figure in figures.items() if key[2] == MANY and figure.nobody_was_busy]
     found = [(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
     found += [(key, "the load's core was full, so the server may be faster") for key in full]
-    found += [(key, "no core was full: it waited for another, or the machine was busy elsewhere") for key in idle]
+    found += [
+        (key, "no core was full: it waited for another, or the machine was busy elsewhere")
+        for key in idle
+    ]
     return [f"{name}, {case} x {count}: {why}" for (case, name, count), why in found]
 
 
@@ -142,16 +181,28 @@ def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
 
 def case_row(case: str, rival: Rival, figures: Figures) -> tuple[str, ...] | None:
     many, one, echo = (
-        figures.get(key) for key in ((case, rival.name, MANY), (case, rival.name, ONE), (case, ECHO, MANY))
+        figures.get(key)
+        for key in ((case, rival.name, MANY), (case, rival.name, ONE), (case, ECHO, MANY))
     )
     if many is None:
         return None
     rows = ROWS_IN_BATCH if case == BATCH else 1
-    rates = [f"{rows * rate:,.0f}" for rate in (many.per_second, many.least_per_second, many.most_per_second)]
+    rates = [
+        f"{rows * rate:,.0f}"
+        for rate in (many.per_second, many.least_per_second, many.most_per_second)
+    ]
     ratio = f"{many.per_second / echo.per_second:.4f}" if echo else "-"
     latencies = [f"{ms:.3f}" for ms in (many.p50_ms, many.p99_ms)]
     alone = [f"{ms:.3f}" for ms in (one.p50_ms, one.p99_ms)] if one else ["-", "-"]
-    return (rival.label, *rates, ratio, *latencies, *alone, f"{many.server_cpu:.2f}", f"{many.load_cpu:.2f}")
+    return (
+        rival.label,
+        *rates,
+        ratio,
+        *latencies,
+        *alone,
+        f"{many.server_cpu:.2f}",
+        f"{many.load_cpu:.2f}",
+    )
 
 
 if __name__ == "__main__":

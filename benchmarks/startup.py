@@ -47,14 +47,33 @@ class Held:
 
 @click.command()
 @click.option("--repo", type=click.Path(path_type=Path), default=HOUSES, help="Feast feature repo.")
-@click.option("--service", "services", multiple=True, default=("house_price_realtime", "house_price_hybrid"))
-@click.option("--data", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File to ingest.")
+@click.option(
+    "--service", "services", multiple=True, default=("house_price_realtime", "house_price_hybrid")
+)
+@click.option(
+    "--data",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File to ingest.",
+)
 @click.option("--rows", default=1460, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--repeats", type=click.IntRange(1, 50), default=5, show_default=True)
-@click.option("--slow-repeats", type=click.IntRange(0, 50), default=3, show_default=True, help="Of Feast and MLflow.")
+@click.option(
+    "--slow-repeats",
+    type=click.IntRange(0, 50),
+    default=3,
+    show_default=True,
+    help="Of Feast and MLflow.",
+)
 def main(
-    repo: Path, services: tuple[str, ...], file: Path | None, rows: int, seed: int, repeats: int, slow_repeats: int
+    repo: Path,
+    services: tuple[str, ...],
+    file: Path | None,
+    rows: int,
+    seed: int,
+    repeats: int,
+    slow_repeats: int,
 ) -> None:
     """Measure; the last --service is the one that is asked."""
     stop_like_ctrl_c()
@@ -66,7 +85,11 @@ def main(
         contenders = contenders_for(home, bundle)
         seconds, held = measure(home, contenders, repeats, slow_repeats)
     assert bundle.contract.lineage is not None
-    described = {**data.described(), "services": services, "data_hash": bundle.contract.lineage.data_hash}
+    described = {
+        **data.described(),
+        "services": services,
+        "data_hash": bundle.contract.lineage.data_hash,
+    }
     name = "startup" if repo.resolve() == HOUSES else f"startup_{bundle.contract.project}"
     report(name, surroundings, described, seconds, held)
 
@@ -98,7 +121,9 @@ def bare_imports(home: Home) -> float:
 def bare_memory(home: Home) -> Held:
     """What a process holds after the imports alone."""
     command = [sys.executable, "-c", f"{BARE_IMPORTS}; print(); input()"]
-    with subprocess.Popen(command, env=home.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=home.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         memory = memory_of(process.pid)
@@ -120,7 +145,11 @@ def start_and_ask(home: Home, contender: Contender, ask: bool = True) -> tuple[f
 
 def memory_held(server: Server, contender: Contender) -> Held:
     found = server.memory()
-    workers = [memory for pid, memory in found.items() if not (contender.supervised and pid == server.process.pid)]
+    workers = [
+        memory
+        for pid, memory in found.items()
+        if not (contender.supervised and pid == server.process.pid)
+    ]
     largest = max(workers, key=lambda memory: memory.peak)
     return Held(largest, sum(memory.share for memory in found.values()), len(found))
 
@@ -134,15 +163,30 @@ def report(
 ) -> None:
     medians = {name: statistics.median(runs) for name, runs in seconds.items()}
     goals = goals_of(medians, held)
-    print(table(("start", "median s", "min", "max", "× bare", "× potluck", "n"), seconds_rows(seconds, medians)))
+    print(
+        table(
+            ("start", "median s", "min", "max", "× bare", "× potluck", "n"),
+            seconds_rows(seconds, medians),
+        )
+    )
     print()
-    print(table(("memory", "worker peak MB", "settled", "whole server PSS", "processes"), memory_rows(held)))
+    print(
+        table(
+            ("memory", "worker peak MB", "settled", "whole server PSS", "processes"),
+            memory_rows(held),
+        )
+    )
     print()
     print("\n".join(NOTES))
     print()
     print(goals_table(goals))
-    figures = {"seconds_to_ready": told(seconds, medians), "memory_mb": {name: asdict(h) for name, h in held.items()}}
-    print(f"\nwrote {write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}")
+    figures = {
+        "seconds_to_ready": told(seconds, medians),
+        "memory_mb": {name: asdict(h) for name, h in held.items()},
+    }
+    print(
+        f"\nwrote {write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
+    )
 
 
 def goals_of(medians: Mapping[str, float], held: Mapping[str, Held]) -> list[Goal]:
@@ -151,8 +195,14 @@ def goals_of(medians: Mapping[str, float], held: Mapping[str, Held]) -> list[Goa
     feast = [round(medians[POTLUCK] / medians[FEAST], 3)] if FEAST in medians else []
     return [
         Goal("ready, as a multiple of bare imports", round(ratio, 3), "<=", MOST_TIMES_BARE),
-        *(Goal("ready, as a multiple of feast serve", times, "<=", MOST_TIMES_FEAST) for times in feast),
-        *(Goal(f"peak MB of a worker, {name}", round(peak, 1), "<=", MOST_MB) for name, peak in peaks.items()),
+        *(
+            Goal("ready, as a multiple of feast serve", times, "<=", MOST_TIMES_FEAST)
+            for times in feast
+        ),
+        *(
+            Goal(f"peak MB of a worker, {name}", round(peak, 1), "<=", MOST_MB)
+            for name, peak in peaks.items()
+        ),
     ]
 
 
@@ -168,18 +218,34 @@ def told(seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]) -
     }
 
 
-def seconds_rows(seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]) -> list[tuple[str, ...]]:
+def seconds_rows(
+    seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]
+) -> list[tuple[str, ...]]:
     bare, ours = medians[BARE], medians[POTLUCK]
     numbers = {
-        name: (f"{medians[name]:.2f}", f"{min(runs):.2f}", f"{max(runs):.2f}", f"{medians[name] / bare:.2f}")
+        name: (
+            f"{medians[name]:.2f}",
+            f"{min(runs):.2f}",
+            f"{max(runs):.2f}",
+            f"{medians[name] / bare:.2f}",
+        )
         for name, runs in seconds.items()
     }
-    return [(name, *cells, f"{medians[name] / ours:.2f}", str(len(seconds[name]))) for name, cells in numbers.items()]
+    return [
+        (name, *cells, f"{medians[name] / ours:.2f}", str(len(seconds[name])))
+        for name, cells in numbers.items()
+    ]
 
 
 def memory_rows(held: Mapping[str, Held]) -> list[tuple[str, ...]]:
     return [
-        (name, f"{h.worker.peak:.0f}", f"{h.worker.settled:.0f}", f"{h.whole_server:.0f}", str(h.processes))
+        (
+            name,
+            f"{h.worker.peak:.0f}",
+            f"{h.worker.settled:.0f}",
+            f"{h.whole_server:.0f}",
+            str(h.processes),
+        )
         for name, h in held.items()
     ]
 

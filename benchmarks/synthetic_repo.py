@@ -102,7 +102,10 @@ class Store:
 
     @property
     def kinds(self) -> list[str]:
-        return ["number" if index % EVERY_FIFTH_IS_TEXT else "text" for index in range(1, self.features + 1)]
+        return [
+            "number" if index % EVERY_FIFTH_IS_TEXT else "text"
+            for index in range(1, self.features + 1)
+        ]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ def write_repo(folder: Path, services: Sequence[Service]) -> None:
     (folder / "definitions.py").write_text(
         "\n\n".join([HEAD, *map(store_text, stores.values()), *map(service_text, services)])
     )
-    (folder / "ingest.py").write_text(INGEST.format(stores={name: store.kinds for name, store in stores.items()}))
+    (folder / "ingest.py").write_text(
+        INGEST.format(stores={name: store.kinds for name, store in stores.items()})
+    )
 
 
 def store_text(store: Store) -> str:
@@ -135,8 +140,12 @@ def store_text(store: Store) -> str:
 def view_texts(store: Store) -> Iterator[str]:
     """The features are dealt out over the views."""
     for number, name in enumerate(store.view_names):
-        fields = ", ".join(field_text(store, index) for index in range(number, store.features, store.views))
-        told = f'name="{name}", entities=[{store.name}], schema=[{fields}], source={store.name}_source'
+        fields = ", ".join(
+            field_text(store, index) for index in range(number, store.features, store.views)
+        )
+        told = (
+            f'name="{name}", entities=[{store.name}], schema=[{fields}], source={store.name}_source'
+        )
         yield f"{name} = FeatureView({told})\n"
 
 

@@ -63,7 +63,8 @@ def comics(seed: int) -> Made:
     codes = [category(random, rows, size) for size in sizes]
     strengths = (0.15, 0.15, 0.6, 0.3, 0.4, 0.05, 0.35, 0.45)
     effects = [
-        random.normal(0, strength, size)[code] for strength, size, code in zip(strengths, sizes, codes, strict=True)
+        random.normal(0, strength, size)[code]
+        for strength, size, code in zip(strengths, sizes, codes, strict=True)
     ]
     year = random.triangular(1939, 1995, 2014, rows)
     appearances = random.lognormal(1.2, 1.5, rows).round() + 1
@@ -83,7 +84,10 @@ def choices(seed: int) -> Made:
     labels = random.choice(classes, rows, p=shares / shares.sum())
     centres = random.normal(0, 0.75, (classes, 6))
     numbers = centres[labels] + random.normal(size=(rows, 6))
-    hints = [np.where(random.random(rows) < 0.2, labels, category(random, rows, classes)) for _ in range(2)]
+    hints = [
+        np.where(random.random(rows) < 0.2, labels, category(random, rows, classes))
+        for _ in range(2)
+    ]
     columns = [*numbers.T, random.normal(size=rows), *map(as_floats, hints)]
     return Made("multiclass", np.column_stack(columns), (7, 8), labels.astype(float))
 
@@ -112,7 +116,9 @@ def gaps(random: Random, values: Numbers, share: float) -> Numbers:
     return np.where(random.random(len(values)) < share, np.nan, values)
 
 
-def two_classes(random: Random, columns: list[Numbers], numeric: int, score: Numbers, share: float) -> Made:
+def two_classes(
+    random: Random, columns: list[Numbers], numeric: int, score: Numbers, share: float
+) -> Made:
     """Labels drawn by a score, so shifted that this share is positive."""
     shift = np.quantile(score + random.logistic(size=len(score)), 1 - share)
     labels = (score + random.logistic(size=len(score)) > shift).astype(np.float64)

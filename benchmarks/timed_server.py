@@ -19,7 +19,7 @@ import uvicorn
 
 from benchmarks.home import stop_like_ctrl_c
 from serving.app import create_app
-from serving.wire import PROTOCOL
+from serving.http.wire import PROTOCOL
 
 
 def main(port: str, file: str, *places: str) -> None:
@@ -30,7 +30,9 @@ def main(port: str, file: str, *places: str) -> None:
         put_a_clock_around(place, seconds, calls)
     stop_like_ctrl_c()
     try:
-        uvicorn.run(create_app(), port=int(port), http=PROTOCOL, access_log=False, proxy_headers=False)
+        uvicorn.run(
+            create_app(), port=int(port), http=PROTOCOL, access_log=False, proxy_headers=False
+        )
     finally:
         told = {place: {"seconds": seconds[place], "calls": calls[place]} for place in places}
         Path(file).write_text(json.dumps(told))
@@ -43,7 +45,9 @@ def put_a_clock_around(place: str, seconds: Counter[str], calls: Counter[str]) -
     setattr(owner, name, clocked(getattr(owner, name), place, seconds, calls))
 
 
-def clocked(work: Callable[..., Any], place: str, seconds: Counter[str], calls: Counter[str]) -> Callable[..., Any]:
+def clocked(
+    work: Callable[..., Any], place: str, seconds: Counter[str], calls: Counter[str]
+) -> Callable[..., Any]:
     @functools.wraps(work)
     def timed(*arguments: Any) -> Any:
         begin = time.perf_counter()

@@ -28,16 +28,25 @@ def population(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def product_traffic(hybrid: FeatureContract, realtime: FeatureContract, records: Sequence[Record]) -> Traffic:
+def product_traffic(
+    hybrid: FeatureContract, realtime: FeatureContract, records: Sequence[Record]
+) -> Traffic:
     """Potluck's own calls; an echo gets the very same."""
     asked = {field.name for field in realtime.request}
-    described = [{name: value for name, value in record.items() if name in asked} for record in records]
+    described = [
+        {name: value for name, value in record.items() if name in asked} for record in records
+    ]
     single, key = f"/predict/{hybrid.service}", hybrid.keys[0].name
     return {
         HYBRID: [post(single, record) for record in records],
         REALTIME: [post(f"/predict/{realtime.service}", record) for record in described],
-        LOOKUP: [("GET", f"/lookup/{hybrid.publications[0].service}/{record[key]}", None) for record in records],
-        BATCH: [post(f"{single}/batch", {"dataframe_records": batch}) for batch in batches(records)],
+        LOOKUP: [
+            ("GET", f"/lookup/{hybrid.publications[0].service}/{record[key]}", None)
+            for record in records
+        ],
+        BATCH: [
+            post(f"{single}/batch", {"dataframe_records": batch}) for batch in batches(records)
+        ],
     }
 
 
@@ -51,7 +60,10 @@ def feast_sdk_traffic(records: Sequence[Record]) -> Traffic:
 def feast_traffic(contract: FeatureContract, records: Sequence[Record]) -> Traffic:
     """Online features of the view that the nightly run publishes."""
     published: Publication = contract.publications[0]
-    names, key = [f"{published.view}:{feature.name}" for feature in published.features], published.key.name
+    names, key = (
+        [f"{published.view}:{feature.name}" for feature in published.features],
+        published.key.name,
+    )
     bodies = [{"features": names, "entities": {key: [record[key]]}} for record in records]
     return {LOOKUP: [post("/get-online-features", body) for body in bodies]}
 
@@ -65,9 +77,16 @@ def mlflow_traffic(case: str, contract: FeatureContract, rows: Sequence[Record])
 
 def mlserver_traffic(contract: Mapping[str, Any], rows: Sequence[Record]) -> Traffic:
     """Finished, encoded rows in the V2 protocol."""
-    values = {column["name"]: [row[column["name"]] for row in rows] for column in contract["columns"]}
+    values = {
+        column["name"]: [row[column["name"]] for row in rows] for column in contract["columns"]
+    }
     path = f"/v2/models/{contract['service']}/infer"
-    return {REALTIME: [post(path, {"inputs": [tensor(row)]}) for row in Encoder(contract).matrix(values).tolist()]}
+    return {
+        REALTIME: [
+            post(path, {"inputs": [tensor(row)]})
+            for row in Encoder(contract).matrix(values).tolist()
+        ]
+    }
 
 
 def tensor(row: Sequence[float]) -> dict[str, Any]:
@@ -82,4 +101,6 @@ def post(path: str, body: Any) -> Request:
 def batches(records: Sequence[Record]) -> list[list[Record]]:
     """Every record once, in batches of the same size; what is left over at the end goes round to the first."""
     starts = range(0, len(records), ROWS_IN_BATCH)
-    return [[records[(start + row) % len(records)] for row in range(ROWS_IN_BATCH)] for start in starts]
+    return [
+        [records[(start + row) % len(records)] for row in range(ROWS_IN_BATCH)] for start in starts
+    ]

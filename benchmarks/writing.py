@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from potluck.contract.features import Field
-from potluck.stores.bulk_writer import CHUNK_ROWS, BulkWriter
-from potluck.stores.feast_bytes import encode_values, entity_keys
-from potluck.stores.redis_client import RedisClient
-from potluck.stores.resp_stream import command_stream
+from potluck.redis.bulk_writer import CHUNK_ROWS, BulkWriter
+from potluck.redis.client import RedisClient
+from potluck.redis.feast_bytes import encode_values, entity_keys
+from potluck.redis.resp_stream import command_stream
 
 KEY = Field("Id", "int64", "key")
 READ_BYTES = 1 << 20
@@ -67,7 +67,9 @@ def write_in_bulk(client: RedisClient, table: pa.Table, columns: Sequence[pa.Arr
 
 
 def fields_of(columns: Sequence[pa.Array]) -> list[tuple[bytes, pa.BinaryArray]]:
-    return [(b"f%03d" % place, encode_values(column, "float64")) for place, column in enumerate(columns)]
+    return [
+        (b"f%03d" % place, encode_values(column, "float64")) for place, column in enumerate(columns)
+    ]
 
 
 def streams(table: pa.Table, columns: Sequence[pa.Array]) -> Iterator[memoryview]:

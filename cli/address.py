@@ -14,7 +14,9 @@ def check_address(host: str, port: int) -> None:
         PotluckError: the port is taken, or this user may not listen there.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         with socket.socket(family, kind, protocol) as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
@@ -24,7 +26,13 @@ def check_address(host: str, port: int) -> None:
 
 def refusal(host: str, port: int, error: OSError) -> PotluckError:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return UsageError(f"--host {host} is no address of this machine; expected one such as 127.0.0.1 or 0.0.0.0")
+        return UsageError(
+            f"--host {host} is no address of this machine; expected one such as 127.0.0.1 or 0.0.0.0"
+        )
     if error.errno == errno.EADDRINUSE:
-        return PotluckError(f"port {port} of {host} is taken; stop what listens there, or give another with --port")
-    return PotluckError(f"can't listen on port {port} of {host}: {error.strerror}; give another with --port")
+        return PotluckError(
+            f"port {port} of {host} is taken; stop what listens there, or give another with --port"
+        )
+    return PotluckError(
+        f"can't listen on port {port} of {host}: {error.strerror}; give another with --port"
+    )

@@ -144,5 +144,7 @@ def restored_text(home: Path, described: Backup) -> str:
     lines = [f"made {home} of the backup of {described.made_at:%F %T} UTC; it can be served"]
     lines += [f"  not in it: {each}" for each in described.not_in_it]
     if str(home) != described.home:
-        lines.append("  run `potluck apply` before ingest, materialize, train or nightly: the home moved")
+        lines.append(
+            "  run `potluck apply` before ingest, materialize, train or nightly: the home moved"
+        )
     return "\n".join(lines)

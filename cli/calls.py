@@ -28,7 +28,9 @@ def server_url(_context: click.Context, _option: click.Parameter, url: str) -> s
     except ValueError:  # half of an IPv6 address, a port that is no number
         named = False
     if not named:
-        raise UsageError(f"expected --url to name a server, as in http://127.0.0.1:8000; got {url[:LONGEST_SHOWN]}")
+        raise UsageError(
+            f"expected --url to name a server, as in http://127.0.0.1:8000; got {url[:LONGEST_SHOWN]}"
+        )
     return url
 
 
@@ -58,8 +60,17 @@ class Refusal(PotluckError):
 @click.command("predict")
 @click.argument("service")
 @click.argument("source", metavar="JSON|FILE|-")
-@click.option("--to", type=click.Path(path_type=Path), help="A .csv or .jsonl file for the answers, replaced whole.")
-@click.option("--missing", multiple=True, metavar="TEXT", help="A cell of a CSV that means a missing value, say NA.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="A .csv or .jsonl file for the answers, replaced whole.",
+)
+@click.option(
+    "--missing",
+    multiple=True,
+    metavar="TEXT",
+    help="A cell of a CSV that means a missing value, say NA.",
+)
 @click.option("--only-known", is_flag=True, help="Leave out what the service does not take.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the file.")
 @url_option
@@ -83,12 +94,16 @@ def predict_verb(
     """
     if source.lstrip().startswith("{"):
         if to is not None:
-            raise UsageError("--to takes the answers to a file of rows; the answer to one record is printed")
+            raise UsageError(
+                "--to takes the answers to a file of rows; the answer to one record is printed"
+            )
         show(as_json, call(f"{url}/predict/{quoted(service)}", checked_record(source)))
         return
     from cli.rows import Wanted, predict_rows
 
-    predict_rows(Wanted(service, source, url, to, frozenset(missing), only_known, encoding), as_json=as_json)
+    predict_rows(
+        Wanted(service, source, url, to, frozenset(missing), only_known, encoding), as_json=as_json
+    )
 
 
 @click.command("lookup")
@@ -96,7 +111,9 @@ def predict_verb(
 @click.argument("entity_ids", metavar="ID...", nargs=-1, required=True)
 @url_option
 @common_options
-def lookup_verb(service: str, entity_ids: tuple[str, ...], url: str, repo: Path | None, as_json: bool) -> None:
+def lookup_verb(
+    service: str, entity_ids: tuple[str, ...], url: str, repo: Path | None, as_json: bool
+) -> None:
     """Ask the server for last night's prediction of one entity, or of several (up to 1000)."""
     if len(entity_ids) == 1:
         show(as_json, call(f"{url}/lookup/{quoted(service)}/{quoted(entity_ids[0])}"))
@@ -104,7 +121,9 @@ def lookup_verb(service: str, entity_ids: tuple[str, ...], url: str, repo: Path 
     body = call(f"{url}/lookup/{quoted(service)}", json.dumps({"ids": entity_ids}).encode())
     show(as_json, body)
     if body["errors"]:
-        raise DataError(f"{len(body['errors'])} of {len(entity_ids)} ids have no prediction; see errors")
+        raise DataError(
+            f"{len(body['errors'])} of {len(entity_ids)} ids have no prediction; see errors"
+        )
 
 
 def quoted(part: str) -> str:
@@ -119,7 +138,11 @@ def checked_record(text: str) -> bytes:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        where = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+        where = (
+            f"{error.msg} at character {error.pos + 1}"
+            if isinstance(error, json.JSONDecodeError)
+            else str(error)
+        )
         raise UsageError(
             """expected a JSON record such as '{"area": 8450, "town": "Ames"}', in single quotes, """
             f"got {text[:LONGEST_SHOWN]} ({where})"
@@ -128,7 +151,10 @@ def checked_record(text: str) -> bytes:
 
 
 def show(as_json: bool, body: dict[str, Any]) -> None:
-    lines = [f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in body.items()]
+    lines = [
+        f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in body.items()
+    ]
     answer(as_json, body, "\n".join(lines))
 
 
@@ -146,7 +172,9 @@ def call(url: str, body: bytes | None = None) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         raise refusal(error) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ServiceUnreachable(f"no Potluck server answers at {url}: {error}; run `potluck serve`") from None
+        raise ServiceUnreachable(
+            f"no Potluck server answers at {url}: {error}; run `potluck serve`"
+        ) from None
 
 
 def refusal(error: urllib.error.HTTPError) -> Refusal:

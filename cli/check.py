@@ -27,7 +27,9 @@ HEAD = ("missing", "training", "online", "by night")
 @click.argument("service", required=False)
 @as_of_option
 @common_options
-def check_verb(service: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
+def check_verb(
+    service: str | None, as_of: datetime | None, repo: Path | None, as_json: bool
+) -> None:
     """Tell how often what SERVICE looks up is missing: in training, online and by night.
 
     Without SERVICE all services that have a model are checked. Ends with 65 where one learns from nothing, or would be
@@ -60,16 +62,23 @@ def service_text(checked: "Checked") -> str:
     ]
     if checked.columns:
         lines += table([HEAD, *map(cells, shown)])
-        lines.append(f"{len(checked.columns) - len(shown) + len(checked.unknown)} columns are missing nowhere")
+        lines.append(
+            f"{len(checked.columns) - len(shown) + len(checked.unknown)} columns are missing nowhere"
+        )
         asked = f"{checked.asked_online} entities asked for online"
-        lines.append(f"{asked}, {checked.asked_by_night} read by night" if checked.asked_by_night else asked)
+        lines.append(
+            f"{asked}, {checked.asked_by_night} read by night" if checked.asked_by_night else asked
+        )
     lines += [f"warning: {sentence}" for sentence in checked.warnings]
     lines += [f"problem: {sentence}" for sentence in checked.problems]
     return "\n".join([checked.service, *(f"  {line}" for line in lines)])
 
 
 def cells(line: "Line") -> tuple[str, ...]:
-    shares = ("-" if share is None else f"{share:.1%}" for share in (line.training, line.online, line.night))
+    shares = (
+        "-" if share is None else f"{share:.1%}"
+        for share in (line.training, line.online, line.night)
+    )
     return (f"{line.view}: {line.column}", *shares)
 
 

@@ -21,10 +21,10 @@ from typing import Any
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.lock import exclusive, shared
 from potluck.contract.settings import Settings
+from potluck.redis.client import REDIS_ERRORS
+from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.redis_client import REDIS_ERRORS
-from potluck.stores.sources import LOCK_FILE
+from potluck.stores.ingest.sources import LOCK_FILE
 
 FIRST = ("releases/champions", "feast.db", "mlflow.db", "schedule.json")
 THEN = ("releases", "mlartifacts", "runs", "data")

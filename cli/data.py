@@ -25,20 +25,41 @@ from potluck.contract.errors import UsageError
 from potluck.contract.home import make_home
 
 if TYPE_CHECKING:
-    from potluck.stores.materialize import Materialized
-    from potluck.stores.shrinking import Shrinking
-    from potluck.stores.sources import Written
+    from potluck.stores.ingest.shrinking import Shrinking
+    from potluck.stores.ingest.sources import Written
+    from potluck.stores.materialize.materializing import Materialized
 
 
 @click.command("ingest")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=1460, show_default=True, help="Rows to make without a file."
+    "--rows",
+    type=click.IntRange(min=1),
+    default=1460,
+    show_default=True,
+    help="Rows to make without a file.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is made.")
-@click.option("--append", "adding", is_flag=True, help="Add to the rows that are there; the same ones change nothing.")
-@click.option("--replace", "replacing", is_flag=True, help="Replace the sources, also by fewer rows than they hold.")
-@click.option("--undo", "undoing", is_flag=True, help="Put back what the last ingest replaced; twice goes forward.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is made."
+)
+@click.option(
+    "--append",
+    "adding",
+    is_flag=True,
+    help="Add to the rows that are there; the same ones change nothing.",
+)
+@click.option(
+    "--replace",
+    "replacing",
+    is_flag=True,
+    help="Replace the sources, also by fewer rows than they hold.",
+)
+@click.option(
+    "--undo",
+    "undoing",
+    is_flag=True,
+    help="Put back what the last ingest replaced; twice goes forward.",
+)
 @common_options
 def ingest_verb(
     files: tuple[Path, ...],
@@ -55,11 +76,13 @@ def ingest_verb(
     Sources are replaced whole, unless --append adds to them. What was replaced is kept until the next
     ingest.
     """
-    from potluck.stores.repo import project_name
-    from potluck.stores.sources import load_ingest, write_sources
+    from potluck.stores.definitions.repo import project_name
+    from potluck.stores.ingest.sources import load_ingest, write_sources
 
     if adding + replacing + undoing > 1 or (undoing and files):
-        raise click.UsageError("expected one of --append, --replace and --undo, the last one without files")
+        raise click.UsageError(
+            "expected one of --append, --replace and --undo, the last one without files"
+        )
     settings = settings_for(repo)
     folder = settings.data_folder(project_name(settings.repo))
     if undoing:
@@ -96,11 +119,14 @@ def check_files(files: Sequence[Path]) -> None:
 
 
 def undo(folder: Path, as_json: bool) -> None:
-    from potluck.stores.undo import undo_ingest
+    from potluck.stores.ingest.undo import undo_ingest
 
     undone = undo_ingest(folder)
     before = undone.before
-    lines = [f"  {name}: {before[name]} → {rows} rows in the source" for name, rows in undone.rows.items()]
+    lines = [
+        f"  {name}: {before[name]} → {rows} rows in the source"
+        for name, rows in undone.rows.items()
+    ]
     head = f"put back in {folder} what the last ingest replaced; the same again brings that back"
     found = {"folder": str(folder), "rows": undone.rows, "before": undone.before}
     answer(as_json, found, "\n".join([head, *lines]))
@@ -131,7 +157,9 @@ def source_lines(written: "Written") -> list[str]:
     lines = []
     for name, rows in written.rows.items():
         if name in accounts:
-            lines.append(f"{accounts[name].text()}; {written.before[name]} → {rows} rows in the source")
+            lines.append(
+                f"{accounts[name].text()}; {written.before[name]} → {rows} rows in the source"
+            )
         else:
             lines.append(f"{name}: made, for others to fill")
     return lines
@@ -142,7 +170,9 @@ def indented(line: str) -> str:
 
 
 @click.command("apply")
-@click.option("--breaking", is_flag=True, help="Apply even what takes away a feature that a champion reads.")
+@click.option(
+    "--breaking", is_flag=True, help="Apply even what takes away a feature that a champion reads."
+)
 @common_options
 def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     """Check the repo's definitions against each other, the data and the champions, and register them with Feast."""
@@ -150,8 +180,8 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     prepare_libraries(settings)
     from cli.applied import applied_json, applied_text
     from cli.champions import champions_of
-    from potluck.stores.apply import apply_repo
-    from potluck.stores.repo import project_name
+    from potluck.stores.apply.applying import apply_repo
+    from potluck.stores.definitions.repo import project_name
 
     champions, unread = champions_of(settings, project_name(settings.repo))
     applied = apply_repo(settings.repo, champions=champions, breaking=breaking)
@@ -160,10 +190,16 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
 
 
 @click.command("materialize")
-@click.option("--force", metavar="REASON", help="Write although a check says no; the reason is told in the output.")
+@click.option(
+    "--force",
+    metavar="REASON",
+    help="Write although a check says no; the reason is told in the output.",
+)
 @as_of_option
 @common_options
-def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool) -> None:
+def materialize_verb(
+    force: str | None, as_of: datetime | None, repo: Path | None, as_json: bool
+) -> None:
     """Fill every online view, except predictions, from the offline store.
 
     Ends with 65, before anything is written, where a champion would no longer be fed, where more entities
@@ -173,8 +209,8 @@ def materialize_verb(force: str | None, as_of: datetime | None, repo: Path | Non
     settings = settings_for(repo)
     prepare_libraries(settings)
     from cli.champions import champions_of
-    from potluck.stores.materialize import materialize
-    from potluck.stores.repo import open_store
+    from potluck.stores.definitions.repo import open_store
+    from potluck.stores.materialize.materializing import materialize
 
     moment = now_or(as_of)
     started = time.monotonic()

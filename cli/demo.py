@@ -26,10 +26,19 @@ READY_SECONDS = 60.0
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic."
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A raw file; else synthetic.",
 )
-@click.option("--repo", type=click.Path(path_type=Path, exists=True), default=None, help="Feast feature repo.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the server.  [default: a free one]")
+@click.option(
+    "--repo", type=click.Path(path_type=Path, exists=True), default=None, help="Feast feature repo."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the server.  [default: a free one]",
+)
 def demo(data: Path | None, repo: Path | None, port: int) -> None:
     """Show the whole of Potluck in one go; leaves nothing behind."""
     started = time.monotonic()
@@ -91,7 +100,9 @@ def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
             return
         time.sleep(0.05)
     if process.poll() is not None:
-        raise PotluckError(f"the server ended with exit code {process.returncode}; its words stand above")
+        raise PotluckError(
+            f"the server ended with exit code {process.returncode}; its words stand above"
+        )
     raise PotluckError(f"the server did not get ready within {READY_SECONDS:.0f} s")
 
 

@@ -20,7 +20,11 @@ from potluck.scoring.releases import Releases
 SHOWN = 8
 TRIED = 50
 """Rows that are sent until one is answered: not every entity need be in the online store."""
-SOURCES = {"key": "sent as the key", "request": "sent in the request", "online": "looked up in the online store"}
+SOURCES = {
+    "key": "sent as the key",
+    "request": "sent in the request",
+    "online": "looked up in the online store",
+}
 
 Row = dict[str, Any]
 
@@ -34,23 +38,31 @@ def show_services(settings: Settings, url: str) -> None:
     contracts = champions(settings)
     answered = {}
     for contract in sorted(contracts, key=lambda each: len(each.views)):
-        answered[contract.service] = show_prediction(url, contract, first_rows(settings, contract, contracts))
+        answered[contract.service] = show_prediction(
+            url, contract, first_rows(settings, contract, contracts)
+        )
     for contract in contracts:
         for publication in contract.publications:
             rows = first_rows(settings, contract, contracts)
             answered[publication.service] = show_lookup(url, publication, rows)
     silent = [service for service, shown in answered.items() if not shown]
     if silent:
-        raise PotluckError(f"{', '.join(silent)} answered none of the rows that were tried; the reasons stand above")
+        raise PotluckError(
+            f"{', '.join(silent)} answered none of the rows that were tried; the reasons stand above"
+        )
 
 
 def champions(settings: Settings) -> list[FeatureContract]:
     releases = Releases(settings.releases)
-    folders = [releases.bundles / releases.champion(service).digest for service in releases.services()]
+    folders = [
+        releases.bundles / releases.champion(service).digest for service in releases.services()
+    ]
     return [read_contract((folder / CONTRACT_FILE).read_bytes()) for folder in folders]
 
 
-def first_rows(settings: Settings, contract: FeatureContract, all_contracts: Iterable[FeatureContract]) -> list[Row]:
+def first_rows(
+    settings: Settings, contract: FeatureContract, all_contracts: Iterable[FeatureContract]
+) -> list[Row]:
     """The first rows of a source that has what the service takes: a population, or else labels."""
     together = [contract, *all_contracts]
     populations = [each.population for each in together if each.population]
@@ -115,7 +127,9 @@ def show_first_answer(requests: Sequence[tuple[str, bytes | None]]) -> int | Non
             click.echo(f"  (the {place} row(s) before were refused: {refusals[0]})")
         click.echo(f"  {json.dumps(answer)}")
         return place
-    click.echo(f"  {refusals[0]}" if refusals else "  no source of the home holds the fields that it takes")
+    click.echo(
+        f"  {refusals[0]}" if refusals else "  no source of the home holds the fields that it takes"
+    )
     return None
 
 
@@ -125,9 +139,13 @@ def show_sources(url: str, service: str, record: Row) -> None:
     for source in ("key", "request", "online", "on-demand"):
         names = [field["name"] for field in described if field["source"] == source]
         if names:
-            shown = [f"{name}={json.dumps(record[name])}" if name in record else name for name in names]
+            shown = [
+                f"{name}={json.dumps(record[name])}" if name in record else name for name in names
+            ]
             more = f" … and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-            click.echo(f"  {SOURCES.get(source, 'computed on demand')}: {', '.join(shown[:SHOWN])}{more}")
+            click.echo(
+                f"  {SOURCES.get(source, 'computed on demand')}: {', '.join(shown[:SHOWN])}{more}"
+            )
 
 
 def sendable(value: Any) -> Any:

@@ -18,7 +18,9 @@ def check_destination(path: Path, suffixes: Collection[str]) -> None:
     if path.suffix not in suffixes:
         raise UsageError(f"expected a file that ends with {' or '.join(suffixes)}, got {path.name}")
     if not path.parent.is_dir():
-        raise UsageError(f"expected a folder that exists, got {path.parent} for {path.name}; make it first")
+        raise UsageError(
+            f"expected a folder that exists, got {path.parent} for {path.name}; make it first"
+        )
     if path.exists() and not path.is_file():
         raise UsageError(f"expected the name of a file, got {path}, which is something else")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -38,4 +40,6 @@ def replaced(path: Path) -> Iterator[Path]:
             yield staging
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{path} can't be written: {reason}; what was there before is as it was") from error
+        raise DataError(
+            f"{path} can't be written: {reason}; what was there before is as it was"
+        ) from error

@@ -13,15 +13,17 @@ from cli.main import run
 from cli.output import say
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
-from potluck.stores.repo import project_name
-from potluck.stores.sources import SCHEMA_FILE
+from potluck.stores.definitions.repo import project_name
+from potluck.stores.ingest.sources import SCHEMA_FILE
 
 Environment = dict[str, str]
 
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A raw file; else synthetic."
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A raw file; else synthetic.",
 )
 def first_run(data: Path | None) -> None:
     """Fill the home, once: what broke off is taken up again, what is there already is not trained again."""
@@ -49,16 +51,22 @@ def ingest(environment: Environment, data: Path | None) -> None:
         verb(environment, "ingest", *([str(data)] if data else []))
     except SystemExit:
         if data is None:
-            told = "if the repo's ingest.py needs a file, give it: `make … DATA=FILE`, or --data FILE"
+            told = (
+                "if the repo's ingest.py needs a file, give it: `make … DATA=FILE`, or --data FILE"
+            )
             say(f"potluck: {told}", err=True)
         raise
 
 
 def ingested(environment: Environment) -> bool:
     """Whether the home holds the repo's sources: they may be somebody's own, and ingesting would replace them."""
-    settings = load_settings(home=environment.get("POTLUCK_HOME"), repo=environment.get("POTLUCK_REPO"))
+    settings = load_settings(
+        home=environment.get("POTLUCK_HOME"), repo=environment.get("POTLUCK_REPO")
+    )
     files = settings.data_folder(project_name(settings.repo)).rglob("*.parquet")
-    return any(file.is_file() and file.name != SCHEMA_FILE for file in files)  # `apply` makes the histories
+    return any(
+        file.is_file() and file.name != SCHEMA_FILE for file in files
+    )  # `apply` makes the histories
 
 
 def verb(environment: Environment, *words: str) -> None:

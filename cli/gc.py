@@ -26,7 +26,9 @@ logger = logging.getLogger("potluck.gc")
 
 @click.command("gc")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
-@click.option("--log", "logged", is_flag=True, help="Tell it as a line of a log, as `schedule` does.")
+@click.option(
+    "--log", "logged", is_flag=True, help="Tell it as a line of a log, as `schedule` does."
+)
 @common_options
 def gc_verb(dry_run: bool, logged: bool, repo: Path | None, as_json: bool) -> None:
     """Delete what nobody needs any more: bundles, runs, traces, leftovers.
@@ -86,7 +88,16 @@ def gc_text(found: dict[str, Any]) -> str:
     """For people: a line for each, and what stays as it could not be decided on."""
     verb = "would delete" if found["dry_run"] else "deleted"
     count = len(found["waste"])
-    head = f"{verb} {count} files and folders of {found['bytes']} bytes" if count else "nothing to delete"
-    gone = [f"  {each['kind']} {each['path']}: {each['why']}; {each['size']} bytes" for each in found["waste"]]
-    stays = [f"  bundles stay, and runs that may be published: {doubt}" for doubt in found["undecided"]]
+    head = (
+        f"{verb} {count} files and folders of {found['bytes']} bytes"
+        if count
+        else "nothing to delete"
+    )
+    gone = [
+        f"  {each['kind']} {each['path']}: {each['why']}; {each['size']} bytes"
+        for each in found["waste"]
+    ]
+    stays = [
+        f"  bundles stay, and runs that may be published: {doubt}" for doubt in found["undecided"]
+    ]
     return "\n".join([head, *gone, *stays])

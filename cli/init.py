@@ -22,7 +22,9 @@ class Names(click.ParamType[tuple[str, ...]]):
 
     name = "a,b,c"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         return tuple(name.strip() for name in str(value).split(",") if name.strip())
@@ -47,7 +49,9 @@ def delimiter_of(_: click.Context, __: click.Parameter, value: str | None) -> st
         return None
     found = DELIMITERS.get(value.lower(), value)
     if len(found) != 1 or found in '\r\n"':
-        raise click.BadParameter(f"expected one character, or comma, semicolon, tab or bar; got {value!r}")
+        raise click.BadParameter(
+            f"expected one character, or comma, semicolon, tab or bar; got {value!r}"
+        )
     return found
 
 
@@ -57,25 +61,47 @@ def names_option(flag: str, text: str) -> Callable[..., Any]:
 
 @click.command("init")
 @click.argument("data", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder of the new feature repo.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), help="Folder of the new feature repo."
+)
 @click.option("--label", help="Column to predict.")
 @click.option("--key", help="Column with the ids of what rows are about; none numbers the rows.")
 @click.option("--time", help="Column that says when a row was known; none dates all rows alike.")
 @click.option("--name", help="Of the project and its services.  [default: the folder's name]")
-@click.option("--objective", type=click.Choice(["regression", "binary", "multiclass"]), help="What the label is.")
+@click.option(
+    "--objective",
+    type=click.Choice(["regression", "binary", "multiclass"]),
+    help="What the label is.",
+)
 @names_option("--request", "Columns that come with the request; the store looks the others up.")
 @names_option("--drop", "Columns to leave out.")
 @names_option("--keep", "Columns to learn from though they look like an id, free text or a leak.")
 @names_option("--categorical", "Numbers that are categories.")
-@click.option("--missing", multiple=True, help="A text that means a missing value; may be given several times.")
+@click.option(
+    "--missing",
+    multiple=True,
+    help="A text that means a missing value; may be given several times.",
+)
 @click.option("--date-format", help="As strptime takes it, such as %d.%m.%Y.")
-@click.option("--timezone", type=Zone(), default="UTC", show_default=True, help="Where the data's clocks stood.")
-@click.option("--delimiter", callback=delimiter_of, help="Between cells: a character, or tab, comma, semicolon, bar.")
+@click.option(
+    "--timezone",
+    type=Zone(),
+    default="UTC",
+    show_default=True,
+    help="Where the data's clocks stood.",
+)
+@click.option(
+    "--delimiter",
+    callback=delimiter_of,
+    help="Between cells: a character, or tab, comma, semicolon, bar.",
+)
 @click.option("--encoding", help="Of a text file, such as cp1252.")
 @click.option("--decimal", type=click.Choice([".", ","]), help="Before the decimals of a number.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("--repo", type=click.Path(path_type=Path), help="The same as --to.")
-@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output."
+)
 def init_verb(
     data: Path,
     folder: Path | None,
@@ -123,16 +149,22 @@ def asking() -> "Asking":
     return ask_somebody if sys.stdin.isatty() else nobody_asked
 
 
-def ask_somebody(flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False) -> str:
+def ask_somebody(
+    flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
+) -> str:
     """A question on standard error, which takes one of the choices."""
-    answered: str = click.prompt(f"{question} ({flag})", type=click.Choice(choices), default=likely, err=True)
+    answered: str = click.prompt(
+        f"{question} ({flag})", type=click.Choice(choices), default=likely, err=True
+    )
     return answered
 
 
 def told(plan: "Plan", folder: Path, wanted: str) -> str:
     """What was found and decided, for people."""
     table = plan.table
-    form = "parquet" if table.is_parquet else f"{table.encoding}, cells divided by {table.delimiter!r}"
+    form = (
+        "parquet" if table.is_parquet else f"{table.encoding}, cells divided by {table.delimiter!r}"
+    )
     comma = ", decimal comma" if table.notation.decimal == "," else ""
     lines = [
         f"{table.path}: {table.rows} rows, {len(plan.choices)} columns ({form}{comma})",
@@ -145,14 +177,20 @@ def told(plan: "Plan", folder: Path, wanted: str) -> str:
         lines.append(
             f"- the project is called {plan.name}: letters, digits and _ are what all of its names can be made of"
         )
-    lines += ["", f"wrote {folder}: {plan.objective} of {plan.label.name}; {', '.join(plan.services)}"]
+    lines += [
+        "",
+        f"wrote {folder}: {plan.objective} of {plan.label.name}; {', '.join(plan.services)}",
+    ]
     lines += [f"next: make demo REPO={folder}, or the commands in {folder / 'README.md'}"]
     return "\n".join(lines)
 
 
 def column_lines(plan: "Plan") -> list[str]:
     """A table of all columns: name, type, missing, different values, role, reason."""
-    rows = [("column", "type", "missing", "different", "role", "why"), *map(column_row, plan.choices)]
+    rows = [
+        ("column", "type", "missing", "different", "role", "why"),
+        *map(column_row, plan.choices),
+    ]
     widths = [max(len(row[place]) for row in rows) for place in range(5)]
     lines = []
     for row in rows:
@@ -163,7 +201,11 @@ def column_lines(plan: "Plan") -> list[str]:
 
 def column_row(choice: "Choice") -> tuple[str, str, str, str, str, str]:
     profile = choice.profile
-    called = profile.header if profile.header == profile.name else f"{profile.header or repr('')} -> {profile.name}"
+    called = (
+        profile.header
+        if profile.header == profile.name
+        else f"{profile.header or repr('')} -> {profile.name}"
+    )
     marks = sorted(profile.marks - {""})
     missing = str(profile.missing) + (f" ({' '.join(marks)})" if marks else "")
     return called, profile.dtype, missing, str(profile.distinct), choice.role, choice.reason

@@ -91,7 +91,9 @@ def run(command: click.Command) -> None:
     """Run a command; whatever fails ends with an exit code and words of its own, not a trace."""
     as_json = "--json" in sys.argv
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a terminal without UTF-8 shows what it can
     try:
         command.main(standalone_mode=False)
     except PotluckError as error:

@@ -38,7 +38,9 @@ class Parameter(click.ParamType[tuple[str, str]]):
 
     name = "name=value"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
         name, equals, text = str(value).partition("=")
         if not (name and equals and text):
             self.fail(f"expected name=value, as in learning_rate=0.05, got {value!r}", param, ctx)
@@ -47,9 +49,23 @@ class Parameter(click.ParamType[tuple[str, str]]):
 
 @click.command("train")
 @click.argument("service")
-@click.option("--promote", is_flag=True, help="Make the new version champion; the first one always is.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--param", "parameters", type=Parameter(), multiple=True, help="A LightGBM parameter; may be repeated.")
+@click.option(
+    "--promote", is_flag=True, help="Make the new version champion; the first one always is."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of every random choice.",
+)
+@click.option(
+    "--param",
+    "parameters",
+    type=Parameter(),
+    multiple=True,
+    help="A LightGBM parameter; may be repeated.",
+)
 @click.option(
     "--split",
     type=click.Choice(["time", "random", "key"]),
@@ -57,7 +73,11 @@ class Parameter(click.ParamType[tuple[str, str]]):
     help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some entities.  "
     "[default: the service's tag split, or time]",
 )
-@click.option("--force", metavar="REASON", help="Train up to an as-of date in the future; the reason is recorded.")
+@click.option(
+    "--force",
+    metavar="REASON",
+    help="Train up to an as-of date in the future; the reason is recorded.",
+)
 @as_of_option
 @common_options
 def train_verb(
@@ -85,10 +105,22 @@ def train_verb(
 
 
 @click.command("pull")
-@click.option("--every", type=click.FloatRange(min=1), default=None, help="Go on, looking again after so many seconds.")
-@click.option("--project", "projects", multiple=True, help="A Feast project whose models are taken; may be repeated.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=None,
+    help="Go on, looking again after so many seconds.",
+)
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    help="A Feast project whose models are taken; may be repeated.",
+)
 @common_options
-def pull_verb(every: float | None, projects: tuple[str, ...], repo: Path | None, as_json: bool) -> None:
+def pull_verb(
+    every: float | None, projects: tuple[str, ...], repo: Path | None, as_json: bool
+) -> None:
     """Lay down the champions of MLflow's registry under the home, where the server finds them.
 
     Those of the repo's project and of the projects that the home serves already; without a repo, of every
@@ -132,7 +164,9 @@ def follow(settings: Settings, every: float) -> NoReturn:
 
 
 def pulled_text(pulled: "Sequence[Pulled]") -> str:
-    return "\n".join(f"{each.service} version {each.model_version}{pull_note(each)}" for each in pulled)
+    return "\n".join(
+        f"{each.service} version {each.model_version}{pull_note(each)}" for each in pulled
+    )
 
 
 def pull_note(pulled: "Pulled") -> str:

@@ -11,9 +11,9 @@ from potluck.contract.errors import BundleError, PotluckError
 from potluck.contract.features import FeatureContract, Publication, read_contract
 from potluck.contract.publication import Pointer, read_pointer
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.bundle import CONTRACT_FILE
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import client, ensure_redis
 
 
 @dataclass

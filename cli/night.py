@@ -33,10 +33,18 @@ EXPORTED = (".csv", ".parquet")
 
 @click.command("nightly")
 @as_of_option
-@click.option("--resume", is_flag=True, help="Go on with the last run, if it came to no end, at its as-of date.")
-@click.option("--force", metavar="REASON", help="Publish although a check says no; the reason is recorded.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the last run, if it came to no end, at its as-of date.",
+)
+@click.option(
+    "--force", metavar="REASON", help="Publish although a check says no; the reason is recorded."
+)
 @click.option("--rollback", is_flag=True, help="Have readers read the run before, at once.")
-@click.option("--log", "logged", is_flag=True, help="Tell it as lines of a log, as `schedule` does.")
+@click.option(
+    "--log", "logged", is_flag=True, help="Tell it as lines of a log, as `schedule` does."
+)
 @common_options
 def nightly_verb(
     as_of: datetime | None,
@@ -58,11 +66,17 @@ def nightly_verb(
     if logged:
         logs.set_up(settings)
     prepare_libraries(settings)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that the lease is given back
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # unwinds, so that the lease is given back
     from batch.nightly import roll_back, run_nightly
 
     with steps_progress() as progress:
-        night = roll_back(settings) if rollback else run_nightly(settings, as_of, progress, resume=resume, force=force)
+        night = (
+            roll_back(settings)
+            if rollback
+            else run_nightly(settings, as_of, progress, resume=resume, force=force)
+        )
     if logged:
         for run in night.runs:
             logger.info(run_line(run))
@@ -97,13 +111,32 @@ def run_text(run: "RunSummary") -> str:
 
 @click.command("export")
 @click.argument("service")
-@click.option("--to", required=True, type=click.Path(path_type=Path), help="A .csv or .parquet file, replaced whole.")
-@click.option("--name", default="prediction", show_default=True, help="Name of the column of predictions.")
-@click.option("--keys", type=click.Path(path_type=Path), help="A CSV whose key column chooses and orders the rows.")
-@click.option("--details", is_flag=True, help="With probabilities, model version, run and as-of date.")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A .csv or .parquet file, replaced whole.",
+)
+@click.option(
+    "--name", default="prediction", show_default=True, help="Name of the column of predictions."
+)
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path),
+    help="A CSV whose key column chooses and orders the rows.",
+)
+@click.option(
+    "--details", is_flag=True, help="With probabilities, model version, run and as-of date."
+)
 @common_options
 def export_verb(
-    service: str, to: Path, name: str, keys: Path | None, details: bool, repo: Path | None, as_json: bool
+    service: str,
+    to: Path,
+    name: str,
+    keys: Path | None,
+    details: bool,
+    repo: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants.
 
@@ -123,6 +156,13 @@ def export_verb(
     twice = repeated(table) if keys is not None else {}
     text = f"wrote {table.num_rows} predictions of {service} to {to}"
     if twice:
-        text += f"\n  {len(twice)} keys come more than once, as {keys} has them: {some(list(twice))}"
-    told = {"file": str(to), "rows": table.num_rows, "columns": table.column_names, "repeated_keys": len(twice)}
+        text += (
+            f"\n  {len(twice)} keys come more than once, as {keys} has them: {some(list(twice))}"
+        )
+    told = {
+        "file": str(to),
+        "rows": table.num_rows,
+        "columns": table.column_names,
+        "repeated_keys": len(twice),
+    }
     answer(as_json, told, text)

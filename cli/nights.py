@@ -82,7 +82,11 @@ class Nights:
         record = self.record
         assert record.tried is not None
         run = f"nightly run of {record.tried.isoformat()}"
-        then = f"trying again at {self.again_at:%H:%M:%S} UTC" if self.again_at else self.next_text(now)
+        then = (
+            f"trying again at {self.again_at:%H:%M:%S} UTC"
+            if self.again_at
+            else self.next_text(now)
+        )
         if record.exit_code == 0:
             return f"{run}: done; {then}"
         if record.exit_code == Locked.exit_code:

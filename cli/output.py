@@ -31,13 +31,19 @@ class Moment(click.ParamType[datetime]):
 
     name = "date"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
         if isinstance(value, datetime):
             return value
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"expected a date such as 2010-07-31 or 2010-07-31T18:00:00+00:00, got {value!r}", param, ctx)
+            self.fail(
+                f"expected a date such as 2010-07-31 or 2010-07-31T18:00:00+00:00, got {value!r}",
+                param,
+                ctx,
+            )
         try:
             in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except OverflowError:
@@ -46,19 +52,32 @@ class Moment(click.ParamType[datetime]):
             self.out_of_range(value, param, ctx)
         return in_utc
 
-    def out_of_range(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
-        self.fail(f"expected a date from {EARLIEST:%F} to before {LATEST:%F}, got {value!r}", param, ctx)
+    def out_of_range(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> NoReturn:
+        self.fail(
+            f"expected a date from {EARLIEST:%F} to before {LATEST:%F}, got {value!r}", param, ctx
+        )
 
 
 def common_options(callback: Callback) -> Callback:
     """`--repo` and `--json`, which every verb takes."""
-    repo = click.option("--repo", type=click.Path(path_type=Path), help="Feast feature repo  [default: feature_repo]")
-    machine = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output.")
+    repo = click.option(
+        "--repo",
+        type=click.Path(path_type=Path),
+        help="Feast feature repo  [default: feature_repo]",
+    )
+    machine = click.option(
+        "--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output."
+    )
     return repo(machine(callback))
 
 
 as_of_option = click.option(
-    "--as-of", type=Moment(), default=None, help="Only records dated up to then are visible.  [default: now]"
+    "--as-of",
+    type=Moment(),
+    default=None,
+    help="Only records dated up to then are visible.  [default: now]",
 )
 
 
@@ -102,7 +121,9 @@ def check_home(home: Path) -> None:
     """
     there = next(path for path in (home, *home.parents) if path.exists())
     if not there.is_dir():
-        raise UsageError(f"expected a folder for the home {home}, but {there} is a file; set POTLUCK_HOME to another")
+        raise UsageError(
+            f"expected a folder for the home {home}, but {there} is a file; set POTLUCK_HOME to another"
+        )
 
 
 def prepare_libraries(settings: Settings) -> None:
@@ -117,7 +138,9 @@ def prepare_libraries(settings: Settings) -> None:
         import typeguard
 
         typeguard.typechecked = unchecked
-    warnings.showwarning = lambda *_, **__: None  # Feast sets filters of its own when it is imported
+    warnings.showwarning = lambda *_, **__: (
+        None
+    )  # Feast sets filters of its own when it is imported
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("feast").setLevel(logging.ERROR)
@@ -144,7 +167,8 @@ def say(text: str, *, err: bool = False) -> None:
 def printable(text: str) -> str:
     """A text that a terminal shows and does not obey: escape codes are written out, as in `\\x1b`."""
     return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 
@@ -181,7 +205,9 @@ def steps_progress() -> Iterator[Callable[[str, int, int], None]]:
         if step not in bars:
             close_all()
             silent = not sys.stderr.isatty()
-            bars[step] = tqdm(total=total, desc=step, disable=silent, leave=False, unit=" rows", unit_scale=True)
+            bars[step] = tqdm(
+                total=total, desc=step, disable=silent, leave=False, unit=" rows", unit_scale=True
+            )
         bars[step].update(done - bars[step].n)
 
     def close_all() -> None:
@@ -206,7 +232,9 @@ def rows_progress() -> Iterator[Callable[[str, int, int | None], None]]:
             while bars:
                 bars.popitem()[1].close()
             quiet = not sys.stderr.isatty()
-            bars[table] = tqdm(desc=table, total=total, disable=quiet, leave=False, unit=" rows", unit_scale=True)
+            bars[table] = tqdm(
+                desc=table, total=total, disable=quiet, leave=False, unit=" rows", unit_scale=True
+            )
         bars[table].update(done - bars[table].n)
 
     try:

@@ -65,11 +65,16 @@ def read_rows(stream: BinaryIO, reading: Reading) -> Iterator[Row]:
     if not start:
         raise DataError("expected rows, got an empty file")
     if start == b"PAR1":
-        raise UsageError("expected CSV, JSON lines or a JSON array of records, got a parquet file; write it as CSV")
+        raise UsageError(
+            "expected CSV, JSON lines or a JSON array of records, got a parquet file; write it as CSV"
+        )
     # What is no text in this encoding becomes a lone surrogate, and spoils its own row alone.
     encoding = "utf-8-sig" if reading.encoding == "utf-8" else reading.encoding
     text = io.TextIOWrapper(buffered, encoding=encoding, errors="surrogateescape", newline="")
-    kinds: dict[bytes, Callable[[TextIO, Reading], Iterator[Row]]] = {b"{": json_lines, b"[": json_array}
+    kinds: dict[bytes, Callable[[TextIO, Reading], Iterator[Row]]] = {
+        b"{": json_lines,
+        b"[": json_array,
+    }
     return kinds.get(start[:1], csv_rows)(text, reading)
 
 
@@ -105,12 +110,16 @@ def parsed(line: str, reading: Reading) -> Row:
 def as_record(value: Any, reading: Reading) -> Row:
     """A parsed value as the server takes it."""
     if not isinstance(value, dict):
-        return Unreadable(f'expected a record such as {{"field": 1}}, got a JSON {type(value).__name__}')
+        return Unreadable(
+            f'expected a record such as {{"field": 1}}, got a JSON {type(value).__name__}'
+        )
     if reading.only_known:
         reading.dropped.update(set(value) - set(reading.dtypes))
         value = {name: cell for name, cell in value.items() if name in reading.dtypes}
     try:
-        body = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(
+            value, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+        ).encode()
     except UnicodeEncodeError:
         return Unreadable(f"not text in {reading.encoding}; name another --encoding")
     except (ValueError, RecursionError):
@@ -133,11 +142,15 @@ def json_array(text: TextIO, reading: Reading) -> Iterator[Row]:
             check_rest(buffer[at + 1 :] + text.read(CHUNK))
             return
         value, end = decoded(buffer, at)
-        if at < end < len(buffer) or (last and at < end):  # where a part ends, 12 may be the beginning of 123
+        if at < end < len(buffer) or (
+            last and at < end
+        ):  # where a part ends, 12 may be the beginning of 123
             yield as_record(value, reading)
             at, done = end, done + 1
         elif last or len(buffer) - at > LARGEST_RECORD + CHUNK:
-            raise DataError(f"expected a JSON array of records; after record {done} it can't be read")
+            raise DataError(
+                f"expected a JSON array of records; after record {done} it can't be read"
+            )
         else:
             more = text.read(CHUNK)
             buffer, at, last = buffer[at:] + more, 0, not more
@@ -153,7 +166,9 @@ def decoded(buffer: str, at: int) -> tuple[Any, int]:
 
 def check_rest(text: str) -> None:
     if text.strip():
-        raise DataError("expected nothing after the array of records; write JSON lines, or one array")
+        raise DataError(
+            "expected nothing after the array of records; write JSON lines, or one array"
+        )
 
 
 def end_of_separators(buffer: str, at: int) -> int:
@@ -185,7 +200,9 @@ def csv_rows(text: TextIO, reading: Reading) -> Iterator[Row]:
             yield csv_row(cells, header, taken, reading)
 
 
-def csv_row(cells: Sequence[str], header: Sequence[str], taken: Sequence[tuple[int, str]], reading: Reading) -> Row:
+def csv_row(
+    cells: Sequence[str], header: Sequence[str], taken: Sequence[tuple[int, str]], reading: Reading
+) -> Row:
     if len(cells) != len(header):
         return Unreadable(f"expected {len(header)} cells, as the header has, got {len(cells)}")
     record = {}
@@ -199,7 +216,9 @@ def csv_row(cells: Sequence[str], header: Sequence[str], taken: Sequence[tuple[i
 def check_header(header: Sequence[str], reading: Reading) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise UsageError(f"expected a header that names each column once, got {', '.join(twice)} more than once")
+        raise UsageError(
+            f"expected a header that names each column once, got {', '.join(twice)} more than once"
+        )
     unknown = [name for name in header if name not in reading.dtypes]
     if len(unknown) == len(header):
         raise UsageError(

@@ -7,7 +7,9 @@ from typing import IO
 
 def relay(name: str, output: IO[bytes]) -> None:
     """Log what comes, line by line, until the other end closes."""
-    thread = threading.Thread(target=pass_on, args=(name, output), name=f"relay-{name}", daemon=True)
+    thread = threading.Thread(
+        target=pass_on, args=(name, output), name=f"relay-{name}", daemon=True
+    )
     thread.start()
 
 

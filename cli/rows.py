@@ -73,7 +73,9 @@ def check(wanted: Wanted) -> None:
     try:
         codecs.lookup(wanted.encoding)
     except LookupError:
-        raise UsageError(f"expected an encoding such as utf-8 or cp1252, got {wanted.encoding}") from None
+        raise UsageError(
+            f"expected an encoding such as utf-8 or cp1252, got {wanted.encoding}"
+        ) from None
 
 
 def service_contract(wanted: Wanted) -> dict[str, Any]:
@@ -85,22 +87,33 @@ def service_contract(wanted: Wanted) -> dict[str, Any]:
     """
     contract = call(f"{wanted.url}/services/{quoted(wanted.service)}")
     if contract["served_by"] == "precomputed":
-        raise UsageError(f"{wanted.service} is precomputed: ask `potluck lookup {wanted.service} ID`")
+        raise UsageError(
+            f"{wanted.service} is precomputed: ask `potluck lookup {wanted.service} ID`"
+        )
     return contract
 
 
 def stream_answers(wanted: Wanted, contract: dict[str, Any], tally: Tally) -> None:
-    dtypes = {field["name"]: field["dtype"] for field in contract["fields"] if field["source"] in TAKEN}
+    dtypes = {
+        field["name"]: field["dtype"] for field in contract["fields"] if field["source"] in TAKEN
+    }
     reading = Reading(dtypes, wanted.missing, wanted.encoding, wanted.only_known, wanted.service)
     url = f"{wanted.url}/predict/{quoted(wanted.service)}/batch"
     progressing = progress_bar(None, wanted.service)
-    with opened(wanted.source) as stream, writing(wanted, contract) as write, progressing as progress:
+    with (
+        opened(wanted.source) as stream,
+        writing(wanted, contract) as write,
+        progressing as progress,
+    ):
         for each in answers(url, read_rows(stream, reading)):
             write(each)
             tally.add(each)
             progress(1)
     if reading.dropped:
-        say(f"left out, as {wanted.service} does not take them: {', '.join(sorted(reading.dropped))}", err=True)
+        say(
+            f"left out, as {wanted.service} does not take them: {', '.join(sorted(reading.dropped))}",
+            err=True,
+        )
 
 
 @contextmanager

@@ -31,19 +31,25 @@ Clock = Callable[[], datetime]
 
 
 @click.command("schedule")
-@click.option("--cron", help='When, in UTC: minute, hour, day, month, weekday.  [default: "0 2 * * *"]')
+@click.option(
+    "--cron", help='When, in UTC: minute, hour, day, month, weekday.  [default: "0 2 * * *"]'
+)
 @common_options
 def schedule_verb(cron: str | None, repo: Path | None, as_json: bool) -> None:
     """Call `potluck nightly` by the clock until interrupted; a missed run is caught up."""
     settings = settings_for(repo, nightly_cron=cron)
     if not settings.nightly_cron:
-        raise UsageError("expected a cron expression, but POTLUCK_NIGHTLY_CRON or --cron says off; give one")
+        raise UsageError(
+            "expected a cron expression, but POTLUCK_NIGHTLY_CRON or --cron says off; give one"
+        )
     logs.set_up(settings)
     asked_to_stop = queue.SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: asked_to_stop.put(number))
     scheduled = Cron(settings.nightly_cron)
-    with exclusive(lock_file(settings), "the nightly run of this home is scheduled already") as file:
+    with exclusive(
+        lock_file(settings), "the nightly run of this home is scheduled already"
+    ) as file:
         file.truncate(0)
         file.write(scheduled.expression)
         file.flush()
@@ -78,14 +84,18 @@ def scheduler_of(cron: Cron, look: Callable[[], None]) -> Any:
     from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.triggers.interval import IntervalTrigger
 
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look during a run is skipped, as it should be
+    logging.getLogger("apscheduler").setLevel(
+        logging.ERROR
+    )  # a look during a run is skipped, as it should be
     scheduler = BackgroundScheduler(
         timezone=UTC,
         executors={"default": ThreadPoolExecutor(1)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     scheduler.add_job(look, cron.trigger)
-    scheduler.add_job(look, IntervalTrigger(seconds=LOOK_SECONDS, timezone=UTC), next_run_time=utc_now())
+    scheduler.add_job(
+        look, IntervalTrigger(seconds=LOOK_SECONDS, timezone=UTC), next_run_time=utc_now()
+    )
     return scheduler
 
 
@@ -96,7 +106,9 @@ class Schedule:
         run: runs the nightly of a due time and answers its exit code, or None if it was stopped from here.
     """
 
-    def __init__(self, nights: Nights, path: Path, run: Callable[[datetime], int | None], clock: Clock) -> None:
+    def __init__(
+        self, nights: Nights, path: Path, run: Callable[[datetime], int | None], clock: Clock
+    ) -> None:
         self.nights, self.path, self.run, self.clock = nights, path, run, clock
 
     def look(self) -> None:

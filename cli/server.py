@@ -12,7 +12,7 @@ import click
 from cli.address import check_address
 from cli.output import common_options, settings_for
 from potluck.contract import logs
-from potluck.stores.embedded_redis import ensure_redis
+from potluck.redis.embedded import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
 
 
@@ -25,15 +25,17 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     """Answer HTTP with the champions that are laid down."""
     import uvicorn
 
-    from serving.drain import DrainingServer
-    from serving.wire import PROTOCOL
-    from serving.workers import Workers
+    from serving.http.wire import PROTOCOL
+    from serving.process.drain import DrainingServer
+    from serving.process.workers import Workers
 
     settings = settings_for(repo)
     logs.set_up(settings)
     check_address(host, port)
     ensure_redis(settings)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises it again when all is answered
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit()
+    )  # uvicorn raises it again when all is answered
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
         if workers > 1:
             os.environ.setdefault(MULTIPROCESS_FOLDER, folder)

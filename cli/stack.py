@@ -21,21 +21,28 @@ from cli.supervisor import (
 from potluck.contract import logs
 from potluck.contract.home import is_open_to_others
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import answers, ensure_redis, stop_redis
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import answers, ensure_redis, stop_redis
 
 
 @click.command("up")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option(
-    "--port", type=click.IntRange(1, 65534), default=8000, show_default=True, help="MLflow gets the next one."
+    "--port",
+    type=click.IntRange(1, 65534),
+    default=8000,
+    show_default=True,
+    help="MLflow gets the next one.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
-    "--nightly", help='When to call `potluck nightly`, in cron\'s words and UTC; or "off".  [default: "0 2 * * *"]'
+    "--nightly",
+    help='When to call `potluck nightly`, in cron\'s words and UTC; or "off".  [default: "0 2 * * *"]',
 )
 @common_options
-def up_verb(host: str, port: int, workers: int, nightly: str | None, repo: Path | None, as_json: bool) -> None:
+def up_verb(
+    host: str, port: int, workers: int, nightly: str | None, repo: Path | None, as_json: bool
+) -> None:
     """Keep Redis, the server, MLflow's pages and the nightly's schedule running until interrupted or `potluck down`."""
     settings = settings_for(repo, nightly_cron=nightly)
     logs.set_up(settings)
@@ -75,8 +82,14 @@ def status_verb(repo: Path | None, as_json: bool) -> None:
     for part, pids in found["orphans"].items():
         killed = f"{part} of an `up` that was killed goes on (process {pids})"
         lines.append(f"  {killed}; `potluck down` stops it")
-    champions = [f"  {service}: version {version}" for service, version in found["champions"].items()]
-    answer(as_json, found, "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]))
+    champions = [
+        f"  {service}: version {version}" for service, version in found["champions"].items()
+    ]
+    answer(
+        as_json,
+        found,
+        "\n".join([*lines, "champions:", *(champions or ["  none; run `potluck train SERVICE`"])]),
+    )
 
 
 def home_status(settings: Settings) -> dict[str, Any]:
@@ -90,7 +103,9 @@ def home_status(settings: Settings) -> dict[str, Any]:
         "processes": part_states(settings),
         "orphans": by_part(orphans(settings)),
         "nightly": schedule_status(settings, utc_now()),
-        "champions": {service: releases.champion(service).model_version for service in releases.services()},
+        "champions": {
+            service: releases.champion(service).model_version for service in releases.services()
+        },
     }
 
 
@@ -99,4 +114,8 @@ def home_status(settings: Settings) -> dict[str, Any]:
 def env_verb(repo: Path | None, as_json: bool) -> None:
     """Print what makes plain `feast` and `mlflow` see this home: eval "$(potluck env)"."""
     variables = settings_for(repo).variables()
-    answer(as_json, variables, "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+    answer(
+        as_json,
+        variables,
+        "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+    )

@@ -44,7 +44,10 @@ class Tally:
             named.append(f"row {answer['row']}")
 
     def account(self, table: str) -> Account:
-        reasons = [LeftOut(code, count, tuple(self.examples[code])) for code, count in self.refused.most_common()]
+        reasons = [
+            LeftOut(code, count, tuple(self.examples[code]))
+            for code, count in self.refused.most_common()
+        ]
         return account(table, self.came, reasons)
 
 
@@ -117,7 +120,9 @@ def row_answers(body: Answer, count: int) -> list[Answer]:
     found: list[Answer] = [{"prediction": value} for value in body["predictions"]]
     if len(found) != count:
         raise ValueError(f"the server answered {len(found)} rows for {count}")
-    for answer, shares, served in zip(found, body.get("probabilities", found), body["served_by"], strict=True):
+    for answer, shares, served in zip(
+        found, body.get("probabilities", found), body["served_by"], strict=True
+    ):
         if "probabilities" in body:
             answer["probabilities"] = shares
         answer.update(served_by=served, model_version=body["model_version"])
@@ -148,12 +153,16 @@ def csv_writer(stream: TextIO, probabilities: Sequence[str]) -> Write:
         probabilities: names of the columns for the classes, in the order of an answer's probabilities.
     """
     table = csv.writer(stream)
-    table.writerow(["row", "prediction", *probabilities, "served_by", "model_version", "error_code", "message"])
+    table.writerow(
+        ["row", "prediction", *probabilities, "served_by", "model_version", "error_code", "message"]
+    )
 
     def write(answer: Answer) -> None:
         shares = [*(answer.get("probabilities") or {}).values()] or [None] * len(probabilities)
         told = [answer.get(name) for name in ("served_by", "model_version", "error_code")]
-        table.writerow([answer["row"], csv_cell(answer.get("prediction")), *shares, *told, message_of(answer)])
+        table.writerow(
+            [answer["row"], csv_cell(answer.get("prediction")), *shares, *told, message_of(answer)]
+        )
 
     return write
 

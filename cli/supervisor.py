@@ -22,7 +22,7 @@ from potluck.contract.errors import Locked, PotluckError
 from potluck.contract.lock import exclusive
 from potluck.contract.processes import Marked, end_all, marked
 from potluck.contract.settings import Settings
-from potluck.stores.embedded_redis import ensure_redis, has_ended
+from potluck.redis.embedded import ensure_redis, has_ended
 
 logger = logging.getLogger("potluck.up")
 
@@ -43,7 +43,10 @@ class Supervisor:
         self.settings, self.host = settings, host
         self.stop_seconds = stop_seconds(settings)
         wanted = commands(settings, host, port, workers)
-        self.parts = [Part(name, command, settings.home, relayed=name == PAGES) for name, command in wanted.items()]
+        self.parts = [
+            Part(name, command, settings.home, relayed=name == PAGES)
+            for name, command in wanted.items()
+        ]
         self.ports = [port, port + 1] if PAGES in wanted else [port]
         self.redis_looked_at = 0.0
         self.stopping = False
@@ -137,7 +140,18 @@ def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str
     nightly = {"nightly": [*verb, "schedule", "--cron", cron]} if cron else {}
     if settings.tracking_uri != settings.local_tracking_uri:
         return {SERVER: serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
-    pages = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port + 1), "--workers", "1"]
+    pages = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        host,
+        "--port",
+        str(port + 1),
+        "--workers",
+        "1",
+    ]
     mlflow = [*pages, "--backend-store-uri", settings.tracking_uri]
     return {SERVER: serve, PAGES: mlflow, **nightly}
 

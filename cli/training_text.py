@@ -35,9 +35,13 @@ def choice_text(trained: "Trained") -> str:
     head = f"parameters of {choice.candidate}, {choice.parameters['num_iterations']} iterations"
     if not choice.errors:
         return f"{head}: there was nothing to compare them on"
-    others = ", ".join(f"{name} {error:.5g}" for name, error in choice.errors.items() if name != choice.candidate)
+    others = ", ".join(
+        f"{name} {error:.5g}" for name, error in choice.errors.items() if name != choice.candidate
+    )
     best = choice.errors[choice.candidate]
-    return f"{head}: {choice.measure} {best:.5g} on rows held back from those to learn from ({others})"
+    return (
+        f"{head}: {choice.measure} {best:.5g} on rows held back from those to learn from ({others})"
+    )
 
 
 def metrics_text(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
@@ -67,7 +71,11 @@ def champion_lines(trained: "Trained") -> list[str]:
     if champion.reason:
         return [f"{head}: {champion.reason}"]
     metrics = ", ".join(f"{name} {value:.5g}" for name, value in champion.metrics.items())
-    seen = f"; it may have learnt from {champion.seen} of them, which flatters it" if champion.seen else ""
+    seen = (
+        f"; it may have learnt from {champion.seen} of them, which flatters it"
+        if champion.seen
+        else ""
+    )
     return [f"{head}, on {champion.rows} of the same rows: {metrics}{seen}"]
 
 
@@ -76,14 +84,19 @@ def class_lines(trained: "Trained") -> list[str]:
     poor = [
         each
         for each in trained.classes
-        if each.support + each.learnt_from < FEW_ROWS or (each.recall is not None and each.recall < POOR_RECALL)
+        if each.support + each.learnt_from < FEW_ROWS
+        or (each.recall is not None and each.recall < POOR_RECALL)
     ]
     lines = [
         f"class {each.label!r}: precision {share(each.precision)}, recall {share(each.recall)} "
         f"of {each.support} rows; {each.learnt_from} to learn from"
         for each in sorted(poor, key=lambda each: each.recall or 0.0)[:SHOWN_CLASSES]
     ]
-    more = [f"and {len(poor) - SHOWN_CLASSES} more classes like these"] if len(poor) > SHOWN_CLASSES else []
+    more = (
+        [f"and {len(poor) - SHOWN_CLASSES} more classes like these"]
+        if len(poor) > SHOWN_CLASSES
+        else []
+    )
     return lines + more
 
 

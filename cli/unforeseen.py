@@ -50,7 +50,9 @@ def told_error(error: BaseException) -> PotluckError:
     said = f"{type(error).__name__}: {first_line(error)}"
     log = keep_trace(error)
     if place:
-        return Unforeseen(f"the repo's own code failed at {place}: {said}; the whole trace stands in {log}")
+        return Unforeseen(
+            f"the repo's own code failed at {place}: {said}; the whole trace stands in {log}"
+        )
     verb = verb_of(sys.argv)
     return Unforeseen(
         f"unexpected failure of `{verb}`: {said}; the whole trace stands in {log}; please report it with that file"
@@ -59,8 +61,12 @@ def told_error(error: BaseException) -> PotluckError:
 
 def lacking_module(error: ModuleNotFoundError, place: str) -> PotluckError:
     if place:
-        return UsageError(f"{place} imports {error.name}, which is not installed; install it beside Potluck")
-    return UsageError(f"this installation can't do that: it lacks {error.name}; install potluck[platform]")
+        return UsageError(
+            f"{place} imports {error.name}, which is not installed; install it beside Potluck"
+        )
+    return UsageError(
+        f"this installation can't do that: it lacks {error.name}; install potluck[platform]"
+    )
 
 
 def named(error: OSError) -> str:

@@ -69,7 +69,9 @@ def retirement_text(retired: "Retired") -> str:
     ]
     if retired.precomputed:
         names = ", ".join(retired.precomputed)
-        lines.append(f"  {names}, which its model fills, is gone with it; the rows it published stay in the")
+        lines.append(
+            f"  {names}, which its model fills, is gone with it; the rows it published stay in the"
+        )
         lines.append("  online store, where nobody reads them, and in the history")
     return "\n".join(lines)
 
@@ -90,9 +92,17 @@ def compare_verb(service: str, versions: tuple[str, ...], repo: Path | None, as_
 
 def comparison_text(comparison: "Comparison") -> str:
     versions = comparison.versions
-    lines = table_lines([[comparison.service, *map(title, versions)], *facts(versions), *metric_rows(versions)])
+    lines = table_lines(
+        [[comparison.service, *map(title, versions)], *facts(versions), *metric_rows(versions)]
+    )
     if len(versions) == 1:
-        return "\n".join([*lines, "", "there is no other version to compare it with: train one, or name versions"])
+        return "\n".join(
+            [
+                *lines,
+                "",
+                "there is no other version to compare it with: train one, or name versions",
+            ]
+        )
     return "\n".join([*lines, "", rows_text(comparison), *differences(comparison)])
 
 
@@ -136,7 +146,9 @@ def differences(comparison: "Comparison") -> list[str]:
     for name, values in comparison.differing_parameters.items():
         lines.append(f"parameter {name}: {' | '.join(value or ABSENT for value in values)}")
     for name, present in comparison.differing_columns.items():
-        holders = [v.model_version for v, has in zip(comparison.versions, present, strict=True) if has]
+        holders = [
+            v.model_version for v, has in zip(comparison.versions, present, strict=True) if has
+        ]
         lines.append(f"column {name}: only in version {', '.join(holders)}")
     return lines or ["the same parameters and columns"]
 

@@ -51,7 +51,9 @@ class Wasted:
             return
         for path in folders(Releases(self.settings.releases).bundles):
             if path.name not in self.named.digests:
-                yield from self.old("bundle", path, "no champion, alias, run or publication names it")
+                yield from self.old(
+                    "bundle", path, "no champion, alias, run or publication names it"
+                )
 
     def receipts(self, gone: set[str]) -> Iterator[Waste]:
         releases = Releases(self.settings.releases)
@@ -92,7 +94,10 @@ class Wasted:
         """What killed writers left; and sources that an `ingest` replaced, where a setting says so."""
         releases = Releases(self.settings.releases)
         places = [releases.bundles, releases.receipts, releases.champions, self.settings.home]
-        places += [*self.settings.home.glob("runs/*/*"), *self.settings.home.glob("data/*/*.parquet/")]
+        places += [
+            *self.settings.home.glob("runs/*/*"),
+            *self.settings.home.glob("data/*/*.parquet/"),
+        ]
         for place in places:
             for path in (found for pattern in STAGING for found in place.glob(pattern)):
                 yield from self.old("leftover", path, "a writer that was killed left it")

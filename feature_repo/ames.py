@@ -102,7 +102,16 @@ ANYWHERE: Mapping[str, Shares] = {
     "GarageCond": {"TA": 962, "Fa": 25, "Gd": 6, "Po": 5, "Ex": 2},
     "PoolQC": {"Gd": 4, "Ex": 3, "Fa": 3},
     "MiscFeature": {"Shed": 91, "Gar2": 4, "Othr": 4, "TenC": 1},
-    "SaleType": {"WD": 945, "COD": 35, "ConLD": 7, "ConLI": 4, "ConLw": 4, "CWD": 3, "Oth": 2, "Con": 1},
+    "SaleType": {
+        "WD": 945,
+        "COD": 35,
+        "ConLD": 7,
+        "ConLI": 4,
+        "ConLw": 4,
+        "CWD": 3,
+        "Oth": 2,
+        "Con": 1,
+    },
     "SaleCondition": {"Normal": 898, "Abnorml": 76, "Family": 14, "Alloca": 9, "AdjLand": 3},
 }
 
@@ -189,7 +198,16 @@ TOWN_TYPE = {"TwnhsE": 73, "Twnhs": 27}
 FREE_TYPE = {"1Fam": 935, "Duplex": 40, "2fmCon": 25}
 FREE_ZONE = {"RL": 6, "RM": 3, "RH": 1}
 ALLEY_OF_RM = {"None": 75, "Grvl": 16, "Pave": 9}
-SECOND_CONDITION = {"Norm": 170, "Feedr": 6, "Artery": 2, "RRNn": 2, "PosN": 2, "PosA": 1, "RRAn": 1, "RRAe": 1}
+SECOND_CONDITION = {
+    "Norm": 170,
+    "Feedr": 6,
+    "Artery": 2,
+    "RRNn": 2,
+    "PosN": 2,
+    "PosA": 1,
+    "RRAn": 1,
+    "RRAe": 1,
+}
 """Where the first condition is not the norm."""
 
 STYLES = {

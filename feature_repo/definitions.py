@@ -18,7 +18,9 @@ Columns = dict[str, list[Any]]
 
 
 def parquet(name: str) -> FileSource:
-    return FileSource(name=name, path=source_path("house_prices", name), timestamp_field="event_timestamp")
+    return FileSource(
+        name=name, path=source_path("house_prices", name), timestamp_field="event_timestamp"
+    )
 
 
 assessor = parquet("assessor")
@@ -35,13 +37,29 @@ RECORD_NUMBERS = (
     *("BsmtFullBath", "BsmtHalfBath", "FullBath", "HalfBath"),
     *("BedroomAbvGr", "KitchenAbvGr", "TotRmsAbvGrd", "Fireplaces"),
     *("GarageYrBlt", "GarageCars", "GarageArea"),
-    *("WoodDeckSF", "OpenPorchSF", "EnclosedPorch", "3SsnPorch", "ScreenPorch", "PoolArea", "MiscVal"),
+    *(
+        "WoodDeckSF",
+        "OpenPorchSF",
+        "EnclosedPorch",
+        "3SsnPorch",
+        "ScreenPorch",
+        "PoolArea",
+        "MiscVal",
+    ),
 )
 RECORD_TEXTS = (
     *("Utilities", "RoofStyle", "RoofMatl", "Exterior1st", "Exterior2nd", "MasVnrType"),
     *("ExterQual", "ExterCond", "Foundation", "PavedDrive", "MiscFeature", "PoolQC"),
     *("BsmtQual", "BsmtCond", "BsmtExposure", "BsmtFinType1", "BsmtFinType2"),
-    *("Heating", "HeatingQC", "CentralAir", "Electrical", "KitchenQual", "Functional", "FireplaceQu"),
+    *(
+        "Heating",
+        "HeatingQC",
+        "CentralAir",
+        "Electrical",
+        "KitchenQual",
+        "Functional",
+        "FireplaceQu",
+    ),
     *("GarageType", "GarageFinish", "GarageQual", "GarageCond"),
 )
 
@@ -95,8 +113,25 @@ SELLER_FIELDS = [Field(name=field.name, dtype=field.dtype) for field in seller.s
 def listing(inputs: "Columns") -> "Columns":
     """What the seller says, as it is, and the age of the house at the date of valuation (years)."""
     said = (
-        *("LotArea", "Neighborhood", "YearBuilt", "LotFrontage", "LotShape", "LotConfig", "LandContour"),
-        *("LandSlope", "MSZoning", "MSSubClass", "BldgType", "HouseStyle", "OverallCond", "Street", "Alley"),
+        *(
+            "LotArea",
+            "Neighborhood",
+            "YearBuilt",
+            "LotFrontage",
+            "LotShape",
+            "LotConfig",
+            "LandContour",
+        ),
+        *(
+            "LandSlope",
+            "MSZoning",
+            "MSSubClass",
+            "BldgType",
+            "HouseStyle",
+            "OverallCond",
+            "Street",
+            "Alley",
+        ),
         *("Fence", "Condition1", "Condition2", "SaleType", "SaleCondition", "YrSold", "MoSold"),
     )
     years = zip(inputs["YrSold"], inputs["YearBuilt"], strict=True)
@@ -128,14 +163,24 @@ def house_on_listing(inputs: "Columns") -> "Columns":
     floors = rows("TotalBsmtSF", "1stFlrSF", "2ndFlrSF")
     baths = rows("FullBath", "BsmtFullBath", "HalfBath", "BsmtHalfBath")
     return {
-        "years_since_remodel": [None if None in row else row[0] - row[1] for row in rows("YrSold", "YearRemodAdd")],
-        "garage_age": [None if None in row else row[0] - row[1] for row in rows("YrSold", "GarageYrBlt")],
+        "years_since_remodel": [
+            None if None in row else row[0] - row[1] for row in rows("YrSold", "YearRemodAdd")
+        ],
+        "garage_age": [
+            None if None in row else row[0] - row[1] for row in rows("YrSold", "GarageYrBlt")
+        ],
         "total_area": [None if None in row else sum(row) for row in floors],
         "living_area_share": [
-            None if None in row or not row[1] else row[0] / row[1] for row in rows("GrLivArea", "LotArea")
+            None if None in row or not row[1] else row[0] / row[1]
+            for row in rows("GrLivArea", "LotArea")
         ],
-        "quality_area": [None if None in row else float(row[0]) * row[1] for row in rows("OverallQual", "GrLivArea")],
-        "total_baths": [None if None in row else row[0] + row[1] + (row[2] + row[3]) / 2 for row in baths],
+        "quality_area": [
+            None if None in row else float(row[0]) * row[1]
+            for row in rows("OverallQual", "GrLivArea")
+        ],
+        "total_baths": [
+            None if None in row else row[0] + row[1] + (row[2] + row[3]) / 2 for row in baths
+        ],
     }
 
 

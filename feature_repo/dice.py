@@ -34,7 +34,9 @@ class Dice:
     def between(self, least: float | Column, most: float | Column) -> Column:
         return self.rng.uniform(least, most, self.rows)
 
-    def count(self, mean: float | Column, sd: float | Column, least: float, most: float | Column) -> Column:
+    def count(
+        self, mean: float | Column, sd: float | Column, least: float, most: float | Column
+    ) -> Column:
         """Integers around a mean, kept between two bounds."""
         return np.clip(np.rint(self.normal(mean, sd)), least, most).astype(np.int64)
 
@@ -84,4 +86,6 @@ def fact(table: Mapping[str, NamedTuple], names: Column, wanted: str) -> Column:
 def to_arrow(name: str, values: Column) -> pa.Array:
     if values.dtype == object:
         return pa.array(values, pa.string())
-    return pa.array(values, from_pandas=True).cast(pa.float64() if name in FRACTIONAL else pa.int64())
+    return pa.array(values, from_pandas=True).cast(
+        pa.float64() if name in FRACTIONAL else pa.int64()
+    )

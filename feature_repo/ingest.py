@@ -54,12 +54,23 @@ RECORD: Mapping[str, CsvColumn] = {
     "OverallQual": GRADE,
     "YearRemodAdd": YEAR,
     "GarageYrBlt": CsvColumn("int64"),
-    **alike(COUNT, "MasVnrArea BsmtFinSF1 BsmtFinSF2 BsmtUnfSF TotalBsmtSF 1stFlrSF 2ndFlrSF LowQualFinSF"),
-    **alike(COUNT, "GrLivArea BsmtFullBath BsmtHalfBath FullBath HalfBath BedroomAbvGr KitchenAbvGr"),
-    **alike(COUNT, "TotRmsAbvGrd Fireplaces GarageCars GarageArea WoodDeckSF OpenPorchSF EnclosedPorch"),
+    **alike(
+        COUNT,
+        "MasVnrArea BsmtFinSF1 BsmtFinSF2 BsmtUnfSF TotalBsmtSF 1stFlrSF 2ndFlrSF LowQualFinSF",
+    ),
+    **alike(
+        COUNT, "GrLivArea BsmtFullBath BsmtHalfBath FullBath HalfBath BedroomAbvGr KitchenAbvGr"
+    ),
+    **alike(
+        COUNT, "TotRmsAbvGrd Fireplaces GarageCars GarageArea WoodDeckSF OpenPorchSF EnclosedPorch"
+    ),
     **alike(COUNT, "3SsnPorch ScreenPorch PoolArea MiscVal"),
-    **alike(TEXT, "Utilities RoofStyle RoofMatl Exterior1st Exterior2nd MasVnrType ExterQual ExterCond"),
-    **alike(TEXT, "Foundation Heating HeatingQC CentralAir Electrical KitchenQual Functional PavedDrive"),
+    **alike(
+        TEXT, "Utilities RoofStyle RoofMatl Exterior1st Exterior2nd MasVnrType ExterQual ExterCond"
+    ),
+    **alike(
+        TEXT, "Foundation Heating HeatingQC CentralAir Electrical KitchenQual Functional PavedDrive"
+    ),
     **alike(NONE, "BsmtQual BsmtCond BsmtExposure BsmtFinType1 BsmtFinType2 FireplaceQu"),
     **alike(NONE, "GarageType GarageFinish GarageQual GarageCond PoolQC MiscFeature"),
 }
@@ -84,9 +95,13 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
         UsageError: `rows` is below 1.
     """
     if files:
-        return sources(without_later_garages(join_tables([read_csv(path, COLUMNS) for path in files], "Id")))
+        return sources(
+            without_later_garages(join_tables([read_csv(path, COLUMNS) for path in files], "Id"))
+        )
     if rows < 1:
-        raise UsageError(f"expected 1 synthetic house or more, got {rows}; give --rows, or Kaggle's files")
+        raise UsageError(
+            f"expected 1 synthetic house or more, got {rows}; give --rows, or Kaggle's files"
+        )
     return sources(synthetic_houses(rows, seed).select(list(COLUMNS)))
 
 

@@ -31,7 +31,9 @@ def houses(rows: int, seed: int) -> pa.Table:
     for part in (*site, *inside, outside, sale, price):
         house |= part(dice, house)
     house |= {name: unknown(dice.chance(share), house[name]) for name, share in UNKNOWN.items()}
-    return pa.table({name: to_arrow(name, house.pop(name)) for name in list(house)})  # each frees its objects
+    return pa.table(
+        {name: to_arrow(name, house.pop(name)) for name in list(house)}
+    )  # each frees its objects
 
 
 def moment(dice: Dice, house: Columns) -> Columns:
@@ -44,23 +46,33 @@ def place(dice: Dice, house: Columns) -> Columns:
     hood = dice.pick({name: known.share for name, known in ames.HOODS.items()})
     lot = np.rint(fact(ames.HOODS, hood, "lot") * np.exp(dice.normal(0, 0.25)))
     zone = np.where(dice.chance(0.85), fact(ames.HOODS, hood, "zone"), dice.pick(ames.FREE_ZONE))
-    street = dice.anywhere("Street", "LotShape", "LandContour", "LandSlope", "LotConfig", "Utilities", "Condition1")
+    street = dice.anywhere(
+        "Street", "LotShape", "LandContour", "LandSlope", "LotConfig", "Utilities", "Condition1"
+    )
     return {
         **street,
         "Neighborhood": hood,
         "MSZoning": zone,
         "LotArea": lot.astype(np.int64),
-        "LotFrontage": np.clip(np.rint(np.sqrt(lot * 0.53) * np.exp(dice.normal(0, 0.15))), 21, 313),
+        "LotFrontage": np.clip(
+            np.rint(np.sqrt(lot * 0.53) * np.exp(dice.normal(0, 0.15))), 21, 313
+        ),
         "Alley": np.where(zone == "RM", dice.pick(ames.ALLEY_OF_RM), "None"),
-        "Condition2": np.where(street["Condition1"] == "Norm", "Norm", dice.pick(ames.SECOND_CONDITION)),
+        "Condition2": np.where(
+            street["Condition1"] == "Norm", "Norm", dice.pick(ames.SECOND_CONDITION)
+        ),
     }
 
 
 def building(dice: Dice, house: Columns) -> Columns:
     hood = house["Neighborhood"]
-    built = dice.count(fact(ames.HOODS, hood, "built"), fact(ames.HOODS, hood, "spread"), 1872, house["YrSold"])
+    built = dice.count(
+        fact(ames.HOODS, hood, "built"), fact(ames.HOODS, hood, "spread"), 1872, house["YrSold"]
+    )
     town = dice.chance(fact(ames.HOODS, hood, "town"))
-    style = np.where(town, dice.pick(ames.TOWN_STYLE), dice.by_era(built, "HouseStyle")["HouseStyle"])
+    style = np.where(
+        town, dice.pick(ames.TOWN_STYLE), dice.by_era(built, "HouseStyle")["HouseStyle"]
+    )
     kind = np.where(town, dice.pick(ames.TOWN_TYPE), dice.pick(ames.FREE_TYPE))
     code = subclass(kind, style, built, town)
     return {"BldgType": kind, "YearBuilt": built, "HouseStyle": style, "MSSubClass": code}
@@ -68,10 +80,14 @@ def building(dice: Dice, house: Columns) -> Columns:
 
 def subclass(kind: Column, style: Column, built: Column, town: Column) -> Column:
     """MSSubClass, which says type, style and era in one code."""
-    usual = np.where(town, fact(ames.STYLES, style, "town_subclass"), fact(ames.STYLES, style, "subclass"))
+    usual = np.where(
+        town, fact(ames.STYLES, style, "town_subclass"), fact(ames.STYLES, style, "subclass")
+    )
     early = [(built < 1946) & (usual == code) for code in ames.EARLIER_SUBCLASS]
     shared = [kind == name for name in ames.SUBCLASS_OF_TYPE]
-    return np.select(early + shared, [*ames.EARLIER_SUBCLASS.values(), *ames.SUBCLASS_OF_TYPE.values()], usual)
+    return np.select(
+        early + shared, [*ames.EARLIER_SUBCLASS.values(), *ames.SUBCLASS_OF_TYPE.values()], usual
+    )
 
 
 def state(dice: Dice, house: Columns) -> Columns:
@@ -89,7 +105,9 @@ def state(dice: Dice, house: Columns) -> Columns:
 
 
 def floors(dice: Dice, house: Columns) -> Columns:
-    usual = fact(ames.STYLES, house["HouseStyle"], "area") * np.exp(0.1 * (house["OverallQual"] - 6))
+    usual = fact(ames.STYLES, house["HouseStyle"], "area") * np.exp(
+        0.1 * (house["OverallQual"] - 6)
+    )
     living = np.clip(np.rint(usual * np.exp(dice.normal(0, 0.2))), 334, 5700)
     upstairs = fact(ames.STYLES, house["HouseStyle"], "upstairs") * dice.between(0.85, 1.1)
     second = np.rint(living * upstairs)
@@ -118,9 +136,13 @@ def rooms(dice: Dice, house: Columns) -> Columns:
 
 def basement(dice: Dice, house: Columns) -> Columns:
     none = dice.chance(0.025)
-    total = none_where(none, np.rint(house["1stFlrSF"] * np.clip(dice.normal(0.97, 0.08), 0.4, 1.2)))
+    total = none_where(
+        none, np.rint(house["1stFlrSF"] * np.clip(dice.normal(0.97, 0.08), 0.4, 1.2))
+    )
     first = np.rint(total * np.where(dice.chance(0.31), 0, dice.between(0.15, 0.95)))
-    second = np.rint((total - first) * np.where(dice.chance(0.88) | (first == 0), 0, dice.between(0.1, 0.9)))
+    second = np.rint(
+        (total - first) * np.where(dice.chance(0.88) | (first == 0), 0, dice.between(0.1, 0.9))
+    )
     areas = {
         "BsmtFinSF1": first,
         "BsmtFinSF2": second,
@@ -131,7 +153,10 @@ def basement(dice: Dice, house: Columns) -> Columns:
     kinds["BsmtFinType1"] = np.where(first > 0, kinds["BsmtFinType1"], "Unf")
     kinds["BsmtFinType2"] = np.where(second > 0, kinds["BsmtFinType2"], "Unf")
     kinds["BsmtQual"] = dice.grade(house["OverallQual"] + (house["YearBuilt"] - 1970) / 40)
-    baths = {"BsmtFullBath": dice.count(0.6, 0.35, 0, 2), "BsmtHalfBath": dice.chance(0.055).astype(np.int64)}
+    baths = {
+        "BsmtFullBath": dice.count(0.6, 0.35, 0, 2),
+        "BsmtHalfBath": dice.chance(0.055).astype(np.int64),
+    }
     return {
         **{name: area.astype(np.int64) for name, area in areas.items()},
         **{name: none_where(none, kind) for name, kind in kinds.items()},
@@ -143,7 +168,9 @@ def garage(dice: Dice, house: Columns) -> Columns:
     built = house["YearBuilt"]
     none = dice.chance(np.where(built < 1946, 0.16, 0.04))
     cars = dice.count(0.3 + 0.26 * house["OverallQual"] + (built - 1970) * 0.004, 0.4, 1, 4)
-    kinds = dice.by_era(built, "GarageType", "GarageFinish") | dice.anywhere("GarageQual", "GarageCond")
+    kinds = dice.by_era(built, "GarageType", "GarageFinish") | dice.anywhere(
+        "GarageQual", "GarageCond"
+    )
     year = np.where(dice.chance(0.8), built, np.rint(dice.between(built, house["YrSold"])))
     sizes = {
         "GarageCars": cars,
@@ -176,7 +203,9 @@ def comfort(dice: Dice, house: Columns) -> Columns:
         **dice.by_era(house["YearBuilt"], "Heating", "HeatingQC", "CentralAir", "Electrical"),
         **dice.anywhere("Functional"),
         "KitchenQual": dice.grade(house["OverallQual"]),
-        "FireplaceQu": none_where(house["Fireplaces"] == 0, dice.pick(ames.ANYWHERE["FireplaceQu"])),
+        "FireplaceQu": none_where(
+            house["Fireplaces"] == 0, dice.pick(ames.ANYWHERE["FireplaceQu"])
+        ),
     }
 
 

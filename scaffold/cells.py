@@ -8,13 +8,17 @@ from functools import cached_property
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
-from potluck.stores.csv_cells import CsvColumn, Notation, parse_cell
+from potluck.stores.ingest.csv_cells import CsvColumn, Notation, parse_cell
 from scaffold.dates import date_columns, fits, misfit
 from scaffold.wishes import Wishes
 
-MARKS = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "Null", "nan", "NaN", "NAN", "?", "-"})
+MARKS = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "Null", "nan", "NaN", "NAN", "?", "-"}
+)
 """Mean a missing value in any column."""
-MARKS_AMONG_VALUES = frozenset({"None", "none", "unknown", "Unknown", "UNKNOWN", "--", ".", "na", "n.a.", "#VALUE!"})
+MARKS_AMONG_VALUES = frozenset(
+    {"None", "none", "unknown", "Unknown", "UNKNOWN", "--", ".", "na", "n.a.", "#VALUE!"}
+)
 """Mean one where all others are numbers or dates; in text they may be a category."""
 MARKS_AMONG_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
 ZEROS_FIRST = re.compile(r"[+-]?0[0-9]+")
@@ -89,7 +93,11 @@ def infer(cells: Cells, notation: Notation, wishes: Wishes, *, numbers: bool = T
         return found
     if {text.lower() for text in known} <= {"true", "false"} and numbers:
         return Inferred((CsvColumn("bool"),), cells.general_marks)
-    return Inferred((CsvColumn("string"),), cells.general_marks, almost(cells, notation, wishes) if numbers else ())
+    return Inferred(
+        (CsvColumn("string"),),
+        cells.general_marks,
+        almost(cells, notation, wishes) if numbers else (),
+    )
 
 
 def infer_number(cells: Cells, notation: Notation) -> Inferred | None:
@@ -98,7 +106,9 @@ def infer_number(cells: Cells, notation: Notation) -> Inferred | None:
     if not known or not all_fit(known, CsvColumn("float64"), notation):
         return None
     if any(map(ZEROS_FIRST.fullmatch, known)):
-        return Inferred((CsvColumn("string"),), marks, ("kept as text: some numbers begin with a zero",))
+        return Inferred(
+            (CsvColumn("string"),), marks, ("kept as text: some numbers begin with a zero",)
+        )
     if all_fit(known, CsvColumn("int64"), notation):
         written = any(notation.decimal in text for text in known)
         # pandas writes the integers of a column with gaps as 65.0; without a gap they were numbers with decimals
@@ -145,7 +155,9 @@ def no_dates(header: str, known: Sequence[str], wishes: Wishes) -> str:
     wanted = wishes.date_format
     if wanted is None:
         shown = ", ".join(map(repr, known[:SHOWN]))
-        found = f"--time {header}: found no way of writing dates that fits all cells, such as {shown}"
+        found = (
+            f"--time {header}: found no way of writing dates that fits all cells, such as {shown}"
+        )
         return f"{found}; name it with --date-format, as in '%d.%m.%Y'"
     odd = misfit(CsvColumn("timestamp", format=wanted), known)
     found = f"--date-format: column {header} holds {odd!r}, which is not written as {wanted}"

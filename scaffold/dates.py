@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from potluck.stores.csv_cells import Cell, CsvColumn, CsvType, parse_cell
+from potluck.stores.ingest.csv_cells import Cell, CsvColumn, CsvType, parse_cell
 
 DAYS = (
     "%d.%m.%Y",

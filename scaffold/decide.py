@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
-from potluck.stores.intake import identities
+from potluck.stores.ingest.intake import identities
 from scaffold.decider import Decider
 from scaffold.objective import choose_objective, choose_transform, class_notes, label_declared
 from scaffold.plan import ROW_NUMBER, Choice, Key, Plan, Split
@@ -62,7 +62,9 @@ def described_key(profile: Profile | None) -> Key:
     return Key(profile.name, profile.dtype, profile.header, repeats=profile.distinct < known)
 
 
-def taken_choices(label: Profile, key_profile: Profile | None, time: Profile | None, key: Key) -> dict[str, Choice]:
+def taken_choices(
+    label: Profile, key_profile: Profile | None, time: Profile | None, key: Key
+) -> dict[str, Choice]:
     """Those of label, key and time."""
     taken = {label.header: Choice(label, "label", "what is to be predicted")}
     if key_profile is not None:
@@ -78,7 +80,11 @@ def check_features(features: Mapping[str, Choice]) -> None:
     usable = [choice.name for choice in features.values() if choice.role != "left out"]
     if len(usable) >= FEWEST_FEATURES:
         return
-    out = "; ".join(f"{choice.name}: {choice.reason}" for choice in features.values() if choice.role == "left out")
+    out = "; ".join(
+        f"{choice.name}: {choice.reason}"
+        for choice in features.values()
+        if choice.role == "left out"
+    )
     found = f"expected at least {FEWEST_FEATURES} columns to learn from (one that a request brings, one that the store"
     told = f" looks up), got {len(usable)} {usable}"
     raise DataError(found + told + (f"; left out: {out}" if out else ""))
@@ -96,7 +102,9 @@ def choose_split(key: Key, time: Profile | None, notes: list[str]) -> Split:
     return split
 
 
-def identity_of(key: Key, profile: Profile | None, time: Profile | None, request: Sequence[str]) -> tuple[str, ...]:
+def identity_of(
+    key: Key, profile: Profile | None, time: Profile | None, request: Sequence[str]
+) -> tuple[str, ...]:
     """What says, beside the date, which observation a row is: the id, or id and request where an id comes twice."""
     if profile is None:
         return (key.name,)

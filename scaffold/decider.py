@@ -39,14 +39,22 @@ class Decider:
         headers = list(self.table.profiles)
         wanted = self.wishes.label
         if wanted is None:
-            likely = next((header for header in headers if header.lower() in LABEL_NAMES), headers[-1])
-            wanted = self.ask("--label", "Which column is to be predicted?", headers, likely, needed=True)
+            likely = next(
+                (header for header in headers if header.lower() in LABEL_NAMES), headers[-1]
+            )
+            wanted = self.ask(
+                "--label", "Which column is to be predicted?", headers, likely, needed=True
+            )
         label = self.find("--label", wanted)
         known = self.table.rows - label.missing
         if not label.declared or label.is_time:
-            raise UsageError(f"--label: expected numbers or classes, {label.header} holds {label.dtype}")
+            raise UsageError(
+                f"--label: expected numbers or classes, {label.header} holds {label.dtype}"
+            )
         if known < FEWEST_ROWS:
-            raise DataError(f"--label: expected at least {FEWEST_ROWS} rows with {label.header}, got {known}")
+            raise DataError(
+                f"--label: expected at least {FEWEST_ROWS} rows with {label.header}, got {known}"
+            )
         if label.missing:
             told = "no model learns from them, and the night scores them"
             self.notes.append(f"{label.missing} rows have no {label.name}: {told}")
@@ -73,18 +81,26 @@ class Decider:
 
     def likely_key(self, label: Profile) -> str:
         """The header of an id that no row shares with another, or none."""
-        others = [profile for profile in self.table.profiles.values() if profile.header != label.header]
-        named = [p for p in others if p.dtype in ("int64", "string") and ID_NAME.search(p.header.strip())]
+        others = [
+            profile for profile in self.table.profiles.values() if profile.header != label.header
+        ]
+        named = [
+            p for p in others if p.dtype in ("int64", "string") and ID_NAME.search(p.header.strip())
+        ]
         unique = [p.header for p in named if is_unique(p)]
         unique += [p.header for p in others if counts_rows(p) and p.header not in unique]
-        repeating = [p.header for p in named if not is_unique(p) and 1 < p.distinct < self.table.rows / 2]
+        repeating = [
+            p.header for p in named if not is_unique(p) and 1 < p.distinct < self.table.rows / 2
+        ]
         likely = unique[0] if unique else NONE
         if not unique and not repeating:
             return NONE
         question = "Which column says which thing a row is about?"
         answer = self.ask("--key", question, (*unique, *repeating, NONE), likely)
         if answer != NONE:
-            self.notes.append(f"{self.table.profiles[answer].name} is taken for the id; --key names another")
+            self.notes.append(
+                f"{self.table.profiles[answer].name} is taken for the id; --key names another"
+            )
         elif repeating:
             self.notes.append(f"--key {repeating[0]} if several rows are about one {repeating[0]}")
         return answer
@@ -109,20 +125,28 @@ class Decider:
         return time
 
     def likely_time(self, taken: set[str]) -> str:
-        dates = [p.header for p in self.table.profiles.values() if p.is_time and p.header not in taken]
+        dates = [
+            p.header for p in self.table.profiles.values() if p.is_time and p.header not in taken
+        ]
         if not dates:
             return NONE
-        question = "Which column says when a row was known? None of its other values may be known later."
+        question = (
+            "Which column says when a row was known? None of its other values may be known later."
+        )
         answer = self.ask("--time", question, (*dates, NONE), dates[0], needed=len(dates) > 1)
         if answer != NONE:
-            self.notes.append(f"{answer} is taken for the time at which a row was known; --time none if it is not")
+            self.notes.append(
+                f"{answer} is taken for the time at which a row was known; --time none if it is not"
+            )
         return answer
 
     def told_apart(self, time: Profile) -> Profile:
         """Day and month in the order that somebody says."""
         forms = {str(column.format): column for column in time.declared}
         question = f"Which comes first in {time.header}, the day or the month?"
-        chosen = forms[self.ask("--date-format", question, tuple(forms), next(iter(forms)), needed=True)]
+        chosen = forms[
+            self.ask("--date-format", question, tuple(forms), next(iter(forms)), needed=True)
+        ]
         return replace(time, declared=(chosen,))
 
     def tell_undated(self, time: Profile) -> None:
@@ -132,16 +156,22 @@ class Decider:
         first, last = (np.datetime64(end.replace(tzinfo=None)) for end in (EARLIEST, LATEST))
         outside = int(((moments < first) | (moments >= last)).sum())
         if outside:
-            self.notes.append(f"{outside} rows are dated before 1678 or after 2261: ingest leaves them out")
+            self.notes.append(
+                f"{outside} rows are dated before 1678 or after 2261: ingest leaves them out"
+            )
 
-    def features(self, taken: Mapping[str, Choice], label: Profile, *, label_is_number: bool) -> dict[str, Choice]:
+    def features(
+        self, taken: Mapping[str, Choice], label: Profile, *, label_is_number: bool
+    ) -> dict[str, Choice]:
         """Every other column, to learn from or left out; the role of those to learn from comes later."""
         dropped = self.headers("--drop", self.wishes.drop)
         kept = self.headers("--keep", self.wishes.keep)
         categories = self.headers("--categorical", self.wishes.categorical)
         if others := (dropped | kept | categories) & set(taken):
             other = sorted(others)[0]
-            raise UsageError(f"--drop, --keep, --categorical: {other} is the {taken[other].role} already")
+            raise UsageError(
+                f"--drop, --keep, --categorical: {other} is the {taken[other].role} already"
+            )
         found = {}
         for header, profile in self.table.profiles.items():
             if header in taken:
@@ -152,7 +182,9 @@ class Decider:
             verdict = judge(profile, label, label_is_number=label_is_number)
             if not verdict.keep and header not in kept and not verdict.forced:
                 verdict = self.second_thought(profile, verdict)
-            found[header] = choice_of(profile, verdict, kept=header in kept, category=header in categories)
+            found[header] = choice_of(
+                profile, verdict, kept=header in kept, category=header in categories
+            )
         return found
 
     def second_thought(self, profile: Profile, verdict: Verdict) -> Verdict:

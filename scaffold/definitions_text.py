@@ -46,7 +46,9 @@ def head(plan: Plan) -> list[str]:
         f"{plan.name}: {plan.label.name}, from what a request brings and what is on record.",
         f"Written by `potluck init` from {plan.table.path.name}; yours to edit.",
     )
-    used = {choice.profile.dtype for choice in [*plan.of("request"), *plan.of("record")]} | {plan.label_dtype}
+    used = {choice.profile.dtype for choice in [*plan.of("request"), *plan.of("record")]} | {
+        plan.label_dtype
+    }
     types = ", ".join(sorted(FEAST_TYPES[dtype] for dtype in used))
     imports = "\n".join(
         [
@@ -74,12 +76,24 @@ def views(plan: Plan) -> list[str]:
         source='parquet(PROJECT, "records")',
         tags=mapping({"unknown": quoted("missing")}),
     )
-    request = call("RequestSource", name=quoted("request"), schema=listed(request_field(c) for c in plan.of("request")))
-    published = call("predictions", "PROJECT", "entity", FEAST_TYPES[plan.label_dtype], quoted(f"{name}_predictions"))
+    request = call(
+        "RequestSource",
+        name=quoted("request"),
+        schema=listed(request_field(c) for c in plan.of("request")),
+    )
+    published = call(
+        "predictions",
+        "PROJECT",
+        "entity",
+        FEAST_TYPES[plan.label_dtype],
+        quoted(f"{name}_predictions"),
+    )
     told = f"What the store brings, by {key.name}. One that it does not know is scored with missing values"
     return [
         statement("entity = ", entity),
-        comment(f'{told}, and named under not_found ("refuse" instead of "missing" would answer 404).')
+        comment(
+            f'{told}, and named under not_found ("refuse" instead of "missing" would answer 404).'
+        )
         + "\n"
         + statement("record = ", record),
         comment("What a request brings; required is what no row of the file lacked.")
@@ -98,7 +112,10 @@ def views(plan: Plan) -> list[str]:
 def field(choice: Choice, **tags: str) -> Expression:
     if choice.categorical:
         tags["categorical"] = "true"
-    named: dict[str, Expression] = {"name": quoted(choice.name), "dtype": FEAST_TYPES[choice.profile.dtype]}
+    named: dict[str, Expression] = {
+        "name": quoted(choice.name),
+        "dtype": FEAST_TYPES[choice.profile.dtype],
+    }
     if tags:
         named["tags"] = mapping({tag: quoted(value) for tag, value in tags.items()})
     return call("Field", **named)
@@ -120,8 +137,14 @@ def services(plan: Plan) -> list[str]:
         tags["split"] = quoted(plan.split)
     scored = '{**MODEL, "population": "observations"}'
     made = [
-        ("realtime", call("FeatureService", name=quoted(realtime), features="[columns]", tags="MODEL")),
-        ("hybrid", call("FeatureService", name=quoted(hybrid), features="[record, columns]", tags=scored)),
+        (
+            "realtime",
+            call("FeatureService", name=quoted(realtime), features="[columns]", tags="MODEL"),
+        ),
+        (
+            "hybrid",
+            call("FeatureService", name=quoted(hybrid), features="[record, columns]", tags=scored),
+        ),
         (
             "batch",
             call(

@@ -34,7 +34,9 @@ def is_parquet(path: Path) -> bool:
         DataError: it can't be read, is empty, or is of a kind that can't be read.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):  # it may have no end, or no writer
-        raise DataError(f"expected a CSV, TSV or parquet file at {path}, got a device, a pipe or a socket")
+        raise DataError(
+            f"expected a CSV, TSV or parquet file at {path}, got a device, a pipe or a socket"
+        )
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -71,7 +73,9 @@ def sample_text(path: Path, encoding: str) -> str:
         UsageError: the file has another encoding.
     """
     try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+        with path.open(
+            encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=""
+        ) as file:
             return "".join(line for line, _ in zip(file, range(SAMPLE_ROWS), strict=False))
     except (UnicodeError, LookupError) as error:
         raise UsageError(f"--encoding: {path} can't be read as {encoding}: {error}") from None
@@ -123,7 +127,9 @@ def find_notation(columns: Iterable[Sequence[str]], decimal: str | None) -> tupl
         columns: different texts of each column, without those that mean a missing value.
         decimal: if somebody said it.
     """
-    texts = [text for column in columns if all(map(NUMBERLIKE.fullmatch, column)) for text in column]
+    texts = [
+        text for column in columns if all(map(NUMBERLIKE.fullmatch, column)) for text in column
+    ]
     groups = {
         ",": any(map(COMMA_GROUPS.fullmatch, texts)),
         ".": any(map(POINT_GROUPS.fullmatch, texts)),

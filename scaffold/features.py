@@ -10,7 +10,9 @@ from scaffold.leaks import SURE, SUSPICIOUS, tell_label
 from scaffold.table import Profile
 
 ID_NAME = re.compile(r"(^|_|\b)(id|uuid|guid|key|nr|no|number|index)$|[a-z](Id|ID)$", re.IGNORECASE)
-CODE_NAME = re.compile(r"(code|zip|postal|zone|type|class|category|group|region|_?id)s?$", re.IGNORECASE)
+CODE_NAME = re.compile(
+    r"(code|zip|postal|zone|type|class|category|group|region|_?id)s?$", re.IGNORECASE
+)
 INDEX_NAME = re.compile(r"(^$|unnamed|index|^row)", re.IGNORECASE)
 
 ID_SHARE = 0.9  # of the known values differ
@@ -41,11 +43,15 @@ def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict
         return refused
     told = tell_label(profile.values, label.values, is_number=label_is_number)
     if told >= SURE:
-        reason = f"tells {label.name} by itself ({told:.1%}): a copy, a transform or a consequence of it"
+        reason = (
+            f"tells {label.name} by itself ({told:.1%}): a copy, a transform or a consequence of it"
+        )
         return Verdict(False, reason, doubtful=True)
     notes = [*profile.notes]
     if told >= SUSPICIOUS:
-        notes.append(f"tells {label.name} nearly by itself ({told:.1%}): is it known before {label.name} is?")
+        notes.append(
+            f"tells {label.name} nearly by itself ({told:.1%}): is it known before {label.name} is?"
+        )
     missing = profile.missing / len(profile.values)
     if missing >= OFTEN_MISSING:
         notes.append(f"{missing:.0%} missing")
@@ -74,12 +80,16 @@ def unlikely(profile: Profile) -> Verdict | None:
     if counts_rows(profile):
         return Verdict(False, "counts the rows")
     if is_id(profile):
-        return Verdict(False, f"an id by its name: {profile.distinct} different values in {known} rows")
+        return Verdict(
+            False, f"an id by its name: {profile.distinct} different values in {known} rows"
+        )
     if profile.dtype != "string":
         return None
     many = known >= FEW_ROWS and profile.distinct > TEXT_SHARE * known
     if many or profile.distinct > MOST_CATEGORIES:
-        return Verdict(False, f"free text, or an id: {profile.distinct} different texts in {known} rows")
+        return Verdict(
+            False, f"free text, or an id: {profile.distinct} different texts in {known} rows"
+        )
     return None
 
 

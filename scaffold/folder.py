@@ -65,7 +65,9 @@ def check_folder(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--to: expected a folder, {folder} is a file")
     if not force and folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"--to {folder} is not empty; --force overwrites the files of a feature repo in it")
+        raise UsageError(
+            f"--to {folder} is not empty; --force overwrites the files of a feature repo in it"
+        )
 
 
 def readme_text(plan: Plan, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from potluck.stores.csv_cells import MISSING, CsvColumn
+from potluck.stores.ingest.csv_cells import MISSING, CsvColumn
 from scaffold.plan import Choice, Plan
 from scaffold.python_text import (
     Expression,
@@ -68,7 +68,9 @@ def head(plan: Plan) -> list[str]:
     standard = ["from collections.abc import Sequence"]
     standard += [] if plan.time else ["from datetime import UTC, datetime"]
     standard += ["from pathlib import Path"]
-    source = ("parquet_table", "read_parquet") if plan.table.is_parquet else ("csv_source", "read_csv")
+    source = (
+        ("parquet_table", "read_parquet") if plan.table.is_parquet else ("csv_source", "read_csv")
+    )
     ours = [
         "from potluck.contract.errors import UsageError",
         "from potluck.stores.csv_cells import CsvColumn",
@@ -84,13 +86,18 @@ def constants(plan: Plan) -> list[str]:
     return [
         comment("Read where `potluck ingest` names no file.") + "\n" + data,
         *missing(plan),
-        comment("Every column of the file; a cell that holds something else is refused by its line.")
+        comment(
+            "Every column of the file; a cell that holds something else is refused by its line."
+        )
         + "\n"
         + statement(
-            "COLUMNS = ", mapping({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared})
+            "COLUMNS = ",
+            mapping({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared}),
         ),
         *renamed(plan),
-        comment(f"What the store looks up by {plan.key.name}.") + "\n" + columns("RECORD", plan.of("record")),
+        comment(f"What the store looks up by {plan.key.name}.")
+        + "\n"
+        + columns("RECORD", plan.of("record")),
         comment("What a request brings.") + "\n" + columns("REQUEST", plan.of("request")),
         statement("LABEL = ", quoted(label)),
         *left_out(plan),
@@ -105,7 +112,9 @@ def missing(plan: Plan) -> list[str]:
     marks = plan.table.notation.missing
     if plan.table.is_parquet or marks == MISSING:
         return []
-    return [comment("Texts that mean a missing value.") + "\n" + statement("MISSING = ", set_of(marks))]
+    return [
+        comment("Texts that mean a missing value.") + "\n" + statement("MISSING = ", set_of(marks))
+    ]
 
 
 def declaration(choice: Choice) -> Expression:
@@ -125,12 +134,16 @@ def declaration(choice: Choice) -> Expression:
 
 def renamed(plan: Plan) -> list[str]:
     others = {
-        c.profile.header: quoted(c.name) for c in plan.choices if c.profile.header != c.name and c.profile.declared
+        c.profile.header: quoted(c.name)
+        for c in plan.choices
+        if c.profile.header != c.name and c.profile.declared
     }
     if not others:
         return []
     return [
-        comment("Names of the file that stores or models can't hold.") + "\n" + statement("NAMES = ", mapping(others))
+        comment("Names of the file that stores or models can't hold.")
+        + "\n"
+        + statement("NAMES = ", mapping(others))
     ]
 
 
@@ -172,7 +185,9 @@ def function(plan: Plan) -> str:
         "    table = pa.concat_tables([read(path) for path in files or [DATA]])",
     ]
     if renamed(plan):
-        steps.append("    table = table.rename_columns([NAMES.get(n, n) for n in table.column_names])")
+        steps.append(
+            "    table = table.rename_columns([NAMES.get(n, n) for n in table.column_names])"
+        )
     if plan.key.header is None:
         steps.append(ROW_NUMBERS)
     schema = call("predictions_schema", key, quoted(plan.key.dtype), quoted(plan.label_dtype))

@@ -47,7 +47,10 @@ def recognised(groups: Codes, classes: Codes) -> float:
     counts = np.zeros((int(groups.max()) + 1, int(classes.max()) + 1))
     np.add.at(counts, (groups, classes), 1)
     ordered = np.sort(counts, axis=1)
-    best, second = ordered[:, -1:], ordered[:, -2:-1] if counts.shape[1] > 1 else np.zeros_like(ordered)
+    best, second = (
+        ordered[:, -1:],
+        ordered[:, -2:-1] if counts.shape[1] > 1 else np.zeros_like(ordered),
+    )
     others = np.where(counts == best, second, best)
     hits = np.where(counts - 1 > others, counts, 0)
     totals = counts.sum(axis=0)
@@ -114,7 +117,9 @@ def ranks_of(numbers: Numbers) -> Numbers:
 
 def holds_numbers(values: pa.ChunkedArray) -> bool:
     held = values.type
-    return bool(pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_temporal(held))
+    return bool(
+        pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_temporal(held)
+    )
 
 
 def as_numbers(values: pa.ChunkedArray) -> Numbers:

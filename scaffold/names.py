@@ -8,7 +8,15 @@ from difflib import get_close_matches
 from potluck.contract.errors import UsageError
 
 RESERVED = frozenset(
-    {"event_timestamp", "created_timestamp", "row_id", "prediction", "probabilities", "model_version", "run_id"}
+    {
+        "event_timestamp",
+        "created_timestamp",
+        "row_id",
+        "prediction",
+        "probabilities",
+        "model_version",
+        "run_id",
+    }
 )
 """What sources and predictions call their own columns."""
 
@@ -24,10 +32,14 @@ def project_name(text: str) -> str:
     Raises:
         UsageError: nothing is left of it.
     """
-    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    plain = (
+        unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    )
     found = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lower()
     if not found:
-        raise UsageError(f"expected a name with letters or digits, got {text!r}; give one with --name")
+        raise UsageError(
+            f"expected a name with letters or digits, got {text!r}; give one with --name"
+        )
     return found if found[0].isalpha() else f"data_{found}"
 
 
@@ -62,7 +74,9 @@ def find_column(flag: str, wanted: str, names: dict[str, str]) -> str:
             return header
     close = get_close_matches(wanted, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    raise UsageError(f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {shown(list(names))}")
+    raise UsageError(
+        f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {shown(list(names))}"
+    )
 
 
 def shown(names: Sequence[str]) -> str:

@@ -26,12 +26,18 @@ def choose_objective(label: Profile, wishes: Wishes, ask: Asking, notes: list[st
     """
     if label.distinct < 2:
         only = label.values.drop_null()[0].as_py()
-        raise DataError(f"--label: {label.header} is always {only!r}; expected at least two different values")
+        raise DataError(
+            f"--label: {label.header} is always {only!r}; expected at least two different values"
+        )
     objective = wishes.objective or likely_objective(label, ask, notes)
     if objective == "regression" and label.dtype not in ("int64", "float64"):
-        raise UsageError(f"--objective regression needs numbers; {label.header} holds {label.dtype}")
+        raise UsageError(
+            f"--objective regression needs numbers; {label.header} holds {label.dtype}"
+        )
     if objective == "binary" and label.distinct != 2:
-        raise UsageError(f"--objective binary needs two classes; {label.header} holds {label.distinct}")
+        raise UsageError(
+            f"--objective binary needs two classes; {label.header} holds {label.distinct}"
+        )
     if objective != "regression" and label.distinct > MOST_CLASSES:
         raise DataError(
             f"--label: {label.header} holds {label.distinct} different texts; expected at most {MOST_CLASSES} classes"
@@ -47,7 +53,9 @@ def likely_objective(label: Profile, ask: Asking, notes: list[str]) -> Objective
     if label.dtype == "float64" or label.distinct > MOST_CLASSES:
         return "regression"
     likely: Objective = "multiclass" if label.distinct <= FEW_INTEGERS else "regression"
-    question = f"{label.header} holds {label.distinct} different integers: are they classes, or an amount?"
+    question = (
+        f"{label.header} holds {label.distinct} different integers: are they classes, or an amount?"
+    )
     answer = ask("--objective", question, ("multiclass", "regression"), likely)
     other = "regression" if answer == "multiclass" else "multiclass"
     told = "classes" if answer == "multiclass" else "an amount"
@@ -96,9 +104,13 @@ def class_notes(label: Profile, objective: Objective) -> list[str]:
     if objective == "regression":
         return []
     counted = pc.value_counts(label.values.drop_null().combine_chunks()).to_pylist()
-    rare = sorted((each["counts"], str(each["values"])) for each in counted if each["counts"] < RARE)
+    rare = sorted(
+        (each["counts"], str(each["values"])) for each in counted if each["counts"] < RARE
+    )
     if not rare:
         return []
     shown = ", ".join(f"{name} {count}" for count, name in rare[:SHOWN])
     more = ", …" if len(rare) > SHOWN else ""
-    return [f"{len(rare)} of {len(counted)} classes have fewer than {RARE} rows ({shown}{more}): expect little of them"]
+    return [
+        f"{len(rare)} of {len(counted)} classes have fewer than {RARE} rows ({shown}{more}): expect little of them"
+    ]

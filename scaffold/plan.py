@@ -86,12 +86,20 @@ class Plan:
 def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
     """For machines."""
     table = plan.table
-    dialect = {"delimiter": table.delimiter, "encoding": table.encoding, "decimal": table.notation.decimal}
+    dialect = {
+        "delimiter": table.delimiter,
+        "encoding": table.encoding,
+        "decimal": table.notation.decimal,
+    }
     return {
         "project": plan.name,
         "folder": str(folder),
         "files": list(files),
-        "data": {"path": str(table.path), "rows": table.rows, **({} if table.is_parquet else dialect)},
+        "data": {
+            "path": str(table.path),
+            "rows": table.rows,
+            **({} if table.is_parquet else dialect),
+        },
         "services": list(plan.services),
         "objective": plan.objective,
         "transform": plan.transform,

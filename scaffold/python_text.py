@@ -22,7 +22,11 @@ class Group:
 
     @property
     def line(self) -> str:
-        return self.start + ", ".join(before + one_line(item) for before, item in self.items) + self.end
+        return (
+            self.start
+            + ", ".join(before + one_line(item) for before, item in self.items)
+            + self.end
+        )
 
 
 Expression: TypeAlias = str | Group
@@ -47,7 +51,11 @@ def mapping(pairs: Mapping[str, Expression]) -> Group:
 
 def quoted(text: str) -> str:
     """A literal, in double quotes where it holds none."""
-    return repr(text) if '"' in text or not text.isprintable() else json.dumps(text, ensure_ascii=False)
+    return (
+        repr(text)
+        if '"' in text or not text.isprintable()
+        else json.dumps(text, ensure_ascii=False)
+    )
 
 
 def quoted_list(texts: Iterable[str]) -> Group:
@@ -69,13 +77,17 @@ def statement(before: str, expression: Expression, after: str = "", indent: int 
 
 
 def comment(text: str) -> str:
-    return "\n".join(wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False))
+    return "\n".join(
+        wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+    )
 
 
 def docstring(first: str, *more: str) -> str:
     """A module's, in which no file name ends the string."""
     lines = [line.replace("\\", "/").replace('"', "'") for line in (first, *more)]
-    return f'"""{lines[0]}"""' if not more else '"""' + "\n".join([lines[0], "", *lines[1:]]) + '\n"""'
+    return (
+        f'"""{lines[0]}"""' if not more else '"""' + "\n".join([lines[0], "", *lines[1:]]) + '\n"""'
+    )
 
 
 def blocks(parts: Sequence[str]) -> str:

@@ -23,11 +23,17 @@ def split_features(
     """
     usable = {header: choice for header, choice in features.items() if choice.role != "left out"}
     if decider.wishes.request:
-        requested, reason = wished(features, usable, decider), {"request": "--request", "record": "not in --request"}
+        requested, reason = (
+            wished(features, usable, decider),
+            {"request": "--request", "record": "not in --request"},
+        )
     elif repeating_key is not None:
         requested, reason = by_change(usable, repeating_key)
     else:
-        requested, reason = first_half(usable), {"request": "the first half", "record": "the second half"}
+        requested, reason = (
+            first_half(usable),
+            {"request": "the first half", "record": "the second half"},
+        )
         decider.notes.append(f"who brings which column is {GUESS}; here the first half")
     found = dict(features)
     for header, choice in usable.items():
@@ -37,11 +43,15 @@ def split_features(
     return found
 
 
-def wished(features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: Decider) -> set[str]:
+def wished(
+    features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: Decider
+) -> set[str]:
     requested = decider.headers("--request", decider.wishes.request)
     for header in requested:
         if header not in features:
-            raise UsageError(f"--request: {header} is the label, the key or the time; expected columns to learn from")
+            raise UsageError(
+                f"--request: {header} is the label, the key or the time; expected columns to learn from"
+            )
         if header not in usable:
             raise UsageError(f"--request: {header} is left out ({features[header].reason})")
     if requested >= set(usable):
@@ -51,11 +61,18 @@ def wished(features: Mapping[str, Choice], usable: Mapping[str, Choice], decider
 
 def by_change(usable: Mapping[str, Choice], key: Profile) -> tuple[set[str], dict[str, str]]:
     """What changes from row to row of an id comes with the request, what stays is on record."""
-    changing = {header for header, choice in usable.items() if varies_within(choice.profile, key.values) > STABLE}
+    changing = {
+        header
+        for header, choice in usable.items()
+        if varies_within(choice.profile, key.values) > STABLE
+    }
     if not changing or len(changing) == len(usable):
         told = f"all columns {'change' if changing else 'stay the same'} within an id, so by half: {GUESS}"
         return first_half(usable), {"request": told, "record": told}
-    return changing, {"request": f"changes within a {key.name}", "record": f"the same in all rows of a {key.name}"}
+    return changing, {
+        "request": f"changes within a {key.name}",
+        "record": f"the same in all rows of a {key.name}",
+    }
 
 
 def first_half(usable: Mapping[str, Choice]) -> set[str]:

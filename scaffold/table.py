@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import LARGEST_INTEGER
-from potluck.stores.csv_cells import MISSING, CsvColumn, CsvType, Notation
-from potluck.stores.csv_source import read_csv
-from potluck.stores.parquet_table import in_type
+from potluck.stores.ingest.csv_cells import MISSING, CsvColumn, CsvType, Notation
+from potluck.stores.ingest.csv_source import read_csv
+from potluck.stores.ingest.parquet_table import in_type
 from scaffold import dialect
 from scaffold.cells import Cells, Inferred, infer, infer_time
 from scaffold.names import column_names, find_column
@@ -52,7 +52,9 @@ class Profile:
 
     @cached_property
     def distinct(self) -> int:
-        return int(pc.count_distinct(self.values, mode="only_valid").as_py()) if self.declared else 0
+        return (
+            int(pc.count_distinct(self.values, mode="only_valid").as_py()) if self.declared else 0
+        )
 
     @property
     def is_time(self) -> bool:
@@ -95,8 +97,12 @@ def read_table(path: Path, wishes: Wishes, ask: Asking) -> Table:
     else:
         table = look_at_text(path, wishes, ask)
     form = wishes.date_format
-    if form is not None and all(form != each.column.format for each in table.profiles.values() if each.declared):
-        raise UsageError(f"--date-format: no column of {path} holds days or times that are all written as {form}")
+    if form is not None and all(
+        form != each.column.format for each in table.profiles.values() if each.declared
+    ):
+        raise UsageError(
+            f"--date-format: no column of {path} holds days or times that are all written as {form}"
+        )
     return table
 
 
@@ -109,7 +115,9 @@ def refuse_text_flags(path: Path, wishes: Wishes) -> None:
     }
     for flag, value in given.items():
         if value:
-            raise UsageError(f"{flag} goes with text files; {path} is parquet, which says so itself")
+            raise UsageError(
+                f"{flag} goes with text files; {path} is parquet, which says so itself"
+            )
 
 
 def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:
@@ -127,13 +135,18 @@ def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:
     # what means a missing value in text means it in the whole file
     marks = MISSING.union(*(each.general_marks for each in cells))
     notation = replace(notation, missing=marks)
-    profiles = {each.header: text_profile(each, names[each.header], found[each.header], notation) for each in cells}
+    profiles = {
+        each.header: text_profile(each, names[each.header], found[each.header], notation)
+        for each in cells
+    }
     return Table(path, raw.num_rows, profiles, delimiter, encoding, notation)
 
 
 def read_raw(path: Path, sample: str, delimiter: str, encoding: str) -> pa.Table:
     """Every cell as text, by the reader that ingest uses."""
-    header = next(row for row in csv.reader(sample.splitlines(keepends=True), delimiter=delimiter) if row)
+    header = next(
+        row for row in csv.reader(sample.splitlines(keepends=True), delimiter=delimiter) if row
+    )
     text = CsvColumn("string", missing=frozenset())
     columns = {name.strip(): text for name in header}
     return read_csv(path, columns, delimiter=delimiter, encoding=encoding).table
@@ -179,13 +192,17 @@ def look_at_parquet(path: Path, wishes: Wishes) -> Table:
     names = column_names(table.column_names)
     time = time_header(wishes, names)
     profiles = {
-        header: parquet_profile(header, names[header], table[header], wishes, is_time=header == time)
+        header: parquet_profile(
+            header, names[header], table[header], wishes, is_time=header == time
+        )
         for header in table.column_names
     }
     return Table(path, table.num_rows, profiles)
 
 
-def parquet_profile(header: str, name: str, column: pa.ChunkedArray, wishes: Wishes, *, is_time: bool) -> Profile:
+def parquet_profile(
+    header: str, name: str, column: pa.ChunkedArray, wishes: Wishes, *, is_time: bool
+) -> Profile:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     dtype = dtype_of(column)
@@ -196,7 +213,11 @@ def parquet_profile(header: str, name: str, column: pa.ChunkedArray, wishes: Wis
     if dtype == "string" or counted:
         texts = pc.cast(column, pa.string())
         cells = Cells(header, texts)
-        found = infer_time(cells, wishes) if is_time else infer(cells, Notation(), wishes, numbers=False)
+        found = (
+            infer_time(cells, wishes)
+            if is_time
+            else infer(cells, Notation(), wishes, numbers=False)
+        )
         declared = found.declared
     else:
         declared = (CsvColumn(dtype, timezone=wishes.timezone if dtype == "timestamp" else "UTC"),)
@@ -212,7 +233,9 @@ def dtype_of(column: pa.ChunkedArray) -> CsvType | None:
     tests: dict[CsvType, bool] = {
         "float64": pa.types.is_floating(held) or pa.types.is_decimal(held),
         "bool": pa.types.is_boolean(held),
-        "string": pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_null(held),
+        "string": pa.types.is_string(held)
+        or pa.types.is_large_string(held)
+        or pa.types.is_null(held),
         "date": pa.types.is_date(held),
         "timestamp": pa.types.is_timestamp(held),
     }

@@ -12,7 +12,13 @@ class Asking(Protocol):
     """Asks somebody what the file can't tell."""
 
     def __call__(
-        self, flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
+        self,
+        flag: str,
+        question: str,
+        choices: Sequence[str],
+        likely: str | None,
+        *,
+        needed: bool = False,
     ) -> str:
         """One of the choices.
 
@@ -27,7 +33,9 @@ class Asking(Protocol):
         ...
 
 
-def nobody_asked(flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False) -> str:
+def nobody_asked(
+    flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
+) -> str:
     """Where no terminal is: the likely answer, or an error that names the flag."""
     if likely is None or needed:
         raise UsageError(f"{question} Say it with {flag}: {', '.join(choices)}")

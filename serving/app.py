@@ -17,20 +17,20 @@ from potluck.contract import logs
 from potluck.contract.errors import RequestError
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
-from serving.access import edge_for
-from serving.answers import JsonAnswer, error_answer, unforeseen_answer
-from serving.champion_age import ChampionAges
-from serving.champions import Champions
-from serving.features_not_fed import FeaturesNotFed
-from serving.hot import HotCalls
-from serving.materialization_age import MaterializationAges
-from serving.online import OnlineStore
-from serving.openapi import OpenApi
-from serving.parent import follow_parent
-from serving.publication_age import PublicationAges
-from serving.routes import router
-from serving.store_metrics import StoreMetrics
-from serving.turns import Turns
+from serving.gauges.champion_age import ChampionAges
+from serving.gauges.features_not_fed import FeaturesNotFed
+from serving.gauges.materialization_age import MaterializationAges
+from serving.gauges.publication_age import PublicationAges
+from serving.gauges.store_metrics import StoreMetrics
+from serving.http.access import edge_for
+from serving.http.answers import JsonAnswer, error_answer, unforeseen_answer
+from serving.http.hot import HotCalls
+from serving.http.openapi import OpenApi
+from serving.http.routes import router
+from serving.loop.turns import Turns
+from serving.online.store import OnlineStore
+from serving.process.parent import follow_parent
+from serving.services.champions import Champions
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -38,7 +38,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or load_settings()
     logs.set_up(settings)
     app = FastAPIOffline(
-        title="Potluck", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False
+        title="Potluck",
+        version=__version__,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.turns = Turns()
     app.state.store = OnlineStore(settings)
@@ -69,7 +73,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.champions.look()
     gc.freeze()  # what lives as long as the process need not be looked through again
     edge = app.state.edge
-    works = (app.state.champions.watch(), edge.report(), edge.connections.sweep(), app.state.store_metrics.watch())
+    works = (
+        app.state.champions.watch(),
+        edge.report(),
+        edge.connections.sweep(),
+        app.state.store_metrics.watch(),
+    )
     tasks = [asyncio.create_task(work) for work in works]
     unfollow = follow_parent()
     try:
@@ -96,7 +105,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Routing's own refusals (no such path, another method) in the contract's form."""
     assert isinstance(error, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
-    body = {"error_code": code, "message": f"{error.detail}; see /openapi.json for the calls that there are"}
+    body = {
+        "error_code": code,
+        "message": f"{error.detail}; see /openapi.json for the calls that there are",
+    }
     return JsonAnswer(
-        {**body, "details": [], "request_id": request.state.request_id}, error.status_code, headers=error.headers
+        {**body, "details": [], "request_id": request.state.request_id},
+        error.status_code,
+        headers=error.headers,
     )

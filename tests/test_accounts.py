@@ -29,8 +29,8 @@ from potluck.contract.accounting import (
 )
 from potluck.contract.errors import MissingStepError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.materialize import materialize
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.repo import open_store
+from potluck.stores.materialize.materializing import materialize
 from training.dataset import gather
 
 Row = Mapping[str, Any]
@@ -75,7 +75,9 @@ KEYS = {
 NUMBERS = st.none() | st.sampled_from([0.0, 1.5, -2.0])
 
 
-def rows_of(service: Service, most: int, **columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Row]]:
+def rows_of(
+    service: Service, most: int, **columns: st.SearchStrategy[Any]
+) -> st.SearchStrategy[list[Row]]:
     row = {service.key: KEYS[service.kind], "event_timestamp": DATES, **columns}
     return st.lists(st.fixed_dictionaries(row), max_size=most)
 
@@ -131,7 +133,11 @@ def failure(row: Row, record: Row | None, service: Service, policy: str) -> str 
     fresh = record is not None and (not service.fading or AS_OF - record["event_timestamp"] <= TTL)
     if service.strict and not (fresh and record is not None and record["need"] is not None):
         return "could not be scored: need: required, and the feature store holds no value for this entity"
-    return "could not be scored: on-demand function shares failed: ZeroDivisionError" if not row["size"] else None
+    return (
+        "could not be scored: on-demand function shares failed: ZeroDivisionError"
+        if not row["size"]
+        else None
+    )
 
 
 def counts(account: Account) -> dict[str, int]:
@@ -163,16 +169,22 @@ def test_a_night_accounts_for_every_row_of_its_population(
         entities, left_out = latest_rows(population, service.key)
         stored, _ = latest_rows(known, service.key)
         if not entities:
-            with pytest.raises(MissingStepError, match=f"population: {len(population)} rows came, 0 kept"):
+            with pytest.raises(
+                MissingStepError, match=f"population: {len(population)} rows came, 0 kept"
+            ):
                 night(home, store, task, AS_OF)
             return
         if not stored and policy == "refuse":
-            with pytest.raises(Refused, match=r"none of the feature views .* holds a record up to 2026-06-01"):
+            with pytest.raises(
+                Refused, match=r"none of the feature views .* holds a record up to 2026-06-01"
+            ):
                 night(home, store, task, AS_OF)
             return
         told = night(home, store, task, AS_OF)
         failures = Counter(
-            reason for entity, row in entities.items() if (reason := failure(row, stored.get(entity), service, policy))
+            reason
+            for entity, row in entities.items()
+            if (reason := failure(row, stored.get(entity), service, policy))
         )
         assert told.account is not None
         assert told.account.came == len(population)
@@ -201,7 +213,9 @@ def test_materialize_accounts_for_every_row_of_a_views_source(
     accounts()
 
 
-def learnt_from(labels: Sequence[Row], known: Sequence[Row], service: Service, policy: str) -> tuple[int, Counter[str]]:
+def learnt_from(
+    labels: Sequence[Row], known: Sequence[Row], service: Service, policy: str
+) -> tuple[int, Counter[str]]:
     """How many label rows a model learns from, and how many not, by reason; what HTTP refuses is one of them."""
     left_out: Counter[str] = Counter()
     last: dict[Any, Row] = {}
@@ -225,7 +239,9 @@ def without_label(row: Row, key: str) -> str | None:
     if row["event_timestamp"] is not None and row[key] is None:
         dated = defect({**row, key: 0}, key)
         return dated or (NO_LABEL if row["y"] is None else NO_KEY)
-    return (NO_DATE if row["event_timestamp"] is None else defect(row, key)) or (NO_LABEL if row["y"] is None else None)
+    return (NO_DATE if row["event_timestamp"] is None else defect(row, key)) or (
+        NO_LABEL if row["y"] is None else None
+    )
 
 
 def record_at(row: Row, known: Sequence[Row], key: str) -> Row | None:
@@ -233,9 +249,15 @@ def record_at(row: Row, known: Sequence[Row], key: str) -> Row | None:
     earlier = [
         record
         for record in known
-        if not defect(record, key) and record[key] == row[key] and record["event_timestamp"] <= row["event_timestamp"]
+        if not defect(record, key)
+        and record[key] == row[key]
+        and record["event_timestamp"] <= row["event_timestamp"]
     ]
-    return max(enumerate(earlier), key=lambda at: (at[1]["event_timestamp"], at[0]))[1] if earlier else None
+    return (
+        max(enumerate(earlier), key=lambda at: (at[1]["event_timestamp"], at[0]))[1]
+        if earlier
+        else None
+    )
 
 
 def refused_label(row: Row, record: Row | None, service: Service, policy: str) -> str | None:
@@ -243,7 +265,9 @@ def refused_label(row: Row, record: Row | None, service: Service, policy: str) -
         return "no value of size, which is required"
     if record is None and policy == "refuse":
         return UNKNOWN_ENTITY
-    fresh = record is not None and (not service.fading or row["event_timestamp"] - record["event_timestamp"] <= TTL)
+    fresh = record is not None and (
+        not service.fading or row["event_timestamp"] - record["event_timestamp"] <= TTL
+    )
     held = record["need"] if record is not None and fresh else None
     return "no value of need, which is required" if service.strict and held is None else None
 
@@ -253,9 +277,13 @@ def test_training_accounts_for_every_label(
     home: SmallHome, store: FeatureStore, tasks: dict[str, Task], service: Service
 ) -> None:
     @MANY
-    @given(rows_of(service, 12, size=NUMBERS), records(service), st.sampled_from(["refuse", "missing"]))
+    @given(
+        rows_of(service, 12, size=NUMBERS), records(service), st.sampled_from(["refuse", "missing"])
+    )
     def accounts(asked: list[Row], known: list[Row], policy: str) -> None:
-        labels = [{**row, "y": None if row["size"] == 0 else 1.0} for row in asked]  # rows that are alike are so in y
+        labels = [
+            {**row, "y": None if row["size"] == 0 else 1.0} for row in asked
+        ]  # rows that are alike are so in y
         home.write(service.source("labels"), labels)
         home.write(service.source("records"), known)
         contract = with_policy(tasks[service.name].model.contract, policy)

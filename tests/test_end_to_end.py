@@ -36,7 +36,9 @@ def test_a_looked_up_feature_changes_the_answer(stack: Any) -> None:
     rows = stack.population()[:200]
     key = key_of(stack)
     swapped = [{**rows[0], key: row[key]} for row in rows]
-    answers = stack.post(f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": swapped}).json()
+    answers = stack.post(
+        f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": swapped}
+    ).json()
     assert len({json.dumps(value) for value in answers["predictions"]}) > 1
 
 
@@ -72,11 +74,15 @@ def test_classes_come_with_probabilities_and_numbers_without(stack: Any) -> None
 
 def test_openapi_shows_each_services_typed_schema(stack: Any) -> None:
     paths = stack.get("/openapi.json").json()["paths"]
-    body = paths[f"/predict/{stack.repo.hybrid}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = paths[f"/predict/{stack.repo.hybrid}"]["post"]["requestBody"]["content"][
+        "application/json"
+    ]["schema"]
     fields = stack.get(f"/services/{stack.repo.hybrid}").json()["fields"]
     assert set(body["properties"]) == {f["name"] for f in fields if f["source"] != "on-demand"}
     assert set(body["required"]) == {
-        f["name"] for f in fields if f["source"] == "key" or (f["source"] == "request" and f["required"])
+        f["name"]
+        for f in fields
+        if f["source"] == "key" or (f["source"] == "request" and f["required"])
     }
     assert f"/lookup/{stack.repo.batch}/{{entity_id}}" in paths
     assert body["additionalProperties"] is False
@@ -84,7 +90,12 @@ def test_openapi_shows_each_services_typed_schema(stack: Any) -> None:
 
 def test_services_lists_all_three(stack: Any) -> None:
     listed = {entry["service"]: entry for entry in stack.get("/services").json()["services"]}
-    assert set(listed) == {stack.repo.realtime, stack.repo.hybrid, stack.repo.batch, *stack.repo.others}
+    assert set(listed) == {
+        stack.repo.realtime,
+        stack.repo.hybrid,
+        stack.repo.batch,
+        *stack.repo.others,
+    }
     assert listed[stack.repo.hybrid]["model_version"]
 
 
@@ -95,5 +106,7 @@ def test_the_published_run_exports_with_every_entity(stack: Any) -> None:
     rows = list(csv.DictReader(target.open()))
     assert json.loads(ended.stdout)["rows"] == len(rows) == len(stack.population())
     assert list(rows[0]) == [key_of(stack), "prediction"]
-    looked_up = stack.get(f"/lookup/{stack.repo.batch}/{rows[0][key_of(stack)]}").json()["prediction"]
+    looked_up = stack.get(f"/lookup/{stack.repo.batch}/{rows[0][key_of(stack)]}").json()[
+        "prediction"
+    ]
     assert type(looked_up)(rows[0]["prediction"]) == looked_up

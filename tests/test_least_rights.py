@@ -32,7 +32,9 @@ def acting(iris: Any, elsewhere: RedisProcess, monkeypatch: pytest.MonkeyPatch) 
     """The iris home on another Redis, as a user with these rules."""
 
     def act(name: str, rules: str, server: RedisProcess = elsewhere) -> Any:
-        server.client.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", *rules.split())
+        server.client.execute_command(
+            "ACL", "SETUSER", name, "reset", "on", ">secret", *rules.split()
+        )
         url = f"redis://{name}:secret@127.0.0.1:{server.port}/0"
         environment = {**type(iris)(iris.repo, iris.home).environment, "REDIS_URL": url}
         monkeypatch.setattr(type(iris), "environment", environment)
@@ -68,16 +70,26 @@ def test_each_user_does_its_part(acting: Any, elsewhere: RedisProcess) -> None:
         row = stack.population()[0]
         assert server.get("/readyz").json()["online_store"] is True
         assert server.post(f"/predict/{stack.repo.hybrid}", row).status_code == 200
-        assert server.post(f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": [row]}).status_code == 200
+        assert (
+            server.post(
+                f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": [row]}
+            ).status_code
+            == 200
+        )
         assert server.get(f"/lookup/{stack.repo.batch}/{row['flower_id']}").status_code == 200
-        assert f'potluck_publication_age_seconds{{service="{stack.repo.batch}"}}' in server.get("/metrics").text
+        assert (
+            f'potluck_publication_age_seconds{{service="{stack.repo.batch}"}}'
+            in server.get("/metrics").text
+        )
     log = elsewhere.client.execute_command("ACL", "LOG")
     assert {entry[b"object"] for entry in map(pairs, log)} <= {b"client|setinfo", b"client"}
 
 
 def pairs(entry: Any) -> dict[bytes, Any]:
     if isinstance(entry, dict):
-        return {name.encode() if isinstance(name, str) else name: value for name, value in entry.items()}
+        return {
+            name.encode() if isinstance(name, str) else name: value for name, value in entry.items()
+        }
     return dict(zip(entry[::2], entry[1::2], strict=True))
 
 
@@ -92,7 +104,9 @@ def test_a_night_without_the_dangerous_commands_says_what_it_did_not_check(
     assert acting("careful", "~* +@all -@dangerous").verb("materialize").returncode == 0
 
 
-def test_a_night_needs_no_dump_and_no_restore_to_see_that_redis_is_full(acting: Any, processes: Processes) -> None:
+def test_a_night_needs_no_dump_and_no_restore_to_see_that_redis_is_full(
+    acting: Any, processes: Processes
+) -> None:
     empty = processes.start()
     stack = acting("nightly", documented()["nightly"], empty)
     empty.client.config_set("maxmemory", int(empty.client.info("memory")["used_memory"]) + 30_000)
@@ -103,7 +117,9 @@ def test_a_night_needs_no_dump_and_no_restore_to_see_that_redis_is_full(acting: 
 
 
 @pytest.mark.parametrize("command", ["HMGET", "GET"])
-def test_a_server_without_one_of_its_rights_is_no_crash(acting: Any, elsewhere: RedisProcess, command: str) -> None:
+def test_a_server_without_one_of_its_rights_is_no_crash(
+    acting: Any, elsewhere: RedisProcess, command: str
+) -> None:
     rules = documented()["server"].replace(f" +{command.lower()}", "")
     assert rules != documented()["server"]
     stack = acting("server", rules)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.embedded_redis import client
+from potluck.redis.embedded import client
 
 BROUGHT = ("key", "request")
 AS_OF = "2026-06-01T00:00:00+00:00"
@@ -103,9 +103,15 @@ def online(stack: Any, rows: list[dict[str, Any]], service: str | None = None) -
     """Numbers of every row over HTTP: predictions, or probabilities in the order of the classes."""
     answers, service = [], service or stack.repo.hybrid
     for start in range(0, len(rows), 1000):
-        body = stack.post(f"/predict/{service}/batch", {"dataframe_records": rows[start : start + 1000]}).json()
+        body = stack.post(
+            f"/predict/{service}/batch", {"dataframe_records": rows[start : start + 1000]}
+        ).json()
         assert body["errors"] == []
-        answers += [list(p.values()) for p in body["probabilities"]] if "probabilities" in body else body["predictions"]
+        answers += (
+            [list(p.values()) for p in body["probabilities"]]
+            if "probabilities" in body
+            else body["predictions"]
+        )
     return answers
 
 
@@ -114,13 +120,21 @@ def nightly(stack: Any, rows: list[dict[str, Any]]) -> list[Any]:
     for start in range(0, len(rows), 1000):
         ids = [row[key] for row in rows[start : start + 1000]]
         body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
-        answers += [list(p.values()) for p in body["probabilities"]] if "probabilities" in body else body["predictions"]
+        answers += (
+            [list(p.values()) for p in body["probabilities"]]
+            if "probabilities" in body
+            else body["predictions"]
+        )
     return answers
 
 
 def champion_bundle(stack: Any, service: str) -> Any:
     releases = stack.settings.releases
-    return releases / "bundles" / json.loads((releases / "champions" / f"{service}.json").read_text())["digest"]
+    return (
+        releases
+        / "bundles"
+        / json.loads((releases / "champions" / f"{service}.json").read_text())["digest"]
+    )
 
 
 def saved(stack: Any, rows: Any) -> str:
@@ -153,9 +167,15 @@ def test_every_entity_gets_the_same_bits_from_feasts_own_join_and_the_model(stac
     assert ours == referee
 
 
-def test_a_service_over_several_keys_gets_the_same_bits_from_feasts_own_join_and_the_model(everything: Any) -> None:
+def test_a_service_over_several_keys_gets_the_same_bits_from_feasts_own_join_and_the_model(
+    everything: Any,
+) -> None:
     (service,) = everything.repo.others
-    names = [f["name"] for f in everything.get(f"/services/{service}").json()["fields"] if f["source"] in BROUGHT]
+    names = [
+        f["name"]
+        for f in everything.get(f"/services/{service}").json()["fields"]
+        if f["source"] in BROUGHT
+    ]
     sales = everything.settings.data_folder("everything") / "sales.parquet"
     rows = pq.read_table(sales, columns=names).to_pylist()
     arguments = (str(everything.repo.path), service, str(champion_bundle(everything, service)))
@@ -166,10 +186,21 @@ def test_a_service_over_several_keys_gets_the_same_bits_from_feasts_own_join_and
 
 def test_realtime_gets_the_same_bits_from_feasts_on_demand_views_and_the_model(stack: Any) -> None:
     key = join_key(stack)
-    records = [{name: value for name, value in row.items() if name != key} for row in stack.population()[:300]]
-    body = stack.post(f"/predict/{stack.repo.realtime}/batch", {"dataframe_records": records}).json()
+    records = [
+        {name: value for name, value in row.items() if name != key}
+        for row in stack.population()[:300]
+    ]
+    body = stack.post(
+        f"/predict/{stack.repo.realtime}/batch", {"dataframe_records": records}
+    ).json()
     bundle = champion_bundle(stack, stack.repo.realtime)
-    arguments = (str(stack.repo.path), stack.repo.realtime, str(bundle), saved(stack, records), AS_OF)
+    arguments = (
+        str(stack.repo.path),
+        stack.repo.realtime,
+        str(bundle),
+        saved(stack, records),
+        AS_OF,
+    )
     referee = json.loads(stack.python(REFEREE, *arguments))
     assert body["errors"] == []
     if "probabilities" in body:
@@ -184,7 +215,13 @@ def test_feasts_sdk_reads_the_predictions_that_we_wrote(stack: Any) -> None:
     ids = [row[key] for row in stack.population()[:100]]
     names = json.dumps(["prediction", "run_id", "model_version"])
     found = json.loads(
-        stack.python(SDK_READ, str(stack.repo.path), stack.repo.batch, saved(stack, [{key: i} for i in ids]), names)
+        stack.python(
+            SDK_READ,
+            str(stack.repo.path),
+            stack.repo.batch,
+            saved(stack, [{key: i} for i in ids]),
+            names,
+        )
     )
     body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
     assert found["prediction"] == body["predictions"]
@@ -201,20 +238,32 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
     one, other = rows[0], rows[len(rows) // 2]
     names = json.dumps(view["features"])
     rows = [{**row} for row in (one, other)]
-    both = json.loads(stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names))
+    both = json.loads(
+        stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names)
+    )
     # Where the other's record has no value, its own stays: a request can't override a value with none.
     own, others = ({name: values[place] for name, values in both.items()} for place in (0, 1))
     record = {name: own[name] if value is None else value for name, value in others.items()}
     assert record != own, "the write changes something"
-    redis, stored = client(stack.settings), entity_key(contract["project"], [key], [one[key]], [key_type(one[key])])
+    redis, stored = (
+        client(stack.settings),
+        entity_key(contract["project"], [key], [one[key]], [key_type(one[key])]),
+    )
     before = redis.dump(stored)
-    wanted = stack.post(f"/predict/{stack.repo.hybrid}", {**one, **{n: v for n, v in record.items() if v is not None}})
+    wanted = stack.post(
+        f"/predict/{stack.repo.hybrid}",
+        {**one, **{n: v for n, v in record.items() if v is not None}},
+    )
     assert wanted.json()["overridden"]
     try:
-        stack.python(SDK_WRITE, str(stack.repo.path), view["name"], saved(stack, [{key: one[key], **record}]))
+        stack.python(
+            SDK_WRITE, str(stack.repo.path), view["name"], saved(stack, [{key: one[key], **record}])
+        )
         answer = stack.post(f"/predict/{stack.repo.hybrid}", one).json()
     finally:
-        redis.restore(stored, 0, before, replace=True)  # its newer timestamp would win over every later materialize
+        redis.restore(
+            stored, 0, before, replace=True
+        )  # its newer timestamp would win over every later materialize
     for name in ("prediction", "probabilities"):
         assert answer.get(name) == wanted.json().get(name)
     assert "overridden" not in answer
@@ -232,7 +281,9 @@ def test_what_is_pushed_through_feasts_sdk_is_answered_with(everything: Any) -> 
     wanted = everything.post(path, {**row, "clicks": 10**6, "last_page": "cart"}).json()
     assert wanted["overridden"]
     try:
-        everything.python(SDK_PUSH, str(everything.repo.path), "click_push", saved(everything, [pushed]))
+        everything.python(
+            SDK_PUSH, str(everything.repo.path), "click_push", saved(everything, [pushed])
+        )
         answer = everything.post(path, row).json()
     finally:
         redis.restore(stored, 0, before, replace=True)

@@ -29,7 +29,11 @@ def test_every_example_is_definitions_and_ingest_alone() -> None:
 
 
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.lock", "docker/requirements-serving.lock", "docker/requirements-batch.lock"):
+    for name in (
+        "requirements.lock",
+        "docker/requirements-serving.lock",
+        "docker/requirements-batch.lock",
+    ):
         text = (ROOT / name).read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text

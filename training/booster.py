@@ -58,7 +58,9 @@ class Table:
         return replace(self, matrix=self.matrix[rows], labels=self.labels[rows])
 
 
-def train_booster(table: Table, parameters: Parameters, seed: int, progress: Progress) -> lightgbm.Booster:
+def train_booster(
+    table: Table, parameters: Parameters, seed: int, progress: Progress
+) -> lightgbm.Booster:
     """
     Args:
         progress: called with 1 after each iteration.

@@ -98,7 +98,9 @@ class Choice:
     """Candidate -> its error on the held back rows; empty where there was nothing to compare on."""
 
 
-def choose(table: Table, splits: Sequence[Split], given: Parameters, seed: int, progress: Progress) -> Choice:
+def choose(
+    table: Table, splits: Sequence[Split], given: Parameters, seed: int, progress: Progress
+) -> Choice:
     """The candidate with the smallest mean error over the splits, with as many iterations as it needs.
 
     Args:
@@ -119,7 +121,9 @@ def choose(table: Table, splits: Sequence[Split], given: Parameters, seed: int, 
         errors[candidate.name] = float(curve[end])
         if errors[candidate.name] < smallest:
             best, iterations, smallest = candidate, end + 1, errors[candidate.name]
-    return Choice(best.name, {"num_iterations": iterations, **best.parameters, **given}, measure, errors)
+    return Choice(
+        best.name, {"num_iterations": iterations, **best.parameters, **given}, measure, errors
+    )
 
 
 def candidates(rows: int) -> list[Candidate]:
@@ -128,7 +132,11 @@ def candidates(rows: int) -> list[Candidate]:
 
 def bounded(table: Table, given: Parameters) -> Parameters:
     """What is asked for, and how many iterations at most: each makes a tree for every class."""
-    most = max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1)) if table.classes else MOST_ITERATIONS
+    most = (
+        max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1))
+        if table.classes
+        else MOST_ITERATIONS
+    )
     return {"num_iterations": most, **given}
 
 

@@ -26,7 +26,9 @@ class ChampionFigures:
     """Why there are no metrics."""
 
 
-def champion_figures(settings: Settings, contract: FeatureContract, test: Dataset) -> ChampionFigures | None:
+def champion_figures(
+    settings: Settings, contract: FeatureContract, test: Dataset
+) -> ChampionFigures | None:
     """None where the service has no champion in this home."""
     releases = Releases(settings.releases)
     if contract.service not in releases.services():
@@ -40,13 +42,19 @@ def champion_figures(settings: Settings, contract: FeatureContract, test: Datase
         return ChampionFigures(version, {}, 0, 0, f"it can't score these rows: {error}")
 
 
-def compared(version: str, model: Model, contract: FeatureContract, test: Dataset) -> ChampionFigures:
+def compared(
+    version: str, model: Model, contract: FeatureContract, test: Dataset
+) -> ChampionFigures:
     theirs = model.contract
     lacking = sorted({field.name for field in theirs.inputs} - set(test.inputs.columns))
     if lacking:
-        return ChampionFigures(version, {}, 0, 0, f"it reads {', '.join(lacking)}, which the service no longer has")
+        return ChampionFigures(
+            version, {}, 0, 0, f"it reads {', '.join(lacking)}, which the service no longer has"
+        )
     if theirs.objective != contract.objective:
-        return ChampionFigures(version, {}, 0, 0, f"it is a model of the objective {theirs.objective}")
+        return ChampionFigures(
+            version, {}, 0, 0, f"it is a model of the objective {theirs.objective}"
+        )
     known = known_rows(theirs, test)
     if not len(known):
         return ChampionFigures(version, {}, 0, 0, "it knows none of the classes of these rows")
@@ -60,7 +68,9 @@ def known_rows(contract: FeatureContract, rows: Dataset) -> Dataset:
     if contract.objective == "regression":
         return rows
     known = set(contract.classes)
-    return rows.take(np.array([row for row, label in enumerate(rows.labels) if label in known], dtype=np.int64))
+    return rows.take(
+        np.array([row for row, label in enumerate(rows.labels) if label in known], dtype=np.int64)
+    )
 
 
 def seen_rows(contract: FeatureContract, rows: Dataset) -> int:

@@ -12,10 +12,10 @@ from potluck.contract.accounting import Account
 from potluck.contract.errors import DataError, DefinitionError, Refused
 from potluck.contract.features import FeatureContract
 from potluck.contract.settings import Settings
-from potluck.stores.definitions import read_definitions
-from potluck.stores.embedded_redis import client, ensure_redis
-from potluck.stores.known import join_keys
-from potluck.stores.repo import open_store
+from potluck.redis.embedded import client, ensure_redis
+from potluck.stores.definitions.contracts import read_definitions
+from potluck.stores.definitions.repo import open_store
+from potluck.stores.parquet.known import join_keys
 from training.dataset import Gathered, check_gathered, gather
 from training.shares import Shares, by_night, in_training, online
 from training.split import distinct
@@ -43,7 +43,9 @@ class Line:
         return [
             f"{place} {share:.1%}"
             for place, share in others.items()
-            if share is not None and self.training is not None and abs(share - self.training) > WORTH_WARNING
+            if share is not None
+            and self.training is not None
+            and abs(share - self.training) > WORTH_WARNING
         ]
 
 
@@ -63,7 +65,9 @@ class Checked:
     warnings: list[str]
 
 
-def check(settings: Settings, as_of: datetime, now: datetime, service: str | None = None) -> list[Checked]:
+def check(
+    settings: Settings, as_of: datetime, now: datetime, service: str | None = None
+) -> list[Checked]:
     """Look at one service, or at all that have a model.
 
     Args:
@@ -79,7 +83,9 @@ def check(settings: Settings, as_of: datetime, now: datetime, service: str | Non
     definitions = read_definitions(store)
     if service is not None and service not in definitions:
         names = ", ".join(sorted(definitions))
-        raise DefinitionError(f"expected a feature service with a model, one of {names}; got {service}")
+        raise DefinitionError(
+            f"expected a feature service with a model, one of {names}; got {service}"
+        )
     ensure_redis(settings)
     chosen = [definitions[name].contract for name in sorted(definitions) if service in (None, name)]
     return [checked(settings, store, contract, as_of, now) for contract in chosen]
@@ -121,7 +127,9 @@ def drawn(keys: pa.Table) -> pa.Table:
     return keys.take(pa.array(np.sort(chosen)))
 
 
-def lines(contract: FeatureContract, learnt: Shares, served: Shares, night: Shares) -> tuple[list[Line], list[Line]]:
+def lines(
+    contract: FeatureContract, learnt: Shares, served: Shares, night: Shares
+) -> tuple[list[Line], list[Line]]:
     """The columns' lines, and those of the unknown entities."""
     places = (learnt, served, night)
     columns = [
@@ -130,7 +138,8 @@ def lines(contract: FeatureContract, learnt: Shares, served: Shares, night: Shar
         for name in view.features
     ]
     strangers = [
-        Line(", ".join(keys), UNKNOWN, *(place.unknown.get(keys) for place in places)) for keys in join_keys(contract)
+        Line(", ".join(keys), UNKNOWN, *(place.unknown.get(keys) for place in places))
+        for keys in join_keys(contract)
     ]
     return columns, strangers
 
@@ -164,7 +173,9 @@ def is_empty(shares: Shares) -> bool:
     return shares.rows > 0 and all(share == 1.0 for share in shares.missing.values())
 
 
-def warnings_of(contract: FeatureContract, gathered: Gathered, compared: Sequence[Line]) -> list[str]:
+def warnings_of(
+    contract: FeatureContract, gathered: Gathered, compared: Sequence[Line]
+) -> list[str]:
     found = [few_kept(gathered), empty(contract, gathered), different(compared)]
     return [sentence for sentence in found if sentence]
 

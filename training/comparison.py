@@ -65,7 +65,9 @@ def compare_versions(settings: Settings, service: str, versions: Sequence[str] =
         registry = Registry(settings)
         check_service(registry, service)
         chosen = [chosen_version(registry, service, version) for version in dict.fromkeys(versions)]
-        found = read_versions(registry, service, chosen or champion_and_challenger(registry, service))
+        found = read_versions(
+            registry, service, chosen or champion_and_challenger(registry, service)
+        )
     return Comparison(
         service=service,
         versions=found,
@@ -80,7 +82,9 @@ def champion_and_challenger(registry: Registry, service: str) -> list[str]:
     named = [version for version in found if version is not None]
     if not named:
         there_are = listed(version_names(registry, service))
-        raise UsageError(f"{service} has neither champion nor challenger; name versions: {there_are}")
+        raise UsageError(
+            f"{service} has neither champion nor challenger; name versions: {there_are}"
+        )
     return list(dict.fromkeys(named))
 
 
@@ -106,7 +110,9 @@ def read_version(registry: Registry, version: ModelVersion, alias: str | None) -
         split=params.get(SPLIT),
         metrics={name: value for name, value in run.metrics.items() if name not in ROWS},
         parameters=params,
-        columns=tuple(column.name for column in registry.contract(version.name, version.version).columns),
+        columns=tuple(
+            column.name for column in registry.contract(version.name, version.version).columns
+        ),
     )
 
 
@@ -114,7 +120,9 @@ def measured_alike(versions: Sequence[Compared]) -> bool:
     """The same labelled rows, split in the same way, leave the same test rows."""
     if any(version.data_hash is None for version in versions):
         return False
-    return len({(version.data_hash, version.split, random_seed(version)) for version in versions}) == 1
+    return (
+        len({(version.data_hash, version.split, random_seed(version)) for version in versions}) == 1
+    )
 
 
 def random_seed(version: Compared) -> str | None:
@@ -124,14 +132,18 @@ def random_seed(version: Compared) -> str | None:
 
 
 def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | None]]:
-    names = dict.fromkeys(name for version in versions for name in version.parameters if name not in TOLD)
+    names = dict.fromkeys(
+        name for version in versions for name in version.parameters if name not in TOLD
+    )
     values = {name: [version.parameters.get(name) for version in versions] for name in names}
     return only_differing(values)
 
 
 def differing_columns(versions: Sequence[Compared]) -> dict[str, list[bool]]:
     names = dict.fromkeys(name for version in versions for name in version.columns)
-    return only_differing({name: [name in version.columns for version in versions] for name in names})
+    return only_differing(
+        {name: [name in version.columns for version in versions] for name in names}
+    )
 
 
 def only_differing(values: Mapping[str, list[Value]]) -> dict[str, list[Value]]:

@@ -15,8 +15,8 @@ from feast import FeatureStore
 from potluck.contract.accounting import NO_LABEL, UNKNOWN_ENTITY, Account
 from potluck.contract.errors import DataError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.known import FIRST, first_records, join_keys, policy, too_early, unknown
-from potluck.stores.offline import TIME, Inputs, point_in_time
+from potluck.stores.parquet.known import FIRST, first_records, join_keys, policy, too_early, unknown
+from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
 from training.labels import labelled_rows, lacks, must_be_there
 from training.sieve import Sieve
@@ -99,7 +99,9 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
     strangers = {keys: unknown(sieve.rows, first) for keys, first in firsts.items()}
     shares = {keys: float(mask.mean()) for keys, mask in strangers.items() if len(mask)}
-    early = any(2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows for first in firsts.values())
+    early = any(
+        2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows for first in firsts.values()
+    )
     for keys, first in firsts.items():
         if policy(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
@@ -111,7 +113,12 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
 
 
 def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
-    known = [moment for first in firsts for moment in [pc.min(first[FIRST]).as_py()] if moment is not None]
+    known = [
+        moment
+        for first in firsts
+        for moment in [pc.min(first[FIRST]).as_py()]
+        if moment is not None
+    ]
     return min(known, default=None)
 
 
@@ -153,7 +160,9 @@ def refuse_empty(contract: FeatureContract, gathered: Gathered) -> None:
     views = ", ".join(view.name for view in contract.views)
     head = f"all {len(columns)} looked-up columns of {contract.service} are missing in every training row"
     if first is None:
-        raise Refused(f"{head}: {views} holds no dated record; ingest the records, each with the day it was known from")
+        raise Refused(
+            f"{head}: {views} holds no dated record; ingest the records, each with the day it was known from"
+        )
     if gathered.too_early:
         raise Refused(
             f"{head}: the records of {views} are dated after the labels of their entities (the earliest record "

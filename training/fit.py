@@ -14,7 +14,7 @@ from potluck.scoring.functions import load_functions
 from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
-from potluck.stores.definitions import Definition
+from potluck.stores.definitions.contracts import Definition
 from training.booster import Progress, Table, train_booster
 from training.dataset import Dataset
 from training.parameters import Parameters
@@ -34,7 +34,9 @@ class Fitted:
         return Model(self.contract, self.functions_source, self.model_text)
 
 
-def fit(definition: Definition, dataset: Dataset, parameters: Parameters, seed: int, progress: Progress) -> Fitted:
+def fit(
+    definition: Definition, dataset: Dataset, parameters: Parameters, seed: int, progress: Progress
+) -> Fitted:
     """Fit one model.
 
     Args:
@@ -59,7 +61,9 @@ def fit_completed(
 ) -> Fitted:
     """`fit` on what `completed` answered."""
     booster = train_booster(table, parameters, seed, progress)
-    gains = dict(zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True))
+    gains = dict(
+        zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True)
+    )
     return Fitted(contract, definition.functions_source, booster.model_to_string().encode(), gains)
 
 
@@ -78,7 +82,9 @@ def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table
     return Table(
         objective=contract.objective,
         names=tuple(column.name for column in contract.columns),
-        categorical=tuple(place for place, column in enumerate(contract.columns) if column.categorical),
+        categorical=tuple(
+            place for place, column in enumerate(contract.columns) if column.categorical
+        ),
         matrix=matrix,
         labels=labels,
         classes=len(contract.classes),
@@ -88,7 +94,9 @@ def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table
 def complete(column: Column, values: Sequence[Any]) -> Column:
     """What these rows teach about a column: its categories, or its median where it was never missing."""
     if column.categorical:
-        return replace(column, vocabulary=tuple(sorted({value for value in values if value is not None})))
+        return replace(
+            column, vocabulary=tuple(sorted({value for value in values if value is not None}))
+        )
     numbers = Numbers(column).numbers(values)
     return column if np.isnan(numbers).any() else replace(column, fill=float(np.median(numbers)))
 
@@ -107,5 +115,7 @@ def encoded_labels(contract: FeatureContract, labels: Sequence[Any]) -> Matrix:
         return to_model_space(np.array(labels, dtype=np.float64), contract.transform)
     codes = {label: code for code, label in enumerate(contract.classes)}
     if not set(labels) <= set(codes):
-        raise DataError(f"a label of {contract.label} is none of the classes {list(contract.classes)}")
+        raise DataError(
+            f"a label of {contract.label} is none of the classes {list(contract.classes)}"
+        )
     return np.array([codes[label] for label in labels], dtype=np.float64)

@@ -45,7 +45,9 @@ class BundleFlavor:
         mlflow_model.signature = signature(self.contract)
         _save_example(mlflow_model, example(self.contract, bundle), str(folder))
         mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
-        mlflow_model.add_flavor("python_function", loader_module=LOADER, python_version=platform.python_version())
+        mlflow_model.add_flavor(
+            "python_function", loader_module=LOADER, python_version=platform.python_version()
+        )
         mlflow_model.save(str(folder / "MLmodel"))
 
 
@@ -74,7 +76,12 @@ def output_columns(contract: FeatureContract) -> list[ColSpec]:
 
 
 def label_type(contract: FeatureContract) -> DataType:
-    kinds = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+    kinds = {
+        bool: DataType.boolean,
+        int: DataType.long,
+        float: DataType.double,
+        str: DataType.string,
+    }
     return kinds[type(contract.classes[0])]
 
 

@@ -21,13 +21,22 @@ from potluck.contract.accounting import (
 from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract, Field
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.offline import RANK, TIME, data_source, file_columns, parquet_source, read_rows
-from potluck.stores.parquet import read_schema
-from potluck.stores.publications import read_key
+from potluck.stores.definitions.publications import read_key
+from potluck.stores.parquet.offline_reads import (
+    RANK,
+    TIME,
+    data_source,
+    file_columns,
+    parquet_source,
+    read_rows,
+)
+from potluck.stores.parquet.reader import read_schema
 from training.sieve import Mask, Sieve
 
 LABEL_DTYPES: dict[str, DType] = {
-    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int64"),
+    **dict.fromkeys(
+        ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int64"
+    ),
     **dict.fromkeys(("halffloat", "float", "double"), "float64"),
     **dict.fromkeys(("string", "large_string", "string_view"), "string"),
     "bool": "bool",
@@ -64,7 +73,9 @@ def source_columns(store: FeatureStore, source: DataSource) -> dict[str, str]:
         return dict(source.get_table_column_names_and_types(store.config))
     schema = read_schema(source.name, local.files[0])  # Feast reads no glob
     held = {field.name: str(field.type) for field in schema}
-    renamed = {name: held[column] for name, column in file_columns(source).items() if column in held}
+    renamed = {
+        name: held[column] for name, column in file_columns(source).items() if column in held
+    }
     return held | renamed
 
 
@@ -73,7 +84,11 @@ def known_keys(store: FeatureStore, contract: FeatureContract, held: dict[str, s
     names = dict.fromkeys(entity.join_key for entity in store.list_entities())
     own = {key.name for key in contract.keys}
     request = {field.name for field in contract.request}
-    others = [name for name in sorted(names) if name in held and name not in own | request | {contract.label}]
+    others = [
+        name
+        for name in sorted(names)
+        if name in held and name not in own | request | {contract.label}
+    ]
     return [*contract.keys, *(read_key(store, name) for name in others)]
 
 
@@ -91,11 +106,15 @@ def label_dtype(contract: FeatureContract, held: dict[str, str]) -> DType:
         )
     found = "string" if arrow.startswith("dictionary<values=string") else LABEL_DTYPES.get(arrow)
     if found is None:
-        raise DataError(f"{named} holds {arrow}; expected a label of numbers, text or booleans: convert it at ingest")
+        raise DataError(
+            f"{named} holds {arrow}; expected a label of numbers, text or booleans: convert it at ingest"
+        )
     if contract.objective != "regression":
         return found
     if found == "string":
-        raise DataError(f"{named} holds text; a regression learns a number: write numbers at ingest, or choose classes")
+        raise DataError(
+            f"{named} holds text; a regression learns a number: write numbers at ingest, or choose classes"
+        )
     return "float64"
 
 

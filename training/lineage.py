@@ -19,7 +19,9 @@ def git_commit(folder: Path) -> str | None:
 
 def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=30
+    ).stdout.strip()
 
 
 def lock_hash() -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract, Literals, SplitKind
-from potluck.stores.definitions import Definition
+from potluck.stores.definitions.contracts import Definition
 from training.booster import Table
 from training.candidates import SAMPLE_ROWS, Choice, choose, work
 from training.champion import known_rows
@@ -70,7 +70,9 @@ def measure(
     )
 
 
-def chosen(table: Table, rows: Splittable, kind: SplitKind, given: Parameters, seed: int, meter: Meter) -> Choice:
+def chosen(
+    table: Table, rows: Splittable, kind: SplitKind, given: Parameters, seed: int, meter: Meter
+) -> Choice:
     """The candidate for these learning rows; of very many, a sample is compared."""
     if len(table) > SAMPLE_ROWS:
         sample = np.sort(np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS])

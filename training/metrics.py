@@ -29,7 +29,9 @@ class ClassFigures:
     """None where no row is."""
 
 
-def evaluate(contract: FeatureContract, labels: Sequence[Any], predictions: Predictions) -> dict[str, float]:
+def evaluate(
+    contract: FeatureContract, labels: Sequence[Any], predictions: Predictions
+) -> dict[str, float]:
     """Metrics in the label's own space.
 
     Answers:
@@ -52,7 +54,9 @@ def regression_metrics(labels: Any, predicted: Any) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
-def class_metrics(contract: FeatureContract, labels: Sequence[Any], predictions: Predictions) -> dict[str, float]:
+def class_metrics(
+    contract: FeatureContract, labels: Sequence[Any], predictions: Predictions
+) -> dict[str, float]:
     names = [class_name(label) for label in contract.classes]
     shares = np.array([[row[name] for name in names] for row in predictions.probabilities or []])
     return measured_classes(contract, labels, predictions.values, shares)
@@ -77,7 +81,9 @@ def measured_classes(
     return {name: float(value) for name, value in found.items()}
 
 
-def baseline(contract: FeatureContract, learnt: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
+def baseline(
+    contract: FeatureContract, learnt: Sequence[Any], labels: Sequence[Any]
+) -> dict[str, float]:
     """What the best constants reach that the learning rows know: mean or median, majority class, shares of the classes.
 
     Args:
@@ -85,7 +91,9 @@ def baseline(contract: FeatureContract, learnt: Sequence[Any], labels: Sequence[
         labels: of the rows that it is measured on.
     """
     if contract.objective == "regression":
-        return regression_baseline(np.array(learnt, dtype=np.float64), np.array(labels, dtype=np.float64))
+        return regression_baseline(
+            np.array(learnt, dtype=np.float64), np.array(labels, dtype=np.float64)
+        )
     counts = np.array([learnt.count(label) for label in contract.classes])
     shares = np.tile(counts / counts.sum(), (len(labels), 1))
     majority = contract.classes[int(counts.argmax())]
@@ -107,7 +115,8 @@ def no_better(found: dict[str, float], than: dict[str, float]) -> list[str]:
     return [
         name
         for name, value in found.items()
-        if name in than and (value >= than[name] if name in LOWER_IS_BETTER else value <= than[name])
+        if name in than
+        and (value >= than[name] if name in LOWER_IS_BETTER else value <= than[name])
     ]
 
 
@@ -129,7 +138,9 @@ def class_figures(
         )
     return [
         ClassFigures(label, learnt.count(label), int(rows), number(exact), number(found))
-        for label, exact, found, rows in zip(contract.classes, precision, recall, support, strict=True)
+        for label, exact, found, rows in zip(
+            contract.classes, precision, recall, support, strict=True
+        )
     ]
 
 

@@ -42,7 +42,11 @@ def shares_text(shares: Sequence[MissingShare]) -> str:
         worst = sorted((s for s in own if s.missing > WORTH_TELLING), key=lambda s: -s.missing)
         named = ", ".join(f"{share.column} {share.missing:.1%}" for share in worst[:SHOWN])
         more = f" and {len(worst) - SHOWN} more" if len(worst) > SHOWN else ""
-        told = f"missing in more than half of the rows: {named}{more}" if worst else "none missing in more than half"
+        told = (
+            f"missing in more than half of the rows: {named}{more}"
+            if worst
+            else "none missing in more than half"
+        )
         lines.append(f"{view}: {len(own)} columns looked up, {told}")
     return "\n".join(lines)
 

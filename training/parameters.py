@@ -192,7 +192,9 @@ def read_parameters(given: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     for name, value in given:
         own = own_name(name)
         if own in said:
-            raise UsageError(f"--param gives {own} twice, as {said[own]} and as {name}; give it once")
+            raise UsageError(
+                f"--param gives {own} twice, as {said[own]} and as {name}; give it once"
+            )
         said[own] = name
         found[own] = read_value(name, own, value)
     return found
@@ -206,9 +208,13 @@ def check_effect(parameters: Parameters, objective: Objective) -> None:
     for name in parameters:
         other, value = GOES_WITH.get(name, ("", ""))
         if other and parameters.get(other) != value:
-            raise UsageError(f"--param {name} does nothing without --param {other}={str(value).lower()}")
+            raise UsageError(
+                f"--param {name} does nothing without --param {other}={str(value).lower()}"
+            )
         if name in OF_TWO_CLASSES and objective != "binary":
-            raise UsageError(f"--param {name} goes with the objective binary; this service's is {objective}")
+            raise UsageError(
+                f"--param {name} goes with the objective binary; this service's is {objective}"
+            )
 
 
 def own_name(name: str) -> str:
@@ -219,13 +225,17 @@ def own_name(name: str) -> str:
     """
     own = aliases().get(name)
     if own is None:
-        near = difflib.get_close_matches(name, [alias for alias, of in aliases().items() if of in TUNABLE], 1)
+        near = difflib.get_close_matches(
+            name, [alias for alias, of in aliases().items() if of in TUNABLE], 1
+        )
         told = f"; did you mean {near[0]}?" if near else f"; Potluck takes {', '.join(TUNABLE)}"
         raise UsageError(f"LightGBM has no parameter {name}{told}")
     if own in TUNABLE:
         return own
     called = name if name == own else f"{name} ({own})"
-    raise UsageError(f"--param can't give {called}: {DECIDED.get(own, 'it is for other uses of LightGBM')}")
+    raise UsageError(
+        f"--param can't give {called}: {DECIDED.get(own, 'it is for other uses of LightGBM')}"
+    )
 
 
 def read_value(name: str, own: str, value: Value) -> Value:

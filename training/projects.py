@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from potluck.contract.errors import PotluckError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
-from potluck.stores.repo import project_name
+from potluck.stores.definitions.repo import project_name
 
 
 def wanted_projects(settings: Settings) -> frozenset[str] | None:

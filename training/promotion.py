@@ -103,7 +103,9 @@ def check_retirable(releases: Releases, service: str, known: Iterable[str]) -> N
         return
     for other in releases.services():
         if service in publications_of(releases, other):
-            raise UsageError(f"{service} is filled by the model of {other}; run `potluck retire {other}` for both")
+            raise UsageError(
+                f"{service} is filled by the model of {other}; run `potluck retire {other}` for both"
+            )
     raise unknown_service(service, sorted(known))
 
 

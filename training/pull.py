@@ -52,7 +52,9 @@ class Pull:
         return [*self.unclear, *self.failed.values()]
 
 
-def pull_champions(settings: Settings, resting: Mapping[Version, PotluckError] | None = None) -> Pull:
+def pull_champions(
+    settings: Settings, resting: Mapping[Version, PotluckError] | None = None
+) -> Pull:
     """Lay every champion of the registry down under the home; take out what was retired.
 
     One service's error keeps no other from being laid down.
@@ -77,7 +79,9 @@ def pull_champions(settings: Settings, resting: Mapping[Version, PotluckError] |
                 attempt(pull, version, partial(pulled, settings, registry, model, here))
     if not pull.pulled and not pull.errors:
         whose = of_projects(registry.projects)
-        raise MissingStepError(f"MLflow's registry holds no champion{whose}; run `potluck train SERVICE` first")
+        raise MissingStepError(
+            f"MLflow's registry holds no champion{whose}; run `potluck train SERVICE` first"
+        )
     return pull
 
 
@@ -96,7 +100,9 @@ def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> 
             pull.pulled.append(done)
 
 
-def pulled(settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]) -> Pulled | None:
+def pulled(
+    settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]
+) -> Pulled | None:
     """What was done for one model; None where it has no champion and was not retired."""
     service, version = model.name, model.aliases.get(CHAMPION)
     releases = Releases(settings.releases)
@@ -124,7 +130,9 @@ class Follower:
     def pull(self) -> Pull:
         """`pull_champions`; raises as that does."""
         now = self.clock()
-        resting = {version: error for version, error in self.failed.items() if now < self.again_at[version]}
+        resting = {
+            version: error for version, error in self.failed.items() if now < self.again_at[version]
+        }
         found = pull_champions(self.settings, resting)
         for version in found.failed.keys() - resting.keys():
             pause = min(self.pauses.get(version, FIRST_PAUSE / 2) * 2, LONGEST_PAUSE)
@@ -145,7 +153,9 @@ def fetch(settings: Settings, registry: Registry, service: str, version: str) ->
     release = Release(service, digest, version)
     contract = releases.contract(release)
     if contract.service != service:
-        raise BundleError(f"version {version} of {service} is a bundle of {contract.service}; promote its own")
+        raise BundleError(
+            f"version {version} of {service} is a bundle of {contract.service}; promote its own"
+        )
     if registry.projects is not None and contract.project not in registry.projects:
         raise BundleError(
             f"version {version} of {service} is a bundle of project {contract.project}; "

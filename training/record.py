@@ -43,7 +43,9 @@ def record(
     log_data(contract, gathered)
 
 
-def parameters_of(contract: FeatureContract, seed: int, as_of: datetime, measured: Measured) -> dict[str, Any]:
+def parameters_of(
+    contract: FeatureContract, seed: int, as_of: datetime, measured: Measured
+) -> dict[str, Any]:
     """What LightGBM was called with, and what Potluck decided around it."""
     classes = {"num_class": len(contract.classes)} if contract.objective == "multiclass" else {}
     return {
@@ -60,7 +62,9 @@ def parameters_of(contract: FeatureContract, seed: int, as_of: datetime, measure
     }
 
 
-def figures_of(measured: Measured, account: Account, champion: ChampionFigures | None) -> dict[str, float]:
+def figures_of(
+    measured: Measured, account: Account, champion: ChampionFigures | None
+) -> dict[str, float]:
     rows = {"rows_came": account.came, "rows_kept": account.kept}
     left_out = {each.reason: each.count for each in account.left_out}
     return {
@@ -75,19 +79,28 @@ def figures_of(measured: Measured, account: Account, champion: ChampionFigures |
 
 def under(head: str, figures: Mapping[str, float]) -> dict[str, float]:
     """With names that MLflow takes."""
-    return {f"{head}.{re.sub('[^A-Za-z0-9]+', '_', name)}": float(value) for name, value in figures.items()}
+    return {
+        f"{head}.{re.sub('[^A-Za-z0-9]+', '_', name)}": float(value)
+        for name, value in figures.items()
+    }
 
 
 def lineage_tags(contract: FeatureContract) -> dict[str, str]:
     assert contract.lineage is not None
-    known = {name: str(value) for name, value in asdict(contract.lineage).items() if value is not None}
-    return {f"potluck.{name}": value for name, value in known.items()} | {"potluck.feature_service": contract.service}
+    known = {
+        name: str(value) for name, value in asdict(contract.lineage).items() if value is not None
+    }
+    return {f"potluck.{name}": value for name, value in known.items()} | {
+        "potluck.feature_service": contract.service
+    }
 
 
 def log_data(contract: FeatureContract, gathered: Gathered) -> None:
     dataset = gathered.dataset
     frame = dataset.inputs.table.to_pandas().assign(**{contract.label: dataset.labels})
-    source = CodeDatasetSource(tags={"feature_service": contract.service, "label": contract.label_source})
+    source = CodeDatasetSource(
+        tags={"feature_service": contract.service, "label": contract.label_source}
+    )
     data = mlflow.data.from_pandas(
         frame,
         source=source,

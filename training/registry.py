@@ -67,7 +67,9 @@ def reaching_mlflow(settings: Settings) -> Iterator[None]:
     except MlflowException as error:
         said = masked(str(error)).splitlines()[0][:LONGEST_REASON]
         where = masked(settings.tracking_uri)
-        raise ServiceUnreachable(f"MLflow at {where} does not answer as expected: {said}") from error
+        raise ServiceUnreachable(
+            f"MLflow at {where} does not answer as expected: {said}"
+        ) from error
 
 
 class Registry:
@@ -168,7 +170,9 @@ class Registry:
     def contract(self, service: str, version: str) -> FeatureContract:
         """The contract of a version."""
         with tempfile.TemporaryDirectory() as folder:
-            return read_contract((self.download(service, version, Path(folder)) / CONTRACT_FILE).read_bytes())
+            return read_contract(
+                (self.download(service, version, Path(folder)) / CONTRACT_FILE).read_bytes()
+            )
 
     def services(self) -> list[str]:
         """The feature services of our projects: registered models of other teams are none."""
@@ -183,7 +187,9 @@ class Registry:
                     ours.append(model)
             except MlflowException as error:
                 said = str(error).splitlines()[0][:LONGEST_REASON]
-                errors.append(ServiceUnreachable(f"MLflow does not say whose model {model.name} is: {said}"))
+                errors.append(
+                    ServiceUnreachable(f"MLflow does not say whose model {model.name} is: {said}")
+                )
         return sorted(ours, key=lambda model: str(model.name)), errors
 
     def registered_models(self) -> Iterator[RegisteredModel]:
@@ -247,7 +253,9 @@ class Registry:
         found: list[ModelVersion] = []
         token: str | None = None
         while True:
-            page = self.client.search_model_versions(f"name = '{service}'", max_results=PAGE, page_token=token)
+            page = self.client.search_model_versions(
+                f"name = '{service}'", max_results=PAGE, page_token=token
+            )
             found += page
             token = page.token
             if not token:

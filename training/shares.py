@@ -21,10 +21,10 @@ from potluck.contract.redis_format import (
     is_missing,
     timestamp_field,
 )
-from potluck.stores.known import join_keys, policy
-from potluck.stores.part import Shard
-from potluck.stores.population import Population
-from potluck.stores.redis_client import REDIS_ERRORS, RedisClient
+from potluck.redis.client import REDIS_ERRORS, RedisClient
+from potluck.stores.parquet.known import join_keys, policy
+from potluck.stores.parquet.population import Population
+from potluck.stores.parquet.population_part import Shard
 from training.dataset import Gathered
 from training.missing import training_shares
 from training.sieve import Mask
@@ -62,24 +62,38 @@ class Holes:
         for keys, mask in self.unknown.items():
             if policy(contract, keys) == "refuse":
                 answered &= ~mask
-        missing = {name: float(mask[answered].mean()) for name, mask in self.missing.items() if answered.any()}
-        return Shares(missing, {keys: float(mask.mean()) for keys, mask in self.unknown.items()}, rows)
+        missing = {
+            name: float(mask[answered].mean())
+            for name, mask in self.missing.items()
+            if answered.any()
+        }
+        return Shares(
+            missing, {keys: float(mask.mean()) for keys, mask in self.unknown.items()}, rows
+        )
 
 
 def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
     """Among the rows that are learnt from."""
     rows = len(gathered.dataset)
-    missing = {share.column: share.missing for share in training_shares(contract, gathered.dataset)} if rows else {}
+    missing = (
+        {share.column: share.missing for share in training_shares(contract, gathered.dataset)}
+        if rows
+        else {}
+    )
     return Shares(missing, gathered.unknown, rows)
 
 
-def by_night(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> tuple[Shares, pa.Table]:
+def by_night(
+    store: FeatureStore, contract: FeatureContract, as_of: datetime
+) -> tuple[Shares, pa.Table]:
     """Among the population, as a night of this date reads it; and the keys that were read."""
     population = Population.of(store, Champion("to be trained", contract), as_of)
     shards = [population.read(shard) for shard in spread(population.shards())]
     read = pa.Table.from_batches([shard.batch for shard in shards])
     known = np.concatenate([shard.known.to_numpy(zero_copy_only=False) for shard in shards])
-    missing = {field.name: np.asarray(read[field.name].is_null().to_numpy()) for field in contract.online}
+    missing = {
+        field.name: np.asarray(read[field.name].is_null().to_numpy()) for field in contract.online
+    }
     strangers = dict.fromkeys(join_keys(contract), ~known)
     return Holes(missing, strangers).shares(contract), read.select([contract.keys[0].name])
 
@@ -101,22 +115,32 @@ def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: 
     strangers: dict[Names, Mask] = {}
     for names in join_keys(contract):
         views = [view for view in contract.views if view.join_keys == names]
-        known = np.array([known_views(views, reply, now) for reply in replies(client, contract, keys, views)])
+        known = np.array(
+            [known_views(views, reply, now) for reply in replies(client, contract, keys, views)]
+        )
         strangers[names] = ~known[:, 0].astype(np.bool_)
         columns = [name for view in views for name in view.features]
-        missing |= {name: known[:, place].astype(np.bool_) for place, name in enumerate(columns, start=1)}
+        missing |= {
+            name: known[:, place].astype(np.bool_) for place, name in enumerate(columns, start=1)
+        }
     return Holes(missing, strangers).shares(contract)
 
 
-def replies(client: RedisClient, contract: FeatureContract, keys: pa.Table, views: Sequence[LookupView]) -> list[Reply]:
+def replies(
+    client: RedisClient, contract: FeatureContract, keys: pa.Table, views: Sequence[LookupView]
+) -> list[Reply]:
     """What Redis holds of each entity: for each view its timestamp, then its features."""
     names = views[0].join_keys
     dtypes = {key.name: key.dtype for key in contract.keys}
     key_of = entity_key_maker(contract.project, names, [dtypes[name] for name in names])
     fields = [
-        part for view in views for part in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
+        part
+        for view in views
+        for part in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
     ]
-    asked = [key_of(values) for values in zip(*(keys[name].to_pylist() for name in names), strict=True)]
+    asked = [
+        key_of(values) for values in zip(*(keys[name].to_pylist() for name in names), strict=True)
+    ]
     found: list[Reply] = []
     try:
         for start in range(0, len(asked), ONE_TRIP):
@@ -136,7 +160,9 @@ def known_views(views: Sequence[LookupView], reply: Reply, now: datetime) -> lis
     for view in views:
         moment = event_time(next(rest, None))
         values = [next(rest, None) for _ in view.features]
-        stale = moment is None or bool(view.ttl_seconds and now.timestamp() - moment > view.ttl_seconds)
+        stale = moment is None or bool(
+            view.ttl_seconds and now.timestamp() - moment > view.ttl_seconds
+        )
         known |= moment is not None
         missing += [stale or is_missing(value) for value in values]
     return [known, *missing]

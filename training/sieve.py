@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from potluck.contract.accounting import SHOWN, Account, LeftOut, account
-from potluck.stores.offline import ROW
+from potluck.stores.parquet.offline_reads import ROW
 
 Mask = npt.NDArray[np.bool_]
 

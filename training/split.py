@@ -79,8 +79,12 @@ def windows(rows: Splittable, kind: SplitKind, seed: int) -> list[Split]:
         cuts = cuts_in_time(rows.times, WINDOW_STARTS if several else WINDOW_STARTS[-1:])
         if cuts:
             return [before_and_after(cut, end) for cut, end in pairwise([*cuts, len(rows)])]
-    again = by_key if kind == "key" and len(distinct(rows.entities)) > len(WINDOW_STARTS) else by_chance
-    return [again(rows, seed + number) for number in range(1, len(WINDOW_STARTS) + 1 if several else 2)]
+    again = (
+        by_key if kind == "key" and len(distinct(rows.entities)) > len(WINDOW_STARTS) else by_chance
+    )
+    return [
+        again(rows, seed + number) for number in range(1, len(WINDOW_STARTS) + 1 if several else 2)
+    ]
 
 
 def cuts_in_time(times: Sequence[datetime], shares: Sequence[float]) -> list[int]:
@@ -124,7 +128,9 @@ def by_key(rows: Splittable, seed: int) -> Split:
     keys = [tuple(row.values()) for row in rows.entities.to_pylist()]
     order = sorted(set(keys), key=lambda key: key_hash(key, seed))
     if len(order) < 2:
-        raise DataError(f"every label of {rows.source} is of one entity; train with --split time or --split random")
+        raise DataError(
+            f"every label of {rows.source} is of one entity; train with --split time or --split random"
+        )
     tested = set(order[: max(1, round(len(order) * TEST_SHARE))])
     mask = np.array([key in tested for key in keys])
     return Split(np.flatnonzero(~mask), np.flatnonzero(mask))

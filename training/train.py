@@ -15,8 +15,8 @@ from potluck.contract.settings import Settings
 from potluck.scoring.bundle import write_bundle
 from potluck.scoring.golden import golden_rows
 from potluck.scoring.releases import Release, Releases
-from potluck.stores.definitions import Definition, definition_hash, definition_of
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.contracts import Definition, definition_hash, definition_of
+from potluck.stores.definitions.repo import open_store
 from training.booster import Progress
 from training.candidates import Choice
 from training.champion import ChampionFigures, champion_figures
@@ -112,7 +112,9 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
         registry = Registry(settings)
         registry.check_owner(plan.service, store.project)  # before the work, not after it
         registry.experiment(store.project)
-        return registered(settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress)))
+        return registered(
+            settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress))
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ class Result:
         return training_shares(self.served.contract, self.gathered.dataset)
 
 
-def fitted(settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter) -> Result:
+def fitted(
+    settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter
+) -> Result:
     dataset = gathered.dataset
     kind = plan.split or definition.contract.split
     measured = measure(definition, dataset, kind, plan.given, plan.seed, meter)

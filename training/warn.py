@@ -39,7 +39,11 @@ def few_kept(gathered: Gathered) -> str:
 
 def empty(contract: FeatureContract, gathered: Gathered) -> str:
     names = empty_columns(contract, gathered.dataset)
-    return f"missing in every training row, so that nothing is learnt from it: {listed(names)}" if names else ""
+    return (
+        f"missing in every training row, so that nothing is learnt from it: {listed(names)}"
+        if names
+        else ""
+    )
 
 
 def rare(contract: FeatureContract, gathered: Gathered) -> str:
@@ -47,7 +51,11 @@ def rare(contract: FeatureContract, gathered: Gathered) -> str:
         return ""
     counts = Counter(gathered.dataset.labels)
     found = [f"{label!r} ({counts[label]})" for label in sorted(counts) if counts[label] < RARE]
-    return f"classes of fewer than {RARE} rows, too few to learn or to measure: {listed(found)}" if found else ""
+    return (
+        f"classes of fewer than {RARE} rows, too few to learn or to measure: {listed(found)}"
+        if found
+        else ""
+    )
 
 
 def unheard(measured: Measured) -> str:
@@ -68,7 +76,9 @@ def one_sided(contract: FeatureContract, measured: Measured) -> str:
 
 def useless(measured: Measured) -> str:
     worse = no_better(measured.metrics, measured.baseline)
-    return f"no better than the baseline, which knows no feature, in {listed(worse)}" if worse else ""
+    return (
+        f"no better than the baseline, which knows no feature, in {listed(worse)}" if worse else ""
+    )
 
 
 def listed(names: Sequence[str] | Iterable[str]) -> str:

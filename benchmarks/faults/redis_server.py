@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from benchmarks.processes import free_port
-from potluck.stores.embedded_redis import server_binary
+from potluck.redis.embedded import server_binary
 
 READY_SECONDS = 20.0
 

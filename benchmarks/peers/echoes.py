@@ -31,7 +31,9 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def echo(request: Request) -> Response:
-    return Response(await request.body() or json.dumps(request.url.path), media_type="application/json")
+    return Response(
+        await request.body() or json.dumps(request.url.path), media_type="application/json"
+    )
 
 
 def starlette_app() -> Starlette:

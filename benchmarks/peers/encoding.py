@@ -18,7 +18,9 @@ class Encoder:
 
     def matrix(self, values: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
         """float64, shape (rows, columns)."""
-        return np.array([encoded(values[name], table, gap) for name, table, gap in self.columns], np.float64).T
+        return np.array(
+            [encoded(values[name], table, gap) for name, table, gap in self.columns], np.float64
+        ).T
 
 
 def codes(column: Mapping[str, Any]) -> dict[Any, int]:

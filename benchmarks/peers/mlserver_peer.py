@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 MLSERVER_VERSION = "1.7.1"
-SETTINGS = {"debug": False, "parallel_workers": 0}  # 0: scores in the worker itself, which on one core is the fastest
+SETTINGS = {
+    "debug": False,
+    "parallel_workers": 0,
+}  # 0: scores in the worker itself, which on one core is the fastest
 IMPLEMENTATION = "mlserver_lightgbm.LightGBMModel"
 
 
@@ -35,12 +38,18 @@ def install(folder: Path) -> bool:
     print(f"installing MLServer {MLSERVER_VERSION} in {folder} ...", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
-    same = [f"{package}=={version(package)}" for package in ("lightgbm", "uvicorn", "httptools", "uvloop")]
+    same = [
+        f"{package}=={version(package)}"
+        for package in ("lightgbm", "uvicorn", "httptools", "uvloop")
+    ]
     wanted = [f"mlserver=={MLSERVER_VERSION}", f"mlserver-lightgbm=={MLSERVER_VERSION}", *same]
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        print(f"MLServer can't be installed, so it is left out:\n{done.stderr[-1000:]}", file=sys.stderr)
+        print(
+            f"MLServer can't be installed, so it is left out:\n{done.stderr[-1000:]}",
+            file=sys.stderr,
+        )
     return done.returncode == 0
 
 
@@ -57,5 +66,8 @@ def model_folder(contract: Mapping[str, Any], bundle: Path, folder: Path) -> Pat
 def start_command(program: Path, folder: Path, port: int, others: Sequence[int]) -> list[str]:
     """With its three ports; gRPC and metrics are up as they are by default, and idle."""
     names = ("HTTP", "GRPC", "METRICS")
-    ports = [f"MLSERVER_{name}_PORT={number}" for name, number in zip(names, (port, *others), strict=True)]
+    ports = [
+        f"MLSERVER_{name}_PORT={number}"
+        for name, number in zip(names, (port, *others), strict=True)
+    ]
     return ["env", *ports, "MLSERVER_HOST=127.0.0.1", str(program), "start", str(folder)]

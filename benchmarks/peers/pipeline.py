@@ -48,7 +48,9 @@ def main(repo: Path, data: Path, target: Path, bundles: tuple[Path, ...]) -> Non
     (target / ROWS).write_text(online_rows(store, contracts[0], population))
 
 
-def historical_rows(store: FeatureStore, contract: Contract, labelled: pd.DataFrame) -> pd.DataFrame:
+def historical_rows(
+    store: FeatureStore, contract: Contract, labelled: pd.DataFrame
+) -> pd.DataFrame:
     """Every labelled row's features, as known at its time, and the label."""
     service = store.get_feature_service(contract["service"])
     table = store.get_historical_features(entity_df=labelled, features=service).to_df()
@@ -57,16 +59,22 @@ def historical_rows(store: FeatureStore, contract: Contract, labelled: pd.DataFr
 
 def as_numbers(table: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """Numeric columns as float64: an integer column with a gap would change its type from table to table."""
-    return table.astype({column["name"]: "float64" for column in contract["columns"] if not column["categorical"]})
+    return table.astype(
+        {column["name"]: "float64" for column in contract["columns"] if not column["categorical"]}
+    )
 
 
 def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
     """One-hot categories, plain numbers, as many trees as Potluck's model, its parameters for houses."""
     numbers, categories = (
-        [c["name"] for c in contract["columns"] if c["categorical"] == kind] for kind in (False, True)
+        [c["name"] for c in contract["columns"] if c["categorical"] == kind]
+        for kind in (False, True)
     )
     encoder = ColumnTransformer(
-        [("numbers", "passthrough", numbers), ("categories", OneHotEncoder(handle_unknown="ignore"), categories)]
+        [
+            ("numbers", "passthrough", numbers),
+            ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
+        ]
     )
     parameters = {**RANDOM_SPLITS.parameters, "num_iterations": trees, "n_jobs": 1, "verbose": -1}
     label = table[contract["label"]]

@@ -43,7 +43,9 @@ def configure(home: Home, project: str, folder: Path, stores: str = STOCK_STORES
     folder.mkdir()
     told = stores.format(socket=home.settings.redis_socket)
     registry = home.settings.registry_url
-    (folder / "feature_store.yaml").write_text(CONFIGURATION.format(project=project, registry=registry, stores=told))
+    (folder / "feature_store.yaml").write_text(
+        CONFIGURATION.format(project=project, registry=registry, stores=told)
+    )
 
 
 def materialize(home: Home, repo: Path, view: str) -> None:

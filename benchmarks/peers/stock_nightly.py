@@ -27,22 +27,37 @@ def main(repo: Path, data: Path, bundle: Path, rows: int, as_of: datetime) -> No
     service = store.get_feature_service(contract["service"])
     booster = lightgbm.Booster(model_file=str(bundle / "model.txt"))
     asked = [key["name"], *(field["name"] for field in contract["request"])]
-    population = pq.read_table(data / f"{contract['population']}.parquet", columns=asked).slice(0, rows).to_pandas()
+    population = (
+        pq.read_table(data / f"{contract['population']}.parquet", columns=asked)
+        .slice(0, rows)
+        .to_pandas()
+    )
     population["event_timestamp"] = as_of
 
     started = time.perf_counter()
     joined = store.get_historical_features(entity_df=population, features=service).to_arrow()
     features = time.perf_counter()
-    values = {name: joined.column(index).to_pylist() for index, name in enumerate(joined.column_names)}
+    values = {
+        name: joined.column(index).to_pylist() for index, name in enumerate(joined.column_names)
+    }
     prices = np.exp(booster.predict(encoder.matrix(values)))
     scored = time.perf_counter()
     table = pd.DataFrame(
-        {key["name"]: values[key["name"]], "event_timestamp": as_of, "prediction": prices, "model_version": "1"}
+        {
+            key["name"]: values[key["name"]],
+            "event_timestamp": as_of,
+            "prediction": prices,
+            "model_version": "1",
+        }
     )
     table["run_id"] = "stock"
     store.write_to_online_store(publication["view"], table)
     written = time.perf_counter()
-    seconds = {"features": features - started, "score": scored - features, "write": written - scored}
+    seconds = {
+        "features": features - started,
+        "score": scored - features,
+        "write": written - scored,
+    }
     print(json.dumps({"rows": len(table), "seconds": seconds}))
 
 

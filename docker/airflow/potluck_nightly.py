@@ -23,11 +23,15 @@ def run_nightly(as_of: str) -> None:
     command = [os.environ.get("POTLUCK_COMMAND", "potluck"), "nightly", "--as-of", as_of]
     exit_code = subprocess.run(command, check=False).returncode
     if exit_code == REFUSED:
-        raise AirflowFailException("refused by verification; the last published run stays, and a retry would not help")
+        raise AirflowFailException(
+            "refused by verification; the last published run stays, and a retry would not help"
+        )
     if exit_code == LOCKED:
         raise RuntimeError("another run of this home is at work; trying again")
     if exit_code != 0:
-        raise RuntimeError(f"`{' '.join(command)}` ended with exit code {exit_code}; its log is above")
+        raise RuntimeError(
+            f"`{' '.join(command)}` ended with exit code {exit_code}; its log is above"
+        )
 
 
 @dag(

@@ -23,10 +23,14 @@ MEASURES = (
 
 
 def parquet(name: str) -> FileSource:
-    return FileSource(name=name, path=source_path("breast_cancer", name), timestamp_field="event_timestamp")
+    return FileSource(
+        name=name, path=source_path("breast_cancer", name), timestamp_field="event_timestamp"
+    )
 
 
-diagnoses, population, slides, predictions = map(parquet, ("diagnoses", "population", "slides", "predictions"))
+diagnoses, population, slides, predictions = map(
+    parquet, ("diagnoses", "population", "slides", "predictions")
+)
 
 patient = Entity(name="patient", join_keys=["patient_id"], value_type=ValueType.STRING)
 
@@ -41,7 +45,8 @@ slide_record = FeatureView(
 
 NEEDED = ("radius", "area")
 MEANS = [
-    Field(name=f"mean_{name}", dtype=Float64, tags={"required": "true"} if name in NEEDED else {}) for name in MEASURES
+    Field(name=f"mean_{name}", dtype=Float64, tags={"required": "true"} if name in NEEDED else {})
+    for name in MEASURES
 ]
 visit = RequestSource(name="visit", schema=MEANS)
 
@@ -52,7 +57,11 @@ UNTAGGED = [Field(name=field.name, dtype=field.dtype) for field in MEANS]
 @on_demand_feature_view(
     mode="python",
     sources=[visit],
-    schema=[*UNTAGGED, Field(name="size_band", dtype=String), Field(name="radius_step", dtype=Int64)],
+    schema=[
+        *UNTAGGED,
+        Field(name="size_band", dtype=String),
+        Field(name="radius_step", dtype=Int64),
+    ],
 )
 def means(inputs):
     """The visit's means, a band of the mean area (pixels) and the mean radius in whole steps of two pixels."""
@@ -75,7 +84,9 @@ def means(inputs):
     return {
         **{name: inputs[name] for name in names},
         "size_band": [None if area is None else band(area) for area in inputs["mean_area"]],
-        "radius_step": [None if radius is None else int(radius // 2) for radius in inputs["mean_radius"]],
+        "radius_step": [
+            None if radius is None else int(radius // 2) for radius in inputs["mean_radius"]
+        ],
     }
 
 
@@ -110,8 +121,12 @@ MODEL = {"label": "diagnoses.diagnosis", "objective": "binary"}
 
 breast_cancer_realtime = FeatureService(name="breast_cancer_realtime", features=[means], tags=MODEL)
 breast_cancer_hybrid = FeatureService(
-    name="breast_cancer_hybrid", features=[slide_record, means, spread], tags={**MODEL, "population": "population"}
+    name="breast_cancer_hybrid",
+    features=[slide_record, means, spread],
+    tags={**MODEL, "population": "population"},
 )
 breast_cancer_batch = FeatureService(
-    name="breast_cancer_batch", features=[diagnosis_predictions], tags={"scored_by": "breast_cancer_hybrid"}
+    name="breast_cancer_batch",
+    features=[diagnosis_predictions],
+    tags={"scored_by": "breast_cancer_hybrid"},
 )

@@ -42,6 +42,10 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
     }
 
 
-def dated(patients: Sequence[str], days: Sequence[datetime], columns: dict[str, np.ndarray]) -> pa.Table:
+def dated(
+    patients: Sequence[str], days: Sequence[datetime], columns: dict[str, np.ndarray]
+) -> pa.Table:
     """Columns beside their patient and day."""
-    return pa.table({"patient_id": patients, "event_timestamp": pa.array(days, TIMESTAMP), **columns})
+    return pa.table(
+        {"patient_id": patients, "event_timestamp": pa.array(days, TIMESTAMP), **columns}
+    )

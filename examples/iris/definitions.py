@@ -11,7 +11,9 @@ def parquet(name: str) -> FileSource:
     return FileSource(name=name, path=source_path("iris", name), timestamp_field="event_timestamp")
 
 
-observations, population, petals, predictions = map(parquet, ("observations", "population", "petals", "predictions"))
+observations, population, petals, predictions = map(
+    parquet, ("observations", "population", "petals", "predictions")
+)
 
 flower = Entity(name="flower", join_keys=["flower_id"], value_type=ValueType.INT64)
 
@@ -33,7 +35,9 @@ visit = RequestSource(name="visit", schema=SEPALS)
 UNTAGGED = [Field(name=field.name, dtype=field.dtype) for field in SEPALS]
 
 
-@on_demand_feature_view(mode="python", sources=[visit], schema=[*UNTAGGED, Field(name="sepal_area", dtype=Float64)])
+@on_demand_feature_view(
+    mode="python", sources=[visit], schema=[*UNTAGGED, Field(name="sepal_area", dtype=Float64)]
+)
 def sepals(inputs):
     """The visitor's measurements (cm), and their area (cm²)."""
     pairs = list(zip(inputs["sepal_length"], inputs["sepal_width"]))
@@ -45,12 +49,18 @@ def sepals(inputs):
 
 
 @on_demand_feature_view(
-    mode="python", sources=[visit, petal_record], schema=[Field(name="petal_to_sepal_length", dtype=Float64)]
+    mode="python",
+    sources=[visit, petal_record],
+    schema=[Field(name="petal_to_sepal_length", dtype=Float64)],
 )
 def proportions(inputs):
     """Petal length as a share of sepal length; missing where either is, or where the sepal has no length."""
     pairs = zip(inputs["petal_length"], inputs["sepal_length"])
-    return {"petal_to_sepal_length": [None if petal is None or not sepal else petal / sepal for petal, sepal in pairs]}
+    return {
+        "petal_to_sepal_length": [
+            None if petal is None or not sepal else petal / sepal for petal, sepal in pairs
+        ]
+    }
 
 
 species_predictions = FeatureView(
@@ -69,6 +79,10 @@ MODEL = {"label": "observations.species", "objective": "multiclass"}
 
 iris_realtime = FeatureService(name="iris_realtime", features=[sepals], tags=MODEL)
 iris_hybrid = FeatureService(
-    name="iris_hybrid", features=[petal_record, sepals, proportions], tags={**MODEL, "population": "population"}
+    name="iris_hybrid",
+    features=[petal_record, sepals, proportions],
+    tags={**MODEL, "population": "population"},
 )
-iris_batch = FeatureService(name="iris_batch", features=[species_predictions], tags={"scored_by": "iris_hybrid"})
+iris_batch = FeatureService(
+    name="iris_batch", features=[species_predictions], tags={"scored_by": "iris_hybrid"}
+)

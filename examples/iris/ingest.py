@@ -25,10 +25,16 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
         raise UsageError(f"iris comes with scikit-learn; expected no file, got {files[0]}")
     iris = load_iris()
     order = np.random.default_rng(seed).permutation(len(iris.data))[:rows]
-    measured = pa.table(dict(zip(("sepal_length", "sepal_width", "petal_length", "petal_width"), iris.data[order].T)))
+    measured = pa.table(
+        dict(
+            zip(("sepal_length", "sepal_width", "petal_length", "petal_width"), iris.data[order].T)
+        )
+    )
     species = pa.array([str(iris.target_names[code]) for code in iris.target[order]])
     days = [START + timedelta(days=day) for day in range(len(order))]
-    keys = pa.table({"flower_id": pa.array(order, pa.int64()), "event_timestamp": pa.array(days, TIMESTAMP)})
+    keys = pa.table(
+        {"flower_id": pa.array(order, pa.int64()), "event_timestamp": pa.array(days, TIMESTAMP)}
+    )
     visits = beside(keys, measured.select(["sepal_length", "sepal_width"]))
     return {
         "petals": beside(keys, measured.select(["petal_length", "petal_width"])),

@@ -1,7 +1,8 @@
 """The feature contract: what a feature service promises, as training found it and as serving keeps it.
 
-It is derived from Feast's registry (`potluck.stores.definitions`), completed by training (vocabularies, fills, classes,
-lineage) and travels in the bundle as `contract.json`. No other list of features stands anywhere.
+It is derived from Feast's registry (`potluck.stores.definitions.contracts`), completed by training
+(vocabularies, fills, classes, lineage) and travels in the bundle as `contract.json`.
+No other list of features stands anywhere.
 """
 
 import hashlib
@@ -146,7 +147,9 @@ class FeatureContract:
         """Every field once, for people: what is taken, looked up and computed."""
         taken = self.keys + self.inputs
         known = {field.name for field in taken}
-        computed = [out for function in self.functions for out in function.outputs if out.name not in known]
+        computed = [
+            out for function in self.functions for out in function.outputs if out.name not in known
+        ]
         return taken + tuple(computed)
 
     def to_json(self) -> bytes:

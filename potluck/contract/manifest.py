@@ -47,9 +47,13 @@ def listed_files(folder: Path) -> dict[str, str]:
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
         plain = all(is_plain(name) and isinstance(digest, str) for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"bundle {folder.name} has no readable {MANIFEST}: {error}; {REMEDY}") from None
+        raise BundleError(
+            f"bundle {folder.name} has no readable {MANIFEST}: {error}; {REMEDY}"
+        ) from None
     if not plain:
-        raise BundleError(f"{MANIFEST} of bundle {folder.name} lists something else than plain file names; {REMEDY}")
+        raise BundleError(
+            f"{MANIFEST} of bundle {folder.name} lists something else than plain file names; {REMEDY}"
+        )
     return dict(files)
 
 

@@ -101,18 +101,25 @@ class StoredPredictions:
     """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly run's own check."""
 
     def __init__(
-        self, publication: Publication, decoders: Sequence[Callable[[bytes | None], Scalar]] | None = None
+        self,
+        publication: Publication,
+        decoders: Sequence[Callable[[bytes | None], Scalar]] | None = None,
     ) -> None:
         """
         Args:
             decoders: for each feature, in place of `value_reader`, one that remembers.
         """
         self.names = tuple(field.name for field in publication.features)
-        self.decoders = decoders or [value_reader(field, answered=True) for field in publication.features]
+        self.decoders = decoders or [
+            value_reader(field, answered=True) for field in publication.features
+        ]
         self.fields = [field for slot in SLOTS for field in slot_fields(publication, slot)]
         """What to ask the hash for."""
         width = len(self.names)
-        self.part_of = {slot: itemgetter(slice(place * width, (place + 1) * width)) for place, slot in enumerate(SLOTS)}
+        self.part_of = {
+            slot: itemgetter(slice(place * width, (place + 1) * width))
+            for place, slot in enumerate(SLOTS)
+        }
 
     def row(self, reply: Sequence[Any], pointer: Pointer) -> dict[str, Scalar] | None:
         """The row in the pointer's slot; None where another run wrote it, or none did.
@@ -124,5 +131,8 @@ class StoredPredictions:
             DamagedValueError: the bytes are no value of Feast's.
         """
         stored = self.part_of[pointer.slot](reply)
-        row = {name: read(value) for name, read, value in zip(self.names, self.decoders, stored, strict=True)}
+        row = {
+            name: read(value)
+            for name, read, value in zip(self.names, self.decoders, stored, strict=True)
+        }
         return row if row["run_id"] == pointer.run_id else None

@@ -26,7 +26,9 @@ class DamagedValueError(ValueError):
     """Bytes that are nothing of Feast's."""
 
 
-def entity_key(project: str, join_keys: Sequence[str], values: Sequence[Scalar], dtypes: Sequence[str]) -> bytes:
+def entity_key(
+    project: str, join_keys: Sequence[str], values: Sequence[Scalar], dtypes: Sequence[str]
+) -> bytes:
     """Redis key of an entity.
 
     Args:
@@ -47,13 +49,17 @@ def entity_key_maker(
     tail = project.encode()
     if len(order) == 1:
         return lambda values: head + packed_key_value(values[0], dtypes[0]) + tail
-    return lambda values: head + b"".join(packed_key_value(values[at], dtypes[at]) for at in order) + tail
+    return lambda values: (
+        head + b"".join(packed_key_value(values[at], dtypes[at]) for at in order) + tail
+    )
 
 
 def entity_key_head(join_keys: Sequence[str]) -> bytes:
     """What the Redis keys of all entities of these join keys begin with."""
     names = [name.encode() for name in sorted(join_keys)]
-    return struct.pack("<I", len(names)) + b"".join(struct.pack("<II", STRING_TYPE, len(n)) + n for n in names)
+    return struct.pack("<I", len(names)) + b"".join(
+        struct.pack("<II", STRING_TYPE, len(n)) + n for n in names
+    )
 
 
 def packed_key_value(value: Scalar, dtype: str) -> bytes:
@@ -173,9 +179,13 @@ def exactly(body: bytes, length: int) -> bytes:
 
 def encode_timestamp(moment: datetime) -> bytes:
     """Serialize a `google.protobuf.Timestamp`."""
-    micros = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    micros = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        microseconds=1
+    )
     seconds, nanos = micros // 1_000_000, micros % 1_000_000 * 1000
-    return (b"\x08" + varint(seconds) if seconds else b"") + (b"\x10" + varint(nanos) if nanos else b"")
+    return (b"\x08" + varint(seconds) if seconds else b"") + (
+        b"\x10" + varint(nanos) if nanos else b""
+    )
 
 
 def decode_timestamp(stored: bytes | None) -> float | None:

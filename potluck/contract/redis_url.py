@@ -101,7 +101,9 @@ def server_url(scheme: str, where: str, query: str) -> RedisUrl:
 def host_and_port(text: str, default: int) -> tuple[str, int]:
     """Read one `host`, `host:port` or `[IPv6]:port`; an empty host is this machine."""
     bracketed, closing, after = text.partition("]")
-    host, colon, port = (bracketed[1:], *after.partition(":")[1:]) if closing else text.partition(":")
+    host, colon, port = (
+        (bracketed[1:], *after.partition(":")[1:]) if closing else text.partition(":")
+    )
     if colon and not (is_number(port) and 0 < int(port) < 1 << 16):
         raise wrong(
             "a port is no number from 1 to 65535; in a password, '/', '?', '@' and ':' are written %2F %3F %40 %3A"

@@ -9,7 +9,13 @@ PASSWORD = re.compile(
     r"(?P<before>\w://[^\s/@:\[]*:)[^\s'\"]*(?=@)|(?P<option>\b\w*(?:password|passwd|secret|token)=)[^\s&'\"]*",
     re.IGNORECASE,
 )
-URLS = ("REDIS_URL", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "FEAST_REGISTRY_URL", "MLFLOW_BACKEND_STORE_URI")
+URLS = (
+    "REDIS_URL",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "FEAST_REGISTRY_URL",
+    "MLFLOW_BACKEND_STORE_URI",
+)
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY")
 SHORTEST = 4
 """Shorter ones would be found in any text."""
@@ -30,7 +36,10 @@ def masked(text: str, environment: Mapping[str, str] = os.environ) -> str:
 def known_secrets(environment: Mapping[str, str]) -> set[str]:
     written = [password_of(environment.get(name, "")) for name in URLS]
     written += [environment.get(name, "") for name in SECRETS]
-    both = {*written, *map(unquote, written)}  # a library may tell it as it is written in the URL, or as it is
+    both = {
+        *written,
+        *map(unquote, written),
+    }  # a library may tell it as it is written in the URL, or as it is
     return {secret for secret in both if len(secret) >= SHORTEST}
 
 

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     repo's project and those that the home serves; every project where there is no repo."""
     feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
     """Feast's SQL registry. Default: SQLite in the home."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="POTLUCK_LOG_LEVEL")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", alias="POTLUCK_LOG_LEVEL"
+    )
     """Least severe message that is logged."""
     log_format: Literal["text", "json"] = Field(default="text", alias="POTLUCK_LOG_FORMAT")
     """Form of the lines of long-running processes: for people, or one JSON object each."""
@@ -77,18 +79,24 @@ class Settings(BaseSettings):
     """Requests of one connection that wait for the answer before theirs; the rest is not read until then."""
     max_body_bytes: int = Field(default=64 << 20, alias="POTLUCK_MAX_BODY_BYTES", ge=8 << 20)
     """Bytes of large bodies that one worker holds; a caller who would pass it waits."""
-    materialize_max_gone: float = Field(default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1)
+    materialize_max_gone: float = Field(
+        default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1
+    )
     """Share of a view's entities online that a materialize may delete because the data lacks them."""
 
     nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
     """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""
-    nightly_workers: int = Field(default_factory=lambda: available_cores(), alias="POTLUCK_NIGHTLY_WORKERS", ge=1)
+    nightly_workers: int = Field(
+        default_factory=lambda: available_cores(), alias="POTLUCK_NIGHTLY_WORKERS", ge=1
+    )
     """Shards scored at once. Default: the cores of this machine."""
     nightly_shard_rows: int = Field(default=50_000, alias="POTLUCK_NIGHTLY_SHARD_ROWS", ge=1)
     """Entities that a worker holds in memory at a time."""
     nightly_max_failed: float = Field(default=0.01, alias="POTLUCK_NIGHTLY_MAX_FAILED", ge=0)
     """Share of entities that may go without a prediction before a run is refused."""
-    nightly_max_rows_change: float = Field(default=0.5, alias="POTLUCK_NIGHTLY_MAX_ROWS_CHANGE", ge=0)
+    nightly_max_rows_change: float = Field(
+        default=0.5, alias="POTLUCK_NIGHTLY_MAX_ROWS_CHANGE", ge=0
+    )
     """Relative change of the number of predictions against the published run."""
     nightly_max_outside: float = Field(default=0.05, alias="POTLUCK_NIGHTLY_MAX_OUTSIDE", ge=0)
     """Share of predictions beyond the lowest and the highest of the published run."""
@@ -209,9 +217,13 @@ def check_env_file(path: Path) -> None:
         with path.open(encoding="utf-8") as file:
             wrong = [binding.original.line for binding in parse_stream(file) if binding.error]
     except UnicodeDecodeError:
-        raise UsageError(f"expected text in UTF-8 in {path.absolute()}, found something else") from None
+        raise UsageError(
+            f"expected text in UTF-8 in {path.absolute()}, found something else"
+        ) from None
     if wrong:
-        raise UsageError(f"expected NAME=value, found something else at line {wrong[0]} of {path.absolute()}")
+        raise UsageError(
+            f"expected NAME=value, found something else at line {wrong[0]} of {path.absolute()}"
+        )
 
 
 def source_path(project: str, source: str) -> str:

@@ -22,7 +22,12 @@ from potluck.scoring.rows import RowBuilder, Rows
 from potluck.scoring.scorer import open_scorer
 from potluck.scoring.transform import Predictions, predict
 
-CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = "contract.json", "functions.py", "model.txt", "golden.json"
+CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = (
+    "contract.json",
+    "functions.py",
+    "model.txt",
+    "golden.json",
+)
 BUNDLE_FILES = (CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE)
 
 
@@ -65,9 +70,13 @@ def open_bundle(folder: Path) -> Model:
     """
     lacking = sorted(set(BUNDLE_FILES) - set(verify_manifest(folder)))
     if lacking:
-        raise BundleError(f"the manifest of bundle {folder.name} does not list {', '.join(lacking)}; train again")
+        raise BundleError(
+            f"the manifest of bundle {folder.name} does not list {', '.join(lacking)}; train again"
+        )
     contract = read_contract((folder / CONTRACT_FILE).read_bytes())
-    return Model(contract, (folder / FUNCTIONS_FILE).read_text(), (folder / MODEL_FILE).read_bytes())
+    return Model(
+        contract, (folder / FUNCTIONS_FILE).read_text(), (folder / MODEL_FILE).read_bytes()
+    )
 
 
 def write_bundle(

@@ -40,7 +40,9 @@ def admit(folder: Path, receipts: Path) -> str:
     receipt = receipts / f"{digest[:32]}-{environment_key()}.json"
     if not lies_there(receipt):
         rows = check_in_child(folder)
-        write_receipt(receipt, {"format": NEWEST, "bundle": digest, "golden_rows": rows, **versions()})
+        write_receipt(
+            receipt, {"format": NEWEST, "bundle": digest, "golden_rows": rows, **versions()}
+        )
     return digest
 
 
@@ -54,9 +56,13 @@ def lies_there(receipt: Path) -> bool:
 def check_in_child(folder: Path) -> int:
     command = [sys.executable, "-m", "potluck.scoring.check", str(folder)]
     try:
-        child = subprocess.run(command, capture_output=True, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL)
+        child = subprocess.run(
+            command, capture_output=True, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL
+        )
     except subprocess.TimeoutExpired:
-        raise BundleError(f"bundle {folder.name} hangs: it did not score within {CHECK_SECONDS:.0f} s") from None
+        raise BundleError(
+            f"bundle {folder.name} hangs: it did not score within {CHECK_SECONDS:.0f} s"
+        ) from None
     if child.returncode != 0:
         said = (child.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
         raise BundleError(
@@ -64,7 +70,9 @@ def check_in_child(folder: Path) -> int:
         )
     passed = re.search(rb"^golden rows: (\d+)$", child.stdout, re.MULTILINE)
     if passed is None:
-        raise BundleError(f"bundle {folder.name} was refused: its code ended the check before it was done; train again")
+        raise BundleError(
+            f"bundle {folder.name} was refused: its code ended the check before it was done; train again"
+        )
     return int(passed[1])
 
 

@@ -24,7 +24,9 @@ class Codes:
 
     def __init__(self, column: Column) -> None:
         self.name = column.name
-        self.codes: dict[Any, float] = {label: float(code) for code, label in enumerate(column.vocabulary)}
+        self.codes: dict[Any, float] = {
+            label: float(code) for code, label in enumerate(column.vocabulary)
+        }
 
     def one(self, value: Any) -> tuple[float, bool]:
         """The code, and whether the category is unseen.
@@ -44,13 +46,17 @@ class Codes:
             values = values.labelled()
         if isinstance(values, LabelVector):
             encoded, unseen = self.many(values.labels)
-            return encoded[values.places], np.flatnonzero(np.isin(values.places, unseen)).tolist() if unseen else []
+            return encoded[values.places], np.flatnonzero(
+                np.isin(values.places, unseen)
+            ).tolist() if unseen else []
         codes = self.codes
         try:
             encoded = np.array([codes.get(value, math.nan) for value in values], dtype=np.float64)
         except TypeError:
             raise self.no_category() from None
-        return encoded, [row for row, value in enumerate(values) if value is not None and value not in codes]
+        return encoded, [
+            row for row, value in enumerate(values) if value is not None and value not in codes
+        ]
 
     def no_category(self) -> DataError:
         return DataError(f"{self.name} is a category, but holds something that can be none")
@@ -114,10 +120,14 @@ class Numbers:
             return None
 
     def no_number(self) -> DataError:
-        return DataError(f"{self.name} is declared {self.dtype}, but holds something that is no number")
+        return DataError(
+            f"{self.name} is declared {self.dtype}, but holds something that is no number"
+        )
 
     def fraction(self) -> DataError:
-        return DataError(f"{self.name} is declared {self.dtype}, but holds a number with a fraction")
+        return DataError(
+            f"{self.name} is declared {self.dtype}, but holds a number with a fraction"
+        )
 
 
 Encoder = Codes | Numbers
@@ -129,4 +139,6 @@ def encoder(column: Column) -> Encoder:
 
 def all_numbers(values: Sequence[Any]) -> bool:
     """Whether every value is a number or None: numpy would also take text that reads as one, and lists."""
-    return PLAIN_NUMBERS.issuperset(map(type, values)) or all(isinstance(value, NUMBERS) for value in values)
+    return PLAIN_NUMBERS.issuperset(map(type, values)) or all(
+        isinstance(value, NUMBERS) for value in values
+    )

@@ -98,9 +98,15 @@ class Forest:
     def raw_scores_of_cells(self, cells: bytes, rows: int, _order: Sequence[int]) -> Matrix:
         numbers = np.frombuffer(cells, dtype=np.int64).reshape(rows, len(self.used))
         if rows > FEW_ROWS:
-            blocks = (numbers[start : start + ROWS_AT_ONCE] for start in range(0, rows, ROWS_AT_ONCE))
-            return np.vstack([self._summed(self._reached(list(block.T), len(block))) for block in blocks])
-        return self._summed(np.bitwise_and.reduce(self.table.take(numbers, axis=0, mode="clip"), axis=1))
+            blocks = (
+                numbers[start : start + ROWS_AT_ONCE] for start in range(0, rows, ROWS_AT_ONCE)
+            )
+            return np.vstack(
+                [self._summed(self._reached(list(block.T), len(block))) for block in blocks]
+            )
+        return self._summed(
+            np.bitwise_and.reduce(self.table.take(numbers, axis=0, mode="clip"), axis=1)
+        )
 
     def _reached(self, cells: Sequence[Cells], rows: int) -> Masks:
         """Column by column, so that what is combined stays in the cache."""
@@ -120,7 +126,9 @@ class Forest:
         if len(reached) < MANY_ROWS:
             values = self.leaves.take(up_to_lowest + self.first_leaf, mode="clip")
             steps = values.reshape(len(values), self.table.shape[1] // self.outputs, self.outputs)
-            total: Matrix = np.add.accumulate(steps, axis=1)[:, -1] + 0.0  # LightGBM starts at 0.0, so no sum is -0.0
+            total: Matrix = (
+                np.add.accumulate(steps, axis=1)[:, -1] + 0.0
+            )  # LightGBM starts at 0.0, so no sum is -0.0
             return total
         values = self.leaves.take(up_to_lowest.T.copy() + self.first_leaf[:, None], mode="clip")
         sums = np.zeros((self.outputs, len(reached)))
@@ -193,7 +201,9 @@ def refuse_unknown(model: TextModel) -> None:
         raise UnknownTreesError("it has no whole round of trees")
     largest = max(len(tree.leaves) for tree in model.trees)
     if largest > MOST_LEAVES:
-        raise UnknownTreesError(f"a tree has {largest} leaves, the tables hold at most {MOST_LEAVES}")
+        raise UnknownTreesError(
+            f"a tree has {largest} leaves, the tables hold at most {MOST_LEAVES}"
+        )
 
 
 def word_type(leaves: int) -> np.dtype[np.unsignedinteger]:
@@ -229,7 +239,9 @@ def missing_goes_left(tree: Tree, node: int) -> bool:
     kind = tree.missing_kind(node)
     if kind == ZERO_IS_MISSING:
         raise UnknownTreesError("a split takes zero as missing")
-    return tree.goes_left_if_missing(node) if kind == NAN_IS_MISSING else tree.thresholds[node] >= 0.0
+    return (
+        tree.goes_left_if_missing(node) if kind == NAN_IS_MISSING else tree.thresholds[node] >= 0.0
+    )
 
 
 def leaf_values(trees: Sequence[Tree], stride: int) -> tuple[Matrix, Cells]:

@@ -55,7 +55,9 @@ def read_table(data: Any) -> Table:
         names = dict.fromkeys(name for record in data for name in record)
         columns = {name: [record.get(name) for record in data] for name in names}
         return Table(columns, len(data))
-    raise DataError(f"expected a DataFrame, a list of records or a dict of columns, got {type(data).__name__}")
+    raise DataError(
+        f"expected a DataFrame, a list of records or a dict of columns, got {type(data).__name__}"
+    )
 
 
 def table_of_frame(frame: Any) -> Table:
@@ -118,9 +120,15 @@ def check_names(contract: FeatureContract, table: Table) -> None:
             f"expected only columns that {contract.service} takes, got also {listed(unknown)}{also}; "
             f"leave them out. It takes: {', '.join(field.name for field in contract.inputs)}"
         )
-    absent = [field.name for field in contract.inputs if is_required(field) and field.name not in table.columns]
+    absent = [
+        field.name
+        for field in contract.inputs
+        if is_required(field) and field.name not in table.columns
+    ]
     if absent:
-        raise DataError(f"{contract.service} requires the columns {listed(absent)}, and the table lacks them")
+        raise DataError(
+            f"{contract.service} requires the columns {listed(absent)}, and the table lacks them"
+        )
 
 
 def check_complete(field: Field, column: Sequence[Any]) -> None:
@@ -166,7 +174,9 @@ def typed_value(field: Field, value: Any, row: int) -> Any:
     made = CONVERTERS[field.dtype](value)
     if made is None:
         came = f"{type(value).__name__} {value!r:.{LONGEST_VALUE}}"
-        raise DataError(f"column {field.name}, row {row}: expected {EXPECTED[field.dtype]}, got {came}")
+        raise DataError(
+            f"column {field.name}, row {row}: expected {EXPECTED[field.dtype]}, got {came}"
+        )
     return made
 
 
@@ -179,7 +189,9 @@ def is_missing(value: Any) -> bool:
 
 def whole_number(value: Any, bound: int) -> int | None:
     """An int, a numpy integer, or a float such as 65.0; True is no number."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
         return None
     if isinstance(value, float | np.floating) and not float(value).is_integer():
         return None
@@ -188,7 +200,9 @@ def whole_number(value: Any, bound: int) -> int | None:
 
 
 def finite_number(value: Any) -> float | None:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
         return None
     try:
         number = float(value)

@@ -27,7 +27,9 @@ class OwnColumns(MutableMapping[str, list[Any]]):
                 raise KeyError(name)
             column = self.columns[name]
             self.own[name] = own = list(column)
-            if type(column) is not list and isinstance(column, Vector):  # the server's are lists, and it is in a hurry
+            if type(column) is not list and isinstance(
+                column, Vector
+            ):  # the server's are lists, and it is in a hurry
                 self.vectors[id(own)] = column
         return self.own[name]
 
@@ -51,7 +53,9 @@ class OwnColumns(MutableMapping[str, list[Any]]):
         return len(self.names)
 
 
-def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDemandFunction, ColumnFunction]]:
+def load_functions(
+    source: str, contract: FeatureContract
+) -> list[tuple[OnDemandFunction, ColumnFunction]]:
     """Execute `functions.py` and bind every function that the contract names.
 
     Raises:
@@ -62,14 +66,18 @@ def load_functions(source: str, contract: FeatureContract) -> list[tuple[OnDeman
         exec(compile(source, "functions.py", "exec"), namespace)  # noqa: S102 - the manifest names this text
         return [(function, namespace[function.name]) for function in contract.functions]
     except KeyError as error:
-        raise BundleError(f"functions.py lacks the on-demand function {error} that the contract names") from None
+        raise BundleError(
+            f"functions.py lacks the on-demand function {error} that the contract names"
+        ) from None
     except Exception as error:
         raise BundleError(f"functions.py does not run: {type(error).__name__}: {error}") from None
 
 
 def cause(error: Exception) -> str:
     """What may be told: the text of most errors holds a value, and a value is never echoed."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, NameError) else type(error).__name__
+    return (
+        f"{type(error).__name__}: {error}" if isinstance(error, NameError) else type(error).__name__
+    )
 
 
 def run_function(
@@ -84,12 +92,16 @@ def run_function(
     try:
         own = OwnColumns(function.inputs, inputs)
         given, taken = code(own), own.given_back if own.vectors else list
-        outputs: dict[str, Sequence[Any]] = {field.name: taken(given[field.name]) for field in function.outputs}
+        outputs: dict[str, Sequence[Any]] = {
+            field.name: taken(given[field.name]) for field in function.outputs
+        }
     except DamagedValueError:
         raise
     except Exception as error:
         raise DataError(f"on-demand function {function.name} failed: {cause(error)}") from error
     for name, values in outputs.items():
         if len(values) != rows:
-            raise DataError(f"on-demand function {function.name} gave {len(values)} values of {name} for {rows} rows")
+            raise DataError(
+                f"on-demand function {function.name} gave {len(values)} values of {name} for {rows} rows"
+            )
     return outputs

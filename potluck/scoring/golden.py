@@ -52,13 +52,21 @@ def check_golden(model: Model, folder: Path) -> int:
     try:
         scored = model.score(golden.inputs, golden.times)
     except (DataError, KeyError) as error:
-        raise BundleError(f"the golden rows of bundle {folder.name} don't fit its contract: {error}") from None
+        raise BundleError(
+            f"the golden rows of bundle {folder.name} don't fit its contract: {error}"
+        ) from None
     for row, (raw, expected) in enumerate(zip(scored.raw.tolist(), golden.raw, strict=True)):
         if tuple(raw) != expected:
-            raise BundleError(f"golden row {row} of bundle {folder.name} scores {raw}, expected {list(expected)}")
-    for row, (value, wanted) in enumerate(zip(scored.predictions.values, golden.predictions, strict=True)):
+            raise BundleError(
+                f"golden row {row} of bundle {folder.name} scores {raw}, expected {list(expected)}"
+            )
+    for row, (value, wanted) in enumerate(
+        zip(scored.predictions.values, golden.predictions, strict=True)
+    ):
         if not same(value, wanted):
-            raise BundleError(f"golden row {row} of bundle {folder.name} predicts {value!r}, expected {wanted!r}")
+            raise BundleError(
+                f"golden row {row} of bundle {folder.name} predicts {value!r}, expected {wanted!r}"
+            )
     return len(golden.times)
 
 
@@ -66,12 +74,18 @@ def read_golden(folder: Path) -> GoldenRows:
     try:
         golden = GOLDEN.validate_json((folder / GOLDEN_FILE).read_bytes())
     except OSError as error:
-        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {error.strerror}") from None
+        raise BundleError(
+            f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {error.strerror}"
+        ) from None
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {reason}") from None
+        raise BundleError(
+            f"{GOLDEN_FILE} of bundle {folder.name} can't be read: {reason}"
+        ) from None
     if not golden.times:
-        raise BundleError(f"{GOLDEN_FILE} of bundle {folder.name} holds no row, so nothing vouches for the model")
+        raise BundleError(
+            f"{GOLDEN_FILE} of bundle {folder.name} holds no row, so nothing vouches for the model"
+        )
     return golden
 
 

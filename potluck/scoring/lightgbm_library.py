@@ -35,7 +35,9 @@ def library() -> ctypes.CDLL:
         try:
             return prepared(ctypes.CDLL(str(path)))
         except OSError as error:
-            raise PotluckError(f"LightGBM's library does not load: {error}; install libgomp1") from None
+            raise PotluckError(
+                f"LightGBM's library does not load: {error}; install libgomp1"
+            ) from None
     raise PotluckError("expected lightgbm with its C library; install potluck's dependencies")
 
 
@@ -58,7 +60,12 @@ class Booster:
         """Open a model. A corrupt text may abort the process: check it in a child first (`potluck.scoring.check`)."""
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
-        call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(iterations), ctypes.byref(self._handle))
+        call(
+            "LGBM_BoosterLoadModelFromString",
+            text,
+            ctypes.byref(iterations),
+            ctypes.byref(self._handle),
+        )
         self.width = self._count("LGBM_BoosterGetNumFeature")
         self.outputs = self._count("LGBM_BoosterGetNumClasses")
         self.used = tuple(range(self.width))
@@ -100,7 +107,9 @@ class Booster:
             scores.ctypes.data_as(ctypes.c_void_p),
         )
         if written.value != scores.size:
-            raise BundleError(f"LightGBM wrote {written.value} scores where {scores.size} were expected")
+            raise BundleError(
+                f"LightGBM wrote {written.value} scores where {scores.size} were expected"
+            )
 
     def _count(self, function: str) -> int:
         number = ctypes.c_int()
@@ -115,7 +124,12 @@ class Booster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -126,4 +140,6 @@ def call(function: str, *arguments: object) -> None:
     """Call the library; a code other than 0 is an error with LightGBM's own words."""
     loaded = library()
     if getattr(loaded, function)(*arguments) != 0:
-        raise BundleError(f"LightGBM refused: {loaded.LGBM_GetLastError().decode(errors='replace')}")
+        raise BundleError(
+            f"LightGBM refused: {loaded.LGBM_GetLastError().decode(errors='replace')}"
+        )

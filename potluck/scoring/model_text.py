@@ -59,7 +59,9 @@ class Tree:
         """Leaves below each inner node; a child always stands behind its parent."""
         counts = [0] * len(self.features)
         for node in reversed(range(len(counts))):
-            counts[node] = sum(1 if child < 0 else counts[child] for child in (self.left[node], self.right[node]))
+            counts[node] = sum(
+                1 if child < 0 else counts[child] for child in (self.left[node], self.right[node])
+            )
         return counts
 
     @cached_property
@@ -108,7 +110,9 @@ def read_model(text: bytes) -> TextModel:
             linear=any(block.get("is_linear", "0") != "0" for block in blocks),
         )
     except (KeyError, ValueError, IndexError) as error:
-        raise BundleError(f"model.txt is not LightGBM's text as it is known here ({error!r}); train again") from None
+        raise BundleError(
+            f"model.txt is not LightGBM's text as it is known here ({error!r}); train again"
+        ) from None
 
 
 def sections(text: str) -> Iterator[dict[str, str]]:
@@ -150,10 +154,21 @@ def check_shape(tree: Tree) -> None:
         ValueError: it is not so.
     """
     nodes = len(tree.features)
-    if {len(tree.thresholds), len(tree.decisions), len(tree.left), len(tree.right), len(tree.leaves) - 1} != {nodes}:
+    if {
+        len(tree.thresholds),
+        len(tree.decisions),
+        len(tree.left),
+        len(tree.right),
+        len(tree.leaves) - 1,
+    } != {nodes}:
         raise ValueError("a tree's arrays differ in length")
-    children = [(child, node) for side in (tree.left, tree.right) for node, child in enumerate(side)]
-    if sorted(child for child, _ in children) != [*range(-nodes - 1, 0), *range(1, nodes)] and nodes:
+    children = [
+        (child, node) for side in (tree.left, tree.right) for node, child in enumerate(side)
+    ]
+    if (
+        sorted(child for child, _ in children) != [*range(-nodes - 1, 0), *range(1, nodes)]
+        and nodes
+    ):
         raise ValueError("a tree's nodes do not hang together")
     if any(0 <= child <= node for child, node in children):
         raise ValueError("a tree's node stands before its parent")

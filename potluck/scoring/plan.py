@@ -66,7 +66,11 @@ class Cells(Remembered):
     """A column's values -> cells. What deserves a mark is marked each time, and not kept."""
 
     def __init__(
-        self, encoder: Encoder, read: Callable[[Any], Scalar], cell: Callable[[float], bytes], marks: Marks
+        self,
+        encoder: Encoder,
+        read: Callable[[Any], Scalar],
+        cell: Callable[[float], bytes],
+        marks: Marks,
     ) -> None:
         super().__init__(read)
         self.encoder, self.cell, self.marks = encoder, cell, marks
@@ -83,7 +87,9 @@ class Cells(Remembered):
 class KnownColumns(dict[str, Sequence[Any]]):
     """The inputs of some records by name, each made a column when somebody asks for it."""
 
-    def __init__(self, inputs: "Inputs", records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> None:
+    def __init__(
+        self, inputs: "Inputs", records: Sequence[Record], stored: Sequence[Stored], now: datetime
+    ) -> None:
         super().__init__()
         self.inputs, self.records, self.stored, self.now = inputs, records, stored, now
 
@@ -108,7 +114,9 @@ class Inputs:
     def __init__(self, contract: FeatureContract) -> None:
         self.places = {field.name: place for place, field in enumerate(contract.online)}
         self.values_of = [Remembered(value_reader(field)) for field in contract.online]
-        self.defaults = {field.name: field for field in contract.inputs if field.default is not None}
+        self.defaults = {
+            field.name: field for field in contract.inputs if field.default is not None
+        }
 
 
 class Plan:
@@ -121,7 +129,9 @@ class Plan:
         direct = direct_fields(model.contract)
         self.inputs = Inputs(model.contract)
         self.computed = [name for name in names if name not in direct]
-        self.direct = picker([place for place, field in enumerate(model.contract.online) if field.name in direct])
+        self.direct = picker(
+            [place for place, field in enumerate(model.contract.online) if field.name in direct]
+        )
         self.order = [names.index(name) for name in (*direct, *self.computed)]
         self.marks: Marks = []
         self.cells = [self._cells(place, direct.get(names[place])) for place in self.order]
@@ -147,7 +157,9 @@ class Plan:
         self.marks.clear()
         cells: list[bytes] = []
         marks: dict[int, Marks] = {}
-        for row, (known, computed) in enumerate(zip(stored, self.computed_rows(records, stored, now), strict=True)):
+        for row, (known, computed) in enumerate(
+            zip(stored, self.computed_rows(records, stored, now), strict=True)
+        ):
             cells += self.cells_of((*self.direct(known), *computed))
             if self.marks:
                 marks[row] = self.marks.copy()
@@ -160,10 +172,16 @@ class Plan:
     ) -> Iterable[Sequence[Any]]:
         """The columns that are no stored field, row by row."""
         known = KnownColumns(self.inputs, records, stored, now)
-        outputs = [run_function(declared, code, known, len(records)) for declared, code in self.functions]
+        outputs = [
+            run_function(declared, code, known, len(records)) for declared, code in self.functions
+        ]
         for output in outputs:
             known.update(output)
-        return zip(*(known[name] for name in self.computed), strict=True) if self.computed else [()] * len(records)
+        return (
+            zip(*(known[name] for name in self.computed), strict=True)
+            if self.computed
+            else [()] * len(records)
+        )
 
     def cells_of(self, values: Sequence[Any]) -> list[bytes]:
         """The cell of each column's value, all but the first time by one look-up."""

@@ -50,10 +50,17 @@ def telling_values(model: TextModel) -> list[Matrix]:
     asked: list[list[float]] = [[] for _ in range(model.width)]
     for tree in model.trees:
         for node, column in enumerate(tree.features):
-            asked[column] += tree.categories(node) if tree.is_categorical(node) else [tree.thresholds[node]]
+            asked[column] += (
+                tree.categories(node) if tree.is_categorical(node) else [tree.thresholds[node]]
+            )
     return [beside(np.unique(np.array([0.0, *values]))) for values in asked]
 
 
 def beside(values: Matrix) -> Matrix:
-    around = (values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf), values[1:] / 2 + values[:-1] / 2)
+    around = (
+        values,
+        np.nextafter(values, np.inf),
+        np.nextafter(values, -np.inf),
+        values[1:] / 2 + values[:-1] / 2,
+    )
     return np.concatenate([*around, values + 1.0, ODD_VALUES])

@@ -70,7 +70,9 @@ def moment_of(given: Any) -> datetime:
         text = given.isoformat() if isinstance(given, date) else given
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise DataError(f"expected {REQUEST_TIME} to be such as 2010-07-31T18:00:00+00:00, got {given!r}") from None
+        raise DataError(
+            f"expected {REQUEST_TIME} to be such as 2010-07-31T18:00:00+00:00, got {given!r}"
+        ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -126,7 +126,9 @@ class Releases:
         try:
             return read_contract((self.bundles / release.digest / CONTRACT_FILE).read_bytes())
         except OSError as error:
-            raise BundleError(f"bundle {release.digest} of {release.service} can't be read: {error}") from None
+            raise BundleError(
+                f"bundle {release.digest} of {release.service} can't be read: {error}"
+            ) from None
 
     def services(self) -> list[str]:
         """Names of the services that have a champion.
@@ -166,11 +168,15 @@ class Releases:
         try:
             return RELEASE.validate_json((self.champions / f"{service}.json").read_bytes())
         except FileNotFoundError:
-            raise MissingStepError(f"no champion of {service} is laid down; run `potluck train {service}`") from None
+            raise MissingStepError(
+                f"no champion of {service} is laid down; run `potluck train {service}`"
+            ) from None
         except NewerFormat as error:
             raise BundleError(f"the champion file of {service} can't be read: {error}") from None
         except (OSError, ValidationError) as error:
-            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            said = (
+                error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            )
             raise BundleError(
                 f"the champion file of {service} can't be read: {said}; `potluck pull` takes it from MLflow's registry"
             ) from None
@@ -191,7 +197,9 @@ class Releases:
         """
         folder = self.bundles / release.digest
         if admit(folder, self.receipts) != release.digest:
-            raise BundleError(f"the manifest of bundle {release.digest} is changed; promote a version again")
+            raise BundleError(
+                f"the manifest of bundle {release.digest} is changed; promote a version again"
+            )
         model = open_bundle(folder)
         if model.contract.service != release.service:
             raise BundleError(

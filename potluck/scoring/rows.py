@@ -29,7 +29,9 @@ class Rows:
 class RowBuilder:
     """Bound once to a contract and its functions."""
 
-    def __init__(self, contract: FeatureContract, functions: list[tuple[OnDemandFunction, ColumnFunction]]) -> None:
+    def __init__(
+        self, contract: FeatureContract, functions: list[tuple[OnDemandFunction, ColumnFunction]]
+    ) -> None:
         self.contract = contract
         self.functions = functions
         self.encoders = [encoder(column) for column in contract.columns]
@@ -49,7 +51,9 @@ class RowBuilder:
     def columns(self, inputs: Columns, times: Sequence[datetime]) -> dict[str, Sequence[Any]]:
         """Every model column by name, not encoded yet."""
         known: dict[str, Sequence[Any]] = dict(self.with_defaults(inputs, times))
-        outputs = [run_function(declared, code, known, len(times)) for declared, code in self.functions]
+        outputs = [
+            run_function(declared, code, known, len(times)) for declared, code in self.functions
+        ]
         for output in outputs:
             known.update(output)
         return {column.name: known[column.name] for column in self.contract.columns}
@@ -79,4 +83,7 @@ def with_default(
     """With the default of each row's time where a value is missing; `moments` are the times, each once."""
     if isinstance(column, Vector) and len(moments) == 1:
         return column.filled(entry.default_at(times[0]))
-    return [entry.default_at(at) if value is None else value for value, at in zip(column, times, strict=True)]
+    return [
+        entry.default_at(at) if value is None else value
+        for value, at in zip(column, times, strict=True)
+    ]

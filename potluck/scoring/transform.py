@@ -18,7 +18,9 @@ class Predictions:
     """For classes: label (as text) -> probability."""
 
 
-def predict(raw: Matrix, objective: Objective, transform: Transform, classes: tuple[Literals, ...]) -> Predictions:
+def predict(
+    raw: Matrix, objective: Objective, transform: Transform, classes: tuple[Literals, ...]
+) -> Predictions:
     """Turn raw scores, float64 of shape (rows, outputs), into predictions in the label's own space."""
     if objective == "regression":
         return Predictions(to_label_space(raw[:, 0], transform).tolist(), None)

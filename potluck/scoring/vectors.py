@@ -12,7 +12,12 @@ import numpy as np
 from potluck.contract.features import LARGEST_INTEGER, DType
 from potluck.scoring.lightgbm_library import Matrix
 
-PYTHON: dict[DType, Callable[[float], Any]] = {"int64": int, "int32": int, "float64": float, "bool": bool}
+PYTHON: dict[DType, Callable[[float], Any]] = {
+    "int64": int,
+    "int32": int,
+    "float64": float,
+    "bool": bool,
+}
 
 
 class Vector(Sequence[Any]):
@@ -80,7 +85,9 @@ class NumberVector(Vector):
         return LabelVector(places, [self.python(number) for number in known.tolist()])
 
     def filled(self, default: Any) -> "NumberVector":
-        return NumberVector(np.where(np.isnan(self.numbers), float(default), self.numbers), self.dtype)
+        return NumberVector(
+            np.where(np.isnan(self.numbers), float(default), self.numbers), self.dtype
+        )
 
 
 class LabelVector(Vector):

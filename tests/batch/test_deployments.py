@@ -10,8 +10,8 @@ import pytest
 from redis_servers import Processes
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.embedded_redis import client
-from potluck.stores.redis_client import redis_client
+from potluck.redis.client import redis_client
+from potluck.redis.embedded import client
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -21,18 +21,23 @@ from cli.main import potluck
 for verb in json.loads(sys.argv[1]):
     potluck.main(verb, standalone_mode=False)
 from potluck.contract.settings import load_settings
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.repo import open_store
 features = ["petal_record:petal_length", "species_predictions:prediction", "species_predictions:run_id"]
 rows = [{"flower_id": number} for number in (0, 70, 149)]
 print(json.dumps(open_store(load_settings().repo).get_online_features(features, rows).to_dict()))
 """
-FILL = [["materialize", "--force", "the one that is there belongs to nobody"], ["nightly", "--as-of", "2026-06-01"]]
+FILL = [
+    ["materialize", "--force", "the one that is there belongs to nobody"],
+    ["nightly", "--as-of", "2026-06-01"],
+]
 
 
 def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
     command = [sys.executable, "-W", "ignore", "-c", FILL_AND_READ, json.dumps(verbs)]
     environment = {**stack.environment, **variables}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
@@ -50,9 +55,13 @@ def url(request: pytest.FixtureRequest, shared_processes: Processes) -> str:
     return f"redis+sentinel://127.0.0.1:{sentinel.port}/ours/1"
 
 
-def test_what_is_filled_reads_the_same_and_what_left_is_pruned(iris: Any, at_home: Any, url: str) -> None:
+def test_what_is_filled_reads_the_same_and_what_left_is_pruned(
+    iris: Any, at_home: Any, url: str
+) -> None:
     home, elsewhere = client(iris.settings), redis_client(url)
-    present, gone = (entity_key("iris", ["flower_id"], [number], ["int64"]) for number in (70, 9999))
+    present, gone = (
+        entity_key("iris", ["flower_id"], [number], ["int64"]) for number in (70, 9999)
+    )
     elsewhere.hset(gone, mapping={**home.hgetall(present), b"another view's": b"stays"})
     assert None not in at_home["prediction"]
     assert online(iris, FILL, REDIS_URL=url) == at_home

@@ -14,7 +14,9 @@ def test_a_submission_file_has_the_contests_ids_and_column(houses: Any, tmp_path
     keys = tmp_path / "test.csv"
     keys.write_text("MSZoning,Id\n" + "".join(f"RL,{entity}\n" for entity in ids))
     target = tmp_path / "submission.csv"
-    ended = houses.verb("export", houses.repo.batch, "--to", str(target), "--name", "SalePrice", "--keys", str(keys))
+    ended = houses.verb(
+        "export", houses.repo.batch, "--to", str(target), "--name", "SalePrice", "--keys", str(keys)
+    )
     assert ended.returncode == 0, ended.stderr
     rows = list(csv.DictReader(target.open()))
     looked_up = houses.post(f"/lookup/{houses.repo.batch}", {"ids": ids}).json()["predictions"]
@@ -41,11 +43,27 @@ def test_what_can_not_be_exported_is_said(houses: Any, tmp_path: Path) -> None:
         (("export", houses.repo.batch, "--to", "run.xlsx"), 2, ".csv or .parquet"),
         (("export", houses.repo.hybrid, "--to", "run.csv"), 2, houses.repo.batch),
         (("export", houses.repo.batch, "--to", "run.csv", "--keys", str(keys)), 1, "987654"),
-        (("export", houses.repo.batch, "--to", "nowhere/run.csv"), 2, "expected a folder that exists, got nowhere"),
+        (
+            ("export", houses.repo.batch, "--to", "nowhere/run.csv"),
+            2,
+            "expected a folder that exists, got nowhere",
+        ),
         (("export", houses.repo.batch, "--to", str(folder)), 2, "which is something else"),
-        (("export", houses.repo.batch, "--to", "/proc/run.csv"), 1, "/proc/run.csv can't be written"),
-        (("export", houses.repo.batch, "--to", "run.csv", "--keys", "nowhere.csv"), 2, "got nowhere.csv"),
-        (("export", houses.repo.batch, "--to", "run.csv", "--name", "Id"), 2, "--name Id is the name of another"),
+        (
+            ("export", houses.repo.batch, "--to", "/proc/run.csv"),
+            1,
+            "/proc/run.csv can't be written",
+        ),
+        (
+            ("export", houses.repo.batch, "--to", "run.csv", "--keys", "nowhere.csv"),
+            2,
+            "got nowhere.csv",
+        ),
+        (
+            ("export", houses.repo.batch, "--to", "run.csv", "--name", "Id"),
+            2,
+            "--name Id is the name of another",
+        ),
     ):
         ended = houses.verb(*words)
         assert ended.returncode == code, ended.stderr
@@ -64,7 +82,9 @@ def test_what_can_not_be_exported_is_said(houses: Any, tmp_path: Path) -> None:
         ("", "has no header"),
     ],
 )
-def test_a_file_of_keys_that_holds_something_else_is_told(houses: Any, tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_of_keys_that_holds_something_else_is_told(
+    houses: Any, tmp_path: Path, text: str, said: str
+) -> None:
     keys = tmp_path / "keys.csv"
     keys.write_text(text)
     ended = houses.verb("export", houses.repo.batch, "--to", "run.csv", "--keys", str(keys))
@@ -93,7 +113,9 @@ def test_details_carry_probabilities_version_run_and_date(iris: Any, tmp_path: P
     assert table.column_names == names == json.loads(ended.stdout)["columns"]
     body = iris.post(f"/lookup/{iris.repo.batch}", {"ids": table["flower_id"].to_pylist()}).json()
     for label in labels:
-        assert table[f"probability_{label}"].to_pylist() == [row[label] for row in body["probabilities"]]
+        assert table[f"probability_{label}"].to_pylist() == [
+            row[label] for row in body["probabilities"]
+        ]
     for name in ("model_version", "run_id"):
         assert set(table[name].to_pylist()) == {body[name]}
     assert {moment.isoformat() for moment in table["as_of"].to_pylist()} == {body["as_of"]}
@@ -101,7 +123,9 @@ def test_details_carry_probabilities_version_run_and_date(iris: Any, tmp_path: P
 
 def test_details_of_a_regression_have_no_probabilities(houses: Any, tmp_path: Path) -> None:
     target = tmp_path / "run.csv"
-    assert houses.verb("export", houses.repo.batch, "--to", str(target), "--details").returncode == 0
+    assert (
+        houses.verb("export", houses.repo.batch, "--to", str(target), "--details").returncode == 0
+    )
     with target.open() as file:
         assert next(csv.reader(file)) == ["Id", "prediction", "model_version", "run_id", "as_of"]
 
@@ -114,4 +138,6 @@ def test_a_bad_source_file_leaves_everything_as_it_was(houses: Any, tmp_path: Pa
     ended = houses.verb("ingest", str(bad), "--json")
     assert ended.returncode == 1
     assert "bad.csv" in json.loads(ended.stderr)["message"]
-    assert {path.name: path.read_bytes() for path in folder.rglob("*.parquet") if path.is_file()} == before
+    assert {
+        path.name: path.read_bytes() for path in folder.rglob("*.parquet") if path.is_file()
+    } == before

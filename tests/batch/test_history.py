@@ -16,7 +16,7 @@ from batch.profile import profile_of
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.features import Field, Publication
 from potluck.contract.publication import Pointer
-from potluck.stores.sources import write_parquet, write_schema
+from potluck.stores.ingest.sources import write_parquet, write_schema
 
 JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 PUBLICATION = Publication(
@@ -69,13 +69,18 @@ def scored(*values: float | None) -> pa.Table:
             "shop_id": pa.array(range(1, len(values) + 1), pa.int64()),
             "prediction": pa.array(values, pa.float64()),
             "probabilities": pa.nulls(len(values), pa.string()),
-            "failure": pa.array([None if value is not None else "no weight" for value in values], pa.string()),
+            "failure": pa.array(
+                [None if value is not None else "no weight" for value in values], pa.string()
+            ),
         }
     )
 
 
 def keep(store: Any, as_of: datetime, run_id: str, *values: float | None) -> None:
-    tables, profile = [scored(*values)], profile_of(run_id, np.array([v for v in values if v is not None]))
+    tables, profile = (
+        [scored(*values)],
+        profile_of(run_id, np.array([v for v in values if v is not None])),
+    )
     History(store, PUBLICATION).write(tables, pointer(as_of, run_id, len(values)), profile)
 
 
@@ -95,7 +100,9 @@ def test_a_row_without_a_prediction_is_not_kept(store: Any) -> None:
 
 def test_shards_follow_each_other(store: Any) -> None:
     History(store, PUBLICATION).write(
-        iter([scored(10.0), scored(11.0)]), pointer(JUNE, "first"), profile_of("first", np.array([10.0, 11.0]))
+        iter([scored(10.0), scored(11.0)]),
+        pointer(JUNE, "first"),
+        profile_of("first", np.array([10.0, 11.0])),
     )
     assert [row[2] for row in kept(store)] == [10.0, 11.0]
 
@@ -133,7 +140,9 @@ def test_a_run_that_can_not_be_written_leaves_the_history_as_it_was(store: Any) 
         raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        History(store, PUBLICATION).write(broken(), pointer(JUNE, "second"), profile_of("second", np.array([11.0])))
+        History(store, PUBLICATION).write(
+            broken(), pointer(JUNE, "second"), profile_of("second", np.array([11.0]))
+        )
     assert kept(store) == [(1, JUNE, 10.0, "first", "3")]
     assert len(list(store.path.iterdir())) == 2
 

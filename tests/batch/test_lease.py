@@ -68,7 +68,11 @@ def test_the_token_counts_up_with_every_holder(client: redis.Redis) -> None:
 
 
 def test_a_second_one_is_told_who_holds_it(client: redis.Redis) -> None:
-    with lease(client), pytest.raises(Locked, match=rf"process {os.getpid()} on ") as told, lease(client):
+    with (
+        lease(client),
+        pytest.raises(Locked, match=rf"process {os.getpid()} on ") as told,
+        lease(client),
+    ):
         pass
     assert told.value.exit_code == 75
 
@@ -78,9 +82,13 @@ def test_another_view_has_a_lease_of_its_own(client: redis.Redis) -> None:
         pass
 
 
-def test_that_of_a_killed_process_is_taken_over_at_once(client: redis.Redis, server: RedisProcess) -> None:
+def test_that_of_a_killed_process_is_taken_over_at_once(
+    client: redis.Redis, server: RedisProcess
+) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_UNTIL_KILLED, str(server.port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD_UNTIL_KILLED, str(server.port)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -93,8 +101,12 @@ def test_that_of_a_killed_process_is_taken_over_at_once(client: redis.Redis, ser
 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"space": "another boot"}])
-def test_that_of_another_host_is_left_to_run_out(client: redis.Redis, elsewhere: dict[str, str]) -> None:
-    dead = replace(this_process(1), pid=2**22 + 1, **elsewhere)  # no such process here, which proves nothing there
+def test_that_of_another_host_is_left_to_run_out(
+    client: redis.Redis, elsewhere: dict[str, str]
+) -> None:
+    dead = replace(
+        this_process(1), pid=2**22 + 1, **elsewhere
+    )  # no such process here, which proves nothing there
     hold_as(client, dead, milliseconds=300)
     with pytest.raises(Locked), lease(client):
         pass

@@ -25,8 +25,8 @@ from batch.lease import Lease
 from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_KEY
 from potluck.contract.publication import SLOTS, pointer_key, publication_key, slot_view
 from potluck.contract.redis_format import entity_key
+from potluck.redis.embedded import client
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import client
 
 AS_OF, OTHER = "2026-06-01", "2026-08-01"
 VIEW = "species_predictions"
@@ -101,7 +101,10 @@ def last_run(iris: Any) -> Iterator[dict[str, Any]]:
     """What is published before the test; the same champion and run are put back afterwards."""
     releases = Releases(iris.settings.releases)
     champion, held = releases.champion(iris.repo.hybrid), everything(iris)
-    kept = {path: path.read_bytes() for path in (iris.settings.data_folder("iris") / "predictions.parquet").iterdir()}
+    kept = {
+        path: path.read_bytes()
+        for path in (iris.settings.data_folder("iris") / "predictions.parquet").iterdir()
+    }
     yield published(iris)
     releases.promote(champion)
     put_back(iris, held)
@@ -121,12 +124,17 @@ def population(iris: Any) -> Iterator[Path]:
 def published(stack: Any) -> dict[str, Any]:
     ids = FLOWERS
     body = stack.post(f"/lookup/{stack.repo.batch}", {"ids": ids}).json()
-    return {name: body[name] for name in ("predictions", "probabilities", "run_id", "as_of", "model_version")}
+    return {
+        name: body[name]
+        for name in ("predictions", "probabilities", "run_id", "as_of", "model_version")
+    }
 
 
 def left_out(summary: dict[str, Any]) -> dict[str, list[Any]]:
     """Reason -> how many of the population's rows, and examples."""
-    return {each["reason"]: [each["count"], each["examples"]] for each in summary["account"]["left_out"]}
+    return {
+        each["reason"]: [each["count"], each["examples"]] for each in summary["account"]["left_out"]
+    }
 
 
 def run(
@@ -138,7 +146,9 @@ def run(
         start = ["-W", "ignore", "-c", PATCHED.replace("{patch}", patch), *words]
     environment = {**stack.environment, **variables}
     command = [sys.executable, *start]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=stack.home, timeout=120)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=stack.home, timeout=120
+    )
 
 
 def nightly(stack: Any, as_of: str = AS_OF, *words: str, **variables: str) -> dict[str, Any]:
@@ -160,17 +170,26 @@ def test_the_same_run_again_is_already_done(iris: Any, last_run: dict[str, Any])
     assert history(iris) == kept
 
 
-def test_the_same_date_after_a_retraining_changes_the_predictions(iris: Any, last_run: dict[str, Any]) -> None:
+def test_the_same_date_after_a_retraining_changes_the_predictions(
+    iris: Any, last_run: dict[str, Any]
+) -> None:
     trained = json.loads(
-        iris.verb("train", iris.repo.hybrid, "--param", "learning_rate=0.03", "--promote", "--json").stdout
+        iris.verb(
+            "train", iris.repo.hybrid, "--param", "learning_rate=0.03", "--promote", "--json"
+        ).stdout
     )
     summary = nightly(iris)
     now = published(iris)
-    assert now["model_version"] == summary["model_version"] == trained["model_version"] != last_run["model_version"]
+    assert (
+        now["model_version"]
+        == summary["model_version"]
+        == trained["model_version"]
+        != last_run["model_version"]
+    )
     assert now["probabilities"] != last_run["probabilities"]
-    assert {row["run_id"] for row in history(iris) if row["event_timestamp"].isoformat()[:10] == AS_OF} == {
-        now["run_id"]
-    }
+    assert {
+        row["run_id"] for row in history(iris) if row["event_timestamp"].isoformat()[:10] == AS_OF
+    } == {now["run_id"]}
 
 
 def test_another_date_is_kept_beside_the_first(iris: Any, last_run: dict[str, Any]) -> None:
@@ -185,7 +204,11 @@ def test_engines_and_shards_make_no_difference(iris: Any, last_run: dict[str, An
     ways = [
         {},
         {"POTLUCK_NIGHTLY_SHARD_ROWS": "40", "POTLUCK_NIGHTLY_WORKERS": "2"},
-        {"POTLUCK_NIGHTLY_SHARD_ROWS": "70", "POTLUCK_NIGHTLY_WORKERS": "2", "POTLUCK_NIGHTLY_ENGINE": "ray"},
+        {
+            "POTLUCK_NIGHTLY_SHARD_ROWS": "70",
+            "POTLUCK_NIGHTLY_WORKERS": "2",
+            "POTLUCK_NIGHTLY_ENGINE": "ray",
+        },
     ]
     rows = []
     for day, variables in enumerate(ways, start=11):
@@ -201,10 +224,17 @@ def snapshot(stack: Any) -> dict[bytes, Any]:
     """Every field of every entity; of the pointer what readers see, without token and moment."""
     store = client(stack.settings)
     held: dict[bytes, Any] = {
-        bytes(name): store.hgetall(name) for name in store.scan_iter(b"*") if b"potluck:" not in name
+        bytes(name): store.hgetall(name)
+        for name in store.scan_iter(b"*")
+        if b"potluck:" not in name
     }
     pointer = json.loads(store.get(pointer_key("iris", VIEW)))
-    return {**held, b"pointer": {name: pointer[name] for name in ("slot", "run_id", "as_of", "rows", "model_version")}}
+    return {
+        **held,
+        b"pointer": {
+            name: pointer[name] for name in ("slot", "run_id", "as_of", "rows", "model_version")
+        },
+    }
 
 
 def put_back(stack: Any, held: dict[bytes, bytes]) -> None:
@@ -233,18 +263,25 @@ def undisturbed(iris: Any) -> tuple[dict[bytes, Any], dict[str, Any]]:
 
 @pytest.mark.parametrize("moment", DIES_AFTER)
 def test_killed_at_any_moment_the_last_run_stays_whole_and_the_next_one_converges(
-    iris: Any, undisturbed: tuple[dict[bytes, Any], dict[str, Any]], last_run: dict[str, Any], moment: str
+    iris: Any,
+    undisturbed: tuple[dict[bytes, Any], dict[str, Any]],
+    last_run: dict[str, Any],
+    moment: str,
 ) -> None:
     held, expected = undisturbed
     forget(iris, OTHER)
     ended = run(iris, "--as-of", OTHER, patch=DIES_AFTER[moment], **FEW_ROWS_A_SHARD)
     assert ended.returncode == -9, ended.stderr
-    assert published(iris) == (expected if moment in ("the switch", "history", "prune") else last_run)
+    assert published(iris) == (
+        expected if moment in ("the switch", "history", "prune") else last_run
+    )
     summary = nightly(iris, OTHER, "--resume", **FEW_ROWS_A_SHARD)
     assert summary["status"] == "published"
     assert published(iris) == expected
     assert snapshot(iris) == held
-    assert summary["resumed_shards"] == {"validate": 0, "score": 0, "a scored shard": 1}.get(moment, 4)
+    assert summary["resumed_shards"] == {"validate": 0, "score": 0, "a scored shard": 1}.get(
+        moment, 4
+    )
 
 
 def forget(stack: Any, as_of: str) -> None:
@@ -264,7 +301,9 @@ def test_readers_never_see_two_runs_in_one_answer(iris: Any, last_run: dict[str,
         with contextlib.closing(type(iris.client)(timeout=30)) as http:
             while not done.is_set():
                 answers.append(
-                    http.post(f"{iris.url}/lookup/{iris.repo.batch}", content=json.dumps({"ids": ids})).json()
+                    http.post(
+                        f"{iris.url}/lookup/{iris.repo.batch}", content=json.dumps({"ids": ids})
+                    ).json()
                 )
 
     readers = [threading.Thread(target=hammer) for _ in range(2)]
@@ -299,7 +338,9 @@ def test_a_run_is_rolled_back_at_once(iris: Any, last_run: dict[str, Any]) -> No
     assert published(iris) == last_run
 
 
-def test_where_there_is_no_run_before_a_rollback_says_so(iris: Any, last_run: dict[str, Any]) -> None:
+def test_where_there_is_no_run_before_a_rollback_says_so(
+    iris: Any, last_run: dict[str, Any]
+) -> None:
     nightly(iris, "2026-06-05")
     assert run(iris, "--as-of", "2026-06-06", patch=DIES_AFTER["a written shard"]).returncode == -9
     ended = run(iris, "--rollback")
@@ -316,13 +357,19 @@ def test_only_records_up_to_the_date_are_scored(iris: Any, last_run: dict[str, A
     summary = json.loads(run(iris, "--resume", "--force", "the first days again").stdout)[0]
     assert (summary["rows"], summary["forced"]) == (10, "the first days again")
     assert summary["resumed_shards"] == 1, "nothing is scored twice"
-    body = iris.post(f"/lookup/{iris.repo.batch}", {"ids": [row["flower_id"] for row in iris.population()]}).json()
-    assert sum(value is not None for value in body["predictions"]) == 10, "the others left with the published run"
+    body = iris.post(
+        f"/lookup/{iris.repo.batch}", {"ids": [row["flower_id"] for row in iris.population()]}
+    ).json()
+    assert sum(value is not None for value in body["predictions"]) == 10, (
+        "the others left with the published run"
+    )
     manifest = iris.home / "runs" / iris.repo.batch / summary["run_id"] / "manifest.json"
     assert json.loads(manifest.read_text())["forced"] == "the first days again"
 
 
-def test_a_date_before_all_records_is_an_error_that_says_so(iris: Any, last_run: dict[str, Any]) -> None:
+def test_a_date_before_all_records_is_an_error_that_says_so(
+    iris: Any, last_run: dict[str, Any]
+) -> None:
     ended = run(iris, "--as-of", "1999-01-01")
     assert ended.returncode == 1
     assert "population holds no row up to 1999-01-01" in ended.stderr
@@ -336,7 +383,9 @@ def test_two_runs_never_work_at_once(iris: Any) -> None:
     assert "another nightly run of species_predictions is at work (process " in ended.stderr
 
 
-def test_a_row_that_can_not_be_scored_is_left_out_and_named(iris: Any, last_run: dict[str, Any]) -> None:
+def test_a_row_that_can_not_be_scored_is_left_out_and_named(
+    iris: Any, last_run: dict[str, Any]
+) -> None:
     (worst,) = [row for row in iris.population() if row["sepal_length"] > 7.85]
     ended = run(iris, "--as-of", "2026-06-04", patch=FAILS_ON_WIDE_SEPALS.format(widest=7.85))
     assert ended.returncode == 0, ended.stderr
@@ -348,24 +397,36 @@ def test_a_row_that_can_not_be_scored_is_left_out_and_named(iris: Any, last_run:
             [f"flower_id={worst['flower_id']}"],
         ]
     }
-    assert iris.get(f"/lookup/{iris.repo.batch}/{worst['flower_id']}").json()["error_code"] == "ENTITY_NOT_FOUND"
+    assert (
+        iris.get(f"/lookup/{iris.repo.batch}/{worst['flower_id']}").json()["error_code"]
+        == "ENTITY_NOT_FOUND"
+    )
     assert published(iris)["run_id"] == summary["run_id"] != last_run["run_id"]
 
 
 def test_too_many_failed_rows_refuse_the_run(iris: Any, last_run: dict[str, Any]) -> None:
     ended = run(iris, "--as-of", "2026-06-08", patch=FAILS_ON_WIDE_SEPALS.format(widest=0))
     assert ended.returncode == 65, ended.stderr
-    assert "150 of 150 entities have no prediction (150 could not be scored: on-demand function" in ended.stderr
+    assert (
+        "150 of 150 entities have no prediction (150 could not be scored: on-demand function"
+        in ended.stderr
+    )
     assert published(iris) == last_run
 
 
-def test_rows_that_do_not_count_are_counted_and_named(iris: Any, last_run: dict[str, Any], population: Path) -> None:
+def test_rows_that_do_not_count_are_counted_and_named(
+    iris: Any, last_run: dict[str, Any], population: Path
+) -> None:
     """A row without a key, one of the future, an entity twice at the same moment."""
     rows = pq.read_table(population)
     place = rows.schema.get_field_index("flower_id")
-    without_key = rows.slice(0, 1).set_column(place, "flower_id", pa.nulls(1, rows.schema.types[place]))
+    without_key = rows.slice(0, 1).set_column(
+        place, "flower_id", pa.nulls(1, rows.schema.types[place])
+    )
     moments = rows.schema.get_field_index("event_timestamp")
-    later = pa.array([pc.max(rows["event_timestamp"]).as_py().replace(year=2199)], rows.schema.types[moments])
+    later = pa.array(
+        [pc.max(rows["event_timestamp"]).as_py().replace(year=2199)], rows.schema.types[moments]
+    )
     future = rows.slice(1, 1).set_column(moments, "event_timestamp", later)
     pq.write_table(pa.concat_tables([rows, without_key, future, rows.slice(2, 1)]), population)
     told = run(iris, "--as-of", "2026-06-09", text=True).stdout
@@ -389,7 +450,9 @@ def test_rows_that_do_not_count_are_counted_and_named(iris: Any, last_run: dict[
     assert published(iris)["predictions"] == last_run["predictions"]
 
 
-def test_an_entity_whose_key_holds_something_else_is_named_and_the_rows_add_up(iris: Any, processes: Processes) -> None:
+def test_an_entity_whose_key_holds_something_else_is_named_and_the_rows_add_up(
+    iris: Any, processes: Processes
+) -> None:
     elsewhere = processes.start()
     elsewhere.client.set(entity_key("iris", ["flower_id"], [7], ["int64"]), "something else")
     ended = run(iris, "--as-of", "2026-06-23", REDIS_URL=url(elsewhere))
@@ -399,7 +462,9 @@ def test_an_entity_whose_key_holds_something_else_is_named_and_the_rows_add_up(i
     assert left_out(summary) == {NOT_STORED: [1, ["flower_id=7"]]}
 
 
-@pytest.mark.parametrize("harm", ["missing column", "text for a number", "not parquet", "gone", "empty"])
+@pytest.mark.parametrize(
+    "harm", ["missing column", "text for a number", "not parquet", "gone", "empty"]
+)
 def test_a_population_that_can_not_be_read_is_an_error_that_names_it(
     iris: Any, last_run: dict[str, Any], population: Path, harm: str
 ) -> None:
@@ -408,7 +473,9 @@ def test_a_population_that_can_not_be_read_is_an_error_that_names_it(
         pq.write_table(rows.drop_columns(["sepal_length"]), population)
     elif harm == "text for a number":
         place = rows.schema.get_field_index("sepal_length")
-        pq.write_table(rows.set_column(place, "sepal_length", pa.array(["wide"] * rows.num_rows)), population)
+        pq.write_table(
+            rows.set_column(place, "sepal_length", pa.array(["wide"] * rows.num_rows)), population
+        )
     elif harm == "not parquet":
         population.write_bytes(b"flower_id,sepal_length\n1,2\n")
     elif harm == "gone":
@@ -423,15 +490,21 @@ def test_a_population_that_can_not_be_read_is_an_error_that_names_it(
         assert "sepal_length" in message
 
 
-def test_sources_that_change_meanwhile_publish_nothing(iris: Any, last_run: dict[str, Any], population: Path) -> None:
-    touched = f"after(Journal, 'note_shard', lambda *_: open({str(population)!r}, 'ab').write(b'x'))"
+def test_sources_that_change_meanwhile_publish_nothing(
+    iris: Any, last_run: dict[str, Any], population: Path
+) -> None:
+    touched = (
+        f"after(Journal, 'note_shard', lambda *_: open({str(population)!r}, 'ab').write(b'x'))"
+    )
     ended = run(iris, "--as-of", "2026-06-22", patch=touched)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "the sources changed while they were read" in ended.stderr
     assert published(iris) == last_run
 
 
-def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(iris: Any, processes: Processes) -> None:
+def test_a_redis_that_is_nearly_full_refuses_the_run_before_it_is_written(
+    iris: Any, processes: Processes
+) -> None:
     elsewhere = processes.start()
     used = int(elsewhere.client.info("memory")["used_memory"])
     elsewhere.client.config_set("maxmemory", used + 30_000)
@@ -456,32 +529,47 @@ after(BulkWriter, 'write', stop)
 
 
 @pytest.mark.parametrize("patch", [FULL, GONE], ids=["full", "gone"])
-def test_a_redis_that_fails_midway_publishes_nothing(iris: Any, processes: Processes, patch: str) -> None:
+def test_a_redis_that_fails_midway_publishes_nothing(
+    iris: Any, processes: Processes, patch: str
+) -> None:
     elsewhere = processes.start()
-    ended = run(iris, "--as-of", "2026-06-21", patch=patch, REDIS_URL=url(elsewhere), **FEW_ROWS_A_SHARD)
+    ended = run(
+        iris, "--as-of", "2026-06-21", patch=patch, REDIS_URL=url(elsewhere), **FEW_ROWS_A_SHARD
+    )
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "Redis" in ended.stderr
     assert "Traceback" not in ended.stderr
     if "maxmemory" in patch:
         assert elsewhere.client.get(pointer_key("iris", VIEW)) is None
-        assert elsewhere.client.get(publication_key("iris", VIEW, "lease")) is None, "the lease was given back"
+        assert elsewhere.client.get(publication_key("iris", VIEW, "lease")) is None, (
+            "the lease was given back"
+        )
 
 
 def url(process: RedisProcess) -> str:
     return f"redis://127.0.0.1:{process.port}/0"
 
 
-def test_stock_feast_sees_two_slot_views(iris: Any, last_run: dict[str, Any], tmp_path: Path) -> None:
+def test_stock_feast_sees_two_slot_views(
+    iris: Any, last_run: dict[str, Any], tmp_path: Path
+) -> None:
     """Feast as it comes knows no pointer: whoever declares a slot as a view reads what lies in it."""
     other = nightly(iris, "2026-06-02")
     rows = [{"flower_id": flower} for flower in FLOWERS]
     read = {slot: stock_reads(iris, slot_view(VIEW, slot), rows, tmp_path / slot) for slot in SLOTS}
-    assert {run for found in read.values() for run in found["run_id"]} == {last_run["run_id"], other["run_id"]}
+    assert {run for found in read.values() for run in found["run_id"]} == {
+        last_run["run_id"],
+        other["run_id"],
+    }
     for found in read.values():
-        assert found["prediction"] == last_run["predictions"], "two dates, one model, the same flowers"
+        assert found["prediction"] == last_run["predictions"], (
+            "two dates, one model, the same flowers"
+        )
 
 
-def stock_reads(stack: Any, view: str, rows: list[dict[str, Any]], folder: Path) -> dict[str, list[Any]]:
+def stock_reads(
+    stack: Any, view: str, rows: list[dict[str, Any]], folder: Path
+) -> dict[str, list[Any]]:
     where = f"localhost:0,unix_socket_path={stack.settings.redis_socket}"
     store = FeatureStore(
         config=RepoConfig(
@@ -495,8 +583,16 @@ def stock_reads(stack: Any, view: str, rows: list[dict[str, Any]], folder: Path)
     )
     flower = Entity(name="flower", join_keys=["flower_id"], value_type=ValueType.INT64)
     source = FileSource(
-        path=str(stack.settings.data_folder("iris") / "predictions.parquet"), timestamp_field="event_timestamp"
+        path=str(stack.settings.data_folder("iris") / "predictions.parquet"),
+        timestamp_field="event_timestamp",
     )
     fields = [Feature(name=name, dtype=String) for name in ("prediction", "run_id")]
-    store.apply([flower, FeatureView(name=view, entities=[flower], schema=fields, source=source, ttl=timedelta(0))])
+    store.apply(
+        [
+            flower,
+            FeatureView(
+                name=view, entities=[flower], schema=fields, source=source, ttl=timedelta(0)
+            ),
+        ]
+    )
     return dict(store.get_online_features([f"{view}:prediction", f"{view}:run_id"], rows).to_dict())

@@ -16,17 +16,17 @@ from feast import Field as Feature
 from feast.types import Int64, String
 from small_repo import SERVICES, Service, SmallHome, night, small_home, tasks_of
 
-import potluck.stores.tags
+import potluck.stores.definitions.tags
 from batch.admission import NO_REQUEST_VALUE, NO_STORED_VALUE, UNKNOWN, refusals
 from batch.summary import RunSummary
 from batch.tasks import Task
 from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, Field, LookupView
-from potluck.stores.population import Population, ShardRows
-from potluck.stores.repo import open_store
-from serving.entities import Known
+from potluck.stores.definitions.repo import open_store
+from potluck.stores.parquet.population import Population, ShardRows
+from serving.services.entities import Known
 
-MERGED = "not_found" in Known._fields and hasattr(potluck.stores.tags, "VIEW_TAGS")
+MERGED = "not_found" in Known._fields and hasattr(potluck.stores.definitions.tags, "VIEW_TAGS")
 
 Row = dict[str, Any]
 
@@ -81,7 +81,9 @@ def now(home: SmallHome) -> datetime:
     """When the cases were written and materialized."""
     moment = datetime.now(UTC).replace(microsecond=0)
     for kind in ("number", "text"):
-        home.write(f"{kind}_population", [asked(kind, place, moment) for place in range(len(CASES))])
+        home.write(
+            f"{kind}_population", [asked(kind, place, moment) for place in range(len(CASES))]
+        )
         records = [record(kind, place, moment) for place in range(len(CASES))]
         home.write(f"{kind}_records", [each for each in records if each])
     home.verbs(["materialize", "--force", "other entities than those that were trained on"])
@@ -116,7 +118,11 @@ def by_http(url: str, service: Service, now: datetime) -> dict[Any, Any]:
     """Entity -> prediction, or the error's code and field."""
     answers = {}
     for place in range(len(CASES)):
-        sent = {name: value for name, value in asked(service.kind, place, now).items() if value is not None}
+        sent = {
+            name: value
+            for name, value in asked(service.kind, place, now).items()
+            if value is not None
+        }
         del sent["event_timestamp"]
         body = httpx.post(f"{url}/predict/{service.name}", content=json.dumps(sent)).json()
         answers[sent[service.key]] = body.get("prediction", error_of(body))
@@ -125,7 +131,9 @@ def by_http(url: str, service: Service, now: datetime) -> dict[Any, Any]:
 
 def error_of(body: Row) -> tuple[str, str]:
     code = body.get("error_code", "")
-    return code, "" if code == "ENTITY_NOT_FOUND" else field_of(body.get("details") or [{"field": "", "reason": ""}])
+    return code, "" if code == "ENTITY_NOT_FOUND" else field_of(
+        body.get("details") or [{"field": "", "reason": ""}]
+    )
 
 
 def field_of(details: Sequence[Row]) -> str:
@@ -141,7 +149,9 @@ def by_night(url: str, service: Service, told: RunSummary, now: datetime) -> dic
     assert body["run_id"] == told.run_id
     failures = failures_of(told)
     pairs = zip(ids, body["predictions"], strict=True)
-    return {key: failures[f"{service.key}={key}"] if value is None else value for key, value in pairs}
+    return {
+        key: failures[f"{service.key}={key}"] if value is None else value for key, value in pairs
+    }
 
 
 def failures_of(told: RunSummary) -> dict[str, tuple[str, str]]:
@@ -151,7 +161,13 @@ def failures_of(told: RunSummary) -> dict[str, tuple[str, str]]:
         assert each.count == len(each.examples), "few enough to be named"
         reason = each.reason.removeprefix("could not be scored: ")
         code = "ENTITY_NOT_FOUND" if reason == UNKNOWN else "SCHEMA_VALIDATION"
-        field = "" if reason == UNKNOWN else reason if "function" in reason else reason.partition(":")[0]
+        field = (
+            ""
+            if reason == UNKNOWN
+            else reason
+            if "function" in reason
+            else reason.partition(":")[0]
+        )
         found |= dict.fromkeys(each.examples, (code, field))
     return found
 
@@ -163,7 +179,9 @@ def test_every_entity_gets_the_same_answer_by_night_and_over_http(
     told = night(home, store, tasks_of(home)[service.name], now)
     online, nightly = by_http(url, service, now), by_night(url, service, told, now)
     names = {entity(service.kind, place): name for place, name in enumerate(CASES)}
-    assert {names[key]: each for key, each in nightly.items()} == {names[key]: each for key, each in online.items()}
+    assert {names[key]: each for key, each in nightly.items()} == {
+        names[key]: each for key, each in online.items()
+    }
     assert told.account is not None
     assert told.account.kept == sum(isinstance(each, float) for each in online.values())
     if service.unknown == "refuse":
@@ -180,7 +198,9 @@ SIZE = Field("size", "float64", "request", required=True)
 LookedUp = tuple[Field, ...]
 
 
-def contract(*views: LookupView, online: LookedUp = (NEED,), request: LookedUp = (SIZE,)) -> FeatureContract:
+def contract(
+    *views: LookupView, online: LookedUp = (NEED,), request: LookedUp = (SIZE,)
+) -> FeatureContract:
     return FeatureContract(
         project="shop",
         service="price",
@@ -201,14 +221,19 @@ def view(unknown: str) -> LookupView:
     return LookupView("v", ("id",), (), (), 0, unknown)  # type: ignore[arg-type]
 
 
-def reasons(found: FeatureContract, known: Sequence[bool], **columns: pa.Array) -> list[str | None] | None:
+def reasons(
+    found: FeatureContract, known: Sequence[bool], **columns: pa.Array
+) -> list[str | None] | None:
     batch = pa.RecordBatch.from_pydict({"id": pa.array(range(len(known)), pa.int64()), **columns})
     told = refusals(found, ShardRows(batch, pa.array(known)))
     return None if told is None else told.to_pylist()
 
 
 def test_where_every_row_may_be_scored_nothing_is_copied() -> None:
-    assert reasons(contract(view("refuse")), [True], size=pa.array([1.0]), need=pa.array([2.0])) is None
+    assert (
+        reasons(contract(view("refuse")), [True], size=pa.array([1.0]), need=pa.array([2.0]))
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +246,9 @@ def test_where_every_row_may_be_scored_nothing_is_copied() -> None:
         ([], False),
     ],
 )
-def test_one_view_that_refuses_unknown_entities_is_enough(policies: list[str], refused: bool) -> None:
+def test_one_view_that_refuses_unknown_entities_is_enough(
+    policies: list[str], refused: bool
+) -> None:
     found = contract(*map(view, policies), online=())
     told = reasons(found, [True, False], size=pa.array([1.0, 1.0]))
     assert told == ([None, UNKNOWN] if refused else None)
@@ -243,7 +270,9 @@ def test_a_default_of_zero_false_or_an_empty_text_is_one(field: Field) -> None:
     empty = {field.name: pa.nulls(1), "size": pa.array([1.0])}
     assert reasons(contract(view("refuse"), online=(field,)), [True], **empty) is None
     without = replace(field, default=None)
-    assert reasons(contract(view("refuse"), online=(without,)), [True], **empty) == [f"{field.name}: {NO_STORED_VALUE}"]
+    assert reasons(contract(view("refuse"), online=(without,)), [True], **empty) == [
+        f"{field.name}: {NO_STORED_VALUE}"
+    ]
     asked = replace(field, source="request")
     assert reasons(contract(online=(), request=(asked,)), [True], **empty) is None
 
@@ -301,13 +330,18 @@ def test_a_feature_that_left_the_source_refuses_the_night(
     content, rows = path.read_bytes(), pq.read_table(path)
     place = rows.schema.get_field_index("value")
     name, found = (
-        ("worth", "has no column value any more") if harm == "renamed" else ("value", "holds value as VARCHAR")
+        ("worth", "has no column value any more")
+        if harm == "renamed"
+        else ("value", "holds value as VARCHAR")
     )
     pq.write_table(rows.set_column(place, name, pa.array(["3.0"] * rows.num_rows)), path)
     try:
         with (
             view_with(store, "number_lasting_view", Feature(name="worth", dtype=String)),
-            pytest.raises(Refused, match=sentence(f"looks up value .* number_lasting_view, .* number_records {found}")),
+            pytest.raises(
+                Refused,
+                match=sentence(f"looks up value .* number_lasting_view, .* number_records {found}"),
+            ),
         ):
             night(home, store, tasks_of(home)["number_lasting"], now)
     finally:
@@ -315,16 +349,20 @@ def test_a_feature_that_left_the_source_refuses_the_night(
 
 
 def sentence(lost: str) -> str:
-    return (
-        rf"^champion version 1 of number_lasting {lost}.*; put it back, or train and promote .* the last .* run stays$"
-    )
+    missing = rf"^champion version 1 of number_lasting {lost}.*"
+    return missing + "; put it back, or train and promote .* the last .* run stays$"
 
 
-def test_a_view_that_left_the_registry_refuses_the_night(home: SmallHome, store: FeatureStore, now: datetime) -> None:
+def test_a_view_that_left_the_registry_refuses_the_night(
+    home: SmallHome, store: FeatureStore, now: datetime
+) -> None:
     name = "number_lasting_view"
     with put_back(store, name, store.get_feature_view(name).features):
         store.registry.delete_feature_view(name, store.project)
-        with pytest.raises(Refused, match=sentence(f"looks up value, .* in view {name}, which the registry does not")):
+        with pytest.raises(
+            Refused,
+            match=sentence(f"looks up value, .* in view {name}, which the registry does not"),
+        ):
             night(home, store, tasks_of(home)["number_lasting"], now)
 
 
@@ -345,7 +383,9 @@ def test_records_that_are_all_dated_later_refuse_the_night_and_say_what_to_do(
 ) -> None:
     before = now - timedelta(days=90)
     home.write("number_population", [{**asked("number", 0, now), "event_timestamp": before}])
-    records = pq.read_table(home.settings.data_folder("small") / "number_records.parquet").to_pylist()
+    records = pq.read_table(
+        home.settings.data_folder("small") / "number_records.parquet"
+    ).to_pylist()
     home.write("number_records", [row for row in records if row["event_timestamp"] > before])
     told = r"none of the feature views \(number_lasting_view\) holds a record up to .* 15 dated after the as-of date .*"
     with pytest.raises(Refused, match=f"{told}date the records in ingest.py when they were known"):

@@ -36,7 +36,9 @@ def test_the_index_is_that_of_the_definition() -> None:
 
 
 def test_a_label_that_is_new_or_gone_counts() -> None:
-    index = stability_index(profile_of("run", {"low": 500, "high": 500}), {"low": 500, "other": 500})
+    index = stability_index(
+        profile_of("run", {"low": 500, "high": 500}), {"low": 500, "other": 500}
+    )
     assert index is not None
     assert index > 1
 

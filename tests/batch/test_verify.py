@@ -24,9 +24,15 @@ from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
 from potluck.contract.features import Field, Publication
 from potluck.contract.publication import SLOTS, Pointer, slot_fields, slot_view
-from potluck.contract.redis_format import decode_timestamp, decode_value, encode_value, entity_key, timestamp_field
+from potluck.contract.redis_format import (
+    decode_timestamp,
+    decode_value,
+    encode_value,
+    entity_key,
+    timestamp_field,
+)
 from potluck.contract.settings import Settings, load_settings
-from potluck.stores.embedded_redis import client
+from potluck.redis.embedded import client
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 PROJECT, VIEW = "shop", "prices"
@@ -45,14 +51,18 @@ PUBLICATION = Publication(
     key=Field("shop_id", "string", "key", required=True),
     features=FEATURES,
     field_ids={
-        slot: tuple(_mmh3(f"{slot_view(VIEW, slot)}:{field.name}").hex() for field in FEATURES) for slot in SLOTS
+        slot: tuple(_mmh3(f"{slot_view(VIEW, slot)}:{field.name}").hex() for field in FEATURES)
+        for slot in SLOTS
     },
     source="history",
 )
 
 
 SETTINGS = Settings.model_construct(
-    nightly_max_failed=0.01, nightly_max_rows_change=0.5, nightly_max_outside=0.05, nightly_max_drift=0.25
+    nightly_max_failed=0.01,
+    nightly_max_rows_change=0.5,
+    nightly_max_outside=0.05,
+    nightly_max_drift=0.25,
 )
 RANDOM = np.random.default_rng(3)
 
@@ -87,7 +97,9 @@ def test_a_prediction_that_is_not_finite_never_passes(value: float) -> None:
 @pytest.mark.parametrize("population", [999, 1001])
 def test_an_entity_too_few_or_too_many_never_passes(population: int) -> None:
     found = must_hold(outcome(1000, population=population))
-    with pytest.raises(Refused, match=f"expected one prediction for each of {population} entities, got 1000"):
+    with pytest.raises(
+        Refused, match=f"expected one prediction for each of {population} entities, got 1000"
+    ):
         refuse(found)
 
 
@@ -100,13 +112,17 @@ def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, hol
     assert broken(checks) == ([] if holds else ["failed share"])
     if not holds:
         with pytest.raises(
-            Refused, match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force"
+            Refused,
+            match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force",
         ):
             refuse(checks, ", so force")
 
 
 def test_a_run_like_the_last_one_passes() -> None:
-    assert broken(should_hold(outcome(), profile_of("last", RANDOM.normal(100, 10, 1200)), SETTINGS)) == []
+    assert (
+        broken(should_hold(outcome(), profile_of("last", RANDOM.normal(100, 10, 1200)), SETTINGS))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +144,9 @@ def test_a_run_unlike_the_last_one_is_refused(values: Any, names: list[str]) -> 
 
 def test_other_shares_of_classes_are_refused() -> None:
     last = profile_of("last", {"low": 900, "high": 100})
-    assert broken(should_hold(outcome(1000, values={"low": 880, "high": 120}), last, SETTINGS)) == []
+    assert (
+        broken(should_hold(outcome(1000, values={"low": 880, "high": 120}), last, SETTINGS)) == []
+    )
     found = should_hold(outcome(1000, values={"low": 300, "high": 700}), last, SETTINGS)
     assert broken(found) == ["stability index"]
 
@@ -171,9 +189,18 @@ def scored(rows: int = 40, values: Any = None, entities: Any = None) -> pa.Table
 def staged(view: View, table: pa.Table, run_id: str = "run") -> Pointer:
     with leased(view) as lease:
         pointer = new_pointer(
-            view.release_idle_slot(lease, view.read_pointer()).pointer, run_id, AS_OF, "1", table.num_rows
+            view.release_idle_slot(lease, view.read_pointer()).pointer,
+            run_id,
+            AS_OF,
+            "1",
+            table.num_rows,
         )
-        assert stage(view, [table.slice(0, 15), table.slice(15)], pointer, lease, table.num_rows).refused == 0
+        assert (
+            stage(
+                view, [table.slice(0, 15), table.slice(15)], pointer, lease, table.num_rows
+            ).refused
+            == 0
+        )
     return pointer
 
 
@@ -207,13 +234,20 @@ def test_a_staged_run_reads_back(view: View, store: redis.Redis) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "names"),
-    [(["low", "hoch·"], ["low", "hoch·"]), ([True, False], ["true", "false"]), ([3, 4], ["3", "4"])],
+    [
+        (["low", "hoch·"], ["low", "hoch·"]),
+        ([True, False], ["true", "false"]),
+        ([3, 4], ["3", "4"]),
+    ],
 )
 def test_classes_are_stored_as_text_with_their_probabilities(
     view: View, store: redis.Redis, labels: list[Any], names: list[str]
 ) -> None:
     text = replace(
-        view, publication=replace(PUBLICATION, features=(replace(FEATURES[0], dtype="string"), *FEATURES[1:]))
+        view,
+        publication=replace(
+            PUBLICATION, features=(replace(FEATURES[0], dtype="string"), *FEATURES[1:])
+        ),
     )
     shares = pa.array(['{"low": 0.30000000000000004}', '{"low": 1.0}'])
     table = scored(2, labels).set_column(2, "probabilities", shares)
@@ -252,7 +286,9 @@ def test_a_row_that_can_not_be_read_is_refused(view: View, store: redis.Redis, h
         verify_staged(view, scored(), pointer, 0)
 
 
-def test_a_key_of_another_type_is_named_and_harms_no_neighbour(view: View, store: redis.Redis) -> None:
+def test_a_key_of_another_type_is_named_and_harms_no_neighbour(
+    view: View, store: redis.Redis
+) -> None:
     store.set(key("S7"), "something else")
     with leased(view) as lease:
         pointer = new_pointer(None, "run", AS_OF, "1", 40)
@@ -268,7 +304,9 @@ def test_a_key_of_another_type_is_named_and_harms_no_neighbour(view: View, store
 
 def test_a_store_that_went_away_is_unreachable(view: View, tmp_path: Path) -> None:
     pointer = staged(view, scored(2))
-    nowhere = replace(view, client=client(load_settings(redis_url=f"unix://{tmp_path}/nobody.sock")))
+    nowhere = replace(
+        view, client=client(load_settings(redis_url=f"unix://{tmp_path}/nobody.sock"))
+    )
     with pytest.raises(ServiceUnreachable):
         nowhere.published()
     with pytest.raises(ServiceUnreachable):
@@ -344,13 +382,17 @@ def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) ->
     assert store.hlen(entity_key("work" + PROJECT, ["shop_id"], ["S39"], ["string"])) > 0
 
 
-def test_a_run_that_would_fill_redis_is_refused_before_it_is_written(view: View, store: redis.Redis) -> None:
+def test_a_run_that_would_fill_redis_is_refused_before_it_is_written(
+    view: View, store: redis.Redis
+) -> None:
     pointer, table = new_pointer(None, "run", AS_OF, "1", 10**6), scored()
     assert check_memory(view, table, pointer, 10**6).limit == 0
     used = int(store.info("memory")["used_memory"])
     try:
         store.config_set("maxmemory", used + 20_000_000)
-        with pytest.raises(Refused, match=r"would pass Redis' maxmemory: 1000000 rows take about \d+ MiB more"):
+        with pytest.raises(
+            Refused, match=r"would pass Redis' maxmemory: 1000000 rows take about \d+ MiB more"
+        ):
             check_memory(view, table, pointer, 10**6)
         assert check_memory(view, table, pointer, 10_000).fits
     finally:

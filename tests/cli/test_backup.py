@@ -110,7 +110,9 @@ def run_restore(iris: Any, home: Path, backup: Path) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def test_a_changed_backup_is_refused_and_nothing_is_left(iris: Any, backup: Path, tmp_path: Path) -> None:
+def test_a_changed_backup_is_refused_and_nothing_is_left(
+    iris: Any, backup: Path, tmp_path: Path
+) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(backup, changed)
     model = next(changed.rglob("model.txt"))

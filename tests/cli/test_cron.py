@@ -36,7 +36,9 @@ def test_nothing_is_due_between_two_due_times_nor_where_the_clock_went_back() ->
     assert nightly.latest(NIGHT, NIGHT - timedelta(days=5)) is None
 
 
-@pytest.mark.parametrize("expression", ["* * * * *", "*/7 1-5 * * mon-fri", "30 1 1 1 *", "0 0 29 2 *"])
+@pytest.mark.parametrize(
+    "expression", ["* * * * *", "*/7 1-5 * * mon-fri", "30 1 1 1 *", "0 0 29 2 *"]
+)
 def test_years_of_absence_are_looked_through_at_once(expression: str) -> None:
     cron, since = Cron(expression), NIGHT - timedelta(days=9 * 366)
     started = time.perf_counter()
@@ -58,7 +60,9 @@ def test_years_of_absence_are_looked_through_at_once(expression: str) -> None:
         ("0 2 31 2 *", "never comes"),
     ],
 )
-def test_what_is_no_schedule_is_a_usage_error_that_says_what_was_expected(expression: str, said: str) -> None:
+def test_what_is_no_schedule_is_a_usage_error_that_says_what_was_expected(
+    expression: str, said: str
+) -> None:
     with pytest.raises(UsageError, match="POTLUCK_NIGHTLY_CRON") as caught:
         Cron(expression)
     assert said in str(caught.value)

@@ -16,9 +16,11 @@ from cli.demo_calls import show_services
 from potluck.contract.errors import PotluckError
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings
-from potluck.stores.embedded_redis import client
+from potluck.redis.embedded import client
 
-STRANGERS = pa.table({"flower_id": [987654321, 987654322], "sepal_length": [5.1, 4.9], "sepal_width": [3.5, None]})
+STRANGERS = pa.table(
+    {"flower_id": [987654321, 987654322], "sepal_length": [5.1, 4.9], "sepal_width": [3.5, None]}
+)
 
 
 @pytest.fixture
@@ -51,7 +53,11 @@ def test_each_service_is_called_and_says_where_its_features_came_from(
 ) -> None:
     show_services(settings, iris.url)
     said = capsys.readouterr().out
-    for head in ("POST /predict/iris_realtime", "POST /predict/iris_hybrid", "GET /lookup/iris_batch/{flower_id}"):
+    for head in (
+        "POST /predict/iris_realtime",
+        "POST /predict/iris_hybrid",
+        "GET /lookup/iris_batch/{flower_id}",
+    ):
         assert said.count(head) == 1
     assert said.count('"prediction"') == 3
     assert "looked up in the online store: petal_length, petal_width" in said
@@ -82,7 +88,11 @@ def test_values_that_json_does_not_have_end_in_a_refusal_and_no_trace(
     iris: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     odd = pa.table(
-        {"flower_id": [1, 2], "sepal_length": [datetime.datetime(1939, 9, 1)] * 2, "sepal_width": [b"\xff"] * 2}
+        {
+            "flower_id": [1, 2],
+            "sepal_length": [datetime.datetime(1939, 9, 1)] * 2,
+            "sepal_width": [b"\xff"] * 2,
+        }
     )
     replace_source(settings, "population", odd)
     with pytest.raises(PotluckError):
@@ -98,16 +108,22 @@ def test_without_a_population_the_labels_rows_are_sent(
     assert capsys.readouterr().out.count('"prediction"') == 3
 
 
-def test_without_any_rows_it_is_said(iris: Any, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_any_rows_it_is_said(
+    iris: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree(settings.data_folder("iris"))
     with pytest.raises(PotluckError):
         show_services(settings, iris.url)
-    assert capsys.readouterr().out.count("no source of the home holds the fields that it takes") == 3
+    assert (
+        capsys.readouterr().out.count("no source of the home holds the fields that it takes") == 3
+    )
 
 
 def demo(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "cli.demo", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=folder, check=False
+    )
 
 
 @pytest.fixture
@@ -116,7 +132,9 @@ def plain_repo(tmp_path: Path) -> Path:
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "feature_store.yaml").write_text(
-        (Path(__file__).parents[2] / "examples/iris/feature_store.yaml").read_text().replace("iris", "plain")
+        (Path(__file__).parents[2] / "examples/iris/feature_store.yaml")
+        .read_text()
+        .replace("iris", "plain")
     )
     (folder / "definitions.py").write_text(DEFINITIONS)
     (folder / "ingest.py").write_text(INGEST)
@@ -184,7 +202,9 @@ def test_a_repo_that_needs_a_file_and_gets_none_says_so(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_repo_that_is_none_ends_without_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repo_that_is_none_ends_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path / "homes"))
     ended = demo("--repo", str(tmp_path), folder=tmp_path)
     assert ended.returncode == 2

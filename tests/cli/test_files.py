@@ -20,7 +20,9 @@ SUFFIXES = (".csv", ".parquet")
         ("file.txt/run.csv", "a folder that exists"),
     ],
 )
-def test_a_place_that_can_not_hold_the_file_is_refused_before_the_work(tmp_path: Path, name: str, said: str) -> None:
+def test_a_place_that_can_not_hold_the_file_is_refused_before_the_work(
+    tmp_path: Path, name: str, said: str
+) -> None:
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file.txt").write_text("")
     with pytest.raises(UsageError, match=said):
@@ -47,7 +49,9 @@ def test_the_file_is_replaced_when_all_went_well(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     path.write_text("former")
-    with pytest.raises(DataError, match="No space left on device; what was there before is as it was"):
+    with pytest.raises(
+        DataError, match="No space left on device; what was there before is as it was"
+    ):
         fail_while_writing(path)
     assert path.read_text() == "former"
     assert [each.name for each in tmp_path.iterdir()] == ["run.csv"]
@@ -70,5 +74,8 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_file_is_told_in_one_sentence() -> None:
-    with pytest.raises(DataError, match=r"/proc/run\.csv can't be written"), replaced(Path("/proc/run.csv")):
+    with (
+        pytest.raises(DataError, match=r"/proc/run\.csv can't be written"),
+        replaced(Path("/proc/run.csv")),
+    ):
         pass

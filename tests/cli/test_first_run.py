@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from cli.first_run import ingested
-from potluck.stores.sources import write_sources
+from potluck.stores.ingest.sources import write_sources
 
 
 @pytest.fixture

@@ -34,7 +34,13 @@ def ingest(files, rows, seed):
 @pytest.fixture(autouse=True)
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repo that makes rows to order, and a home of this test."""
-    for name in ("REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL", "FEAST_USAGE", "MLFLOW_DISABLE_TELEMETRY"):
+    for name in (
+        "REDIS_URL",
+        "MLFLOW_TRACKING_URI",
+        "FEAST_REGISTRY_URL",
+        "FEAST_USAGE",
+        "MLFLOW_DISABLE_TELEMETRY",
+    ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path / "home"))
@@ -56,7 +62,10 @@ def readings(said: Any) -> tuple[int, int]:
 
 def test_every_row_that_came_is_kept_or_told() -> None:
     said = ingest("--rows", "10").output
-    assert "readings: 10 rows came, 9 kept, 1 left out: 1 no date (id=3); 0 → 9 rows in the source" in said
+    assert (
+        "readings: 10 rows came, 9 kept, 1 left out: 1 no date (id=3); 0 → 9 rows in the source"
+        in said
+    )
     assert "history: made, for others to fill" in said
 
 
@@ -78,7 +87,9 @@ def test_fewer_rows_replace_more_only_where_somebody_says_so() -> None:
     assert readings(ingest("--rows", "6", "--replace", "--json")) == (9, 5)
 
 
-def test_a_refusal_ends_with_65(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_ends_with_65(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     ingest("--rows", "10")
     monkeypatch.setattr(sys, "argv", ["potluck", "ingest", "--rows", "6"])
     monkeypatch.setattr(sys, "stdin", io.StringIO())

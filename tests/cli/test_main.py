@@ -41,11 +41,24 @@ PROMISED = {
     "predict": {"--to", "--only-known"},
     "lookup": set(),
 }
-HEAVY = ("feast", "mlflow", "pandas", "uvicorn", "sklearn", "lightgbm", "pyarrow", "duckdb", "fastapi", "apscheduler")
+HEAVY = (
+    "feast",
+    "mlflow",
+    "pandas",
+    "uvicorn",
+    "sklearn",
+    "lightgbm",
+    "pyarrow",
+    "duckdb",
+    "fastapi",
+    "apscheduler",
+)
 ERRORS = [
     each
     for each in vars(errors).values()
-    if isinstance(each, type) and issubclass(each, PotluckError) and not issubclass(each, RequestError)
+    if isinstance(each, type)
+    and issubclass(each, PotluckError)
+    and not issubclass(each, RequestError)
 ]
 
 
@@ -107,7 +120,9 @@ def test_a_verb_is_imported_when_it_is_called() -> None:
     assert said.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("words", [["env", "--nope"], ["bake"], ["train"], ["serve", "--port", "many"], ["--nope"]])
+@pytest.mark.parametrize(
+    "words", [["env", "--nope"], ["bake"], ["train"], ["serve", "--port", "many"], ["--nope"]]
+)
 def test_a_wrong_command_line_ends_with_2_and_a_hint(words: list[str]) -> None:
     ended = run(*words)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -115,7 +130,9 @@ def test_a_wrong_command_line_ends_with_2_and_a_hint(words: list[str]) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("words", [["env", "--repo"], ["ingest", "--rows", "0"], ["nightly", "--as-of", "tomorrow"]])
+@pytest.mark.parametrize(
+    "words", [["env", "--repo"], ["ingest", "--rows", "0"], ["nightly", "--as-of", "tomorrow"]]
+)
 def test_a_wrong_value_ends_with_2(words: list[str]) -> None:
     assert run(*words).returncode == 2
 
@@ -140,7 +157,9 @@ def test_a_record_that_is_no_json_is_told_before_it_is_sent(record: str) -> None
     assert f"got {record} (" in ended.stderr
 
 
-def test_a_home_that_is_up_already_ends_with_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_is_up_already_ends_with_75(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REDIS_URL", f"unix://{home}/nobody.sock")
     home.mkdir()
     with (home / "up.pid").open("a") as held:
@@ -181,7 +200,10 @@ def test_with_json_an_error_is_a_document_on_standard_error(
     said = capsys.readouterr()
     assert ended.value.code == raised.exit_code
     assert said.out == ""
-    assert json.loads(said.err) == {"error": type(raised).__name__, "message": "expected this, got that; do so"}
+    assert json.loads(said.err) == {
+        "error": type(raised).__name__,
+        "message": "expected this, got that; do so",
+    }
 
 
 def test_an_interrupt_ends_with_130_and_without_a_trace(
@@ -211,12 +233,20 @@ def test_a_flag_goes_before_the_environment(tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["POTLUCK_REPO"] == str(tmp_path / "somewhere")
 
 
-def test_env_can_be_evaluated_whatever_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_can_be_evaluated_whatever_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = tmp_path / "a b'c $HOME"
     monkeypatch.setenv("POTLUCK_HOME", str(odd))
     script = f'eval "$({sys.executable} -m cli.main env)" && printf %s "$POTLUCK_HOME"'
-    clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "FEAST_REGISTRY_URL")}
-    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=clean)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("REDIS_URL", "FEAST_REGISTRY_URL")
+    }
+    said = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=True, env=clean
+    )
     assert said.stdout == str(odd)
 
 

@@ -11,15 +11,15 @@ import pytest
 from cli.champions import champions_of
 from potluck.contract.feed import feed_key, read_feed
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import client
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import client
-from potluck.stores.sources import write_parquet
+from potluck.stores.ingest.sources import write_parquet
 
 NARROWED = """
 import sys
 from copy import copy
 from pathlib import Path
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.repo import open_store
 store = open_store(Path(sys.argv[1]))
 view = store.get_feature_view("petal_record")
 view.features = [feature for feature in view.features if feature.name != "petal_width"]
@@ -40,7 +40,9 @@ def narrowed(iris: Any) -> Iterator[Any]:
 
 def answers(stack: Any) -> list[Any]:
     rows = stack.population()[:5]
-    return [stack.post(f"/predict/{stack.repo.hybrid}", row).json().get("probabilities") for row in rows]
+    return [
+        stack.post(f"/predict/{stack.repo.hybrid}", row).json().get("probabilities") for row in rows
+    ]
 
 
 def test_a_champion_gets_what_its_view_no_longer_declares(narrowed: Any) -> None:
@@ -60,7 +62,8 @@ def test_a_column_that_a_champion_reads_is_not_lost_without_a_reason(narrowed: A
     refused = narrowed.verb("materialize")
     assert refused.returncode == 65
     assert (
-        "petal_record:petal_width, which champion iris_hybrid version 1 reads: source petals has no" in refused.stderr
+        "petal_record:petal_width, which champion iris_hybrid version 1 reads: source petals has no"
+        in refused.stderr
     )
     assert "--force REASON" in refused.stderr
     assert answers(narrowed) == before

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from cli.cron import Cron
-from cli.nights import LOCKED_PAUSE, PAUSES, Nights, Record, read_record, record_or_new, write_record
+from cli.nights import (
+    LOCKED_PAUSE,
+    PAUSES,
+    Nights,
+    Record,
+    read_record,
+    record_or_new,
+    write_record,
+)
 
 CRON = Cron("0 2 * * *")
 NIGHT = datetime(2026, 3, 5, 2, tzinfo=UTC)
@@ -16,7 +24,9 @@ DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 @pytest.fixture
 def nights() -> Nights:
     """Up to date: yesterday's run is done."""
-    return Nights(CRON, Record(since=NIGHT - 30 * DAY, done=NIGHT - DAY, tried=NIGHT - DAY, exit_code=0))
+    return Nights(
+        CRON, Record(since=NIGHT - 30 * DAY, done=NIGHT - DAY, tried=NIGHT - DAY, exit_code=0)
+    )
 
 
 def test_a_run_is_due_from_its_time_on_until_it_is_done(nights: Nights) -> None:
@@ -107,12 +117,16 @@ def test_a_run_that_outlasts_the_next_due_time_is_followed_by_that_one(nights: N
         (75, "another run of this home is at work; trying again at 02:05:00 UTC"),
     ],
 )
-def test_the_log_says_what_came_of_it_and_what_follows(nights: Nights, exit_code: int, said: str) -> None:
+def test_the_log_says_what_came_of_it_and_what_follows(
+    nights: Nights, exit_code: int, said: str
+) -> None:
     nights.ended(NIGHT, exit_code, NIGHT)
     assert said in nights.told(NIGHT)
 
 
-def test_a_record_comes_back_as_it_was_written_and_leaves_nothing_beside_it(tmp_path: Path, nights: Nights) -> None:
+def test_a_record_comes_back_as_it_was_written_and_leaves_nothing_beside_it(
+    tmp_path: Path, nights: Nights
+) -> None:
     path = tmp_path / "schedule.json"
     for exit_code in (1, 0):
         nights.ended(NIGHT, exit_code, NIGHT + MINUTE)

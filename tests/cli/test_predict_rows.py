@@ -13,7 +13,13 @@ import pytest
 def predict(stack: Any, *words: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-m", "cli.main", "predict", *words, "--url", stack.url]
     return subprocess.run(
-        command, env=stack.environment, input=stdin, capture_output=True, cwd=stack.home, timeout=120, check=False
+        command,
+        env=stack.environment,
+        input=stdin,
+        capture_output=True,
+        cwd=stack.home,
+        timeout=120,
+        check=False,
     )
 
 
@@ -53,7 +59,14 @@ x;5.1;3
     assert ended.returncode == 1
     answers = lines(ended)
     codes = [answer.get("error_code") for answer in answers]
-    assert codes == [None, "SCHEMA_VALIDATION", "SCHEMA_VALIDATION", "UNREADABLE", "ENTITY_NOT_FOUND", None]
+    assert codes == [
+        None,
+        "SCHEMA_VALIDATION",
+        "SCHEMA_VALIDATION",
+        "UNREADABLE",
+        "ENTITY_NOT_FOUND",
+        None,
+    ]
     assert set(answers[0]["probabilities"]) == {"setosa", "versicolor", "virginica"}
     assert answers[5]["imputed"]
     said = ended.stderr.decode()
@@ -74,14 +87,18 @@ def test_a_row_that_spoils_a_whole_call_stops_no_other(iris: Any) -> None:
 def test_an_array_and_lines_are_answered_in_batches(iris: Any) -> None:
     records = [{"sepal_length": 4 + number / 1000} for number in range(2500)]
     one = predict(iris, iris.repo.realtime, "-", stdin=json.dumps(records).encode())
-    other = predict(iris, iris.repo.realtime, "-", stdin="\n".join(map(json.dumps, records)).encode())
+    other = predict(
+        iris, iris.repo.realtime, "-", stdin="\n".join(map(json.dumps, records)).encode()
+    )
     assert (one.returncode, other.returncode) == (0, 0)
     assert one.stdout == other.stdout
     assert len(lines(one)) == 2500
 
 
 @pytest.mark.parametrize("name", ["answers.csv", "answers.jsonl"])
-def test_answers_go_to_a_file_and_the_account_to_standard_output(iris: Any, tmp_path: Path, name: str) -> None:
+def test_answers_go_to_a_file_and_the_account_to_standard_output(
+    iris: Any, tmp_path: Path, name: str
+) -> None:
     target = tmp_path / name
     stdin = b'{"sepal_length": 5.0}\n{}\n'
     ended = predict(iris, iris.repo.realtime, "-", "--to", str(target), "--json", stdin=stdin)
@@ -115,11 +132,20 @@ def test_usage_errors_end_with_2_and_say_what_was_expected(iris: Any, tmp_path: 
     for words, said in (
         ((realtime, "nowhere.csv"), "there is no file nowhere.csv"),
         ((realtime, "{sepal_length: 5}"), "expected a JSON record such as '{"),
-        ((realtime, str(path)), f"{realtime} takes no colour; --only-known leaves such columns out"),
-        ((realtime, str(path), "--to", str(tmp_path / "no" / "x.csv")), "expected a folder that exists"),
+        (
+            (realtime, str(path)),
+            f"{realtime} takes no colour; --only-known leaves such columns out",
+        ),
+        (
+            (realtime, str(path), "--to", str(tmp_path / "no" / "x.csv")),
+            "expected a folder that exists",
+        ),
         ((realtime, str(path), "--to", str(tmp_path / "x.xlsx")), ".csv or .jsonl"),
         ((realtime, str(path), "--encoding", "morse"), "expected an encoding such as utf-8"),
-        ((realtime, "{}", "--to", str(tmp_path / "x.csv")), "--to takes the answers to a file of rows"),
+        (
+            (realtime, "{}", "--to", str(tmp_path / "x.csv")),
+            "--to takes the answers to a file of rows",
+        ),
         ((iris.repo.batch, str(path)), f"{iris.repo.batch} is precomputed: ask `potluck lookup"),
     ):
         ended = predict(iris, *words)
@@ -128,7 +154,9 @@ def test_usage_errors_end_with_2_and_say_what_was_expected(iris: Any, tmp_path: 
 
 
 def test_columns_that_the_service_does_not_take_are_left_out_on_demand_and_told(iris: Any) -> None:
-    ended = predict(iris, iris.repo.realtime, "-", "--only-known", stdin=b"sepal_length,colour\n5,red\n")
+    ended = predict(
+        iris, iris.repo.realtime, "-", "--only-known", stdin=b"sepal_length,colour\n5,red\n"
+    )
     assert ended.returncode == 0
     assert f"left out, as {iris.repo.realtime} does not take them: colour" in ended.stderr.decode()
 
@@ -136,9 +164,22 @@ def test_columns_that_the_service_does_not_take_are_left_out_on_demand_and_told(
 def test_a_server_that_goes_away_leaves_the_former_file(iris: Any, tmp_path: Path) -> None:
     target = tmp_path / "answers.csv"
     target.write_text("former")
-    command = [sys.executable, "-m", "cli.main", "predict", iris.repo.realtime, "-", "--to", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "cli.main",
+        "predict",
+        iris.repo.realtime,
+        "-",
+        "--to",
+        str(target),
+    ]
     ended = subprocess.run(
-        [*command, "--url", "http://127.0.0.1:9"], env=iris.environment, input=b"", capture_output=True, check=False
+        [*command, "--url", "http://127.0.0.1:9"],
+        env=iris.environment,
+        input=b"",
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 1
     assert b"no Potluck server answers" in ended.stderr

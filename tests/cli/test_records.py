@@ -61,14 +61,19 @@ def test_a_row_in_another_encoding_is_told_and_the_next_one_is_read() -> None:
     first, second = read("id,town\n1,Köln\n2,Ulm\n".encode("cp1252"))
     assert "name another --encoding" in first
     assert second == {"id": 2, "town": "Ulm"}
-    assert read("id,town\n1,Köln\n".encode("cp1252"), Reading(DTYPES, encoding="cp1252")) == [{"id": 1, "town": "Köln"}]
+    assert read("id,town\n1,Köln\n".encode("cp1252"), Reading(DTYPES, encoding="cp1252")) == [
+        {"id": 1, "town": "Köln"}
+    ]
 
 
 @pytest.mark.parametrize(
     ("header", "said"),
     [
         ("id,id", "names each column once, got id"),
-        ("id,rooms", "price takes no rooms; --only-known leaves such columns out. It takes: id, area, town, new"),
+        (
+            "id,rooms",
+            "price takes no rooms; --only-known leaves such columns out. It takes: id, area, town, new",
+        ),
         ("a,b", r"a header with fields of price \(id, area, town, new\), got a, b"),
     ],
 )
@@ -121,9 +126,17 @@ def test_what_was_read_of_a_broken_array_is_sent_before_the_rest_is_refused(text
         next(sent)
 
 
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text())
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+)
 RECORDS = st.lists(
-    st.dictionaries(st.sampled_from([*DTYPES]), VALUES.filter(lambda value: value != "\x00"), min_size=1)
+    st.dictionaries(
+        st.sampled_from([*DTYPES]), VALUES.filter(lambda value: value != "\x00"), min_size=1
+    )
 )
 
 

@@ -55,7 +55,9 @@ def test_a_due_run_is_started_once_and_taken_down(tmp_path: Path) -> None:
     for _ in range(3):
         schedule.look()
     assert runs.started == [NIGHT]
-    assert read_record(tmp_path / "schedule.json") == Record(NIGHT - DAY, NIGHT, NIGHT, 0, NIGHT + MINUTE)
+    assert read_record(tmp_path / "schedule.json") == Record(
+        NIGHT - DAY, NIGHT, NIGHT, 0, NIGHT + MINUTE
+    )
 
 
 def test_a_failed_run_is_taken_down_and_tried_again_at_a_later_look(tmp_path: Path) -> None:
@@ -149,7 +151,12 @@ def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
 
 def test_status_tells_a_home_without_a_schedule(tmp_path: Path) -> None:
     found = schedule_status(Settings(home=tmp_path), NIGHT)
-    assert (found["scheduled"], found["cron"], found["next_due"], found["last_due"]) == (False, "0 2 * * *", None, None)
+    assert (found["scheduled"], found["cron"], found["next_due"], found["last_due"]) == (
+        False,
+        "0 2 * * *",
+        None,
+        None,
+    )
     assert "not scheduled now" in schedule_text(found)
 
 
@@ -201,7 +208,9 @@ def test_a_failed_run_does_not_end_the_schedule_and_a_signal_does_at_once(
     assert "Traceback" not in said
 
 
-def test_schedule_and_night_log_json_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schedule_and_night_log_json_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     write_record(home / "schedule.json", Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
@@ -247,15 +256,27 @@ def test_a_home_is_scheduled_once(process: "subprocess.Popen[str]", tmp_path: Pa
     wait_for(lambda: schedule_status(Settings(home=home), NIGHT)["scheduled"])
     command = [sys.executable, "-m", "cli.main", "schedule"]
     second = subprocess.run(
-        command, env={**os.environ, "POTLUCK_HOME": str(home)}, capture_output=True, text=True, timeout=60
+        command,
+        env={**os.environ, "POTLUCK_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert second.returncode == 75
     assert "scheduled already" in second.stderr
 
 
-@pytest.mark.parametrize("words", [["up", "--nightly", "0 2 * *"], ["schedule", "--cron", "soon"], ["schedule"]])
-def test_a_schedule_that_is_none_ends_with_2_before_anything_starts(words: list[str], tmp_path: Path) -> None:
-    environment = {**os.environ, "POTLUCK_HOME": str(tmp_path / "home"), "POTLUCK_NIGHTLY_CRON": "off"}
+@pytest.mark.parametrize(
+    "words", [["up", "--nightly", "0 2 * *"], ["schedule", "--cron", "soon"], ["schedule"]]
+)
+def test_a_schedule_that_is_none_ends_with_2_before_anything_starts(
+    words: list[str], tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "POTLUCK_HOME": str(tmp_path / "home"),
+        "POTLUCK_NIGHTLY_CRON": "off",
+    }
     command = [sys.executable, "-m", "cli.main", *words]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2

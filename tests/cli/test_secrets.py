@@ -34,7 +34,12 @@ def called(home: Path, *words: str, repo: Path = ROOT / "examples" / "iris", **m
     environment = {**inherited, "POTLUCK_HOME": str(home), "POTLUCK_REPO": str(repo), **more}
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", *words]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -65,7 +70,9 @@ def test_the_processes_of_up_bear_no_password() -> None:
         mlflow_tracking_uri=URLS["MLFLOW_TRACKING_URI"],
         feast_registry_url=URLS["FEAST_REGISTRY_URL"],
     )
-    words = [word for command in commands(settings, "127.0.0.1", 8000, 1).values() for word in command]
+    words = [
+        word for command in commands(settings, "127.0.0.1", 8000, 1).values() for word in command
+    ]
     assert not [word for word in words if PASSWORD in word]
 
 
@@ -73,8 +80,16 @@ def test_the_processes_of_up_bear_no_password() -> None:
     ("text", "environment", "expected"),
     [
         ("can't connect to redis://:a'b@host", {}, "can't connect to redis://:a'b@host"),
-        ("can't connect to redis://:a'b\"c@h", {"REDIS_URL": "redis://:a'b\"c@h"}, "can't connect to redis://:***@h"),
-        ("password p@ss is wrong", {"MLFLOW_TRACKING_URI": "http://u:p%40ss@h/"}, "password *** is wrong"),
+        (
+            "can't connect to redis://:a'b\"c@h",
+            {"REDIS_URL": "redis://:a'b\"c@h"},
+            "can't connect to redis://:***@h",
+        ),
+        (
+            "password p@ss is wrong",
+            {"MLFLOW_TRACKING_URI": "http://u:p%40ss@h/"},
+            "password *** is wrong",
+        ),
         ("password p%40ss", {"MLFLOW_TRACKING_URI": "http://u:p%40ss@h/"}, "password ***"),
         ("an abc of errors", {"REDIS_URL": "redis://:abc@h"}, "an abc of errors"),
         ("token tok-1234 expired", {"MLFLOW_TRACKING_TOKEN": "tok-1234"}, "token *** expired"),
@@ -104,8 +119,8 @@ def test_what_a_terminal_would_obey_is_written_out(text: str, expected: str) -> 
 
 INGEST = """
 import pyarrow as pa
-from potluck.stores.csv_cells import CsvColumn
-from potluck.stores.csv_source import read_csv
+from potluck.stores.ingest.csv_cells import CsvColumn
+from potluck.stores.ingest.csv_source import read_csv
 
 
 def ingest(files, rows, seed):
@@ -150,21 +165,25 @@ def test_what_has_no_end_is_no_file(tmp_path: Path, repo: Path, special: str) ->
     ended = called(tmp_path / "home", "ingest", special, repo=repo)
     assert ended.returncode == 2
     assert f"expected a file, got {special}, which is a device, a pipe or a socket" in ended.stderr
-    begun = called(tmp_path / "home", "init", special, "--to", str(tmp_path / "made"), "--label", "x")
+    begun = called(
+        tmp_path / "home", "init", special, "--to", str(tmp_path / "made"), "--label", "x"
+    )
     assert begun.returncode != 0
     assert "Traceback" not in begun.stderr
 
 
 def test_a_reader_of_csv_refuses_what_has_no_end() -> None:
     from potluck.contract.errors import DataError
-    from potluck.stores.csv_source import read_csv
+    from potluck.stores.ingest.csv_source import read_csv
 
     with pytest.raises(DataError, match="/dev/zero, but it is a device, a pipe or a socket"):
         read_csv(Path("/dev/zero"), {})
 
 
 @pytest.mark.parametrize("verb", ["ingest", "apply", "pull", "unforeseen"])
-def test_a_new_home_is_its_owners_alone(tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_home_is_its_owners_alone(
+    tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "deep" / "home"
     former = os.umask(0)
     try:

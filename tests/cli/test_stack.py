@@ -52,12 +52,19 @@ def port() -> int:
 def test_up_and_down(breast_cancer: Any, port: int) -> None:
     command = [sys.executable, "-m", "cli.main", "up", "--port", str(port)]
     process = subprocess.Popen(
-        command, env=breast_cancer.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=breast_cancer.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/readyz", process)
         wait_for(f"http://127.0.0.1:{port + 1}/health", process)
-        assert json.loads(breast_cancer.verb("status", "--json").stdout)["stack"] == f"up (process {process.pid})"
+        assert (
+            json.loads(breast_cancer.verb("status", "--json").stdout)["stack"]
+            == f"up (process {process.pid})"
+        )
         assert breast_cancer.verb("up", "--port", str(port)).returncode == 75
         down = json.loads(breast_cancer.verb("down", "--json").stdout)
         assert down == {"server": True, "redis": True, "orphans": {}}
@@ -69,7 +76,7 @@ def test_up_and_down(breast_cancer: Any, port: int) -> None:
     assert json.loads(breast_cancer.verb("status", "--json").stdout)["redis"] == "does not answer"
     again = json.loads(breast_cancer.verb("down", "--json").stdout)
     assert again == {"server": False, "redis": False, "orphans": {}}
-    from potluck.stores.embedded_redis import ensure_redis
+    from potluck.redis.embedded import ensure_redis
 
     ensure_redis(breast_cancer.settings)
 
@@ -94,12 +101,18 @@ def record(iris: Any) -> Iterator[Path]:
     write_record(path, Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
     yield path
     path.unlink()
-    assert iris.verb("nightly", "--as-of", "2026-06-01", "--force", "the test is over").returncode == 0
+    assert (
+        iris.verb("nightly", "--as-of", "2026-06-01", "--force", "the test is over").returncode == 0
+    )
 
 
-def test_up_catches_a_missed_night_up_once_and_status_tells(iris: Any, record: Path, port: int) -> None:
+def test_up_catches_a_missed_night_up_once_and_status_tells(
+    iris: Any, record: Path, port: int
+) -> None:
     now = datetime.now(UTC)
-    due = datetime(now.year if now.month > 6 else now.year - 1, 7, 1, tzinfo=UTC)  # later than what is published
+    due = datetime(
+        now.year if now.month > 6 else now.year - 1, 7, 1, tzinfo=UTC
+    )  # later than what is published
     options = ("--port", str(port), "--nightly", "0 0 1 7 *")
 
     def status() -> Any:
@@ -114,7 +127,11 @@ def test_up_catches_a_missed_night_up_once_and_status_tells(iris: Any, record: P
         as_of = iris.get("/lookup/iris_batch/0").json()["as_of"]
         assert datetime.fromisoformat(as_of) == due
         found = status()
-        assert (found["scheduled"], found["cron"], found["last_exit_code"]) == (True, "0 0 1 7 *", 0)
+        assert (found["scheduled"], found["cron"], found["last_exit_code"]) == (
+            True,
+            "0 0 1 7 *",
+            0,
+        )
         assert datetime.fromisoformat(found["last_due"]) == due
         assert datetime.fromisoformat(found["next_due"]) == due.replace(year=due.year + 1)
     caught_up = record.read_bytes()
@@ -137,7 +154,9 @@ def test_predict_and_lookup_ask_the_running_server(breast_cancer: Any) -> None:
     row = breast_cancer.population()[0]
     key = row["patient_id"]
     url = ("--url", breast_cancer.url, "--json")
-    predicted = json.loads(breast_cancer.verb("predict", breast_cancer.repo.hybrid, json.dumps(row), *url).stdout)
+    predicted = json.loads(
+        breast_cancer.verb("predict", breast_cancer.repo.hybrid, json.dumps(row), *url).stdout
+    )
     looked_up = json.loads(breast_cancer.verb("lookup", breast_cancer.repo.batch, key, *url).stdout)
     assert predicted["prediction"] == looked_up["prediction"]
     refused = breast_cancer.verb("lookup", breast_cancer.repo.batch, "P9999", *url)
@@ -177,10 +196,25 @@ def test_a_command_that_misses_an_earlier_step_says_which(
     [
         ("REDIS_URL", "redis://127.0.0.1:9", ["materialize"], "127.0.0.1:9"),
         ("REDIS_URL", "redis://127.0.0.1:9", ["nightly"], "online store does not answer"),
-        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:9", ["train", "iris_hybrid"], "MLflow at http://127.0.0.1:9"),
+        (
+            "MLFLOW_TRACKING_URI",
+            "http://127.0.0.1:9",
+            ["train", "iris_hybrid"],
+            "MLflow at http://127.0.0.1:9",
+        ),
         ("MLFLOW_TRACKING_URI", "http://127.0.0.1:9", ["pull"], "MLflow at http://127.0.0.1:9"),
-        ("FEAST_REGISTRY_URL", "postgresql://127.0.0.1:9/feast", ["apply"], "registry does not answer"),
-        ("FEAST_REGISTRY_URL", "postgresql://127.0.0.1:9/feast", ["train", "iris_hybrid"], "registry does not answer"),
+        (
+            "FEAST_REGISTRY_URL",
+            "postgresql://127.0.0.1:9/feast",
+            ["apply"],
+            "registry does not answer",
+        ),
+        (
+            "FEAST_REGISTRY_URL",
+            "postgresql://127.0.0.1:9/feast",
+            ["train", "iris_hybrid"],
+            "registry does not answer",
+        ),
     ],
 )
 def test_a_part_that_is_away_is_an_error_without_a_trace(
@@ -199,14 +233,18 @@ def test_printed_variables_let_plain_feast_see_the_home(iris: Any) -> None:
     assert printed["POTLUCK_HOME"] == str(iris.home)
     feast = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", str(iris.repo.path)]
     environment = {**iris.environment, **printed}
-    listed = subprocess.run([*feast, "feature-services", "list"], env=environment, capture_output=True, text=True)
+    listed = subprocess.run(
+        [*feast, "feature-services", "list"], env=environment, capture_output=True, text=True
+    )
     assert "iris_hybrid" in listed.stdout, listed.stderr
 
 
 def test_plain_feast_applies_and_materializes(iris: Any) -> None:
     feast = [str(Path(sys.executable).with_name("feast")), "-c", str(iris.repo.path)]
     for words in (["apply"], ["materialize", "2019-01-01T00:00:00", "2026-06-01T00:00:00"]):
-        ended = subprocess.run([*feast, *words], env=iris.environment, capture_output=True, text=True)
+        ended = subprocess.run(
+            [*feast, *words], env=iris.environment, capture_output=True, text=True
+        )
         assert ended.returncode == 0, ended.stderr
     row = iris.population()[0]
     assert iris.post(f"/predict/{iris.repo.hybrid}", row).status_code == 200

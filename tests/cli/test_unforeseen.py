@@ -56,7 +56,9 @@ def test_an_unforeseen_error_is_one_line_and_a_log_file_with_the_trace(
     assert (code, said.out) == (1, "")
     (log,) = (home / "logs").glob("*-status.log")
     line = one_line(said.err)
-    assert line.startswith("potluck: unexpected failure of `potluck status`: ValueError: no answer from redis://")
+    assert line.startswith(
+        "potluck: unexpected failure of `potluck status`: ValueError: no answer from redis://"
+    )
     assert f"the whole trace stands in {log}" in line
     text = log.read_text()
     assert "Traceback" in text
@@ -74,7 +76,9 @@ def test_with_json_it_is_a_document_on_standard_error(
     assert "KeyError: 'x'" in said["message"]
 
 
-@pytest.mark.parametrize("error", [EOFError("cut off"), BrokenPipeError(errno.EPIPE, "a store went away")])
+@pytest.mark.parametrize(
+    "error", [EOFError("cut off"), BrokenPipeError(errno.EPIPE, "a store went away")]
+)
 def test_an_end_of_file_or_a_pipe_within_a_verb_is_no_interrupt_and_no_quiet_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
@@ -116,7 +120,11 @@ def test_where_no_file_can_be_written_at_all_the_trace_is_on_standard_error(
     ],
 )
 def test_a_failing_disk_is_foreseen_and_told_with_its_path(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, words: str
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    words: str,
 ) -> None:
     assert status_raises(monkeypatch, OSError(code, "in the system's words", "/some/path")) == 1
     line = one_line(capsys.readouterr().err)
@@ -127,7 +135,9 @@ def test_a_failing_disk_is_foreseen_and_told_with_its_path(
 
 def run(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "cli.main", *words]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False, **options)
+    return subprocess.run(
+        command, stderr=subprocess.PIPE, text=True, timeout=60, check=False, **options
+    )
 
 
 def test_who_reads_only_the_head_of_an_answer_sees_no_error() -> None:
@@ -145,13 +155,17 @@ def test_an_answer_that_finds_no_room_is_told() -> None:
     assert "no space is left" in one_line(ended.stderr)
 
 
-def test_a_terminal_without_utf_8_gets_the_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_terminal_without_utf_8_gets_the_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path / "häuser"))
     assert run("env", stdout=subprocess.DEVNULL).returncode == 0
 
 
-@pytest.mark.parametrize("words", [["train"], ["nope"], ["serve", "--port", "x"], ["nightly", "--as-of", "x"]])
+@pytest.mark.parametrize(
+    "words", [["train"], ["nope"], ["serve", "--port", "x"], ["nightly", "--as-of", "x"]]
+)
 def test_with_json_a_usage_error_is_a_document_too(words: list[str]) -> None:
     ended = run(*words, "--json", stdout=subprocess.PIPE)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -164,7 +178,10 @@ def test_with_json_a_usage_error_is_a_document_too(words: list[str]) -> None:
         ("at redis://:pass@host:1 now", "at redis://:***@host:1 now"),
         ("postgresql+psycopg://u:p@ss:w/rd@host/x", "postgresql+psycopg://u:***@host/x"),
         ("rediss://h:1?password=p&db=2", "rediss://h:1?password=***&db=2"),
-        ("expected redis://[user:password@]host:port", "expected redis://[user:password@]host:port"),
+        (
+            "expected redis://[user:password@]host:port",
+            "expected redis://[user:password@]host:port",
+        ),
         ("redis://[::1]:6379 and http://host:8000/x", "redis://[::1]:6379 and http://host:8000/x"),
     ],
 )
@@ -191,7 +208,9 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("import no_such_module_here", "imports no_such_module_here, which is not installed"),
     ],
 )
-def test_an_error_of_the_repos_own_code_is_told_as_such_with_file_and_line(repo: Path, code: str, words: str) -> None:
+def test_an_error_of_the_repos_own_code_is_told_as_such_with_file_and_line(
+    repo: Path, code: str, words: str
+) -> None:
     (repo / "ingest.py").write_text(code + "\n")
     ended = run("ingest", stdout=subprocess.PIPE)
     assert ended.returncode in (1, 2)

@@ -68,7 +68,7 @@ def up(iris: Any, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     iris.verb("down")
     process.wait(60)
     assert not marked(iris.home)
-    from potluck.stores.embedded_redis import ensure_redis
+    from potluck.redis.embedded import ensure_redis
 
     ensure_redis(iris.settings)
 
@@ -110,8 +110,8 @@ def test_whatever_ends_is_started_again_and_the_rest_goes_on(
     until(lambda: status(iris)["processes"]["server"]["restarts"] == 1)
     until(lambda: answers(server))
 
-    from potluck.stores.embedded_redis import answers as redis_answers
-    from potluck.stores.embedded_redis import client
+    from potluck.redis.embedded import answers as redis_answers
+    from potluck.redis.embedded import client
 
     os.kill(client(iris.settings).info()["process_id"], signal.SIGKILL)
     until(lambda: redis_answers(iris.settings))
@@ -180,7 +180,10 @@ def supervisor(home: Path, monkeypatch: pytest.MonkeyPatch, **commands: list[str
 
 
 def test_a_server_that_ends_at_once_each_time_ends_up_with_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: None, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handlers: None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked = supervisor(tmp_path, monkeypatch, server=["sh", "-c", "exit 3"], other=["sleep", "60"])
     assert asked.run() == 1
@@ -221,7 +224,9 @@ def test_a_process_that_carries_no_mark_of_this_home_is_never_stopped(tmp_path: 
     try:
         until(lambda: marked(ours) and marked(theirs))
         settings = Settings(home=ours)
-        (ours / "up.pid").write_text(str(processes[2].pid))  # a number that was given to somebody else since
+        (ours / "up.pid").write_text(
+            str(processes[2].pid)
+        )  # a number that was given to somebody else since
         assert [each.pid for each in orphans(settings)] == [processes[0].pid]
         ended = end_all(lambda: marked(ours), 10)
         assert [each.pid for each in ended] == [processes[0].pid]
@@ -235,7 +240,9 @@ def test_a_process_that_carries_no_mark_of_this_home_is_never_stopped(tmp_path: 
 
 def test_what_does_not_listen_is_killed_in_the_end(tmp_path: Path) -> None:
     deaf = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.2; done"]
-    process = subprocess.Popen(deaf, env={**os.environ, **mark(tmp_path, "nightly")}, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        deaf, env={**os.environ, **mark(tmp_path, "nightly")}, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.readline()
     end_all(lambda: marked(tmp_path), 1)

@@ -86,7 +86,9 @@ class Version:
         port = free_port()
         command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
         with (self.home.parent / f"server-{port}.log").open("wb") as log:
-            process = subprocess.Popen(command, env=self.environment, cwd=self.home.parent, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=self.home.parent, stdout=log, stderr=log
+            )
         url = f"http://127.0.0.1:{port}"
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS
@@ -101,7 +103,10 @@ class Version:
 
 
 def is_ready(url: str) -> bool:
-    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/readyz"):
+    with (
+        contextlib.suppress(urllib.error.URLError, OSError),
+        urllib.request.urlopen(f"{url}/readyz"),
+    ):
         return True
     return False
 
@@ -199,7 +204,9 @@ def test_up_and_back_with_servers_of_both_answering_throughout(first: Version) -
             assert upgraded["realtime"] == before["realtime"]
             assert upgraded["lookup"]["error_code"] == "MODEL_NOT_READY", "as CHANGELOG says"
             with asking(new_url) as of_new:
-                current.verbs(["ingest"], ["apply"], ["materialize"], ["nightly", "--as-of", "2026-06-02"])
+                current.verbs(
+                    ["ingest"], ["apply"], ["materialize"], ["nightly", "--as-of", "2026-06-02"]
+                )
                 assert answers(new_url)["lookup"]["prediction"] == before["lookup"]["prediction"]
                 assert answers(old_url) == before, "a server of 0.1.0 still reads its own run"
                 current.verbs(["train", HYBRID, "--promote"])
@@ -218,7 +225,9 @@ def test_up_and_back_with_servers_of_both_answering_throughout(first: Version) -
         with asking(url) as of_back:
             for history in (first.home / "data" / "iris").glob("predictions.parquet"):
                 shutil.move(history, first.home / "predictions-of-the-new-version")
-            first.verbs(["ingest"], ["apply"], ["materialize"], ["nightly", "--as-of", "2026-06-03"])
+            first.verbs(
+                ["ingest"], ["apply"], ["materialize"], ["nightly", "--as-of", "2026-06-03"]
+            )
             assert answers(url)["lookup"]["model_version"] == "2"
     expect_no_error(of_back, [])
 

@@ -43,7 +43,17 @@ SURROUNDINGS = [
     *(
         wrong(verb, "expected a folder for the home", POTLUCK_HOME=home)
         for home in ("a_file", "a_file/within")
-        for verb in ("ingest", "apply", "status", "env", "train iris_hybrid", "nightly", "serve", "up", "pull")
+        for verb in (
+            "ingest",
+            "apply",
+            "status",
+            "env",
+            "train iris_hybrid",
+            "nightly",
+            "serve",
+            "up",
+            "pull",
+        )
     ),
     wrong("ingest", "set POTLUCK_HOME", POTLUCK_HOME="/sys/potluck"),
     wrong("status", "REDIS_URL is not valid", REDIS_URL="http://x"),
@@ -71,7 +81,11 @@ SURROUNDINGS = [
     wrong("lookup iris_batch 1 --url http://127.0.0.1:9", "potluck serve"),
     *(
         wrong(f"{asked} --url {url}", "expected --url to name a server")
-        for asked in ("predict iris_hybrid {}", "predict iris_hybrid header.csv", "lookup iris_batch 1")
+        for asked in (
+            "predict iris_hybrid {}",
+            "predict iris_hybrid header.csv",
+            "lookup iris_batch 1",
+        )
         for url in ("nonsense", "http://[::1", "http://x:99999")
     ),
     wrong("ingest --repo a_folder", "feature_store.yaml"),
@@ -101,7 +115,10 @@ def test_a_port_that_is_taken(verb: str, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(b"\xff\xfe\x00", "expected text in UTF-8"), (b"A=1\nREDIS_URL redis://x\n", "something else at line 2")],
+    [
+        (b"\xff\xfe\x00", "expected text in UTF-8"),
+        (b"A=1\nREDIS_URL redis://x\n", "something else at line 2"),
+    ],
 )
 def test_an_env_file_that_is_broken(text: bytes, says: str, folder: Path) -> None:
     (folder / ".env").write_bytes(text)

@@ -20,11 +20,17 @@ ANOTHER_HOME = [
             wrong("export iris_batch --to x.csv", "`potluck pull`"),
         ],
     ),
-    (spoil_all("releases/bundles/*/MANIFEST.json", b"{no json"), [wrong("nightly", "`potluck pull`")]),
+    (
+        spoil_all("releases/bundles/*/MANIFEST.json", b"{no json"),
+        [wrong("nightly", "`potluck pull`")],
+    ),
     (spoil_all("releases/bundles/*/model.txt", None), [wrong("nightly", "`potluck pull`")]),
     (
         spoil_all("feast.db", b"no database " * 99),
-        [wrong(verb, "FEAST_REGISTRY_URL") for verb in ("apply", "materialize", "train iris_hybrid", "nightly")],
+        [
+            wrong(verb, "FEAST_REGISTRY_URL")
+            for verb in ("apply", "materialize", "train iris_hybrid", "nightly")
+        ],
     ),
     (
         spoil_all("mlflow.db", b"no database " * 99),
@@ -66,7 +72,9 @@ def test_a_fresh_home_that_lacks_a_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spoil", "commands"), ANOTHER_HOME)
-def test_a_home_that_is_spoilt(spoil: Spoil, commands: list[Wrong], copied: Path, tmp_path: Path) -> None:
+def test_a_home_that_is_spoilt(
+    spoil: Spoil, commands: list[Wrong], copied: Path, tmp_path: Path
+) -> None:
     spoil(copied)
     many(commands, tmp_path)
 
@@ -94,14 +102,18 @@ def test_data_that_are_gone(copied: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_data_that_are_damaged_until_they_are_ingested_again(damage: str, copied: Path, tmp_path: Path) -> None:
+def test_data_that_are_damaged_until_they_are_ingested_again(
+    damage: str, copied: Path, tmp_path: Path
+) -> None:
     assert run(wrong("apply", ""), tmp_path).returncode == 0
     for path in (copied / "data" / "iris").glob("*.parquet"):
         if path.is_file():
             spoilt = DAMAGES[damage](path.read_bytes())
             path.unlink()
             path.write_bytes(spoilt)
-    verbs = DATA_VERBS if damage == "other pages" else ("apply", *DATA_VERBS)  # apply reads footers alone
+    verbs = (
+        DATA_VERBS if damage == "other pages" else ("apply", *DATA_VERBS)
+    )  # apply reads footers alone
     named = ("source ", f"({copied}/data/iris/", "potluck ingest")
     many([wrong(verb, says) for says in named for verb in verbs], tmp_path)
     assert run(wrong("ingest --replace", ""), tmp_path).returncode == 0
@@ -114,15 +126,26 @@ STORES = [
     wrong("nightly", "does not answer", REDIS_URL="unix:///nowhere/redis.sock"),
     *(
         wrong(verb, "is FEAST_REGISTRY_URL right?", FEAST_REGISTRY_URL=url)
-        for url in ("nonsense", "http://x", f"postgresql://u:secret@{NOBODY}/x", "sqlite:////etc/passwd")
+        for url in (
+            "nonsense",
+            "http://x",
+            f"postgresql://u:secret@{NOBODY}/x",
+            "sqlite:////etc/passwd",
+        )
         for verb in ("apply", "materialize", "train iris_hybrid", "nightly")
     ),
     *(
         wrong(verb, "is MLFLOW_TRACKING_URI right?", MLFLOW_TRACKING_URI=url)
-        for url in (f"postgresql+psycopg://u:secret@{NOBODY}/x", "sqlite:////etc/passwd", "sqlite:////nowhere/x.db")
+        for url in (
+            f"postgresql+psycopg://u:secret@{NOBODY}/x",
+            "sqlite:////etc/passwd",
+            "sqlite:////nowhere/x.db",
+        )
         for verb in ("train iris_realtime", "pull", "promote iris_hybrid")
     ),
-    wrong("pull", "whose driver is not installed", MLFLOW_TRACKING_URI=f"mysql://u:secret@{NOBODY}/x"),
+    wrong(
+        "pull", "whose driver is not installed", MLFLOW_TRACKING_URI=f"mysql://u:secret@{NOBODY}/x"
+    ),
     wrong("train iris_realtime", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
     wrong("pull", "MLflow at", MLFLOW_TRACKING_URI=f"http://u:secret@{NOBODY}"),
 ]

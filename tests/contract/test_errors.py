@@ -42,8 +42,14 @@ def drawn() -> Iterator[tuple[str, str | None, str]]:
 
 
 TREE = list(drawn())
-CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, PotluckError)]
-REQUEST_ERRORS = [each for each in CLASSES if issubclass(each, RequestError) and each is not RequestError]
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, PotluckError)
+]
+REQUEST_ERRORS = [
+    each for each in CLASSES if issubclass(each, RequestError) and each is not RequestError
+]
 
 
 def test_the_drawn_tree_names_every_class_once() -> None:

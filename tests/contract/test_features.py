@@ -24,7 +24,10 @@ from potluck.contract.features import (
 repeatable = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 
 LITERALS = st.one_of(
-    st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.text()
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
 )
 
 KEY = Field("shop_id", "string", "key", required=True)
@@ -44,11 +47,20 @@ CONTRACT = FeatureContract(
     request=(WEIGHT, MONTH),
     online=(STOCK,),
     views=(LookupView("shelf", ("shop_id",), ("stock",), ("0a0b0c0d",), ttl_seconds=60),),
-    functions=(OnDemandFunction("bulk", ("weight", "stock"), (replace(WEIGHT, source="on-demand"), BULKY)),),
+    functions=(
+        OnDemandFunction("bulk", ("weight", "stock"), (replace(WEIGHT, source="on-demand"), BULKY)),
+    ),
     columns=(Column("stock", "int64", "online", fill=2.5), Column("bulky", "bool", "on-demand")),
     population="shops",
     publications=(
-        Publication("demand_batch", "demand", KEY, (STOCK,), {"a": ("00000000",), "b": ("11111111",)}, "history"),
+        Publication(
+            "demand_batch",
+            "demand",
+            KEY,
+            (STOCK,),
+            {"a": ("00000000",), "b": ("11111111",)},
+            "history",
+        ),
     ),
     classes=("high", "low"),
     lineage=Lineage("r", "d", None, "c", datetime(2010, 7, 31, tzinfo=UTC)),
@@ -72,7 +84,9 @@ def test_a_vocabulary_keeps_types_and_bits(labels: list[Any]) -> None:
     assert all(map(same, back, labels))
 
 
-@pytest.mark.parametrize("default", [True, False, 0, 1, -3, 0.0, 1.0, 0.1, -0.0, 5e-324, "", "1", "true", "None"])
+@pytest.mark.parametrize(
+    "default", [True, False, 0, 1, -3, 0.0, 1.0, 0.1, -0.0, 5e-324, "", "1", "true", "None"]
+)
 def test_a_default_keeps_its_type_and_bits(default: Any) -> None:
     changed = replace(CONTRACT, request=(replace(WEIGHT, default=default),))
     assert same(read_contract(changed.to_json()).request[0].default, default)
@@ -89,7 +103,9 @@ def test_the_same_contract_has_the_same_digest_and_another_has_another() -> None
     assert replace(CONTRACT, label="other").digest() != CONTRACT.digest()
 
 
-@pytest.mark.parametrize(("part", "expected"), [("year", 2010), ("month", 12), ("day", 31), ("hour", 23)])
+@pytest.mark.parametrize(
+    ("part", "expected"), [("year", 2010), ("month", 12), ("day", 31), ("hour", 23)]
+)
 def test_a_default_stands_for_a_part_of_the_time_it_is_given(part: str, expected: int) -> None:
     moment = datetime(2010, 12, 31, 23, 59, tzinfo=UTC)
     field = Field(part, "int64", "request", default=f"request_time.{part}")
@@ -104,7 +120,9 @@ def test_any_other_default_is_itself_at_any_time(default: Any) -> None:
 
 def test_the_lineage_keeps_its_moment() -> None:
     moment = datetime(2010, 7, 31, 2, tzinfo=timezone(timedelta(hours=2)))
-    lineage = read_contract(replace(CONTRACT, lineage=Lineage("r", "d", None, None, moment)).to_json()).lineage
+    lineage = read_contract(
+        replace(CONTRACT, lineage=Lineage("r", "d", None, None, moment)).to_json()
+    ).lineage
     assert lineage is not None
     assert lineage.as_of == moment
 
@@ -115,7 +133,13 @@ def test_a_service_that_looks_up_is_hybrid_and_one_that_does_not_is_realtime() -
 
 
 def test_each_field_is_named_once_though_a_function_passes_it_through() -> None:
-    assert [field.name for field in CONTRACT.fields] == ["shop_id", "weight", "month", "stock", "bulky"]
+    assert [field.name for field in CONTRACT.fields] == [
+        "shop_id",
+        "weight",
+        "month",
+        "stock",
+        "bulky",
+    ]
     assert {field.name: field.source for field in CONTRACT.fields}["weight"] == "request"
 
 
@@ -134,10 +158,15 @@ def broken(**changes: Any) -> bytes:
         (b"\xff\xfe", "the whole file"),
         (b"{}", "project"),
         (broken(objective="ranking"), "objective"),
-        (broken(columns=[{"name": "x", "dtype": "float32", "source": "request"}]), r"columns\.0\.dtype"),
+        (
+            broken(columns=[{"name": "x", "dtype": "float32", "source": "request"}]),
+            r"columns\.0\.dtype",
+        ),
         (broken(keys=None), "keys"),
     ],
 )
 def test_what_is_no_contract_is_a_bundle_error_that_says_where(text: bytes, where: str) -> None:
-    with pytest.raises(BundleError, match=f"contract.json does not fit .* at {where}.*train the service again"):
+    with pytest.raises(
+        BundleError, match=f"contract.json does not fit .* at {where}.*train the service again"
+    ):
         read_contract(text)

@@ -34,4 +34,11 @@ def test_a_model_lacks_what_was_not_written() -> None:
 
 def view(name: str, *features: str) -> LookupView:
     ids = tuple("00000000" for _ in features)
-    return LookupView(name=name, join_keys=("id",), features=features, field_ids=ids, ttl_seconds=0, unknown="refuse")
+    return LookupView(
+        name=name,
+        join_keys=("id",),
+        features=features,
+        field_ids=ids,
+        ttl_seconds=0,
+        unknown="refuse",
+    )

@@ -112,7 +112,9 @@ def test_files_of_others_are_not_swept(tmp_path: Path) -> None:
     assert names(tmp_path) == [".hidden", ".staging-x", "file"]
 
 
-def test_what_is_swept_before_it_is_locked_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_swept_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another writer looks through the folder just when a file or folder was made."""
     flock, swept = files.fcntl.flock, list[str]()
 

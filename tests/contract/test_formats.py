@@ -58,7 +58,9 @@ def test_a_field_that_nobody_knows_is_passed_over(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_newer_format_is_refused_in_one_sentence(name: str) -> None:
-    with pytest.raises(NewerFormat, match="found format 2, which a newer Potluck wrote; upgrade Potluck"):
+    with pytest.raises(
+        NewerFormat, match="found format 2, which a newer Potluck wrote; upgrade Potluck"
+    ):
         STATES[name][0].validate_json(written(name, format=NEWEST + 1))
 
 

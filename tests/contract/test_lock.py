@@ -11,7 +11,11 @@ from potluck.contract.lock import exclusive
 def test_a_second_holder_is_told_who_is_busy(tmp_path: Path) -> None:
     path = tmp_path / "home" / "locks" / "up.lock"  # the folders are made
     told = r"potluck up runs already .*up\.lock"
-    with exclusive(path, "first"), pytest.raises(Locked, match=told), exclusive(path, "potluck up runs already"):
+    with (
+        exclusive(path, "first"),
+        pytest.raises(Locked, match=told),
+        exclusive(path, "potluck up runs already"),
+    ):
         raise AssertionError("two hold it")
 
 

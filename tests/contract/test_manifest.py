@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from potluck.contract.errors import BundleError
-from potluck.contract.manifest import MANIFEST, bundle_digest, file_digest, verify_manifest, write_manifest
+from potluck.contract.manifest import (
+    MANIFEST,
+    bundle_digest,
+    file_digest,
+    verify_manifest,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -28,7 +34,9 @@ def test_the_digest_of_a_bundle_is_its_manifests(folder: Path) -> None:
 
 
 def test_the_order_of_names_does_not_change_the_digest(folder: Path) -> None:
-    assert write_manifest(folder, ("one.txt", "two.txt")) == write_manifest(folder, ("two.txt", "one.txt"))
+    assert write_manifest(folder, ("one.txt", "two.txt")) == write_manifest(
+        folder, ("two.txt", "one.txt")
+    )
 
 
 def test_another_content_is_another_digest(folder: Path) -> None:
@@ -65,14 +73,18 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
         bundle_digest(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '{"files": []}', '{"files": null}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "7", "{}", '{"files": []}', '{"files": null}', "\xff"]
+)
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text, encoding="latin-1")
     with pytest.raises(BundleError, match=MANIFEST):
         verify_manifest(folder)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "sub/inside.txt", "/{folder}/one.txt", "..", ".", "", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "sub/inside.txt", "/{folder}/one.txt", "..", ".", "", "a\0b"]
+)
 def test_a_name_that_leaves_the_folder_is_refused(folder: Path, name: str) -> None:
     """Also where such a file is there, and is what the manifest says."""
     name = name.replace("/{folder}", str(folder))
@@ -80,7 +92,9 @@ def test_a_name_that_leaves_the_folder_is_refused(folder: Path, name: str) -> No
         path.parent.mkdir(exist_ok=True)
         path.write_text("one")
     digest = file_digest(folder / "one.txt")
-    (folder / MANIFEST).write_text(json.dumps({"files": {"two.txt": file_digest(folder / "two.txt"), name: digest}}))
+    (folder / MANIFEST).write_text(
+        json.dumps({"files": {"two.txt": file_digest(folder / "two.txt"), name: digest}})
+    )
     with pytest.raises(BundleError, match="lists something else than plain file names"):
         verify_manifest(folder)
 

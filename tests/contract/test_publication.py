@@ -5,13 +5,23 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from potluck.contract.publication import SLOTS, Pointer, Slot, idle_slot, pointer_key, read_pointer, slot_view
+from potluck.contract.publication import (
+    SLOTS,
+    Pointer,
+    Slot,
+    idle_slot,
+    pointer_key,
+    read_pointer,
+    slot_view,
+)
 
 AS_OF = datetime(2010, 7, 31, 12, 30, 15, 250000, tzinfo=UTC)
 
 
 def pointer(slot: Slot = "a", as_of: datetime = AS_OF) -> Pointer:
-    return Pointer(slot=slot, run_id="20100731T123015Z-v1-0123", as_of=as_of, model_version="3", rows=1460)
+    return Pointer(
+        slot=slot, run_id="20100731T123015Z-v1-0123", as_of=as_of, model_version="3", rows=1460
+    )
 
 
 def test_a_pointer_comes_back_as_it_was_written() -> None:
@@ -21,7 +31,9 @@ def test_a_pointer_comes_back_as_it_was_written() -> None:
 def test_a_pointer_tells_when_it_was_published_and_reads_one_that_does_not() -> None:
     published = replace(pointer(), published_at=AS_OF + timedelta(hours=3))
     assert read_pointer(published.to_json()) == published
-    earlier = b'{"slot":"a","run_id":"r","as_of":"2010-07-31T12:30:15Z","model_version":"3","rows":1}'
+    earlier = (
+        b'{"slot":"a","run_id":"r","as_of":"2010-07-31T12:30:15Z","model_version":"3","rows":1}'
+    )
     found = read_pointer(earlier)
     assert found is not None
     assert found.published_at is None
@@ -52,7 +64,11 @@ def test_slots_and_views_never_share_a_name() -> None:
 
 
 def test_projects_and_views_have_pointers_of_their_own() -> None:
-    keys = {pointer_key(project, view) for project in ("house", "warehouse") for view in ("prices", "rents")}
+    keys = {
+        pointer_key(project, view)
+        for project in ("house", "warehouse")
+        for view in ("prices", "rents")
+    }
     assert len(keys) == 4
 
 

@@ -47,7 +47,9 @@ typed_values = st.one_of(
     *(st.tuples(st.just(dtype), values) for dtype, values in VALUES.items() if dtype != "float64"),
     st.tuples(st.just("float64"), st.floats(allow_nan=False)),
 )
-key_values = st.one_of(*(st.tuples(st.just(dtype), VALUES[dtype]) for dtype in ("string", "int64", "int32")))
+key_values = st.one_of(
+    *(st.tuples(st.just(dtype), VALUES[dtype]) for dtype in ("string", "int64", "int32"))
+)
 
 
 def feast_value(dtype: str, value: Any) -> Value:
@@ -55,7 +57,9 @@ def feast_value(dtype: str, value: Any) -> Value:
 
 
 def feast_key(names: list[str], typed: list[tuple[str, Any]]) -> EntityKey:
-    return EntityKey(join_keys=names, entity_values=[feast_value(dtype, value) for dtype, value in typed])
+    return EntityKey(
+        join_keys=names, entity_values=[feast_value(dtype, value) for dtype, value in typed]
+    )
 
 
 def bits(value: Any) -> bytes:
@@ -63,8 +67,13 @@ def bits(value: Any) -> bytes:
 
 
 @repeatable
-@given(project=st.text(max_size=20), keys=st.dictionaries(st.text(max_size=20), key_values, min_size=1, max_size=3))
-def test_an_entity_key_is_feasts_to_the_byte(project: str, keys: dict[str, tuple[str, Any]]) -> None:
+@given(
+    project=st.text(max_size=20),
+    keys=st.dictionaries(st.text(max_size=20), key_values, min_size=1, max_size=3),
+)
+def test_an_entity_key_is_feasts_to_the_byte(
+    project: str, keys: dict[str, tuple[str, Any]]
+) -> None:
     names, typed = list(keys), list(keys.values())
     ours = entity_key(project, names, [value for _, value in typed], [dtype for dtype, _ in typed])
     assert ours == _redis_key(project, feast_key(names, typed), entity_key_serialization_version=3)
@@ -78,7 +87,9 @@ def test_the_order_of_join_keys_does_not_matter() -> None:
 
 
 def test_an_integer_key_and_the_same_digits_as_text_are_two_entities() -> None:
-    assert entity_key("shop", ["id"], [7], ["int64"]) != entity_key("shop", ["id"], ["7"], ["string"])
+    assert entity_key("shop", ["id"], [7], ["int64"]) != entity_key(
+        "shop", ["id"], ["7"], ["string"]
+    )
 
 
 def test_an_integer_key_refuses_text() -> None:
@@ -164,7 +175,9 @@ def test_a_value_that_lost_its_end_is_refused(typed: tuple[str, Any], data: st.D
 @given(st.sampled_from([b"\x20", b"\x38"]), st.binary(min_size=1, max_size=14))
 @example(b"\x20", b"\x80" * 12 + b"\x01")
 @example(b"\x20", b"\xff" * 9 + b"\x7f")
-def test_changed_bytes_never_give_an_integer_that_protobuf_does_not_read(tag: bytes, body: bytes) -> None:
+def test_changed_bytes_never_give_an_integer_that_protobuf_does_not_read(
+    tag: bytes, body: bytes
+) -> None:
     """A varint has at most ten bytes, and 64 bits."""
     try:
         ours = decode_value(tag + body)

@@ -26,7 +26,9 @@ def test_one_server(url: str, hosts: tuple[tuple[str, int], ...], tls: bool) -> 
 
 
 def test_sentinels_with_the_service_that_they_watch() -> None:
-    where = parse_redis_url("rediss+sentinel://ann:s%40y@one,two:7000,[::1]/ours/2?sentinel_password=x")
+    where = parse_redis_url(
+        "rediss+sentinel://ann:s%40y@one,two:7000,[::1]/ours/2?sentinel_password=x"
+    )
     hosts = (("one", 26379), ("two", 7000), ("::1", 26379))
     plain = "rediss://ann:s%40y@one:26379/2?sentinel_password=x"
     assert where == RedisUrl("sentinel", True, hosts, "ours", plain)
@@ -35,7 +37,9 @@ def test_sentinels_with_the_service_that_they_watch() -> None:
 def test_a_cluster_by_some_of_its_nodes() -> None:
     where = parse_redis_url("redis+cluster://:secret@one:7000,two/0?socket_timeout=2")
     hosts = (("one", 7000), ("two", 6379))
-    assert where == RedisUrl("cluster", False, hosts, "", "redis://:secret@one:7000?socket_timeout=2")
+    assert where == RedisUrl(
+        "cluster", False, hosts, "", "redis://:secret@one:7000?socket_timeout=2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,9 @@ def test_a_cluster_by_some_of_its_nodes() -> None:
         ("redis+cluster://somewhere?sentinel_password=secret", "no such option"),
     ],
 )
-def test_anything_else_is_refused_with_what_was_expected_and_without_its_secrets(url: str, reason: str) -> None:
+def test_anything_else_is_refused_with_what_was_expected_and_without_its_secrets(
+    url: str, reason: str
+) -> None:
     for refuse in (parse_redis_url, lambda text: load_settings(redis_url=text)):
         with pytest.raises(UsageError) as caught:
             refuse(url)

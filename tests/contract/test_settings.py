@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from potluck.contract.errors import UsageError
-from potluck.contract.settings import LONGEST_SOCKET_PATH, Settings, load_settings, nearest_home, source_path
+from potluck.contract.settings import (
+    LONGEST_SOCKET_PATH,
+    Settings,
+    load_settings,
+    nearest_home,
+    source_path,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ALIASES = sorted(str(field.alias) for field in Settings.model_fields.values())
@@ -26,7 +32,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / ".env").write_text("POTLUCK_REPO=from_file\nREDIS_URL=redis://from-file\nPOTLUCK_LOG_LEVEL=DEBUG\n")
+    (folder / ".env").write_text(
+        "POTLUCK_REPO=from_file\nREDIS_URL=redis://from-file\nPOTLUCK_LOG_LEVEL=DEBUG\n"
+    )
     monkeypatch.setenv("POTLUCK_REPO", "from_environment")
     monkeypatch.setenv("REDIS_URL", "redis://from-environment")
     settings = load_settings(repo=Path("from_flag"))
@@ -35,7 +43,9 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
     assert settings.log_level == "DEBUG"
 
 
-def test_a_flag_that_is_not_given_leaves_the_environment_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_that_is_not_given_leaves_the_environment_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("POTLUCK_REPO", "from_environment")
     assert load_settings(repo=None).repo == folder / "from_environment"
 
@@ -47,11 +57,17 @@ def test_without_anything_all_state_is_below_the_working_directory(folder: Path)
     assert settings.releases.is_relative_to(settings.home)
     assert settings.data_folder("iris").is_relative_to(settings.home)
     assert settings.registry_url == f"sqlite:///{settings.home}/feast.db"
-    assert settings.tracking_uri == settings.local_tracking_uri == f"sqlite:///{settings.home}/mlflow.db"
+    assert (
+        settings.tracking_uri
+        == settings.local_tracking_uri
+        == f"sqlite:///{settings.home}/mlflow.db"
+    )
     assert settings.uses_embedded_redis
 
 
-def test_paths_do_not_depend_on_where_the_process_goes_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_do_not_depend_on_where_the_process_goes_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = load_settings(home=Path("home"), repo=Path("repo"))
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
@@ -80,12 +96,16 @@ def test_a_file_called_like_a_home_is_none(folder: Path) -> None:
     assert nearest_home(folder / "a") == folder / ".potluck"
 
 
-def test_feast_finds_the_home_from_inside_the_repo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_feast_finds_the_home_from_inside_the_repo(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`feast` changes into the repo's folder before it imports the definitions."""
     (folder / ".potluck").mkdir()
     (folder / "feature_repo").mkdir()
     monkeypatch.chdir(folder / "feature_repo")
-    assert source_path("houses", "sales") == str(folder / ".potluck" / "data" / "houses" / "sales.parquet")
+    assert source_path("houses", "sales") == str(
+        folder / ".potluck" / "data" / "houses" / "sales.parquet"
+    )
 
 
 def test_the_socket_lies_in_the_home_while_the_path_is_short() -> None:
@@ -107,8 +127,12 @@ def test_a_url_of_the_homes_own_server_is_still_the_embedded_one() -> None:
     assert not load_settings(home=own.home, redis_url="redis://localhost:6379").uses_embedded_redis
 
 
-def test_a_printed_environment_gives_the_same_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = load_settings(home=folder / "home", repo=folder / "repo", feast_registry_url="postgresql://db/feast")
+def test_a_printed_environment_gives_the_same_settings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_settings(
+        home=folder / "home", repo=folder / "repo", feast_registry_url="postgresql://db/feast"
+    )
     for name, value in before.variables().items():
         monkeypatch.setenv(name, value)
     after = load_settings()
@@ -152,7 +176,9 @@ def test_the_nightly_schedule_is_off_by_a_word_since_an_empty_variable_is_as_goo
 
 def test_a_command_with_a_bad_setting_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POTLUCK_LOG_LEVEL", "LOUD")
-    ended = subprocess.run([sys.executable, "-m", "cli.main", "env"], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli.main", "env"], capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 2
     assert "POTLUCK_LOG_LEVEL" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -165,14 +191,18 @@ def test_settings_do_not_change(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["HOME", "REPO", "LOG_LEVEL", "REDIS_TIMEOUT", "MAX_IN_FLIGHT"])
-def test_a_variable_of_another_name_is_somebody_elses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_another_name_is_somebody_elses(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(name, raising=False)
     unset = load_settings().model_dump()
     monkeypatch.setenv(name, "/nobody/1")
     assert load_settings().model_dump() == unset
 
 
-@pytest.mark.parametrize("alias", ["POTLUCK_HOME", "POTLUCK_REPO", "REDIS_URL", "MLFLOW_TRACKING_URI"])
+@pytest.mark.parametrize(
+    "alias", ["POTLUCK_HOME", "POTLUCK_REPO", "REDIS_URL", "MLFLOW_TRACKING_URI"]
+)
 def test_an_empty_variable_is_as_good_as_none(alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose and CI set variables that they have no value for to nothing."""
     unset = load_settings()

@@ -26,7 +26,9 @@ REPLY = [
 
 
 def pointer(slot: Slot, run_id: str) -> Pointer:
-    return Pointer(slot=slot, run_id=run_id, as_of=datetime(2026, 6, 1, tzinfo=UTC), model_version="1", rows=1)
+    return Pointer(
+        slot=slot, run_id=run_id, as_of=datetime(2026, 6, 1, tzinfo=UTC), model_version="1", rows=1
+    )
 
 
 def test_both_slots_are_asked_for() -> None:

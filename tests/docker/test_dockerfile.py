@@ -59,9 +59,8 @@ def test_a_step_that_the_reader_does_not_know_is_told(tmp_path: Path) -> None:
 
 
 def test_the_reader_joins_lines_and_takes_steps_apart(tmp_path: Path) -> None:
-    text = (
-        "FROM a AS b\n# no step\nENV A=1 \\\n    B=2\nRUN --mount=type=bind,from=w,source=/s,target=/t x \\\n  && y\n"
-    )
+    text = "FROM a AS b\n# no step\nENV A=1 \\\n    B=2\n"
+    text += "RUN --mount=type=bind,from=w,source=/s,target=/t x \\\n  && y\n"
     (tmp_path / "Dockerfile").write_text(text + 'HEALTHCHECK --interval=1s \\\n  CMD ["c", "d"]\n')
     (stage,) = read_dockerfile(tmp_path / "Dockerfile").values()
     variables, run, health = stage.steps

@@ -102,7 +102,11 @@ def test_systemd_catches_up_and_retries_what_failed_and_not_what_was_refused() -
 
 def test_systemd_calls_the_nightly_of_the_day(fake_potluck: Path) -> None:
     command = unit("potluck-nightly.service")["Service"]["ExecStart"]
-    script = command.replace("%%", "%").replace("$$", "$").replace("/srv/potluck/.venv/bin/potluck", str(fake_potluck))
+    script = (
+        command.replace("%%", "%")
+        .replace("$$", "$")
+        .replace("/srv/potluck/.venv/bin/potluck", str(fake_potluck))
+    )
     subprocess.run(script, shell=True, check=True)
     assert is_a_nightly_of_today(words_of(fake_potluck))
 
@@ -152,7 +156,9 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 
 @pytest.fixture
 def dag(airflow: Airflow) -> Any:
-    spec = importlib.util.spec_from_file_location("potluck_nightly", DOCKER / "airflow" / "potluck_nightly.py")
+    spec = importlib.util.spec_from_file_location(
+        "potluck_nightly", DOCKER / "airflow" / "potluck_nightly.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -160,7 +166,9 @@ def dag(airflow: Airflow) -> Any:
     return module
 
 
-def test_airflow_runs_one_at_a_time_for_its_due_time_and_retries(dag: Any, airflow: Airflow) -> None:
+def test_airflow_runs_one_at_a_time_for_its_due_time_and_retries(
+    dag: Any, airflow: Airflow
+) -> None:
     (options,) = airflow.dags
     assert Cron(options["schedule"]).next(DUE - timedelta(minutes=1)) == DUE
     assert (options["catchup"], options["max_active_runs"]) == (False, 1)
@@ -169,10 +177,15 @@ def test_airflow_runs_one_at_a_time_for_its_due_time_and_retries(dag: Any, airfl
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "raised"), [(0, None), (65, FailForGood), (75, RuntimeError), (1, RuntimeError), (2, RuntimeError)]
+    ("exit_code", "raised"),
+    [(0, None), (65, FailForGood), (75, RuntimeError), (1, RuntimeError), (2, RuntimeError)],
 )
 def test_airflow_retries_what_failed_and_not_what_was_refused(
-    dag: Any, fake_potluck: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int, raised: type[Exception] | None
+    dag: Any,
+    fake_potluck: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    exit_code: int,
+    raised: type[Exception] | None,
 ) -> None:
     monkeypatch.setenv("POTLUCK_COMMAND", str(fake_potluck))
     monkeypatch.setenv("EXIT_CODE", str(exit_code))
@@ -192,9 +205,12 @@ def test_compose_runs_the_schedule_beside_the_server_on_the_same_home() -> None:
     nightly, server = services["nightly"], services["server"]
     assert nightly["command"] == ["schedule"]
     assert "profiles" not in nightly
-    assert nightly["volumes"] == [volume for volume in server["volumes"] if "/var/lib/potluck" in volume]
+    assert nightly["volumes"] == [
+        volume for volume in server["volumes"] if "/var/lib/potluck" in volume
+    ]
     assert nightly["restart"] == "unless-stopped"
     assert nightly["depends_on"]["init"] == {"condition": "service_completed_successfully"}
-    assert {**server["environment"], "POTLUCK_NIGHTLY_CRON": "${POTLUCK_NIGHTLY_CRON:-0 2 * * *}"} == nightly[
-        "environment"
-    ]
+    assert {
+        **server["environment"],
+        "POTLUCK_NIGHTLY_CRON": "${POTLUCK_NIGHTLY_CRON:-0 2 * * *}",
+    } == nightly["environment"]

@@ -10,11 +10,19 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureService, FeatureStore, FeatureView, FileSource, RepoConfig, RequestSource
+from feast import (
+    Entity,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    FileSource,
+    RepoConfig,
+    RequestSource,
+)
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from potluck.stores.definitions import Definition, read_definitions
-from potluck.stores.sources import load_ingest, write_sources
+from potluck.stores.definitions.contracts import Definition, read_definitions
+from potluck.stores.ingest.sources import load_ingest, write_sources
 
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
 Columns = dict[str, list[Any]]
@@ -36,8 +44,12 @@ class Applied:
         frame["event_timestamp"] = rows["event_timestamp"].to_pandas()
         features = self.store.get_feature_service(service)
         joined = self.store.get_historical_features(entity_df=frame, features=features).to_arrow()
-        columns = {name: joined.column(place).to_pylist() for place, name in enumerate(joined.column_names)}
-        found = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        columns = {
+            name: joined.column(place).to_pylist() for place, name in enumerate(joined.column_names)
+        }
+        found = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
         return sorted(found, key=lambda row: int(row["Id"]))
 
 
@@ -71,8 +83,14 @@ def load_definitions() -> Any:
 
 def plain_config(home: Path) -> RepoConfig:
     online = {"type": "sqlite", "path": str(home / "online.db")}
-    places = {"registry": str(home / "registry.db"), "offline_store": {"type": "duckdb"}, "online_store": online}
-    return RepoConfig(project="house_prices", provider="local", entity_key_serialization_version=3, **places)
+    places = {
+        "registry": str(home / "registry.db"),
+        "offline_store": {"type": "duckdb"},
+        "online_store": online,
+    }
+    return RepoConfig(
+        project="house_prices", provider="local", entity_key_serialization_version=3, **places
+    )
 
 
 def definitions_of(module: Any) -> list[Any]:
@@ -82,15 +100,22 @@ def definitions_of(module: Any) -> list[Any]:
 
 def fields_of(applied: Applied) -> dict[str, str]:
     """Field -> dtype of the record and the seller's request."""
-    fields = [*applied.store.get_feature_view("assessor_record").features, *applied.module.seller.schema]
+    fields = [
+        *applied.store.get_feature_view("assessor_record").features,
+        *applied.module.seller.schema,
+    ]
     assert len({field.name for field in fields}) == len(fields)
     return {field.name: str(field.dtype) for field in fields}
 
 
 def inputs_of(view: Any) -> list[str]:
     """Names of what an on-demand view takes."""
-    request = [field.name for source in view.source_request_sources.values() for field in source.schema]
-    looked_up = [field.name for p in view.source_feature_view_projections.values() for field in p.features]
+    request = [
+        field.name for source in view.source_request_sources.values() for field in source.schema
+    ]
+    looked_up = [
+        field.name for p in view.source_feature_view_projections.values() for field in p.features
+    ]
     return request + looked_up
 
 
@@ -115,7 +140,9 @@ def test_declared_types_are_those_of_the_sources(applied: Applied) -> None:
     request = applied.module.seller.schema
     for source, fields in (("assessor", record), ("listings", request), ("sales", request)):
         for field in fields:
-            assert applied.tables[source].schema.field(field.name).type == DTYPES[str(field.dtype)], field.name
+            assert (
+                applied.tables[source].schema.field(field.name).type == DTYPES[str(field.dtype)]
+            ), field.name
 
 
 def test_the_label_is_never_a_feature_or_a_request_field(contracts: dict[str, Definition]) -> None:
@@ -127,9 +154,14 @@ def test_the_label_is_never_a_feature_or_a_request_field(contracts: dict[str, De
 
 
 def test_the_three_services_say_how_they_are_answered(contracts: dict[str, Definition]) -> None:
-    realtime, hybrid = contracts["house_price_realtime"].contract, contracts["house_price_hybrid"].contract
+    realtime, hybrid = (
+        contracts["house_price_realtime"].contract,
+        contracts["house_price_hybrid"].contract,
+    )
     assert (realtime.served_by, hybrid.served_by) == ("realtime", "hybrid")
-    assert {(c.objective, c.transform, c.label_source) for c in (realtime, hybrid)} == {("regression", "log", "sales")}
+    assert {(c.objective, c.transform, c.label_source) for c in (realtime, hybrid)} == {
+        ("regression", "log", "sales")
+    }
     assert hybrid.population == "listings"
     assert [publication.service for publication in hybrid.publications] == ["house_price_batch"]
     assert realtime.publications == ()
@@ -137,21 +169,33 @@ def test_the_three_services_say_how_they_are_answered(contracts: dict[str, Defin
 
 def test_tags_of_request_fields_survive_the_registry(contracts: dict[str, Definition]) -> None:
     fields = {field.name: field for field in contracts["house_price_hybrid"].contract.request}
-    assert {name for name, field in fields.items() if field.required} == {"LotArea", "Neighborhood", "YearBuilt"}
+    assert {name for name, field in fields.items() if field.required} == {
+        "LotArea",
+        "Neighborhood",
+        "YearBuilt",
+    }
     assert fields["YrSold"].default_at(datetime(2031, 4, 1, tzinfo=UTC)) == 2031
     assert fields["MoSold"].default_at(datetime(2031, 4, 1, tzinfo=UTC)) == 4
     assert fields["Alley"].default == fields["Fence"].default == "None"
 
 
-def test_dwelling_codes_and_texts_are_categories_and_other_numbers_are_not(contracts: dict[str, Definition]) -> None:
+def test_dwelling_codes_and_texts_are_categories_and_other_numbers_are_not(
+    contracts: dict[str, Definition],
+) -> None:
     for definition in contracts.values():
         columns = {column.name: column for column in definition.contract.columns}
-        numbers = {name for name, column in columns.items() if column.categorical and column.dtype != "string"}
+        numbers = {
+            name
+            for name, column in columns.items()
+            if column.categorical and column.dtype != "string"
+        }
         assert numbers == {"MSSubClass"}
         assert all(column.categorical for column in columns.values() if column.dtype == "string")
 
 
-def test_every_request_field_becomes_a_column_of_both_models(contracts: dict[str, Definition]) -> None:
+def test_every_request_field_becomes_a_column_of_both_models(
+    contracts: dict[str, Definition],
+) -> None:
     for definition in contracts.values():
         columns = {column.name: column.dtype for column in definition.contract.columns}
         for field in definition.contract.request:
@@ -167,7 +211,11 @@ def test_a_default_is_a_category_that_the_data_holds(applied: Applied) -> None:
 
 
 def test_the_listing_passes_through_as_it_is(applied: Applied) -> None:
-    texts: Columns = {"Neighborhood": ["NAmes", None], "LotFrontage": [61.5, None], "MSSubClass": [20, None]}
+    texts: Columns = {
+        "Neighborhood": ["NAmes", None],
+        "LotFrontage": [61.5, None],
+        "MSSubClass": [20, None],
+    }
     outputs = called(applied, "listing", texts)
     assert {name: outputs[name] for name in texts} == texts
 
@@ -186,14 +234,22 @@ def test_ages_count_from_the_date_of_valuation(applied: Applied) -> None:
 
 
 def test_areas_and_baths_add_up_and_are_missing_with_a_part(applied: Applied) -> None:
-    areas: Columns = {"TotalBsmtSF": [806, 0, None], "1stFlrSF": [811, 900, 811], "2ndFlrSF": [612, 0, 612]}
+    areas: Columns = {
+        "TotalBsmtSF": [806, 0, None],
+        "1stFlrSF": [811, 900, 811],
+        "2ndFlrSF": [612, 0, 612],
+    }
     baths: Columns = {
         "FullBath": [1, 2, 1],
         "HalfBath": [2, 0, 2],
         "BsmtFullBath": [1, 0, None],
         "BsmtHalfBath": [1, 0, 1],
     }
-    shares: Columns = {"OverallQual": [6, 10, None], "GrLivArea": [1436, 900, 1436], "LotArea": [7180, 0, None]}
+    shares: Columns = {
+        "OverallQual": [6, 10, None],
+        "GrLivArea": [1436, 900, 1436],
+        "LotArea": [7180, 0, None],
+    }
     outputs = called(applied, "house_on_listing", {**areas, **baths, **shares})
     assert outputs["total_area"] == [2229, 900, None]
     assert outputs["total_baths"] == [3.5, 2.0, None]
@@ -210,11 +266,15 @@ def test_functions_take_whatever_a_request_may_hold(applied: Applied) -> None:
             assert len(pa.array(values, declared[name])) == 4
 
 
-def test_functions_stand_alone_without_feast(contracts: dict[str, Definition], applied: Applied) -> None:
+def test_functions_stand_alone_without_feast(
+    contracts: dict[str, Definition], applied: Applied
+) -> None:
     namespace: dict[str, Any] = {}
     exec(contracts["house_price_hybrid"].functions_source, namespace)
     for view in applied.store.list_on_demand_feature_views():
-        inputs = {name: ["x" if fields_of(applied)[name] == "String" else 7] for name in inputs_of(view)}
+        inputs = {
+            name: ["x" if fields_of(applied)[name] == "String" else 7] for name in inputs_of(view)
+        }
         assert namespace[view.name](inputs) == called(applied, view.name, inputs)
 
 
@@ -238,13 +298,19 @@ def test_a_record_of_a_later_month_is_not_seen(applied: Applied) -> None:
     found = applied.history("house_price_hybrid", sales.set_column(1, "event_timestamp", early))
     assert len(found) == HOUSES
     assert {(row["OverallQual"], row["quality_area"]) for row in found} == {(None, None)}
-    assert [row["house_age"] for row in found] == [s["YrSold"] - s["YearBuilt"] for s in sales.to_pylist()]
+    assert [row["house_age"] for row in found] == [
+        s["YrSold"] - s["YearBuilt"] for s in sales.to_pylist()
+    ]
 
 
-def test_the_realtime_service_needs_no_record_and_the_batch_service_no_request(applied: Applied) -> None:
+def test_the_realtime_service_needs_no_record_and_the_batch_service_no_request(
+    applied: Applied,
+) -> None:
     sales = applied.tables["sales"].drop_columns(["SalePrice"])
     found = applied.history("house_price_realtime", sales)
-    assert [row["house_age"] for row in found] == [s["YrSold"] - s["YearBuilt"] for s in sales.to_pylist()]
+    assert [row["house_age"] for row in found] == [
+        s["YrSold"] - s["YearBuilt"] for s in sales.to_pylist()
+    ]
     assert not {"OverallQual", "GrLivArea"} & set(found[0])
     looked_up = applied.history("house_price_batch", sales.select(["Id", "event_timestamp"]))
     assert set(looked_up[0]) == {"Id", "event_timestamp", "prediction", "model_version", "run_id"}

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.stores.sources import Ingest, load_ingest
+from potluck.stores.ingest.sources import Ingest, load_ingest
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv"))
+REAL = Path(
+    os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv")
+)
 
 # A house that nobody has, in Kaggle's columns.
 HEADER = """
@@ -37,15 +39,33 @@ LwQ,102,403,806,GasW,Gd,N,FuseA,811,612,13,
 21,22,23,24,25,512,Gd,MnWw,Shed,450,2,2008,
 COD,Family,123456
 """
-HOUSE = dict(zip(HEADER.replace("\n", "").split(","), CELLS.replace("\n", "").split(","), strict=True))
+HOUSE = dict(
+    zip(HEADER.replace("\n", "").split(","), CELLS.replace("\n", "").split(","), strict=True)
+)
 
 NA_MEANS_NONE = (
-    *("Alley", "BsmtQual", "BsmtCond", "BsmtExposure", "BsmtFinType1", "BsmtFinType2", "FireplaceQu"),
+    *(
+        "Alley",
+        "BsmtQual",
+        "BsmtCond",
+        "BsmtExposure",
+        "BsmtFinType1",
+        "BsmtFinType2",
+        "FireplaceQu",
+    ),
     *("GarageType", "GarageFinish", "GarageQual", "GarageCond", "PoolQC", "Fence", "MiscFeature"),
 )
 NA_MEANS_UNKNOWN = (
     *("LotFrontage", "MasVnrType", "MasVnrArea", "GarageYrBlt", "Electrical"),
-    *("MSZoning", "Utilities", "Exterior1st", "Exterior2nd", "KitchenQual", "Functional", "SaleType"),
+    *(
+        "MSZoning",
+        "Utilities",
+        "Exterior1st",
+        "Exterior2nd",
+        "KitchenQual",
+        "Functional",
+        "SaleType",
+    ),
     *("BsmtFullBath", "BsmtHalfBath", "BsmtFinSF1", "TotalBsmtSF", "GarageCars", "GarageArea"),
 )
 
@@ -57,7 +77,10 @@ def ingest() -> Ingest:
 
 def write(path: Path, *changes: dict[str, str], without: Sequence[str] = ()) -> Path:
     """A file of Kaggle's columns: the house above, once for each set of changes."""
-    rows = [{name: text for name, text in (HOUSE | change).items() if name not in without} for change in changes]
+    rows = [
+        {name: text for name, text in (HOUSE | change).items() if name not in without}
+        for change in changes
+    ]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -90,7 +113,9 @@ def test_every_cell_arrives_as_written(ingest: Ingest, tmp_path: Path) -> None:
 
 def test_each_fact_stands_in_one_of_record_and_listing(ingest: Ingest, tmp_path: Path) -> None:
     sources = ingest([write(tmp_path / "train.csv", {})], 0, 0)
-    assessor, listings, sales = (set(sources[name].schema.names) for name in ("assessor", "listings", "sales"))
+    assessor, listings, sales = (
+        set(sources[name].schema.names) for name in ("assessor", "listings", "sales")
+    )
     assert assessor & listings == {"Id", "event_timestamp"}
     assert assessor | listings == {*HOUSE, "event_timestamp"} - {"SalePrice"}
     assert sales == listings | {"SalePrice"}
@@ -100,7 +125,9 @@ def test_each_fact_stands_in_one_of_record_and_listing(ingest: Ingest, tmp_path:
 
 @pytest.mark.parametrize("column", NA_MEANS_NONE)
 def test_na_is_a_category_where_it_means_none(ingest: Ingest, tmp_path: Path, column: str) -> None:
-    assert everything(ingest([write(tmp_path / "train.csv", {column: "NA"})], 0, 0))[column] == "None"
+    assert (
+        everything(ingest([write(tmp_path / "train.csv", {column: "NA"})], 0, 0))[column] == "None"
+    )
 
 
 @pytest.mark.parametrize("column", NA_MEANS_UNKNOWN)
@@ -109,20 +136,33 @@ def test_na_is_missing_where_it_means_unknown(ingest: Ingest, tmp_path: Path, co
 
 
 def test_a_veneer_of_none_is_known(ingest: Ingest, tmp_path: Path) -> None:
-    assert everything(ingest([write(tmp_path / "train.csv", {"MasVnrType": "None"})], 0, 0))["MasVnrType"] == "None"
+    assert (
+        everything(ingest([write(tmp_path / "train.csv", {"MasVnrType": "None"})], 0, 0))[
+            "MasVnrType"
+        ]
+        == "None"
+    )
 
 
 def test_an_empty_cell_is_missing_and_stray_spaces_are_cut(ingest: Ingest, tmp_path: Path) -> None:
-    house = everything(ingest([write(tmp_path / "a.csv", {"Alley": "", "LotArea": " 8450 ", "Street": "Pave "})], 0, 0))
+    house = everything(
+        ingest(
+            [write(tmp_path / "a.csv", {"Alley": "", "LotArea": " 8450 ", "Street": "Pave "})], 0, 0
+        )
+    )
     assert (house["Alley"], house["LotArea"], house["Street"]) == (None, 8450, "Pave")
 
 
 def test_integers_that_pandas_wrote_as_floats_are_read(ingest: Ingest, tmp_path: Path) -> None:
-    house = everything(ingest([write(tmp_path / "test.csv", {"GarageCars": "2.0", "BsmtFullBath": "1.0"})], 0, 0))
+    house = everything(
+        ingest([write(tmp_path / "test.csv", {"GarageCars": "2.0", "BsmtFullBath": "1.0"})], 0, 0)
+    )
     assert (house["GarageCars"], house["BsmtFullBath"]) == (2, 1)
 
 
-@pytest.mark.parametrize(("built", "kept"), [("2207", None), ("2010", None), ("2009", 2009), ("1900", 1900)])
+@pytest.mark.parametrize(
+    ("built", "kept"), [("2207", None), ("2010", None), ("2009", 2009), ("1900", 1900)]
+)
 def test_a_garage_of_the_far_future_has_no_known_year(
     ingest: Ingest, tmp_path: Path, built: str, kept: int | None
 ) -> None:
@@ -130,20 +170,31 @@ def test_a_garage_of_the_far_future_has_no_known_year(
     assert everything(sources)["GarageYrBlt"] == kept
 
 
-def test_record_and_listing_are_dated_before_the_sale_and_within_its_month(ingest: Ingest, tmp_path: Path) -> None:
+def test_record_and_listing_are_dated_before_the_sale_and_within_its_month(
+    ingest: Ingest, tmp_path: Path
+) -> None:
     sources = ingest([write(tmp_path / "train.csv", {"YrSold": "2007", "MoSold": "12"})], 0, 0)
-    times = {name: rows_of(sources, name)[0]["event_timestamp"] for name in ("assessor", "listings", "sales")}
+    times = {
+        name: rows_of(sources, name)[0]["event_timestamp"]
+        for name in ("assessor", "listings", "sales")
+    }
     assert times["assessor"] == times["listings"] == datetime(2007, 12, 1, tzinfo=UTC)
     assert times["assessor"] < times["sales"] < datetime(2008, 1, 1, tzinfo=UTC)
 
 
 def test_timestamps_are_microseconds_in_utc(ingest: Ingest) -> None:
     sources = ingest([], 5, 1)
-    schemas = [source if isinstance(source, pa.Schema) else source.schema for source in sources.values()]
-    assert {schema.field("event_timestamp").type for schema in schemas} == {pa.timestamp("us", tz="UTC")}
+    schemas = [
+        source if isinstance(source, pa.Schema) else source.schema for source in sources.values()
+    ]
+    assert {schema.field("event_timestamp").type for schema in schemas} == {
+        pa.timestamp("us", tz="UTC")
+    }
 
 
-def test_train_and_test_together_list_every_house_and_sell_the_labelled(ingest: Ingest, tmp_path: Path) -> None:
+def test_train_and_test_together_list_every_house_and_sell_the_labelled(
+    ingest: Ingest, tmp_path: Path
+) -> None:
     train = write(tmp_path / "train.csv", {"Id": "1"}, {"Id": "2"})
     test = write(tmp_path / "test.csv", {"Id": "3"}, without=["SalePrice"])
     for files in ([train, test], [test, train]):
@@ -153,7 +204,9 @@ def test_train_and_test_together_list_every_house_and_sell_the_labelled(ingest: 
         assert {row["Id"] for row in rows_of(sources, "sales")} == {1, 2}
 
 
-def test_without_labels_sales_are_empty_and_keep_their_columns(ingest: Ingest, tmp_path: Path) -> None:
+def test_without_labels_sales_are_empty_and_keep_their_columns(
+    ingest: Ingest, tmp_path: Path
+) -> None:
     sales = ingest([write(tmp_path / "test.csv", {}, without=["SalePrice"])], 0, 0)["sales"]
     labelled = ingest([write(tmp_path / "train.csv", {})], 0, 0)["sales"]
     assert isinstance(sales, pa.Table)
@@ -163,7 +216,9 @@ def test_without_labels_sales_are_empty_and_keep_their_columns(ingest: Ingest, t
 
 
 def test_a_house_without_a_price_is_listed_and_not_sold(ingest: Ingest, tmp_path: Path) -> None:
-    sources = ingest([write(tmp_path / "train.csv", {"Id": "1"}, {"Id": "2", "SalePrice": "NA"})], 0, 0)
+    sources = ingest(
+        [write(tmp_path / "train.csv", {"Id": "1"}, {"Id": "2", "SalePrice": "NA"})], 0, 0
+    )
     assert [row["Id"] for row in rows_of(sources, "sales")] == [1]
     assert [row["Id"] for row in rows_of(sources, "listings")] == [1, 2]
 
@@ -182,7 +237,9 @@ def test_a_house_without_a_price_is_listed_and_not_sold(ingest: Ingest, tmp_path
         ("Neighborhood", ""),
     ],
 )
-def test_a_wrong_cell_is_named_by_file_line_and_column(ingest: Ingest, tmp_path: Path, column: str, text: str) -> None:
+def test_a_wrong_cell_is_named_by_file_line_and_column(
+    ingest: Ingest, tmp_path: Path, column: str, text: str
+) -> None:
     path = write(tmp_path / "train.csv", {"Id": "1"}, {"Id": "2", column: text})
     message = refusal(ingest, path)
     assert str(path) in message
@@ -235,7 +292,11 @@ def test_kaggles_own_file_is_read_whole(ingest: Ingest) -> None:
     assert (len(houses), len(listings), len(sales)) == (1460, 1460, 1460)
     assert sum(row["SalePrice"] for row in sales) == 264_144_946
     assert sum(row["LotFrontage"] is None for row in listings.values()) == 259
-    assert sum(row["GarageType"] == "None" for row in houses) == sum(row["GarageYrBlt"] is None for row in houses) == 81
+    assert (
+        sum(row["GarageType"] == "None" for row in houses)
+        == sum(row["GarageYrBlt"] is None for row in houses)
+        == 81
+    )
     assert sum(row["MasVnrType"] is None for row in houses) == 8
 
 

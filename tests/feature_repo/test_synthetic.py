@@ -84,7 +84,9 @@ def test_areas_add_up(houses: pd.DataFrame) -> None:
         ("MiscVal", ["MiscFeature"]),
     ],
 )
-def test_what_a_house_has_not_is_none_in_every_column(houses: pd.DataFrame, size: str, kinds: list[str]) -> None:
+def test_what_a_house_has_not_is_none_in_every_column(
+    houses: pd.DataFrame, size: str, kinds: list[str]
+) -> None:
     absent = houses[size] == 0
     assert 0 < absent.sum() < ROWS
     for kind in kinds:
@@ -95,14 +97,18 @@ def test_only_houses_without_a_garage_lack_its_year(houses: pd.DataFrame) -> Non
     assert (houses.GarageYrBlt.isna() == (houses.GarageCars == 0)).all()
 
 
-def test_values_are_missing_where_kaggle_misses_them_and_nowhere_else(synthetic: Any, table: pa.Table) -> None:
+def test_values_are_missing_where_kaggle_misses_them_and_nowhere_else(
+    synthetic: Any, table: pa.Table
+) -> None:
     missing = {name for name in table.column_names if table[name].null_count}
     assert {"LotFrontage", "MasVnrType", "MasVnrArea", "GarageYrBlt"} <= missing
     assert missing <= {"MasVnrType", "MasVnrArea", "GarageYrBlt", *synthetic.UNKNOWN}
 
 
 def test_bigger_newer_and_better_go_together(houses: pd.DataFrame) -> None:
-    together = houses[["GrLivArea", "TotRmsAbvGrd", "OverallQual", "YearBuilt", "GarageCars", "SalePrice"]].corr()
+    together = houses[
+        ["GrLivArea", "TotRmsAbvGrd", "OverallQual", "YearBuilt", "GarageCars", "SalePrice"]
+    ].corr()
     assert together.GrLivArea.TotRmsAbvGrd > 0.6
     assert together.OverallQual.YearBuilt > 0.4
     assert together.GarageCars.OverallQual > 0.4
@@ -126,5 +132,7 @@ def log_error(houses: pd.DataFrame, columns: list[str]) -> float:
     features = houses[columns].assign(hood=houses.Neighborhood.astype("category"))
     price, cut = np.log(houses.SalePrice), 2 * ROWS // 3
     data = lightgbm.Dataset(features[:cut], price[:cut])
-    model = lightgbm.train({"verbosity": -1, "num_threads": 1, "num_leaves": 15}, data, num_boost_round=120)
+    model = lightgbm.train(
+        {"verbosity": -1, "num_threads": 1, "num_leaves": 15}, data, num_boost_round=120
+    )
     return float(np.sqrt(np.mean((np.asarray(model.predict(features[cut:])) - price[cut:]) ** 2)))

@@ -61,7 +61,9 @@ def test_a_body_that_holds_the_server_misses_the_goal(server: Server) -> None:
 
 @pytest.mark.parametrize("way", OTHERWISE)
 def test_each_way_of_sending_is_a_whole_request(server: Server, way: str) -> None:
-    assert ask(server, Hostile("plain", "/quick", b"[0]" * 50_000), OTHERWISE[way], 30).status == 200
+    assert (
+        ask(server, Hostile("plain", "/quick", b"[0]" * 50_000), OTHERWISE[way], 30).status == 200
+    )
 
 
 FIELDS = [

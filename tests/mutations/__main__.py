@@ -20,7 +20,9 @@ from pathlib import Path
 import click
 from changes import PROJECT, Mutation, mutations_of
 
-NOT_COPIED = shutil.ignore_patterns(".venv", ".git", ".potluck", "__pycache__", "results", "node_modules")
+NOT_COPIED = shutil.ignore_patterns(
+    ".venv", ".git", ".potluck", "__pycache__", "results", "node_modules"
+)
 END_SECONDS = 30
 """How long a run of tests that took too long may stop its servers, before it is killed."""
 NO_TESTS = 5
@@ -29,6 +31,7 @@ NO_TESTS = 5
 TESTS = {
     "potluck/contract": ("tests/contract",),
     "potluck/scoring": ("tests/scoring",),
+    "potluck/redis": ("tests/redis", "tests/stores"),
     "potluck/stores": ("tests/stores",),
     "batch": ("tests/batch/test_one_rule.py", "tests/batch/test_nightly.py"),
     "batch/admission.py": ("tests/batch/test_one_rule.py",),
@@ -130,10 +133,14 @@ def survivors_of(
 
 
 @click.command()
-@click.option("--of", "rooms", multiple=True, help="A room or a module; again for more.  [default: all rooms]")
+@click.option(
+    "--of", "rooms", multiple=True, help="A room or a module; again for more.  [default: all rooms]"
+)
 @click.option("--count", default=10, show_default=True, help="Mutations of each.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--seconds", default=900.0, show_default=True, help="Tests that take longer have failed.")
+@click.option(
+    "--seconds", default=900.0, show_default=True, help="Tests that take longer have failed."
+)
 @click.option("--dry-run", is_flag=True, help="Print the mutations only.")
 def main(rooms: tuple[str, ...], count: int, seed: int, seconds: float, dry_run: bool) -> None:
     """Print the share of mutations that the tests catch, and the mutations that they do not."""

@@ -77,7 +77,9 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
         yield from other_constants(node.value)
     elif isinstance(node, ast.Return) and node.value is not None and not is_none(node.value):
         yield ast.Return(ast.Constant(None))
-    elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+    elif isinstance(node, ast.Raise) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ):
         yield ast.Pass()
 
 
@@ -98,13 +100,21 @@ def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
         if name in ("annotation", "returns", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr) and not is_for_types(child):
+            if (
+                isinstance(child, ast.AST)
+                and not isinstance(child, ast.JoinedStr)
+                and not is_for_types(child)
+            ):
                 yield child
                 yield from nodes_of(child)
 
 
 def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def mutations_of(path: str) -> list[Mutation]:

@@ -43,7 +43,9 @@ def write(tmp_path: Path) -> Write:
 def look(write: Write) -> Look:
     """What is found in columns, with some wishes."""
 
-    def look_at(columns: Columns, *, delimiter: str = ",", encoding: str = "utf-8", **wishes: Any) -> Table:
+    def look_at(
+        columns: Columns, *, delimiter: str = ",", encoding: str = "utf-8", **wishes: Any
+    ) -> Table:
         path = write(columns, delimiter=delimiter, encoding=encoding)
         return read_table(path, Wishes(**wishes), nobody_asked)
 
@@ -56,7 +58,9 @@ def make(write: Write) -> Make:
 
     def plan(columns: Columns, **wishes: Any) -> Plan:
         wished = Wishes(**{"label": "y", **wishes})
-        return decide(read_table(write(columns), wished, nobody_asked), wished, "some", nobody_asked)
+        return decide(
+            read_table(write(columns), wished, nobody_asked), wished, "some", nobody_asked
+        )
 
     return plan
 
@@ -105,7 +109,9 @@ def each_stranger() -> list[Any]:
 
 
 @pytest.fixture(scope="session", params=each_stranger())
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """From the table to a server that answers."""
     stranger = request.param
     stacks = request.config.pluginmanager.get_plugin(str(Path(__file__).parents[1] / "conftest.py"))

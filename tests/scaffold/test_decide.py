@@ -29,10 +29,17 @@ def reason(plan: Plan, name: str) -> str:
 
 def test_without_id_and_date_rows_are_numbered_dated_alike_and_split_at_random(make: Any) -> None:
     plan = make(PLAIN)
-    assert (plan.key.name, plan.key.header, plan.time, plan.split) == ("row_id", None, None, "random")
+    assert (plan.key.name, plan.key.header, plan.time, plan.split) == (
+        "row_id",
+        None,
+        None,
+        "random",
+    )
     assert roles(plan) == {"x": "request", "z": "record", "y": "label"}
     told = " ".join(plan.notes)
-    assert all(word in told for word in ("numbered", "--key", "dated alike", "at random", "--request"))
+    assert all(
+        word in told for word in ("numbered", "--key", "dated alike", "at random", "--request")
+    )
 
 
 def test_an_id_that_no_row_shares_is_taken_and_one_that_repeats_is_told(make: Any) -> None:
@@ -44,8 +51,16 @@ def test_an_id_that_no_row_shares_is_taken_and_one_that_repeats_is_told(make: An
 
 def test_what_changes_within_an_id_is_requested_and_what_stays_is_on_record(make: Any) -> None:
     owners = [n % 40 for n in range(ROWS)]
-    plan = make({"customer": owners, "city": ["abcd"[n % 4] for n in owners], **PLAIN}, key="customer")
-    assert roles(plan) == {"customer": "key", "city": "record", "x": "request", "z": "request", "y": "label"}
+    plan = make(
+        {"customer": owners, "city": ["abcd"[n % 4] for n in owners], **PLAIN}, key="customer"
+    )
+    assert roles(plan) == {
+        "customer": "key",
+        "city": "record",
+        "x": "request",
+        "z": "request",
+        "y": "label",
+    }
     assert plan.split == "key"
     assert plan.identity == ("customer", "x", "z")
 
@@ -112,7 +127,9 @@ def test_dates_that_are_all_the_same_split_nothing(make: Any) -> None:
         ([n / 100 + (coin == "yes") * 10 for n, coin in enumerate(COIN)], "tells y by itself"),
     ],
 )
-def test_a_column_that_teaches_nothing_is_left_out_and_told(make: Any, cells: list[Any], told: str) -> None:
+def test_a_column_that_teaches_nothing_is_left_out_and_told(
+    make: Any, cells: list[Any], told: str
+) -> None:
     plan = make({"odd": cells, **PLAIN}, key="none", time="none")
     assert roles(plan)["odd"] == "left out"
     assert re.search(told, reason(plan, "odd"))
@@ -131,7 +148,14 @@ def test_dropped_columns_stay_out(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda v: v, lambda v: 1.2 * v + 3, lambda v: math.log(v), lambda v: -v, lambda v: int(100 * v)]
+    "change",
+    [
+        lambda v: v,
+        lambda v: 1.2 * v + 3,
+        lambda v: math.log(v),
+        lambda v: -v,
+        lambda v: int(100 * v),
+    ],
 )
 def test_a_transform_of_an_amount_is_a_leak(make: Any, change: Any) -> None:
     plan = make({"x": NOISE, "z": OTHER, "copy": [change(value) for value in AMOUNT], "y": AMOUNT})
@@ -162,13 +186,21 @@ def test_a_rare_class_is_recognised_before_a_column_is_called_a_leak(make: Any) 
         ([n * 7 % 199 for n in range(ROWS)], "regression", "identity"),
         (AMOUNT, "regression", "identity"),
         ([math.exp(value / 5) for value in AMOUNT], "regression", "log"),
-        ([math.exp(value / 5) * (n > 0) for n, value in enumerate(AMOUNT)], "regression", "identity"),
+        (
+            [math.exp(value / 5) * (n > 0) for n, value in enumerate(AMOUNT)],
+            "regression",
+            "identity",
+        ),
     ],
 )
-def test_the_objective_follows_from_the_label(make: Any, cells: list[Any], objective: str, transform: str) -> None:
+def test_the_objective_follows_from_the_label(
+    make: Any, cells: list[Any], objective: str, transform: str
+) -> None:
     plan = make({"x": NOISE, "z": OTHER, "y": cells})
     assert (plan.objective, plan.transform) == (objective, transform)
-    assert plan.label_dtype == ("float64" if objective == "regression" else plan.label.profile.dtype)
+    assert plan.label_dtype == (
+        "float64" if objective == "regression" else plan.label.profile.dtype
+    )
     assert (objective == "regression") == (plan.label_dtype == "float64")
 
 
@@ -190,17 +222,27 @@ def test_rare_classes_and_rows_without_a_label_are_told(make: Any) -> None:
     [
         ({"x": NOISE, "y": COIN}, "expected at least 2 columns to learn from.*got 1"),
         ({"x": NOISE, "z": OTHER, "y": ["yes"] * ROWS}, "y is always 'yes'"),
-        ({"x": NOISE, "z": OTHER, "y": ["yes", "no"] * 5 + [""] * (ROWS - 10)}, "at least 20 rows with y, got 10"),
-        ({"x": NOISE * 2, "z": OTHER * 2, "y": [f"text {n}" for n in range(2 * ROWS)]}, "holds 400 different texts"),
+        (
+            {"x": NOISE, "z": OTHER, "y": ["yes", "no"] * 5 + [""] * (ROWS - 10)},
+            "at least 20 rows with y, got 10",
+        ),
+        (
+            {"x": NOISE * 2, "z": OTHER * 2, "y": [f"text {n}" for n in range(2 * ROWS)]},
+            "holds 400 different texts",
+        ),
     ],
 )
-def test_a_table_that_can_not_make_three_services_is_refused(make: Any, columns: Any, told: str) -> None:
+def test_a_table_that_can_not_make_three_services_is_refused(
+    make: Any, columns: Any, told: str
+) -> None:
     with pytest.raises(DataError, match=told):
         make(columns)
 
 
 def test_integers_that_are_codes_by_their_name_are_categories(make: Any) -> None:
     zones = [n % 12 for n in range(ROWS)]
-    plan = make({"zone_code": zones, "rooms": zones, "doors": zones, **PLAIN}, categorical=("doors",))
+    plan = make(
+        {"zone_code": zones, "rooms": zones, "doors": zones, **PLAIN}, categorical=("doors",)
+    )
     categorical = {choice.name for choice in plan.choices if choice.categorical}
     assert categorical == {"zone_code", "doors"}

@@ -19,7 +19,7 @@ from tables import bank, comics, letters, taxi
 import cli.init
 from cli.main import main, potluck
 from potluck.contract.errors import PotluckError, UsageError
-from potluck.stores.sources import load_ingest, write_sources
+from potluck.stores.ingest.sources import load_ingest, write_sources
 from scaffold.decide import decide
 from scaffold.folder import repo_files, write_folder
 from scaffold.table import read_table
@@ -36,7 +36,9 @@ FILES = [".feastignore", "README.md", "definitions.py", "feature_store.yaml", "i
 
 def init(*words: object, answers: str | None = None) -> Result:
     """The verb, in this process, where errors are raised."""
-    return CliRunner().invoke(potluck, ["init", *map(str, words)], input=answers, catch_exceptions=True)
+    return CliRunner().invoke(
+        potluck, ["init", *map(str, words)], input=answers, catch_exceptions=True
+    )
 
 
 def exit_code(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -48,7 +50,9 @@ def exit_code(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return ended.value.code
 
 
-@pytest.mark.parametrize(("stranger", "words"), STRANGERS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("stranger", "words"), STRANGERS, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_the_files_are_those_of_a_feature_repo_in_the_formatters_own_layout(
     tmp_path: Path, stranger: Any, words: Sequence[str]
 ) -> None:
@@ -80,10 +84,21 @@ def test_its_ingest_reads_the_file_that_it_was_made_from(tmp_path: Path) -> None
     init(path, "--label", "ALIVE", "--to", tmp_path / "repo")
     found = sources(tmp_path / "repo")
     assert found == sources(tmp_path / "repo", path)
-    assert found["records"].column_names == ["page_id", "HAIR", "SEX", "APPEARANCES", "event_timestamp"]
+    assert found["records"].column_names == [
+        "page_id",
+        "HAIR",
+        "SEX",
+        "APPEARANCES",
+        "event_timestamp",
+    ]
     observed = ["page_id", "ID", "ALIGN", "EYE", "ALIVE", "event_timestamp"]
     assert found["observations"].column_names == observed
-    assert found["page_predictions"].names[:4] == ["page_id", "event_timestamp", "prediction", "probabilities"]
+    assert found["page_predictions"].names[:4] == [
+        "page_id",
+        "event_timestamp",
+        "prediction",
+        "probabilities",
+    ]
     written = write_sources(tmp_path / "data", found, keys=load_ingest(tmp_path / "repo").keys)
     for account in written.accounts:
         assert account.came == 1200
@@ -100,18 +115,25 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
         sources(tmp_path / "repo")
 
 
-def test_rows_without_an_id_are_numbered_over_all_files_and_can_not_be_appended(tmp_path: Path) -> None:
+def test_rows_without_an_id_are_numbered_over_all_files_and_can_not_be_appended(
+    tmp_path: Path,
+) -> None:
     path = bank(tmp_path, rows=60)
     init(path, "--label", "y", "--to", tmp_path / "repo")
     found = sources(tmp_path / "repo", path, path)
     assert found["records"]["row_id"].to_pylist() == list(range(1, 121))
     assert not load_ingest(tmp_path / "repo").appendable
-    days = {name: found[name]["event_timestamp"].unique().to_pylist() for name in ("records", "observations")}
+    days = {
+        name: found[name]["event_timestamp"].unique().to_pylist()
+        for name in ("records", "observations")
+    }
     assert len(days["records"]) == len(days["observations"]) == 1
     assert days["records"] < days["observations"]
 
 
-def test_append_is_refused_where_rows_have_no_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_append_is_refused_where_rows_have_no_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     init(bank(tmp_path, rows=60), "--label", "y", "--to", tmp_path / "repo")
     words = ["ingest", "--append", "--repo", str(tmp_path / "repo")]
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path / "home"))
@@ -121,11 +143,18 @@ def test_append_is_refused_where_rows_have_no_id(tmp_path: Path, monkeypatch: py
 
 
 def test_parquet_gives_the_same_repo_as_csv(tmp_path: Path) -> None:
-    table = pyarrow.csv.read_csv(letters(tmp_path), parse_options=pyarrow.csv.ParseOptions(delimiter="|"))
+    table = pyarrow.csv.read_csv(
+        letters(tmp_path), parse_options=pyarrow.csv.ParseOptions(delimiter="|")
+    )
     pq.write_table(table, tmp_path / "letters.parquet")
     words = ["--label", "glyph", "--key", "writer"]
     for form in ("csv", "parquet"):
-        assert init(tmp_path / f"letters.{form}", *words, "--name", "letters", "--to", tmp_path / form).exit_code == 0
+        assert (
+            init(
+                tmp_path / f"letters.{form}", *words, "--name", "letters", "--to", tmp_path / form
+            ).exit_code
+            == 0
+        )
     assert sources(tmp_path / "csv") == sources(tmp_path / "parquet")
     definitions = [(tmp_path / form / "definitions.py").read_text() for form in ("csv", "parquet")]
     assert definitions[0] == definitions[1].replace("letters.parquet", "letters.csv")
@@ -135,7 +164,9 @@ def test_every_column_is_told_with_role_and_reason(tmp_path: Path) -> None:
     said = init(taxi(tmp_path), "--label", "fare", "--to", tmp_path / "repo").output
     assert "fare_with_tax" in said
     assert "tells fare by itself (100.0%)" in said
-    document = json.loads(init(taxi(tmp_path), "--label", "fare", "--to", tmp_path / "other", "--json").stdout)
+    document = json.loads(
+        init(taxi(tmp_path), "--label", "fare", "--to", tmp_path / "other", "--json").stdout
+    )
     columns = {each["column"]: each for each in document["columns"]}
     assert all(column in said and each["reason"] in said for column, each in columns.items())
     assert columns["distance_km"]["role"] == "request"
@@ -145,9 +176,12 @@ def test_every_column_is_told_with_role_and_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"), [("Größe-1 & more", "grosse_1_more"), ("2024", "data_2024"), ("__x", "x"), ("pumps", "pumps")]
+    ("folder", "name"),
+    [("Größe-1 & more", "grosse_1_more"), ("2024", "data_2024"), ("__x", "x"), ("pumps", "pumps")],
 )
-def test_a_folders_name_becomes_one_that_feast_takes(tmp_path: Path, folder: str, name: str) -> None:
+def test_a_folders_name_becomes_one_that_feast_takes(
+    tmp_path: Path, folder: str, name: str
+) -> None:
     from feast.repo_operations import is_valid_name
 
     said = init(bank(tmp_path, rows=60), "--label", "y", "--to", tmp_path / folder).output
@@ -199,33 +233,61 @@ def test_at_a_terminal_it_asks_and_takes_the_likely_answer_for_an_empty_one(
     answers = "\n".join(["fare", "", "", "no"]) + "\n"
     ended = init(taxi(tmp_path), "--to", tmp_path / "repo", "--json", answers=answers)
     assert ended.exit_code == 0
-    asked = [flag for flag in ("(--label)", "(--key)", "(--time)", "(--keep)") if flag in ended.stderr]
+    asked = [
+        flag for flag in ("(--label)", "(--key)", "(--time)", "(--keep)") if flag in ended.stderr
+    ]
     assert len(asked) == 4
     roles = {each["column"]: each["role"] for each in json.loads(ended.stdout)["columns"]}
-    assert (roles["ride_id"], roles["pickup_at"], roles["fare_with_tax"]) == ("key", "time", "record")
+    assert (roles["ride_id"], roles["pickup_at"], roles["fare_with_tax"]) == (
+        "key",
+        "time",
+        "record",
+    )
 
 
 CELLS = (
-    *("", "NA", "?", "-", "+", "none", "1", "2", "0.5", "1,5", "1.234,5", "007", "1e3", "inf", "9007199254740993"),
+    *(
+        "",
+        "NA",
+        "?",
+        "-",
+        "+",
+        "none",
+        "1",
+        "2",
+        "0.5",
+        "1,5",
+        "1.234,5",
+        "007",
+        "1e3",
+        "inf",
+        "9007199254740993",
+    ),
     *("x", "y z", "a;b", 'q"', "é", "true", "2024-01-31", "31.1.2024", "1/2/2024", "12:30"),
 )
 WORDS = st.sampled_from(CELLS)
 
 
 @given(data=st.data(), rows=st.integers(20, 60), width=st.integers(3, 6))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_table_makes_a_repo_that_reads_it_or_is_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, rows: int, width: int
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     kinds = [data.draw(st.lists(WORDS, min_size=1, max_size=4)) for _ in range(width)]
-    cells = [data.draw(st.lists(st.sampled_from(kind), min_size=rows, max_size=rows)) for kind in kinds]
+    cells = [
+        data.draw(st.lists(st.sampled_from(kind), min_size=rows, max_size=rows)) for kind in kinds
+    ]
     cells[0] = [str(row % 2) for row in range(rows)]
     delimiter = data.draw(st.sampled_from(",;\t"))
     path = folder / "any.csv"
     header = [f"c {number}" for number in range(width)]
     lines = [header, *map(list, zip(*cells, strict=True))]
-    text = "\n".join(delimiter.join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in line) for line in lines)
+    text = "\n".join(
+        delimiter.join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in line) for line in lines
+    )
     path.write_text(text)
     wishes = Wishes(label="c 0", time=data.draw(st.sampled_from([None, "none", "c 1"])))
     try:

@@ -20,7 +20,9 @@ def test_a_strangers_table_becomes_three_services_that_answer(served: Any) -> No
     looked_up = served.stack.get(f"/lookup/{served.stack.repo.batch}/{entity}").json()
     for answer in (realtime, hybrid, looked_up):
         assert isinstance(answer["prediction"], float if served.stack.repo.name == "taxi" else str)
-    if served.stack.repo.name != "letters":  # where an id has one row, the night scores the one that README shows
+    if (
+        served.stack.repo.name != "letters"
+    ):  # where an id has one row, the night scores the one that README shows
         assert looked_up["prediction"] == hybrid["prediction"]
 
 
@@ -32,4 +34,6 @@ def test_the_same_table_appended_changes_nothing(served: Any) -> None:
     told = json.loads(again.stdout)
     assert told["before"] == {name: told["rows"][name] for name in told["before"]}
     for account in told["accounts"]:
-        assert account["came"] == account["kept"] + sum(each["count"] for each in account["left_out"])
+        assert account["came"] == account["kept"] + sum(
+            each["count"] for each in account["left_out"]
+        )

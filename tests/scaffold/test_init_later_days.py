@@ -34,7 +34,9 @@ def assert_adds_up(told: Any) -> None:
     accounts = list(accounts_in(told))
     assert accounts
     for account in accounts:
-        assert account["came"] == account["kept"] + sum(each["count"] for each in account["left_out"]), account
+        assert account["came"] == account["kept"] + sum(
+            each["count"] for each in account["left_out"]
+        ), account
 
 
 def hybrid_record(repo: Path) -> dict[str, Any]:
@@ -78,10 +80,14 @@ def test_an_entity_that_nobody_knows_is_answered_and_named(served: Any, key: str
     assert served.ask({**record, key: NOBODY[served.stranger.name]})["not_found"] == [key]
 
 
-def test_every_entity_of_the_data_is_materialized_published_and_looked_up(served: Any, key: str) -> None:
+def test_every_entity_of_the_data_is_materialized_published_and_looked_up(
+    served: Any, key: str
+) -> None:
     verbs = [["materialize", "--json"], ["nightly", "--force", "again", "--json"]]
     materialized, night = [ended.told for ended in served.run(*verbs)]
-    records = pq.read_table(served.stack.settings.data_folder(served.stranger.name) / "records.parquet")
+    records = pq.read_table(
+        served.stack.settings.data_folder(served.stranger.name) / "records.parquet"
+    )
     entities = pc.unique(records[key]).to_pylist()
     counts = (materialized["accounts"][0]["kept"], night[0]["account"]["kept"], night[0]["rows"])
     assert counts == (len(entities),) * 3
@@ -101,7 +107,10 @@ def test_comics_of_1939_are_among_them(served: Any) -> None:
         with served.file.open(encoding="cp1252", newline="") as file:
             dated = [row for row in csv.DictReader(file) if row["first appearance"]]
         records = pq.read_table(served.stack.settings.data_folder("comics") / "records.parquet")
-        assert (records.num_rows, pc.min(pc.year(records["event_timestamp"])).as_py()) == (len(dated), 1939)
+        assert (records.num_rows, pc.min(pc.year(records["event_timestamp"])).as_py()) == (
+            len(dated),
+            1939,
+        )
 
 
 def test_rows_added_later_are_accounted_for_learnt_from_and_served(served: Any, key: str) -> None:
@@ -110,7 +119,9 @@ def test_rows_added_later_are_accounted_for_learnt_from_and_served(served: Any, 
     if stranger.later:
         appended.append(str(stranger.later_file(served.stack.home, served.file)))
     verbs = [["materialize", "--json"], ["nightly", "--json"], ["train", hybrid, "--json"]]
-    added, *others = served.run(appended, *verbs, ["promote", hybrid, "--json"], ["check", "--json"])
+    added, *others = served.run(
+        appended, *verbs, ["promote", hybrid, "--json"], ["check", "--json"]
+    )
     materialized, night, trained, promoted, checked = [ended.told for ended in others]
     for told in (materialized, night, trained, checked):
         assert_adds_up(told)
@@ -148,7 +159,9 @@ def test_a_column_computed_from_request_and_record_is_added(served: Any) -> None
     assert "prediction" in served.ask(hybrid_record(served.stack.repo.path))
 
 
-def test_a_column_that_the_champion_reads_is_fed_on_while_ingest_writes_it(served: Any, key: str) -> None:
+def test_a_column_that_the_champion_reads_is_fed_on_while_ingest_writes_it(
+    served: Any, key: str
+) -> None:
     column, line = served.stranger.on_record
     record = hybrid_record(served.stack.repo.path)
     online, night = answered(served.ask(record)), served.published(record[key])

@@ -75,7 +75,12 @@ def test_the_type_is_the_one_that_holds_all_cells(look: Any, cells: list[str], d
 
 @pytest.mark.parametrize("mark", ["", "NA", "N/A", "null", "?", "-", "NaN"])
 def test_a_missing_mark_is_found_in_every_kind_of_column(look: Any, mark: str) -> None:
-    for cells, dtype in ((["1", "2"], "int64"), (["1.5"], "float64"), (["x"], "string"), (["2024-01-31"], "date")):
+    for cells, dtype in (
+        (["1", "2"], "int64"),
+        (["1.5"], "float64"),
+        (["x"], "string"),
+        (["2024-01-31"], "date"),
+    ):
         found = column(look, *cells, mark)
         assert (found.dtype, found.missing) == (dtype, 1)
 
@@ -90,7 +95,9 @@ def test_a_minus_beside_a_plus_is_no_missing_mark(look: Any) -> None:
 
 
 def test_a_text_that_somebody_calls_missing_is(look: Any) -> None:
-    assert column(look, "1", "-999", "gone", missing=frozenset({"-999", "gone"})).values.to_pylist() == [1, None, None]
+    assert column(
+        look, "1", "-999", "gone", missing=frozenset({"-999", "gone"})
+    ).values.to_pylist() == [1, None, None]
 
 
 def test_a_few_words_among_numbers_are_told(look: Any) -> None:
@@ -114,13 +121,23 @@ def test_a_comma_that_may_mean_either_is_not_guessed(look: Any) -> None:
 
 def test_day_and_month_that_can_not_be_told_apart_are_both_kept_in_mind(look: Any) -> None:
     assert [each.format for each in column(look, "01/02/2024").declared] == ["%d/%m/%Y", "%m/%d/%Y"]
-    assert [each.format for each in column(look, "01/02/2024", "13/02/2024").declared] == ["%d/%m/%Y"]
+    assert [each.format for each in column(look, "01/02/2024", "13/02/2024").declared] == [
+        "%d/%m/%Y"
+    ]
     assert [each.format for each in column(look, "5 May 2024").declared] == ["%d %b %Y"]
-    assert [each.format for each in column(look, "01/02/2024", date_format="%m/%d/%Y").declared] == ["%m/%d/%Y"]
+    assert [
+        each.format for each in column(look, "01/02/2024", date_format="%m/%d/%Y").declared
+    ] == ["%m/%d/%Y"]
 
 
 @pytest.mark.parametrize(
-    ("cell", "form"), [("1962", "%Y"), ("20240131", "%Y%m%d"), ("1706700000", "epoch"), ("1706700000000", "epoch_ms")]
+    ("cell", "form"),
+    [
+        ("1962", "%Y"),
+        ("20240131", "%Y%m%d"),
+        ("1706700000", "epoch"),
+        ("1706700000000", "epoch_ms"),
+    ],
 )
 def test_numbers_are_dates_only_where_somebody_says_so(look: Any, cell: str, form: str) -> None:
     assert column(look, cell).dtype == "int64"
@@ -137,7 +154,16 @@ def test_a_time_that_is_none_is_told_with_an_example(look: Any) -> None:
 def test_names_that_no_store_or_model_holds_are_changed(look: Any) -> None:
     headers = ["a.b", "größe (m²)", "", "A", "a", "row_id", "event_timestamp", "x:y"]
     names = [each.name for each in look({header: ["1"] for header in headers}).profiles.values()]
-    assert names == ["a_b", "größe_m²", "column_3", "A", "a_2", "row_id_2", "event_timestamp_2", "x_y"]
+    assert names == [
+        "a_b",
+        "größe_m²",
+        "column_3",
+        "A",
+        "a_2",
+        "row_id_2",
+        "event_timestamp_2",
+        "x_y",
+    ]
 
 
 @pytest.mark.parametrize(

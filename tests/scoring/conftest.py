@@ -56,7 +56,10 @@ CONTRACT = FeatureContract(
         OnDemandFunction(
             "pass_through",
             tuple(field.name for field in REQUEST),
-            tuple(replace(field, source="on-demand", default=None, required=False) for field in REQUEST),
+            tuple(
+                replace(field, source="on-demand", default=None, required=False)
+                for field in REQUEST
+            ),
         ),
         OnDemandFunction("share", ("weight", "stock"), (SHARE,)),
     ),
@@ -64,7 +67,9 @@ CONTRACT = FeatureContract(
         Column("stock", "float64", "online", fill=50.0),
         Column("weight", "float64", "on-demand"),
         Column("quantity", "int64", "on-demand"),
-        Column("colour", "string", "on-demand", categorical=True, vocabulary=("blue", "green", "red")),
+        Column(
+            "colour", "string", "on-demand", categorical=True, vocabulary=("blue", "green", "red")
+        ),
         Column("fresh", "bool", "on-demand"),
         Column("month", "int64", "on-demand"),
         Column("weight_per_stock", "float64", "on-demand"),
@@ -79,7 +84,10 @@ def shop_inputs(rows: int, seed: int) -> dict[str, list[Any]]:
     random = np.random.default_rng(seed)
 
     def some(values: list[Any]) -> list[Any]:
-        return [None if missing else value for value, missing in zip(values, random.random(rows) < 0.1, strict=True)]
+        return [
+            None if missing else value
+            for value, missing in zip(values, random.random(rows) < 0.1, strict=True)
+        ]
 
     return {
         "weight": random.gamma(2.0, 3.0, rows).tolist(),
@@ -124,11 +132,19 @@ def parts() -> Parts:
     matrix = RowBuilder(CONTRACT, load_functions(FUNCTIONS, CONTRACT)).build(inputs, times).matrix
     random = np.random.default_rng(2)
     label = 3 + 0.1 * matrix[:, 1] + 0.3 * np.nan_to_num(matrix[:, 3]) + random.normal(0, 0.1, ROWS)
-    parameters = {"objective": "regression", "num_leaves": 7, "min_data_in_leaf": 5, "verbosity": -1, "num_threads": 1}
+    parameters = {
+        "objective": "regression",
+        "num_leaves": 7,
+        "min_data_in_leaf": 5,
+        "verbosity": -1,
+        "num_threads": 1,
+    }
     data = lightgbm.Dataset(matrix, label, categorical_feature=[3], params={"verbosity": -1})
     booster = lightgbm.train({**parameters, "seed": 0}, data, num_boost_round=12)
     first = {name: values[:GOLDEN_ROWS] for name, values in inputs.items()}
-    return Parts(CONTRACT, FUNCTIONS, booster.model_to_string().encode(), first, times[:GOLDEN_ROWS])
+    return Parts(
+        CONTRACT, FUNCTIONS, booster.model_to_string().encode(), first, times[:GOLDEN_ROWS]
+    )
 
 
 @pytest.fixture(scope="session")

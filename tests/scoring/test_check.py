@@ -62,7 +62,9 @@ def test_a_receipt_says_what_passed_under_which_libraries(bundle: Path, receipts
     assert said.items() >= check.versions().items()
 
 
-def test_with_a_receipt_no_child_is_started(bundle: Path, receipts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_receipt_no_child_is_started(
+    bundle: Path, receipts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digest = admit(bundle, receipts)
     monkeypatch.setattr(sys, "executable", "/there/is/no/such/python")
     assert admit(bundle, receipts) == digest
@@ -79,7 +81,9 @@ def test_other_versions_need_a_receipt_of_their_own(
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "numpy", "python", "machine"])
-def test_whatever_decides_over_bits_is_in_the_environments_key(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+def test_whatever_decides_over_bits_is_in_the_environments_key(
+    monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
     before, others = check.environment_key(), {**check.versions(), library: "another"}
     monkeypatch.setattr(check, "versions", lambda: others)
     assert check.environment_key() != before
@@ -99,14 +103,18 @@ def test_a_repacked_bundle_needs_a_receipt_of_its_own(bundle: Path, receipts: Pa
         admit(bundle, receipts)
 
 
-def test_a_changed_file_is_refused_by_its_digest(bundle: Path, receipts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_file_is_refused_by_its_digest(
+    bundle: Path, receipts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", "/there/is/no/such/python")
     (bundle / MODEL_FILE).write_bytes((bundle / MODEL_FILE).read_bytes()[:-1])
     assert_refused(bundle, receipts, r"model\.txt .* is changed")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.95])
-def test_a_truncated_model_is_refused_even_under_a_new_manifest(bundle: Path, receipts: Path, share: float) -> None:
+def test_a_truncated_model_is_refused_even_under_a_new_manifest(
+    bundle: Path, receipts: Path, share: float
+) -> None:
     text = (bundle / MODEL_FILE).read_bytes()
     rewrite(bundle, MODEL_FILE, text[: int(text.index(b"end of trees") * share)])
     assert_refused(bundle, receipts, "was refused")
@@ -134,7 +142,9 @@ def test_a_contract_that_is_none_is_refused(bundle: Path, receipts: Path) -> Non
     assert_refused(bundle, receipts, r"contract\.json does not fit")
 
 
-def test_a_contract_of_another_label_space_is_refused(parts: Any, tmp_path: Path, receipts: Path) -> None:
+def test_a_contract_of_another_label_space_is_refused(
+    parts: Any, tmp_path: Path, receipts: Path
+) -> None:
     other = replace(parts, contract=replace(parts.contract, transform="identity"))
     other.write(tmp_path / "other", golden=parts.golden())
     assert_refused(tmp_path / "other", receipts, r"golden row 0 of bundle other predicts")
@@ -169,7 +179,9 @@ def no_rows(golden: dict[str, Any]) -> None:
     golden.update(times=[], raw=[], predictions=[], inputs={name: [] for name in golden["inputs"]})
 
 
-@pytest.mark.parametrize("harm", [other_score, other_input, other_prediction, no_input, fewer_scores, no_rows])
+@pytest.mark.parametrize(
+    "harm", [other_score, other_input, other_prediction, no_input, fewer_scores, no_rows]
+)
 def test_golden_rows_that_say_something_else_are_refused(
     bundle: Path, receipts: Path, harm: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -194,13 +206,20 @@ def test_golden_rows_that_are_none_are_refused(bundle: Path, receipts: Path) -> 
         "print('32'); exit()",
     ],
 )
-def test_functions_that_do_not_run_are_refused(parts: Any, tmp_path: Path, receipts: Path, source: str) -> None:
+def test_functions_that_do_not_run_are_refused(
+    parts: Any, tmp_path: Path, receipts: Path, source: str
+) -> None:
     replace(parts, functions_source=source).write(tmp_path / "b", golden=parts.golden())
     assert_refused(tmp_path / "b", receipts, "bundle b")
 
 
-def test_a_function_that_prints_is_nobodys_business(parts: Any, tmp_path: Path, receipts: Path) -> None:
-    talking = replace(parts, functions_source=f"import atexit\natexit.register(print, 'bye')\n{parts.functions_source}")
+def test_a_function_that_prints_is_nobodys_business(
+    parts: Any, tmp_path: Path, receipts: Path
+) -> None:
+    talking = replace(
+        parts,
+        functions_source=f"import atexit\natexit.register(print, 'bye')\n{parts.functions_source}",
+    )
     talking.write(tmp_path / "b", golden=parts.golden())
     admit(tmp_path / "b", receipts)
 
@@ -219,7 +238,9 @@ def test_a_bundle_that_lacks_a_file_is_refused(bundle: Path, receipts: Path) -> 
     assert_refused(bundle, receipts, r"functions\.py .* can't be read")
 
 
-def test_a_file_that_the_manifest_does_not_name_is_not_run(parts: Any, tmp_path: Path, receipts: Path) -> None:
+def test_a_file_that_the_manifest_does_not_name_is_not_run(
+    parts: Any, tmp_path: Path, receipts: Path
+) -> None:
     """The manifest names every file that a bundle consists of, and so all code that runs."""
     parts.write(tmp_path / "b")
     write_manifest(tmp_path / "b", tuple(name for name in BUNDLE_FILES if name != "functions.py"))

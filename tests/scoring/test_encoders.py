@@ -18,7 +18,9 @@ ANYTHING = st.one_of(
     st.integers(-(2**70), 2**70),
     st.floats(),
     st.text(max_size=3),
-    st.sampled_from([np.float32(1.5), np.int64(4), np.bool_(True), 10**400, "red", [], {}, 1j, np.complex128(1)]),
+    st.sampled_from(
+        [np.float32(1.5), np.int64(4), np.bool_(True), 10**400, "red", [], {}, 1j, np.complex128(1)]
+    ),
 )
 COLUMNS = [
     Column("x", "int64", "request"),

@@ -58,8 +58,14 @@ def trained(parameters: dict[str, Any], trees: int = 25) -> bytes:
     made = rows(800, seed=1)
     signal = np.nan_to_num(made[:, :5]).sum(axis=1) + (made[:, 7] % 7 > 2) + made[:, 6]
     classes = {"binary": 2, "multiclass": 3}.get(parameters.get("objective", ""))
-    label = signal if classes is None else np.digitize(signal, np.quantile(signal, np.arange(1, classes) / classes))
-    data = lightgbm.Dataset(made, label, categorical_feature=list(CATEGORIES), params={"verbosity": -1})
+    label = (
+        signal
+        if classes is None
+        else np.digitize(signal, np.quantile(signal, np.arange(1, classes) / classes))
+    )
+    data = lightgbm.Dataset(
+        made, label, categorical_feature=list(CATEGORIES), params={"verbosity": -1}
+    )
     booster = lightgbm.train({**QUIET, **parameters}, data, num_boost_round=trees)
     return booster.model_to_string().encode()
 
@@ -73,7 +79,24 @@ def perturbed(count: int, seed: int) -> Matrix:
     """Rows with what no training saw: infinities, unseen, negative and broken codes, numbers next to nothing."""
     random = np.random.default_rng(seed)
     made = rows(count, seed)
-    odd = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-36, 5e-324, 1e300, -1.0, -0.5, 2.5, 69.0, 70.0, 1e9, 2.0**40]
+    odd = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        1e-40,
+        -1e-36,
+        5e-324,
+        1e300,
+        -1.0,
+        -0.5,
+        2.5,
+        69.0,
+        70.0,
+        1e9,
+        2.0**40,
+    ]
     places = random.random(made.shape) < 0.15
     made[places] = random.choice(odd, places.sum())
     return made
@@ -93,8 +116,12 @@ def test_a_hundred_thousand_rows_score_to_the_bit(text: bytes) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 64, 255, 256, 257, 600])
 def test_cells_score_as_the_matrix_does(text: bytes, count: int) -> None:
     forest, made = Forest(read_model(text)), perturbed(600, seed=4)[:count]
-    cells = b"".join(forest.cell(column, row[column]) for row in made.tolist() for column in forest.used)
-    assert_same_bits(forest.raw_scores_of_cells(cells, count, forest.used), Booster(text).raw_scores(made))
+    cells = b"".join(
+        forest.cell(column, row[column]) for row in made.tolist() for column in forest.used
+    )
+    assert_same_bits(
+        forest.raw_scores_of_cells(cells, count, forest.used), Booster(text).raw_scores(made)
+    )
 
 
 @pytest.mark.parametrize("column", range(WIDTH))
@@ -108,7 +135,11 @@ def test_one_columns_values_count_and_no_others(text: bytes, column: int) -> Non
 def test_trees_without_a_split_give_their_constant() -> None:
     made = rows(50, seed=7)
     data = lightgbm.Dataset(made, np.full(50, 4.0), params={"verbosity": -1})
-    text = lightgbm.train({**QUIET, "boost_from_average": True}, data, num_boost_round=3).model_to_string().encode()
+    text = (
+        lightgbm.train({**QUIET, "boost_from_average": True}, data, num_boost_round=3)
+        .model_to_string()
+        .encode()
+    )
     forest = Forest(read_model(text))
     assert forest.used == ()
     assert_same_bits(forest.raw_scores(made), Booster(text).raw_scores(made))
@@ -116,7 +147,9 @@ def test_trees_without_a_split_give_their_constant() -> None:
 
 
 @pytest.mark.parametrize("kind", LEFT_TO_LIGHTGBM)
-def test_what_the_tables_cant_hold_is_left_to_lightgbm_and_said(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_tables_cant_hold_is_left_to_lightgbm_and_said(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     text = trained(LEFT_TO_LIGHTGBM[kind])
     with pytest.raises(UnknownTreesError):
         Forest(read_model(text))
@@ -127,7 +160,9 @@ def test_what_the_tables_cant_hold_is_left_to_lightgbm_and_said(kind: str, caplo
     assert_same_bits(scorer.raw_scores(made), Booster(text).raw_scores(made))
     order = [*reversed(range(WIDTH))]
     cells = b"".join(scorer.cell(column, row[column]) for row in made.tolist() for column in order)
-    assert_same_bits(scorer.raw_scores_of_cells(cells, len(made), order), Booster(text).raw_scores(made))
+    assert_same_bits(
+        scorer.raw_scores_of_cells(cells, len(made), order), Booster(text).raw_scores(made)
+    )
 
 
 def test_averaged_trees_are_refused_as_lightgbms_raw_score_is_their_sum() -> None:
@@ -146,7 +181,9 @@ def test_tables_beyond_the_limit_are_left_to_lightgbm(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("width", [WIDTH - 1, WIDTH + 1])
 def test_a_model_of_another_width_is_refused(width: int) -> None:
-    with pytest.raises(BundleError, match=f"the model takes {WIDTH} columns, the contract has {width}"):
+    with pytest.raises(
+        BundleError, match=f"the model takes {WIDTH} columns, the contract has {width}"
+    ):
         open_scorer(trained({}), width)
 
 

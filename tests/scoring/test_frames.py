@@ -39,7 +39,9 @@ def test_integers_that_a_gap_made_floats_are_integers_again(given: Any) -> None:
     assert type(column[0]) is int
 
 
-@pytest.mark.parametrize("given", [pd.Series([5, 6]), pd.Series([5, 6], dtype="uint8"), [5, np.float64(6)]])
+@pytest.mark.parametrize(
+    "given", [pd.Series([5, 6]), pd.Series([5, 6], dtype="uint8"), [5, np.float64(6)]]
+)
 def test_integers_are_numbers(given: Any) -> None:
     assert plain(typed_column(NUMBER, given)) == [5.0, 6.0]
 
@@ -60,7 +62,8 @@ def test_texts_and_categories_are_texts_and_gaps_are_missing(given: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "given", [pd.Series([True, None]), pd.Series([True, None], dtype="boolean"), [np.bool_(True), None]]
+    "given",
+    [pd.Series([True, None]), pd.Series([True, None], dtype="boolean"), [np.bool_(True), None]],
 )
 def test_truth_values_keep_their_gaps(given: Any) -> None:
     column = plain(typed_column(TRUTH, given))
@@ -90,7 +93,9 @@ def test_another_type_is_refused_by_column_and_row(field: Field, value: Any, sai
             typed_column(field, given)
 
 
-@pytest.mark.parametrize("given", [np.array([1.0, 2.5]), np.array([1.0, np.inf]), pd.Series([1, 2**60])])
+@pytest.mark.parametrize(
+    "given", [np.array([1.0, 2.5]), np.array([1.0, np.inf]), pd.Series([1, 2**60])]
+)
 def test_one_number_that_does_not_fit_is_found_among_many(given: Any) -> None:
     with pytest.raises(DataError, match="column quantity, row 1"):
         typed_column(WHOLE, given)
@@ -101,7 +106,9 @@ def test_a_column_that_the_table_lacks_is_missing_in_every_row(model: Model) -> 
     assert columns["colour"] == [None, None]
 
 
-@pytest.mark.parametrize("table", [{"colour": ["red"]}, [{"colour": "red"}], pd.DataFrame({"colour": ["red"]})])
+@pytest.mark.parametrize(
+    "table", [{"colour": ["red"]}, [{"colour": "red"}], pd.DataFrame({"colour": ["red"]})]
+)
 def test_a_required_column_that_is_absent_is_named(model: Model, table: Any) -> None:
     with pytest.raises(DataError, match="price requires the columns weight"):
         contract_columns(model.contract, read_table(table))
@@ -115,7 +122,9 @@ def test_a_gap_in_a_required_column_is_named_by_row(model: Model) -> None:
 
 def test_a_misspelt_column_is_refused_and_not_taken_for_missing(model: Model) -> None:
     frame = pd.DataFrame({"weight": [1.0], "color": ["red"]})
-    with pytest.raises(DataError, match=r"got also color; leave them out. It takes: weight, quantity, colour"):
+    with pytest.raises(
+        DataError, match=r"got also color; leave them out. It takes: weight, quantity, colour"
+    ):
         contract_columns(model.contract, read_table(frame))
 
 
@@ -132,11 +141,15 @@ def test_a_column_that_comes_twice_is_refused() -> None:
 
 @pytest.mark.parametrize("data", [np.zeros((2, 2)), "rows.csv", 5, [1, 2], None])
 def test_what_is_no_table_is_refused(data: Any) -> None:
-    with pytest.raises(DataError, match="expected a DataFrame, a list of records or a dict of columns"):
+    with pytest.raises(
+        DataError, match="expected a DataFrame, a list of records or a dict of columns"
+    ):
         read_table(data)
 
 
-@pytest.mark.parametrize("data", [{"weight": [1.0], "colour": ["red", "blue"]}, {"weight": [1.0], "colour": "red"}])
+@pytest.mark.parametrize(
+    "data", [{"weight": [1.0], "colour": ["red", "blue"]}, {"weight": [1.0], "colour": "red"}]
+)
 def test_columns_of_different_lengths_are_refused(data: Any) -> None:
     with pytest.raises(DataError, match="columns of one length"):
         read_table(data)

@@ -34,7 +34,9 @@ def test_a_lacking_function_is_named(parts: Any, source: str) -> None:
         load_functions(source, parts.contract)
 
 
-@pytest.mark.parametrize("source", ["def (", "import nothing_of_that_name", "1 / 0", "x = {}['absent']"])
+@pytest.mark.parametrize(
+    "source", ["def (", "import nothing_of_that_name", "1 / 0", "x = {}['absent']"]
+)
 def test_a_text_that_does_not_run_is_refused(parts: Any, source: str) -> None:
     with pytest.raises(BundleError, match=r"functions\.py"):
         load_functions(source, parts.contract)
@@ -55,7 +57,10 @@ def test_a_function_gets_lists_of_its_inputs_alone_and_gives_its_outputs_alone()
 
 def test_what_a_function_does_to_its_inputs_stays_with_it() -> None:
     values = [1.0, 2.0]
-    run("def doubled(inputs):\n    inputs['x'].clear()\n    return {'twice': [1.0, 2.0]}\n", {"x": values})
+    run(
+        "def doubled(inputs):\n    inputs['x'].clear()\n    return {'twice': [1.0, 2.0]}\n",
+        {"x": values},
+    )
     assert values == [1.0, 2.0]
 
 
@@ -66,7 +71,15 @@ def test_another_number_of_values_is_refused(values: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["1 / 0", "return None", "return {}", "return {'twice': 5.0}", "return {'twice': None}", "raise ValueError"]
+    "body",
+    [
+        "1 / 0",
+        "return None",
+        "return {}",
+        "return {'twice': 5.0}",
+        "return {'twice': None}",
+        "raise ValueError",
+    ],
 )
 def test_a_function_that_fails_is_named(body: str) -> None:
     with pytest.raises(DataError, match="on-demand function doubled failed"):
@@ -75,7 +88,10 @@ def test_a_function_that_fails_is_named(body: str) -> None:
 
 def test_a_failure_does_not_repeat_a_value_of_the_request() -> None:
     with pytest.raises(DataError) as caught:
-        run("def doubled(inputs):\n    raise ValueError(inputs['x'])\n", {"x": ["a secret", "another"]})
+        run(
+            "def doubled(inputs):\n    raise ValueError(inputs['x'])\n",
+            {"x": ["a secret", "another"]},
+        )
     assert "secret" not in str(caught.value)
 
 

@@ -35,9 +35,17 @@ def labels(objective: str, made: Matrix) -> Any:
 @pytest.fixture(scope="module", params=OBJECTIVES)
 def trained(request: pytest.FixtureRequest) -> lightgbm.Booster:
     made = matrix(500, seed=1)
-    parameters = {"objective": request.param, "num_leaves": 9, "verbosity": -1, "num_threads": 1, "seed": 0}
+    parameters = {
+        "objective": request.param,
+        "num_leaves": 9,
+        "verbosity": -1,
+        "num_threads": 1,
+        "seed": 0,
+    }
     parameters |= {"num_class": 3} if request.param == "multiclass" else {}
-    data = lightgbm.Dataset(made, labels(request.param, made), categorical_feature=[CATEGORY], params={"verbosity": -1})
+    data = lightgbm.Dataset(
+        made, labels(request.param, made), categorical_feature=[CATEGORY], params={"verbosity": -1}
+    )
     booster = lightgbm.train(parameters, data, num_boost_round=15)
     return lightgbm.Booster(model_str=booster.model_to_string())
 

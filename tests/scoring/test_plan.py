@@ -29,10 +29,18 @@ def some_rows(count: int, seed: int) -> list[Row]:
         "fresh": [True, False, None],
         "month": [1, 12, 99, None],
     }
-    stored = [encode_value(float(dice.randint(0, 60)), "float64"), encode_value(2.25, "float64"), None, NULL, b""]
+    stored = [
+        encode_value(float(dice.randint(0, 60)), "float64"),
+        encode_value(2.25, "float64"),
+        None,
+        NULL,
+        b"",
+    ]
     out = []
     for _ in range(count):
-        record = {name: dice.choice(choices) for name, choices in values.items() if dice.random() < 0.9}
+        record = {
+            name: dice.choice(choices) for name, choices in values.items() if dice.random() < 0.9
+        }
         out.append((record, [dice.choice(stored)]))
     return out
 
@@ -45,7 +53,10 @@ def by_the_model(model: Model, rows: Sequence[Row]) -> tuple[list[Any], dict[int
     """The same rows by way of `Model.score`."""
     from potluck.contract.redis_format import decode_value
 
-    inputs = {field.name: [record.get(field.name) for record, _ in rows] for field in model.contract.request}
+    inputs = {
+        field.name: [record.get(field.name) for record, _ in rows]
+        for field in model.contract.request
+    }
     inputs |= {
         field.name: [decode_value(stored[place]) for _, stored in rows]
         for place, field in enumerate(model.contract.online)
@@ -88,7 +99,13 @@ def test_a_column_that_no_tree_asks_for_is_marked_all_the_same(parts: Any) -> No
     text = parts.model_text
     blocks = [b"num_leaves=1", b"leaf_value=0.5"]
     head, _, rest = text.partition(b"Tree=0")
-    constant = head + b"Tree=0\n" + b"\n".join(blocks) + b"\n\nend of trees\n" + rest.partition(b"end of trees")[2]
+    constant = (
+        head
+        + b"Tree=0\n"
+        + b"\n".join(blocks)
+        + b"\n\nend of trees\n"
+        + rest.partition(b"end of trees")[2]
+    )
     model = Model(parts.contract, parts.functions_source, constant)
     assert model.scorer.used == ()
     outcome = planned(Plan(model), [({"weight": 1.0, "colour": "mauve"}, [None])])
@@ -104,7 +121,9 @@ def test_a_failing_function_is_an_error_and_leaves_no_mark_behind(model: Model) 
 
 @pytest.mark.parametrize("value", [["red"], {}, 1.5])
 def test_a_function_that_gives_what_can_be_no_value_is_an_error(parts: Any, value: Any) -> None:
-    source = parts.functions_source.replace("for name in names}", "for name in names} | {'month': [MADE]}")
+    source = parts.functions_source.replace(
+        "for name in names}", "for name in names} | {'month': [MADE]}"
+    )
     model = Model(parts.contract, source.replace("MADE", repr(value)), parts.model_text)
     with pytest.raises(DataError, match="month is declared int64, but holds"):
         planned(Plan(model), [({"weight": 1.0}, [None])])

@@ -24,7 +24,9 @@ def loaded(bundle: Path) -> PyFunc:
 @pytest.fixture
 def frame(parts: Any) -> pd.DataFrame:
     """Raw rows as pandas makes a frame of them: integers with gaps are floats."""
-    return pd.DataFrame({name: list(values) for name, values in parts.inputs.items()}).convert_dtypes(
+    return pd.DataFrame(
+        {name: list(values) for name, values in parts.inputs.items()}
+    ).convert_dtypes(
         convert_string=False, convert_integer=False, convert_boolean=False, convert_floating=False
     )
 
@@ -35,22 +37,36 @@ def expected(parts: Any) -> bytes:
     return np.array(values).tobytes()
 
 
-def test_a_frame_of_raw_columns_gives_the_scorers_bits(parts: Any, loaded: PyFunc, frame: pd.DataFrame) -> None:
+def test_a_frame_of_raw_columns_gives_the_scorers_bits(
+    parts: Any, loaded: PyFunc, frame: pd.DataFrame
+) -> None:
     assert frame["quantity"].dtype == np.float64
     assert loaded.predict(frame, {"request_time": MOMENT}).tobytes() == expected(parts)
 
 
-def test_records_columns_and_frames_give_the_same(parts: Any, loaded: PyFunc, frame: pd.DataFrame) -> None:
+def test_records_columns_and_frames_give_the_same(
+    parts: Any, loaded: PyFunc, frame: pd.DataFrame
+) -> None:
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    for data in (records, dict(parts.inputs), frame.sample(frac=1, axis=1), frame.astype({"colour": "category"})):
+    for data in (
+        records,
+        dict(parts.inputs),
+        frame.sample(frac=1, axis=1),
+        frame.astype({"colour": "category"}),
+    ):
         assert loaded.predict(data, {"request_time": MOMENT}).tobytes() == expected(parts)
 
 
-def test_the_moment_stands_for_defaults_of_request_time(loaded: PyFunc, frame: pd.DataFrame) -> None:
+def test_the_moment_stands_for_defaults_of_request_time(
+    loaded: PyFunc, frame: pd.DataFrame
+) -> None:
     without = frame.drop(columns="month")
     for month in (1, 7):
         told = loaded.predict(frame.assign(month=month))
-        assert loaded.predict(without, {"request_time": f"2010-{month:02}-15"}).tobytes() == told.tobytes()
+        assert (
+            loaded.predict(without, {"request_time": f"2010-{month:02}-15"}).tobytes()
+            == told.tobytes()
+        )
 
 
 def test_no_row_gives_no_prediction(loaded: PyFunc, frame: pd.DataFrame) -> None:
@@ -60,7 +76,9 @@ def test_no_row_gives_no_prediction(loaded: PyFunc, frame: pd.DataFrame) -> None
 
 def test_classes_come_as_a_frame_with_the_rows_index(parts: Any, frame: pd.DataFrame) -> None:
     model = parts.open()
-    contract = replace(model.contract, objective="binary", transform="identity", classes=(False, True))
+    contract = replace(
+        model.contract, objective="binary", transform="identity", classes=(False, True)
+    )
     loaded = PyFunc(Model(contract, parts.functions_source, parts.model_text))
     rows = frame.set_index(frame.index + 100)
     answered = loaded.predict(rows)
@@ -79,7 +97,13 @@ def test_a_changed_bundle_is_not_opened(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["2010-07-31", "2010-07-31T00:00:00", "2010-07-31T02:00:00+02:00", date(2010, 7, 31), datetime(2010, 7, 31)],
+    [
+        "2010-07-31",
+        "2010-07-31T00:00:00",
+        "2010-07-31T02:00:00+02:00",
+        date(2010, 7, 31),
+        datetime(2010, 7, 31),
+    ],
 )
 def test_a_moment_is_utc_unless_it_says_otherwise(given: Any) -> None:
     assert moment_of(given) == datetime(2010, 7, 31, tzinfo=UTC)

@@ -58,23 +58,32 @@ def test_a_bundle_is_laid_down_under_its_digest_whole(releases: Releases, bundle
     (bundle / "MLmodel").write_text("MLflow's own")
     digest = releases.lay_down(bundle)
     assert digest == bundle_digest(bundle)
-    assert {path.name for path in (releases.bundles / digest).iterdir()} == {*BUNDLE_FILES, MANIFEST}
+    assert {path.name for path in (releases.bundles / digest).iterdir()} == {
+        *BUNDLE_FILES,
+        MANIFEST,
+    }
     assert [path.name for path in releases.bundles.iterdir()] == [digest]
 
 
-def test_laying_down_again_changes_nothing(releases: Releases, laid_down: Release, bundle: Path) -> None:
+def test_laying_down_again_changes_nothing(
+    releases: Releases, laid_down: Release, bundle: Path
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in files_below(releases.bundles)}
     assert releases.lay_down(bundle) == laid_down.digest
     assert {path: path.stat().st_mtime_ns for path in files_below(releases.bundles)} == before
 
 
-def test_two_who_lay_down_the_same_bundle_at_once_both_succeed(releases: Releases, bundle: Path) -> None:
+def test_two_who_lay_down_the_same_bundle_at_once_both_succeed(
+    releases: Releases, bundle: Path
+) -> None:
     """The watcher and a training may meet."""
     with ThreadPoolExecutor(2) as pool:
         assert len(set(pool.map(releases.lay_down, [bundle, bundle]))) == 1
 
 
-def test_laying_down_again_heals_a_damaged_copy(releases: Releases, laid_down: Release, bundle: Path) -> None:
+def test_laying_down_again_heals_a_damaged_copy(
+    releases: Releases, laid_down: Release, bundle: Path
+) -> None:
     (releases.bundles / laid_down.digest / MODEL_FILE).write_bytes(b"damaged")
     assert releases.lay_down(bundle) == laid_down.digest
     releases.open(laid_down)
@@ -87,7 +96,9 @@ def test_a_changed_bundle_leaves_nothing_behind(releases: Releases, bundle: Path
     assert list(files_below(releases.bundles.parent)) == []
 
 
-def test_a_bundle_that_fails_its_check_leaves_nothing_behind(releases: Releases, bundle: Path) -> None:
+def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
+    releases: Releases, bundle: Path
+) -> None:
     text = (bundle / MODEL_FILE).read_bytes()
     (bundle / MODEL_FILE).write_bytes(text[: len(text) // 2])
     write_manifest(bundle, BUNDLE_FILES)
@@ -116,7 +127,9 @@ def test_services_have_champions_of_their_own(releases: Releases, champion: Rele
     assert releases.services() == ["price", "rent"]
 
 
-def test_whoever_reads_during_a_promotion_sees_one_champion_or_the_other(releases: Releases) -> None:
+def test_whoever_reads_during_a_promotion_sees_one_champion_or_the_other(
+    releases: Releases,
+) -> None:
     names = [Release("price", digit * 64, digit) for digit in "ab"]
     releases.promote(names[0])
 
@@ -134,7 +147,9 @@ def test_whoever_reads_during_a_promotion_sees_one_champion_or_the_other(release
     assert [path.name for path in releases.champions.iterdir()] == ["price.json"]
 
 
-def test_the_stamp_changes_with_a_champion_and_only_then(releases: Releases, champion: Release) -> None:
+def test_the_stamp_changes_with_a_champion_and_only_then(
+    releases: Releases, champion: Release
+) -> None:
     before = releases.stamp()
     assert releases.stamp() == before
     releases.promote(replace(champion, model_version="2"))
@@ -142,7 +157,9 @@ def test_the_stamp_changes_with_a_champion_and_only_then(releases: Releases, cha
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"service": "price"}', b"\xff"])
-def test_a_damaged_champion_file_says_what_to_do(releases: Releases, champion: Release, text: bytes) -> None:
+def test_a_damaged_champion_file_says_what_to_do(
+    releases: Releases, champion: Release, text: bytes
+) -> None:
     (releases.champions / "price.json").write_bytes(text)
     with pytest.raises(BundleError, match="potluck pull"):
         releases.champion("price")
@@ -153,7 +170,9 @@ def test_a_champion_opens_and_scores(releases: Releases, laid_down: Release, par
     assert scored.raw.tobytes() == parts.open().score(parts.inputs, parts.times).raw.tobytes()
 
 
-def test_a_bundle_without_a_receipt_is_checked_when_it_opens(releases: Releases, laid_down: Release) -> None:
+def test_a_bundle_without_a_receipt_is_checked_when_it_opens(
+    releases: Releases, laid_down: Release
+) -> None:
     for receipt in releases.receipts.iterdir():
         receipt.unlink()
     releases.open(laid_down)
@@ -185,12 +204,16 @@ def test_a_bundle_of_another_service_is_refused(releases: Releases, laid_down: R
         releases.open(replace(laid_down, service="rent"))
 
 
-def test_a_server_under_another_user_can_read_what_is_laid_down(releases: Releases, laid_down: Release) -> None:
+def test_a_server_under_another_user_can_read_what_is_laid_down(
+    releases: Releases, laid_down: Release
+) -> None:
     readable = [path for path in releases.bundles.parent.rglob("*") if path.stat().st_mode & 0o004]
     assert set(readable) == set(releases.bundles.parent.rglob("*"))
 
 
-def test_a_retired_service_has_no_champion_and_keeps_its_bundle(releases: Releases, laid_down: Release) -> None:
+def test_a_retired_service_has_no_champion_and_keeps_its_bundle(
+    releases: Releases, laid_down: Release
+) -> None:
     before = releases.stamp()
     assert releases.retire("price") == laid_down.model_version
     assert releases.services() == []
@@ -214,7 +237,9 @@ def test_a_damaged_champion_file_can_be_retired(releases: Releases, champion: Re
     assert releases.services() == []
 
 
-def test_a_champion_that_goes_while_it_is_looked_at_is_no_error(releases: Releases, champion: Release) -> None:
+def test_a_champion_that_goes_while_it_is_looked_at_is_no_error(
+    releases: Releases, champion: Release
+) -> None:
     def come_and_go() -> None:
         for _ in range(300):
             releases.retire("price")
@@ -228,7 +253,9 @@ def test_a_champion_that_goes_while_it_is_looked_at_is_no_error(releases: Releas
     assert releases.stamp()
 
 
-def test_the_contract_of_a_champion_is_read_without_its_model(releases: Releases, laid_down: Release) -> None:
+def test_the_contract_of_a_champion_is_read_without_its_model(
+    releases: Releases, laid_down: Release
+) -> None:
     (releases.bundles / laid_down.digest / MODEL_FILE).unlink()
     assert releases.contract(laid_down).service == "price"
     with pytest.raises(BundleError, match="can't be read"):
@@ -259,7 +286,9 @@ def staged_below(folder: Path) -> list[Path]:
     return list(folder.rglob(STAGED))
 
 
-def test_a_killed_promotion_changes_nothing_and_the_next_one_clears_up(releases: Releases, champion: Release) -> None:
+def test_a_killed_promotion_changes_nothing_and_the_next_one_clears_up(
+    releases: Releases, champion: Release
+) -> None:
     killed(releases.champions.parent)
     assert releases.champion("price") == champion
     assert releases.services() == ["price"]
@@ -269,7 +298,9 @@ def test_a_killed_promotion_changes_nothing_and_the_next_one_clears_up(releases:
     assert staged_below(releases.champions) == []
 
 
-def test_a_killed_laying_down_leaves_no_bundle_and_the_next_one_clears_up(releases: Releases, bundle: Path) -> None:
+def test_a_killed_laying_down_leaves_no_bundle_and_the_next_one_clears_up(
+    releases: Releases, bundle: Path
+) -> None:
     killed(releases.champions.parent, bundle)
     (left,) = releases.bundles.iterdir()
     assert staged_below(releases.bundles) == [left]
@@ -278,7 +309,9 @@ def test_a_killed_laying_down_leaves_no_bundle_and_the_next_one_clears_up(releas
     assert staged_below(releases.receipts) == []
 
 
-def test_a_promotion_on_a_full_disk_leaves_the_former_champion(releases: Releases, champion: Release) -> None:
+def test_a_promotion_on_a_full_disk_leaves_the_former_champion(
+    releases: Releases, champion: Release
+) -> None:
     with pytest.raises(OSError, match="File too large"), no_file_grows():
         releases.promote(replace(champion, model_version="2"))
     assert releases.champion("price") == champion
@@ -305,7 +338,9 @@ def test_what_passes_its_check_opens_though_no_receipt_can_be_written(
     assert releases.lay_down(bundle) == laid_down.digest
 
 
-def test_what_passes_its_check_opens_on_a_full_disk(small_disk: Path, laid_down_once: tuple[Path, str]) -> None:
+def test_what_passes_its_check_opens_on_a_full_disk(
+    small_disk: Path, laid_down_once: tuple[Path, str]
+) -> None:
     folder, digest = laid_down_once
     shutil.copytree(folder, small_disk / "releases")
     releases = Releases(small_disk / "releases")
@@ -315,7 +350,9 @@ def test_what_passes_its_check_opens_on_a_full_disk(small_disk: Path, laid_down_
     assert list(files_below(releases.receipts)) == []
 
 
-def test_traces_change_with_the_champion_and_with_its_bundle(releases: Releases, laid_down: Release) -> None:
+def test_traces_change_with_the_champion_and_with_its_bundle(
+    releases: Releases, laid_down: Release
+) -> None:
     model = releases.bundles / laid_down.digest / MODEL_FILE
     before = releases.traces("price")
     assert releases.traces("price") == before
@@ -328,7 +365,9 @@ def test_traces_change_with_the_champion_and_with_its_bundle(releases: Releases,
     assert releases.traces("nobody") == ()
 
 
-def test_a_folder_that_can_not_be_listed_is_an_error_and_not_an_empty_one(releases: Releases) -> None:
+def test_a_folder_that_can_not_be_listed_is_an_error_and_not_an_empty_one(
+    releases: Releases,
+) -> None:
     assert releases.stamp() is None
     assert releases.services() == []
     releases.champions.parent.mkdir()

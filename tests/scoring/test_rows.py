@@ -38,7 +38,10 @@ def test_a_whole_row_stands_in_the_contracts_order(model: Model) -> None:
 def test_the_order_of_inputs_does_not_matter(model: Model) -> None:
     given = inputs({}, {"colour": "red"})
     turned = dict(reversed(given.items()))
-    assert model.rows.build(given, [JULY] * 2).matrix.tolist() == model.rows.build(turned, [JULY] * 2).matrix.tolist()
+    assert (
+        model.rows.build(given, [JULY] * 2).matrix.tolist()
+        == model.rows.build(turned, [JULY] * 2).matrix.tolist()
+    )
 
 
 @pytest.mark.parametrize(("name", "expected"), [("quantity", 1.0), ("colour", 2.0)])
@@ -49,7 +52,9 @@ def test_a_missing_value_takes_its_default(model: Model, name: str, expected: fl
 @pytest.mark.parametrize(
     ("name", "value", "expected"), [("quantity", 0, 0.0), ("month", 0, 0.0), ("fresh", False, 0.0)]
 )
-def test_zero_and_false_are_values_and_not_missing(model: Model, name: str, value: Any, expected: float) -> None:
+def test_zero_and_false_are_values_and_not_missing(
+    model: Model, name: str, value: Any, expected: float
+) -> None:
     assert cell(model, name, **{name: value}) == expected
 
 
@@ -59,7 +64,9 @@ def test_a_default_that_stands_for_a_part_of_the_time_takes_each_rows_own(model:
 
 
 def test_a_default_reaches_the_functions(parts: Any) -> None:
-    request = tuple(replace(f, default=16.0) if f.name == "weight" else f for f in parts.contract.request)
+    request = tuple(
+        replace(f, default=16.0) if f.name == "weight" else f for f in parts.contract.request
+    )
     model = replace(parts, contract=replace(parts.contract, request=request)).open()
     assert cell(model, "weight_per_stock", weight=None) == 2.0
 
@@ -102,7 +109,9 @@ def test_the_fill_is_for_the_model_and_not_for_the_functions(model: Model) -> No
 @pytest.mark.parametrize("dtype", ["int64", "int32"])
 @pytest.mark.parametrize("value", [4.5, -0.1, 1e-9])
 def test_a_fraction_where_an_integer_is_declared_is_refused(dtype: DType, value: float) -> None:
-    with pytest.raises(DataError, match=f"count is declared {dtype}, but holds a number with a fraction"):
+    with pytest.raises(
+        DataError, match=f"count is declared {dtype}, but holds a number with a fraction"
+    ):
         Numbers(Column("count", dtype, "online")).numbers([1, value, None])
 
 
@@ -113,7 +122,9 @@ def test_a_whole_float_is_an_integer() -> None:
 @pytest.mark.parametrize("value", ["four", "4", "", [4.0], {}, object(), 10**400])
 @pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
 def test_what_is_no_number_is_refused(dtype: DType, value: Any) -> None:
-    with pytest.raises(DataError, match=f"size is declared {dtype}, but holds something that is no number"):
+    with pytest.raises(
+        DataError, match=f"size is declared {dtype}, but holds something that is no number"
+    ):
         Numbers(Column("size", dtype, "online")).numbers([value])
 
 
@@ -147,7 +158,9 @@ def test_one_row_gives_the_bits_that_it_gives_among_a_thousand(
     columns, times = make_inputs(1000, 7), make_times(1000)
     together = model.score(columns, times)
     for row in range(1000):
-        alone = model.score({name: values[row : row + 1] for name, values in columns.items()}, times[row : row + 1])
+        alone = model.score(
+            {name: values[row : row + 1] for name, values in columns.items()}, times[row : row + 1]
+        )
         assert alone.raw.tobytes() == together.raw[row : row + 1].tobytes()
         assert alone.rows.matrix.tobytes() == together.rows.matrix[row : row + 1].tobytes()
         assert alone.predictions.values == together.predictions.values[row : row + 1]

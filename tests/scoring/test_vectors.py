@@ -25,7 +25,9 @@ CASES: list[tuple[DType, list[Any]]] = [
 
 def vector(dtype: DType, values: Sequence[Any]) -> Vector:
     if dtype != "string":
-        return NumberVector(np.array([math.nan if v is None else v for v in values], dtype=np.float64), dtype)
+        return NumberVector(
+            np.array([math.nan if v is None else v for v in values], dtype=np.float64), dtype
+        )
     labels = sorted({value for value in values if value is not None})
     places = [len(labels) if value is None else labels.index(value) for value in values]
     return LabelVector(np.array(places, dtype=np.intp), labels)
@@ -45,7 +47,9 @@ def test_it_lists_its_values_in_their_types(dtype: DType, values: list[Any]) -> 
 
 @pytest.mark.parametrize(("dtype", "values"), CASES)
 @pytest.mark.parametrize("fill", [None, 2.5])
-def test_numbers_and_categories_are_encoded_as_from_a_list(dtype: DType, values: list[Any], fill: float | None) -> None:
+def test_numbers_and_categories_are_encoded_as_from_a_list(
+    dtype: DType, values: list[Any], fill: float | None
+) -> None:
     known = [value for value in values if value is not None][:2]
     columns = [Column("x", dtype, "online", categorical=True, vocabulary=tuple(known))]
     columns += [] if dtype == "string" else [Column("x", dtype, "online", fill=fill)]
@@ -65,6 +69,8 @@ def test_numbers_and_categories_are_encoded_as_from_a_list(dtype: DType, values:
         ("string", [None, "a"], "a"),
     ],
 )
-def test_a_default_stands_for_what_is_missing(dtype: DType, values: list[Any], default: Any) -> None:
+def test_a_default_stands_for_what_is_missing(
+    dtype: DType, values: list[Any], default: Any
+) -> None:
     expected = [default if value is None else value for value in values]
     assert typed(list(vector(dtype, values).filled(default))) == typed(expected)

@@ -147,10 +147,27 @@ def pour(client: socket.socket, piece: bytes, most: int) -> int:
         (b"GET /livez HTTP/1.1\r\n", b"a: b\r\n" * 10000, 431, "header_bytes"),
         (b"GET /livez HTTP/1.1\r\n", b"a" * 65536, 431, "header_bytes"),
         (b"GET /", b"a" * 65536, 414, "url_bytes"),
-        (b"POST /predict/x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;", b"a" * 65536, 431, "header_bytes"),
-        (b"POST /predict/x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ", b"a" * 65536, 431, "header_bytes"),
+        (
+            b"POST /predict/x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;",
+            b"a" * 65536,
+            431,
+            "header_bytes",
+        ),
+        (
+            b"POST /predict/x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ",
+            b"a" * 65536,
+            431,
+            "header_bytes",
+        ),
     ],
-    ids=["one huge header", "many headers", "endless name", "huge url", "chunk extension", "trailer"],
+    ids=[
+        "one huge header",
+        "many headers",
+        "endless name",
+        "huge url",
+        "chunk extension",
+        "trailer",
+    ],
 )
 def test_an_endless_head_is_refused_and_not_kept(
     server: Any, begin: bytes, piece: bytes, status: int, reason: str
@@ -167,9 +184,13 @@ def test_an_endless_head_is_refused_and_not_kept(
 
 
 @pytest.mark.parametrize("path", ["/predict/{}", "/predict/{}/batch"])
-def test_an_announced_body_that_is_too_large_is_refused_before_it_comes(server: Any, path: str) -> None:
+def test_an_announced_body_that_is_too_large_is_refused_before_it_comes(
+    server: Any, path: str
+) -> None:
     with connect(server.port) as client:
-        client.sendall(post(path.format(server.repo.hybrid), b"", "content-length: 9000000", length=False))
+        client.sendall(
+            post(path.format(server.repo.hybrid), b"", "content-length: 9000000", length=False)
+        )
         assert refused(client) == (413, "BODY_TOO_LARGE")
 
 
@@ -218,7 +239,9 @@ def test_who_sends_and_never_reads_is_stopped_and_not_kept(server: Any, kind: st
     before, held = closed(server, "unread_answers"), resident(server)
     callers = [connect(server.port, receive_bytes=8192) for _ in range(4)]
     for caller in callers:
-        caller.sendall(get("/static-offline-docs/swagger-ui-bundle.js") * 12)  # the kernel keeps some MB of answers
+        caller.sendall(
+            get("/static-offline-docs/swagger-ui-bundle.js") * 12
+        )  # the kernel keeps some MB of answers
     sent = [pour(caller, request * 100, 50 * MB) for caller in callers]
     assert max(sent) < 50 * MB
     assert resident(server) < held + 60 * MB
@@ -237,7 +260,9 @@ def test_a_hundred_requests_at_once_are_answered_in_order(server: Any) -> None:
     with connect(server.port) as client:
         client.sendall(b"".join(requests))
         answers = [answer(client) for _ in requests]
-    assert [headers["x-request-id"] for _, headers, _ in answers] == [str(number) for number in range(100)]
+    assert [headers["x-request-id"] for _, headers, _ in answers] == [
+        str(number) for number in range(100)
+    ]
     assert {status for status, _, _ in answers} == {200}
 
 

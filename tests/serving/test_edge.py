@@ -8,8 +8,12 @@ import pytest
 from raw_http import answer, connect, post
 
 
-def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
+def test_more_requests_than_the_server_takes_are_told_so(
+    iris: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"}
+    )
     with iris.second_server() as server:
         path = f"/predict/{server.repo.hybrid}"
         record = json.dumps(server.population()[0]).encode()
@@ -30,8 +34,12 @@ def test_more_requests_than_the_server_takes_are_told_so(iris: Any, monkeypatch:
         assert server.get("/services").status_code == 200
 
 
-def test_callers_who_are_still_sending_leave_the_others_their_place(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"})
+def test_callers_who_are_still_sending_leave_the_others_their_place(
+    iris: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(iris), "environment", {**iris.environment, "POTLUCK_MAX_IN_FLIGHT": "1"}
+    )
     with iris.second_server() as server:
         path = f"/predict/{server.repo.hybrid}/batch"
         slow = [connect(server.port) for _ in range(5)]
@@ -46,14 +54,22 @@ def test_callers_who_are_still_sending_leave_the_others_their_place(iris: Any, m
 def refusals(server: Any) -> float:
     """Requests that /metrics counts as refused."""
     text = server.get("/metrics").text.splitlines()
-    counted = [line for line in text if line.startswith("potluck_requests_total") and 'status="429"' in line]
+    counted = [
+        line
+        for line in text
+        if line.startswith("potluck_requests_total") and 'status="429"' in line
+    ]
     return sum(float(line.split()[-1]) for line in counted)
 
 
 def answered(server: Any) -> float:
     """Hybrid requests that /metrics counts."""
     lines = server.get("/metrics").text.splitlines()
-    counted = [line for line in lines if line.startswith("potluck_requests_total") and server.repo.hybrid in line]
+    counted = [
+        line
+        for line in lines
+        if line.startswith("potluck_requests_total") and server.repo.hybrid in line
+    ]
     return sum(float(line.split()[-1]) for line in counted if 'status="200"' in line)
 
 
@@ -76,7 +92,7 @@ def test_any_of_two_workers_tells_the_count_of_both(iris: Any) -> None:
 
 
 def test_an_unforeseen_failure_is_answered_in_the_contracts_form(iris: Any) -> None:
-    broken = "import serving.routes as r\nr.exposition = lambda: 1 / 0\nfrom cli.main import main\nmain()"
+    broken = "import serving.http.routes as r\nr.exposition = lambda: 1 / 0\nfrom cli.main import main\nmain()"
     with iris.second_server("--workers", "1", code=broken) as server:
         answer = server.get("/metrics")
         assert answer.status_code == 500

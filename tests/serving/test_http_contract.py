@@ -18,8 +18,12 @@ class Example:
         self.contract = stack.get(f"/services/{stack.repo.hybrid}").json()
         self.key = self.contract["entity"][0]
         self.good = stack.population()[0]
-        self.required = self.named(lambda f: f["source"] == "request" and f["required"] and f["dtype"] != "string")
-        self.online = self.named(lambda f: f["source"] == "online" and f["dtype"] in ("float64", "int64"))
+        self.required = self.named(
+            lambda f: f["source"] == "request" and f["required"] and f["dtype"] != "string"
+        )
+        self.online = self.named(
+            lambda f: f["source"] == "online" and f["dtype"] in ("float64", "int64")
+        )
         self.computed = self.named(lambda f: f["source"] == "on-demand")
         dtype = next(f["dtype"] for f in self.contract["fields"] if f["source"] == "key")
         self.unknown_id: Any = "no such id" if dtype == "string" else 987654321
@@ -58,7 +62,9 @@ def reasons(body: dict[str, Any]) -> dict[str, str]:
 
 def test_a_missing_required_field_is_named(example: Example) -> None:
     for name in (example.required, example.key):
-        body = check_error(example.stack.post(example.hybrid, example.without(name)), 422, "SCHEMA_VALIDATION")
+        body = check_error(
+            example.stack.post(example.hybrid, example.without(name)), 422, "SCHEMA_VALIDATION"
+        )
         assert reasons(body) == {name: "required"}
 
 
@@ -72,7 +78,11 @@ def test_a_wrong_type_is_named_and_its_value_not_echoed(example: Example, value:
 
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 def test_a_number_that_is_none_is_refused(example: Example, literal: bytes) -> None:
-    text = json.dumps(example.changed(**{example.online: 12345.5})).encode().replace(b"12345.5", literal)
+    text = (
+        json.dumps(example.changed(**{example.online: 12345.5}))
+        .encode()
+        .replace(b"12345.5", literal)
+    )
     check_error(example.stack.post(example.hybrid, text), 422, "SCHEMA_VALIDATION")
 
 
@@ -84,13 +94,16 @@ def test_all_reasons_are_told_at_once(example: Example) -> None:
 
 def test_a_computed_feature_can_not_be_sent(example: Example) -> None:
     body = check_error(
-        example.stack.post(example.hybrid, example.changed(**{example.computed: 1.0})), 422, "SCHEMA_VALIDATION"
+        example.stack.post(example.hybrid, example.changed(**{example.computed: 1.0})),
+        422,
+        "SCHEMA_VALIDATION",
     )
     assert "computed" in reasons(body)[example.computed]
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff\xfe", b'{"a":1}{"b":2}', b"{" * 5000]
+    "text",
+    [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff\xfe", b'{"a":1}{"b":2}', b"{" * 5000],
 )
 def test_a_body_that_is_no_record_is_refused(example: Example, text: bytes) -> None:
     for path in (example.hybrid, f"/predict/{example.stack.repo.realtime}"):
@@ -115,7 +128,9 @@ def test_a_body_that_is_no_record_is_refused(example: Example, text: bytes) -> N
         (b" ", "the body is empty"),
     ],
 )
-def test_malformed_json_is_told_in_a_sentence_that_says_where(example: Example, text: bytes, where: str) -> None:
+def test_malformed_json_is_told_in_a_sentence_that_says_where(
+    example: Example, text: bytes, where: str
+) -> None:
     forms = {
         example.hybrid: '{"field": value, ...}',
         f"{example.hybrid}/batch": '{"dataframe_records": [{"field": value, ...}, ...]}',
@@ -137,11 +152,14 @@ def test_a_record_that_is_no_object_is_told_what_one_is(example: Example, text: 
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"dataframe_records": {}, "x": 1}', b"\x00"]
+    "text",
+    [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"dataframe_records": {}, "x": 1}', b"\x00"],
 )
 def test_a_body_that_is_no_batch_is_refused(example: Example, text: bytes) -> None:
     check_error(example.stack.post(f"{example.hybrid}/batch", text), 422, "SCHEMA_VALIDATION")
-    check_error(example.stack.post(f"/lookup/{example.stack.repo.batch}", text), 422, "SCHEMA_VALIDATION")
+    check_error(
+        example.stack.post(f"/lookup/{example.stack.repo.batch}", text), 422, "SCHEMA_VALIDATION"
+    )
 
 
 def test_an_unknown_id_is_not_found(example: Example) -> None:
@@ -150,7 +168,9 @@ def test_an_unknown_id_is_not_found(example: Example) -> None:
     if example.stack.repo.knows_strangers:
         assert answer.json()["not_found"] == [example.key]
     else:
-        assert str(example.unknown_id) not in json.dumps(check_error(answer, 404, "ENTITY_NOT_FOUND"))
+        assert str(example.unknown_id) not in json.dumps(
+            check_error(answer, 404, "ENTITY_NOT_FOUND")
+        )
     path = f"/lookup/{example.stack.repo.batch}/{example.unknown_id}"
     check_error(example.stack.get(path), 404, "ENTITY_NOT_FOUND")
 
@@ -177,7 +197,9 @@ def test_too_large_a_body_is_refused(example: Example) -> None:
     check_error(example.stack.post(f"{example.hybrid}/batch", nine_mib), 413, "BODY_TOO_LARGE")
 
 
-def test_who_is_answered_before_the_body_has_come_is_told_that_the_connection_ends(example: Example) -> None:
+def test_who_is_answered_before_the_body_has_come_is_told_that_the_connection_ends(
+    example: Example,
+) -> None:
     for path in (example.hybrid, "/predict/nobody/batch", f"{example.hybrid}/batch"):
         answer = example.stack.post(path, b" " * (9 * MIB))
         assert answer.status_code in (404, 413)
@@ -192,11 +214,17 @@ def test_a_body_within_the_limit_of_a_batch_is_read(example: Example) -> None:
 def test_too_many_rows_are_refused(example: Example) -> None:
     rows = {"dataframe_records": [example.good] * 1001}
     check_error(example.stack.post(f"{example.hybrid}/batch", rows), 413, "BATCH_TOO_LARGE")
-    check_error(example.stack.post(f"/lookup/{example.stack.repo.batch}", {"ids": [1] * 1001}), 413, "BATCH_TOO_LARGE")
+    check_error(
+        example.stack.post(f"/lookup/{example.stack.repo.batch}", {"ids": [1] * 1001}),
+        413,
+        "BATCH_TOO_LARGE",
+    )
 
 
 def test_a_thousand_rows_are_answered(example: Example) -> None:
-    body = example.stack.post(f"{example.hybrid}/batch", {"dataframe_records": [example.good] * 1000}).json()
+    body = example.stack.post(
+        f"{example.hybrid}/batch", {"dataframe_records": [example.good] * 1000}
+    ).json()
     assert len(body["predictions"]) == 1000
     assert len({json.dumps(prediction) for prediction in body["predictions"]}) == 1
 
@@ -204,7 +232,9 @@ def test_a_thousand_rows_are_answered(example: Example) -> None:
 def test_a_bad_row_harms_no_good_one(example: Example) -> None:
     alone = example.stack.post(example.hybrid, example.good).json()["prediction"]
     stranger = (
-        example.good if example.stack.repo.knows_strangers else example.changed(**{example.key: example.unknown_id})
+        example.good
+        if example.stack.repo.knows_strangers
+        else example.changed(**{example.key: example.unknown_id})
     )
     rows = [
         example.good,
@@ -215,9 +245,9 @@ def test_a_bad_row_harms_no_good_one(example: Example) -> None:
         None,
         example.good,
     ]
-    text = json.dumps({"dataframe_records": [*rows, example.changed(**{example.online: 12345.5})]}).replace(
-        "12345.5", "NaN"
-    )
+    text = json.dumps(
+        {"dataframe_records": [*rows, example.changed(**{example.online: 12345.5})]}
+    ).replace("12345.5", "NaN")
     body = example.stack.post(f"{example.hybrid}/batch", text.encode()).json()
     refused = {} if stranger is example.good else {3: "ENTITY_NOT_FOUND"}
     codes = {error["row"]: error["error_code"] for error in body["errors"]}
@@ -233,18 +263,32 @@ def test_a_bad_id_harms_no_good_one(example: Example) -> None:
         f"/lookup/{example.stack.repo.batch}", {"ids": [good, True, example.unknown_id, good]}
     ).json()
     assert body["predictions"] == [alone, None, None, alone]
-    assert {e["row"]: e["error_code"] for e in body["errors"]} == {1: "SCHEMA_VALIDATION", 2: "ENTITY_NOT_FOUND"}
+    assert {e["row"]: e["error_code"] for e in body["errors"]} == {
+        1: "SCHEMA_VALIDATION",
+        2: "ENTITY_NOT_FOUND",
+    }
 
 
 def test_an_empty_batch_is_answered_empty(example: Example) -> None:
-    assert example.stack.post(f"{example.hybrid}/batch", {"dataframe_records": []}).json()["predictions"] == []
-    assert example.stack.post(f"/lookup/{example.stack.repo.batch}", {"ids": []}).json()["predictions"] == []
+    assert (
+        example.stack.post(f"{example.hybrid}/batch", {"dataframe_records": []}).json()[
+            "predictions"
+        ]
+        == []
+    )
+    assert (
+        example.stack.post(f"/lookup/{example.stack.repo.batch}", {"ids": []}).json()["predictions"]
+        == []
+    )
 
 
 def test_a_sent_online_field_overrides_and_is_named(example: Example) -> None:
     answer = example.stack.post(example.hybrid, example.changed(**{example.online: 1})).json()
     assert answer["overridden"] == [example.online]
-    assert "overridden" not in example.stack.post(example.hybrid, example.changed(**{example.online: None})).json()
+    assert (
+        "overridden"
+        not in example.stack.post(example.hybrid, example.changed(**{example.online: None})).json()
+    )
 
 
 def test_a_request_id_is_taken_and_echoed(example: Example) -> None:
@@ -282,7 +326,9 @@ def test_an_unknown_path_or_service_makes_no_metric_of_its_own(example: Example)
 def test_an_integer_key_may_come_as_text(houses: Any) -> None:
     example = Example(houses)
     as_number = houses.post(example.hybrid, example.good).json()["prediction"]
-    as_text = houses.post(example.hybrid, example.changed(Id=str(example.good["Id"]))).json()["prediction"]
+    as_text = houses.post(example.hybrid, example.changed(Id=str(example.good["Id"]))).json()[
+        "prediction"
+    ]
     assert as_number == as_text
     for bad in (1.5, True, "1.5", "x", "", None, 2**60):
         check_error(houses.post(example.hybrid, example.changed(Id=bad)), 422, "SCHEMA_VALIDATION")
@@ -297,12 +343,16 @@ def test_an_integer_key_may_come_as_pandas_sends_it_from_a_column_with_gaps(hous
     for form in forms:
         assert houses.post(example.hybrid, example.changed(Id=form)).json()["prediction"] == alone
     rows = {"dataframe_records": [example.changed(Id=form) for form in forms]}
-    assert houses.post(f"{example.hybrid}/batch", rows).json()["predictions"] == [alone] * len(forms)
+    assert houses.post(f"{example.hybrid}/batch", rows).json()["predictions"] == [alone] * len(
+        forms
+    )
     lookup = f"/lookup/{houses.repo.batch}"
     stored = houses.get(f"{lookup}/{key}").json()
     again = houses.get(f"{lookup}/{key}.0").json()
     assert (again["prediction"], again["entity_id"]) == (stored["prediction"], key)
-    assert houses.post(lookup, {"ids": forms}).json()["predictions"] == [stored["prediction"]] * len(forms)
+    assert houses.post(lookup, {"ids": forms}).json()["predictions"] == [
+        stored["prediction"]
+    ] * len(forms)
 
 
 @pytest.mark.parametrize("sent", [1.5, "1.5", "1.0.0", "1.", ".0", "1e3", 1e300, "-0.5", "١"])
@@ -315,7 +365,9 @@ def test_an_id_that_is_no_whole_number_is_refused(houses: Any, sent: Any) -> Non
 
 @pytest.mark.parametrize("sent", ["no/such/id", "%2F", "a%20b", "%00", "ü", "%ff"])
 def test_a_text_key_may_be_any_text(breast_cancer: Any, sent: str) -> None:
-    check_error(breast_cancer.get(f"/lookup/{breast_cancer.repo.batch}/{sent}"), 404, "ENTITY_NOT_FOUND")
+    check_error(
+        breast_cancer.get(f"/lookup/{breast_cancer.repo.batch}/{sent}"), 404, "ENTITY_NOT_FOUND"
+    )
 
 
 def test_a_category_that_training_never_saw_is_named(houses: Any) -> None:
@@ -324,7 +376,8 @@ def test_a_category_that_training_never_saw_is_named(houses: Any) -> None:
     assert answer.status_code == 200
     assert answer.json()["unseen"] == ["Neighborhood"]
     body = houses.post(
-        f"{example.hybrid}/batch", {"dataframe_records": [example.good, example.changed(Neighborhood="Atlantis")]}
+        f"{example.hybrid}/batch",
+        {"dataframe_records": [example.good, example.changed(Neighborhood="Atlantis")]},
     )
     assert body.json()["notes"] == [{"row": 1, "unseen": ["Neighborhood"]}]
 

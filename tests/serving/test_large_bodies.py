@@ -17,12 +17,12 @@ from pydantic_core import from_json
 
 from potluck.contract.errors import RequestError
 from potluck.contract.features import FeatureContract, Field, LookupView
-from serving import json_structure
-from serving.batch_body import BatchReader
-from serving.json_structure import UNCOUNTED_BYTES, is_light
-from serving.malformed import not_json
-from serving.schema import ROWS, KeyReader, RequestSchema
-from serving.turns import Turns
+from serving.bodies import json_structure
+from serving.bodies.batch_body import BatchReader
+from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
+from serving.bodies.malformed import not_json
+from serving.loop.turns import Turns
+from serving.services.schema import ROWS, KeyReader, RequestSchema
 
 LONGEST_HOLD = 0.1
 """CPU seconds of a step: the promise is 0.05, and a busy machine makes each second longer."""
@@ -30,7 +30,9 @@ KEY = Field("id", "int64", "key", required=True)
 FIELDS = (Field("a", "int64", "request"), Field("text", "string", "request"))
 ONLINE = Field("size", "float64", "online")
 VIEW = LookupView("view", ("id",), ("size",), ("00000000",), 0)
-CONTRACT = FeatureContract("p", "s", "regression", "identity", "l", "y", (KEY,), FIELDS, (ONLINE,), (VIEW,), (), ())
+CONTRACT = FeatureContract(
+    "p", "s", "regression", "identity", "l", "y", (KEY,), FIELDS, (ONLINE,), (VIEW,), (), ()
+)
 SCHEMA = RequestSchema(CONTRACT)
 IDS = KeyReader(KEY)
 
@@ -55,7 +57,11 @@ def plainly(reader: BatchReader[Any], body: bytes) -> Any:
         envelope = from_json(body)
     except ValueError as error:
         return comparable(not_json(body, str(error), f"one JSON object, {reader.form}"))
-    if not isinstance(envelope, dict) or set(envelope) != {reader.name} or not isinstance(envelope[reader.name], list):
+    if (
+        not isinstance(envelope, dict)
+        or set(envelope) != {reader.name}
+        or not isinstance(envelope[reader.name], list)
+    ):
         return comparable(reader.other_form())
     # A row that was parsed is written as JSON again; of NaN and infinity `json` makes what the parser reads.
     return comparable([reader.read_row(json.dumps(row).encode()) for row in envelope[reader.name]])
@@ -110,7 +116,12 @@ def bodies(draw: st.DrawFn, name: str, rows: Any) -> bytes:
         key = draw(st.sampled_from(keys_like(name)))
         gap = draw(st.sampled_from(["", " ", "\n "]))
         members.append(f"{gap}{key}{gap}:{gap}[{','.join(draw(st.lists(rows, max_size=4)))}]{gap}")
-    text = "{" + ",".join(members) + "}" + draw(st.sampled_from(["", "", "", " ", "\n", "]", "{}", ",", "x"]))
+    text = (
+        "{"
+        + ",".join(members)
+        + "}"
+        + draw(st.sampled_from(["", "", "", " ", "\n", "]", "{}", ",", "x"]))
+    )
     body = text.encode("utf-8", "surrogatepass")
     if draw(st.booleans()):
         return body
@@ -323,7 +334,8 @@ def test_many_large_bodies_at_once_hold_it_no_longer_than_one(server: Any) -> No
     body = HOSTILE["rows of 8 kB of unknown keys"](b"dataframe_records")
     url, holds = f"{server.url}/predict/{server.repo.hybrid}/batch", Holds(server.home)
     asked = [
-        threading.Thread(target=httpx.post, args=(url,), kwargs={"content": body, "timeout": 120}) for _ in range(8)
+        threading.Thread(target=httpx.post, args=(url,), kwargs={"content": body, "timeout": 120})
+        for _ in range(8)
     ]
     for each in asked:
         each.start()

@@ -21,11 +21,11 @@ PATIENCE_SECONDS = 90
 SECRETS = ("271828.18", "314159", "sesame", "hunter2")
 
 FAILS_AT_A_SECRET = """
-import serving.predictor
-import serving.precomputed
+import serving.services.predictor
+import serving.services.precomputed
 from cli.main import main
 
-score = serving.predictor.Predictor.scored
+score = serving.services.predictor.Predictor.scored
 
 def scored(self, batch, now):
     if "271828.18" in repr(batch):
@@ -35,8 +35,8 @@ def scored(self, batch, now):
 async def lookup(self, ids):
     raise KeyError(repr(ids))
 
-serving.predictor.Predictor.scored = scored
-serving.precomputed.PrecomputedService.lookup = lookup
+serving.services.predictor.Predictor.scored = scored
+serving.services.precomputed.PrecomputedService.lookup = lookup
 main()
 """
 
@@ -57,7 +57,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(stack: Any, folder: Path, *options: str, code: str | None = None, **variables: str) -> Iterator[Server]:
+def serving(
+    stack: Any, folder: Path, *options: str, code: str | None = None, **variables: str
+) -> Iterator[Server]:
     port, log = free_port(), folder / "log"
     start = ["-c", code] if code else ["-m", "cli.main"]
     command = [sys.executable, *start, "serve", "--port", str(port), *options]
@@ -101,7 +103,11 @@ def test_every_line_is_json_tells_the_request_and_no_value_of_it(iris: Any, tmp_
         wrong = {"record": "sesame"}
         asked = [
             post(f"{server.url}/predict/{hybrid}", json=row),
-            post(f"{server.url}/predict/{hybrid}", json=spoilt(row), headers={"x-request-id": "hot-1"}),
+            post(
+                f"{server.url}/predict/{hybrid}",
+                json=spoilt(row),
+                headers={"x-request-id": "hot-1"},
+            ),
             post(f"{server.url}/predict/{hybrid}?key=hunter2", json=spoilt(row)),
             post(
                 f"{server.url}/predict/{hybrid}/batch",
@@ -159,7 +165,9 @@ def test_requests_that_fail_together_are_told_each_under_its_id(iris: Any, tmp_p
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_server_of_any_number_of_workers_logs_json_only(iris: Any, tmp_path: Path, workers: str) -> None:
+def test_a_server_of_any_number_of_workers_logs_json_only(
+    iris: Any, tmp_path: Path, workers: str
+) -> None:
     log = {"POTLUCK_LOG_FORMAT": "json", "POTLUCK_LOG_LEVEL": "DEBUG"}
     with serving(iris, tmp_path, "--workers", workers, **log) as server:
         assert server.client.get(f"{server.url}/livez").status_code == 200

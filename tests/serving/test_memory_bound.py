@@ -45,7 +45,10 @@ def test_large_batches_at_once_stay_below_the_bound(iris: Any) -> None:
                 client.sendall(request)
                 seen.append(answer(client)[0])
 
-        callers = [threading.Thread(target=ask, args=[requests[number % FEW_FIELDS == 0]]) for number in range(CALLERS)]
+        callers = [
+            threading.Thread(target=ask, args=[requests[number % FEW_FIELDS == 0]])
+            for number in range(CALLERS)
+        ]
         for caller in callers:
             caller.start()
         most = before

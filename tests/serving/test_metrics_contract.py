@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from potluck.contract.feed import Feed, feed_key, read_feed
-from potluck.stores.embedded_redis import client
+from potluck.redis.embedded import client
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = re.compile(r"^(\w+)(?:{(.*)})? (\S+)$", re.MULTILINE)
@@ -26,7 +26,9 @@ STRANGER = 987654321
 def samples(server: Any, name: str) -> dict[tuple[tuple[str, str], ...], float]:
     """Labels -> value."""
     text = server.get("/metrics").text
-    found = [(labels, float(value)) for metric, labels, value in SAMPLE.findall(text) if metric == name]
+    found = [
+        (labels, float(value)) for metric, labels, value in SAMPLE.findall(text) if metric == name
+    ]
     return {tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels))): value for labels, value in found}
 
 
@@ -46,7 +48,9 @@ def record(iris: Any) -> dict[str, Any]:
     return dict(iris.population()[0])
 
 
-def test_every_row_that_was_read_is_counted_by_its_outcome(iris: Any, record: dict[str, Any]) -> None:
+def test_every_row_that_was_read_is_counted_by_its_outcome(
+    iris: Any, record: dict[str, Any]
+) -> None:
     hybrid, batch = iris.repo.hybrid, iris.repo.batch
     path, looked_up, entity = f"/predict/{hybrid}", f"/lookup/{batch}", record["flower_id"]
     stranger, wrong = {**record, "flower_id": STRANGER}, {**record, "sepal_length": "long"}
@@ -86,7 +90,9 @@ def without_redis(iris: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield server
 
 
-def test_rows_that_the_store_did_not_answer_for_are_counted(without_redis: Any, record: dict[str, Any]) -> None:
+def test_rows_that_the_store_did_not_answer_for_are_counted(
+    without_redis: Any, record: dict[str, Any]
+) -> None:
     hybrid, batch = without_redis.repo.hybrid, without_redis.repo.batch
     without_redis.post(f"/predict/{hybrid}", record)
     without_redis.post(f"/predict/{hybrid}/batch", {"dataframe_records": [record] * 3})
@@ -154,7 +160,9 @@ def test_a_champion_ages_from_when_it_was_laid_down_in_every_worker(iris: Any) -
             for _ in range(20):
                 server.client.close()
                 server.client = type(server.client)(timeout=30)
-                assert value(server, name, service=server.repo.hybrid) == pytest.approx(3600, abs=60)
+                assert value(server, name, service=server.repo.hybrid) == pytest.approx(
+                    3600, abs=60
+                )
             services = {labels[0][1] for labels in samples(server, name)}
             assert services == {server.repo.hybrid, server.repo.realtime}
     finally:
@@ -202,7 +210,9 @@ def test_a_feed_of_an_earlier_release_ages_from_its_as_of_date_and_none_is_older
     assert value(iris, name, **labels) == math.inf
 
 
-def test_materializing_again_makes_a_view_young_and_keeps_the_moment_of_one_that_is_gone(iris: Any, feed: Feed) -> None:
+def test_materializing_again_makes_a_view_young_and_keeps_the_moment_of_one_that_is_gone(
+    iris: Any, feed: Feed
+) -> None:
     long_ago = datetime(2026, 1, 1, tzinfo=UTC)
     redis = client(iris.settings)
     old = Feed(long_ago, {}, {"petal_record": long_ago, "gone": long_ago})
@@ -217,6 +227,10 @@ def test_materializing_again_makes_a_view_young_and_keeps_the_moment_of_one_that
 def test_every_metric_is_in_the_contract(iris: Any, record: dict[str, Any]) -> None:
     iris.post(f"/predict/{iris.repo.hybrid}", record)
     text = iris.get("/metrics").text
-    names = set(re.findall(r"^# TYPE (potluck_\w+) ", text, re.MULTILINE)) - {"potluck_request_seconds_created"}
+    names = set(re.findall(r"^# TYPE (potluck_\w+) ", text, re.MULTILINE)) - {
+        "potluck_request_seconds_created"
+    }
     page = (ROOT / "docs" / "http-contract.md").read_text()
-    assert {name for name in names if not name.endswith("_created")} <= set(re.findall(r"`(potluck_\w+)`", page))
+    assert {name for name in names if not name.endswith("_created")} <= set(
+        re.findall(r"`(potluck_\w+)`", page)
+    )

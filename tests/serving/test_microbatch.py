@@ -2,7 +2,7 @@
 
 import asyncio
 
-from serving.microbatch import MicroBatch
+from serving.loop.microbatch import MicroBatch
 
 
 def test_what_comes_in_one_turn_is_one_batch() -> None:
@@ -59,4 +59,6 @@ def test_a_batch_that_is_large_enough_begins_though_more_may_come() -> None:
     batches = asyncio.run(run())
     assert len(batches) > 5
     assert all(len(batch) <= 6 for batch in batches)
-    assert [number for batch in batches for number in batch] == list(range(40)), "each once, in its order"
+    assert [number for batch in batches for number in batch] == list(range(40)), (
+        "each once, in its order"
+    )

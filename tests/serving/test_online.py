@@ -14,8 +14,8 @@ from redis_servers import Processes, RedisProcess
 
 from potluck.contract.errors import FeatureStoreUnavailable
 from potluck.contract.settings import Settings
-from potluck.stores.redis_client import RedisClient, redis_client
-from serving.online import KeyCommand, OnlineStore
+from potluck.redis.client import RedisClient, redis_client
+from serving.online.store import KeyCommand, OnlineStore
 
 HMGET = KeyCommand("HMGET", b"a", b"\x00\r\n", b"nobody")
 GET = KeyCommand("GET")
@@ -93,7 +93,11 @@ def store_of(url: str) -> OnlineStore:
 async def opened(url: str, plain: RedisProcess, certificate: Path) -> AsyncIterator[OnlineStore]:
     """The store of `url`, for TLS through a proxy."""
     async with AsyncExitStack() as stack:
-        port = (await stack.enter_async_context(proxy(plain, certificate))).port if "{port}" in url else 0
+        port = (
+            (await stack.enter_async_context(proxy(plain, certificate))).port
+            if "{port}" in url
+            else 0
+        )
         store = store_of(url.format(port=port, certificate=certificate))
         yield store
         await store.close()
@@ -104,7 +108,13 @@ def test_every_deployment_gives_the_same_replies(
 ) -> None:
     async def read() -> None:
         async with opened(url, plain, certificate) as store:
-            calls = [(HMGET, b"entity 7"), (HMGET, b"nobody"), (GET, b"text"), (GET, b"no text"), (HMGET, b"text")]
+            calls = [
+                (HMGET, b"entity 7"),
+                (HMGET, b"nobody"),
+                (GET, b"text"),
+                (GET, b"no text"),
+                (HMGET, b"text"),
+            ]
             *replies, error = await store.read(calls)
             assert replies == [[b"7", b"\r\n\x00", None], [None] * 3, b"pointer", None]
             assert isinstance(error, redis.ResponseError)
@@ -122,7 +132,9 @@ def test_concurrent_readers_each_get_their_own_replies(
 ) -> None:
     async def reader(store: OnlineStore, first: int) -> None:
         for number in range(first, 300, 10):
-            (one, other) = await store.read([(HMGET, f"entity {n}".encode()) for n in (number, 299 - number)])
+            (one, other) = await store.read(
+                [(HMGET, f"entity {n}".encode()) for n in (number, 299 - number)]
+            )
             assert (one[0], other[0]) == (str(number).encode(), str(299 - number).encode())
 
     async def read() -> None:
@@ -132,7 +144,9 @@ def test_concurrent_readers_each_get_their_own_replies(
     run(read())
 
 
-def test_one_connection_serves_all_readers_and_closing_ends_it(plain: RedisProcess, run: Run) -> None:
+def test_one_connection_serves_all_readers_and_closing_ends_it(
+    plain: RedisProcess, run: Run
+) -> None:
     async def read() -> None:
         store = store_of(f"unix://{plain.socket}?client_name=only")
         assert connections(plain) == 0
@@ -164,7 +178,9 @@ def test_a_wrong_password_is_an_unavailable_store_and_is_said_once_without_it(
         await store.close()
 
     asyncio.run(read())
-    (message,) = [record.getMessage() for record in caplog.records if record.name == "potluck.serving"]
+    (message,) = [
+        record.getMessage() for record in caplog.records if record.name == "potluck.serving"
+    ]
     assert "invalid username-password pair" in message
     assert "mistaken" not in message
 
@@ -183,7 +199,9 @@ def test_a_certificate_that_nobody_vouches_for_is_an_unavailable_store(
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
 
 
-def test_a_node_of_a_cluster_under_a_plain_url_is_an_unavailable_store(cluster: list[RedisProcess]) -> None:
+def test_a_node_of_a_cluster_under_a_plain_url_is_an_unavailable_store(
+    cluster: list[RedisProcess],
+) -> None:
     """It would answer for a third of the keys."""
 
     async def read() -> None:
@@ -197,10 +215,13 @@ def test_a_node_of_a_cluster_under_a_plain_url_is_an_unavailable_store(cluster: 
 
 
 @pytest.mark.parametrize(
-    ("name", "after"), [("GET", ()), ("HMGET", (b"a",)), ("HMGET", (b"", b"\r\n", b"\xff" * 300)), ("EXISTS", ())]
+    ("name", "after"),
+    [("GET", ()), ("HMGET", (b"a",)), ("HMGET", (b"", b"\r\n", b"\xff" * 300)), ("EXISTS", ())],
 )
 @pytest.mark.parametrize("key", [b"", b"key", b"\x00\r\n", b"k" * 70_000])
-def test_a_command_is_packed_as_redis_py_packs_it(name: str, after: tuple[bytes, ...], key: bytes) -> None:
+def test_a_command_is_packed_as_redis_py_packs_it(
+    name: str, after: tuple[bytes, ...], key: bytes
+) -> None:
     command = KeyCommand(name, *after)
     assert command.words(key) == (name, key, *after)
     assert command.packed(key) == b"".join(redis.Connection().pack_command(*command.words(key)))

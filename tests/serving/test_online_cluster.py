@@ -12,8 +12,8 @@ from redis_servers import Processes, RedisProcess, id_of
 
 from potluck.contract.errors import FeatureStoreUnavailable
 from potluck.contract.settings import Settings
-from potluck.stores.redis_client import redis_client
-from serving.online import KeyCommand, OnlineStore
+from potluck.redis.client import redis_client
+from serving.online.store import KeyCommand, OnlineStore
 
 GET = KeyCommand("GET")
 KEYS = [f"key {number}".encode() for number in range(60)]
@@ -33,7 +33,9 @@ def url_of(nodes: list[RedisProcess]) -> str:
     return f"redis+cluster://127.0.0.1:{nodes[0].port}"
 
 
-def while_reading(nodes: list[RedisProcess], test: Callable[[OnlineStore], Coroutine[Any, Any, None]]) -> None:
+def while_reading(
+    nodes: list[RedisProcess], test: Callable[[OnlineStore], Coroutine[Any, Any, None]]
+) -> None:
     async def read() -> None:
         store = OnlineStore(Settings(redis_url=url_of(nodes), redis_timeout=0.5))
         await whole(store)
@@ -58,7 +60,9 @@ async def comes_back(store: OnlineStore) -> None:
 def test_keys_that_move_to_another_node_are_found_all_the_time(nodes: list[RedisProcess]) -> None:
     key = KEYS[0]
     slot = nodes[0].client.execute_command("CLUSTER KEYSLOT", key)
-    source = next(node for node in nodes if node.client.execute_command("CLUSTER COUNTKEYSINSLOT", slot))
+    source = next(
+        node for node in nodes if node.client.execute_command("CLUSTER COUNTKEYSINSLOT", slot)
+    )
     target = nodes[nodes.index(source) - 1]
 
     async def move(store: OnlineStore) -> None:
@@ -78,10 +82,14 @@ def test_keys_that_move_to_another_node_are_found_all_the_time(nodes: list[Redis
 def test_a_frozen_node_costs_its_own_keys_alone(nodes: list[RedisProcess]) -> None:
     async def freeze(store: OnlineStore) -> None:
         with nodes[1].frozen():
-            outcomes = await asyncio.gather(*(store.read([(GET, key)]) for key in KEYS), return_exceptions=True)
+            outcomes = await asyncio.gather(
+                *(store.read([(GET, key)]) for key in KEYS), return_exceptions=True
+            )
             assert not await store.answers()
         lost = [
-            key for key, outcome in zip(KEYS, outcomes, strict=True) if isinstance(outcome, FeatureStoreUnavailable)
+            key
+            for key, outcome in zip(KEYS, outcomes, strict=True)
+            if isinstance(outcome, FeatureStoreUnavailable)
         ]
         assert 0 < len(lost) < len(KEYS) - 20
         assert all(isinstance(outcome, FeatureStoreUnavailable | list) for outcome in outcomes)
@@ -108,7 +116,9 @@ def test_a_node_that_was_killed_is_asked_again_when_it_is_back(nodes: list[Redis
     while_reading(nodes, kill)
 
 
-def test_a_replica_that_takes_over_is_found(nodes: list[RedisProcess], shared_processes: Processes) -> None:
+def test_a_replica_that_takes_over_is_found(
+    nodes: list[RedisProcess], shared_processes: Processes
+) -> None:
     replica = shared_processes.replica(nodes)
 
     async def take_over(store: OnlineStore) -> None:

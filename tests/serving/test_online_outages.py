@@ -11,7 +11,7 @@ from redis_servers import Processes, RedisProcess, wait_until
 
 from potluck.contract.errors import FeatureStoreUnavailable
 from potluck.contract.settings import Settings
-from serving.online import KeyCommand, OnlineStore
+from serving.online.store import KeyCommand, OnlineStore
 
 GET = KeyCommand("GET")
 SECONDS = 0.2
@@ -61,7 +61,9 @@ async def comes_back(store: OnlineStore) -> None:
     await value(store, 1)
 
 
-def test_a_frozen_server_is_given_up_by_every_reader_and_found_again(server: RedisProcess, run: Run) -> None:
+def test_a_frozen_server_is_given_up_by_every_reader_and_found_again(
+    server: RedisProcess, run: Run
+) -> None:
     async def read() -> None:
         store = store_of(server)
         await value(store, 1)
@@ -75,7 +77,9 @@ def test_a_frozen_server_is_given_up_by_every_reader_and_found_again(server: Red
     run(read())
 
 
-def test_a_server_that_was_frozen_for_one_read_answers_the_next(server: RedisProcess, run: Run) -> None:
+def test_a_server_that_was_frozen_for_one_read_answers_the_next(
+    server: RedisProcess, run: Run
+) -> None:
     async def read() -> None:
         store = store_of(server)
         await value(store, 1)
@@ -87,7 +91,9 @@ def test_a_server_that_was_frozen_for_one_read_answers_the_next(server: RedisPro
     run(read())
 
 
-def test_a_server_that_stays_frozen_does_not_keep_every_reader_waiting(server: RedisProcess, run: Run) -> None:
+def test_a_server_that_stays_frozen_does_not_keep_every_reader_waiting(
+    server: RedisProcess, run: Run
+) -> None:
     """A thousand deadlines one after the other would take minutes."""
 
     async def read() -> None:
@@ -117,7 +123,9 @@ def test_late_replies_are_given_to_nobody_else(server: RedisProcess, run: Run) -
     run(read())
 
 
-def test_a_silent_connection_is_given_up_and_others_are_served_by_the_next(server: RedisProcess, run: Run) -> None:
+def test_a_silent_connection_is_given_up_and_others_are_served_by_the_next(
+    server: RedisProcess, run: Run
+) -> None:
     """The second reader has time left when the first one finds the connection dead."""
     deadline = 5 * SECONDS  # long, as a busy machine wakes a sleeper late
 
@@ -155,7 +163,9 @@ def test_cancelled_readers_disturb_nobody(server: RedisProcess, run: Run) -> Non
         store = store_of(server, seconds=5.0)
         readers = [asyncio.create_task(value(store, number)) for number in range(300)]
         await asyncio.sleep(0)
-        for reader in readers[::2]:  # some while the connection is made, the others with calls on their way
+        for reader in readers[
+            ::2
+        ]:  # some while the connection is made, the others with calls on their way
             reader.cancel()
         await asyncio.gather(*readers[1::2])
         more = [asyncio.create_task(value(store, number)) for number in range(300)]
@@ -169,7 +179,9 @@ def test_cancelled_readers_disturb_nobody(server: RedisProcess, run: Run) -> Non
     run(read())
 
 
-def test_a_connection_that_the_server_closes_is_replaced_without_an_error(server: RedisProcess, run: Run) -> None:
+def test_a_connection_that_the_server_closes_is_replaced_without_an_error(
+    server: RedisProcess, run: Run
+) -> None:
     async def read() -> None:
         store = store_of(server, seconds=5.0)
         going_on = True
@@ -191,7 +203,9 @@ def test_a_connection_that_the_server_closes_is_replaced_without_an_error(server
     run(read())
 
 
-def test_a_server_that_was_killed_is_asked_again_when_it_is_back(processes: Processes, run: Run) -> None:
+def test_a_server_that_was_killed_is_asked_again_when_it_is_back(
+    processes: Processes, run: Run
+) -> None:
     async def read() -> None:
         server = await asyncio.to_thread(processes.start)
         filled(server)

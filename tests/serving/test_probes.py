@@ -45,7 +45,9 @@ def test_a_head_leaves_the_connection_in_step(iris: Any) -> None:
     assert text.count(b'{"status":"alive"}') == 1
 
 
-@pytest.mark.parametrize("path", ["/services/", "/livez/", "/docs/", "/predict/x/batch/", "/static-offline-docs"])
+@pytest.mark.parametrize(
+    "path", ["/services/", "/livez/", "/docs/", "/predict/x/batch/", "/static-offline-docs"]
+)
 def test_nobody_is_sent_to_a_place_that_the_caller_named(iris: Any, path: str) -> None:
     status, headers, body = raw(iris, "GET", path, host="evil.example")
     assert status == 404
@@ -53,7 +55,9 @@ def test_nobody_is_sent_to_a_place_that_the_caller_named(iris: Any, path: str) -
     assert b"evil" not in body
 
 
-def test_where_redis_does_not_answer_it_is_told_when_to_ask_again(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_redis_does_not_answer_it_is_told_when_to_ask_again(
+    iris: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nobody = {**iris.environment, "REDIS_URL": f"unix://{iris.home}/nobody.sock"}
     monkeypatch.setattr(type(iris), "environment", nobody)
     row = iris.population()[0]
@@ -73,7 +77,9 @@ def test_where_redis_does_not_answer_it_is_told_when_to_ask_again(iris: Any, mon
 def test_a_server_without_a_model_is_not_ready_and_says_when_to_ask_again(tmp_path: Path) -> None:
     async def ask() -> httpx.Response:
         app = create_app(Settings(home=tmp_path))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://potluck") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://potluck"
+        ) as client:
             return await client.get("/readyz")
 
     answer = asyncio.run(ask())
@@ -82,7 +88,7 @@ def test_a_server_without_a_model_is_not_ready_and_says_when_to_ask_again(tmp_pa
 
 def test_the_document_of_all_services_is_made_once_for_a_set_of_champions(iris: Any) -> None:
     code = """
-import serving.openapi as o
+import serving.http.openapi as o
 made = o.openapi_document
 async def counted(*arguments):
     open("documents.txt", "a").write("made\\n")

@@ -40,7 +40,11 @@ def wait_for(happened: Callable[[], bool]) -> None:
 
 def refused(stack: Any) -> float:
     lines = stack.get("/metrics").text.splitlines()
-    found = [line for line in lines if line.startswith("potluck_bundles_refused_total") and stack.repo.hybrid in line]
+    found = [
+        line
+        for line in lines
+        if line.startswith("potluck_bundles_refused_total") and stack.repo.hybrid in line
+    ]
     return float(found[0].split()[-1]) if found else 0.0
 
 
@@ -107,12 +111,19 @@ def test_a_corrupt_bundle_is_refused_and_the_old_one_goes_on(
     smuggle(releases, iris, spoil)
     wait_for(lambda: refused(iris) > times)
     after = iris.post(f"/predict/{iris.repo.hybrid}", row).json()
-    assert (after["prediction"], after["model_version"]) == (before["prediction"], before["model_version"])
+    assert (after["prediction"], after["model_version"]) == (
+        before["prediction"],
+        before["model_version"],
+    )
     assert f"refused the champion of {iris.repo.hybrid}" in (iris.home / "server.log").read_text()
 
 
-@pytest.mark.parametrize("spoil", [truncate_model, truncate_model_and_sign, another_contract_and_sign])
-def test_a_corrupt_bundle_is_never_laid_down(iris: Any, releases: Releases, tmp_path: Path, spoil: Any) -> None:
+@pytest.mark.parametrize(
+    "spoil", [truncate_model, truncate_model_and_sign, another_contract_and_sign]
+)
+def test_a_corrupt_bundle_is_never_laid_down(
+    iris: Any, releases: Releases, tmp_path: Path, spoil: Any
+) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(releases.bundles / releases.champion(iris.repo.hybrid).digest, folder)
     spoil(folder)
@@ -122,13 +133,20 @@ def test_a_corrupt_bundle_is_never_laid_down(iris: Any, releases: Releases, tmp_
     assert sorted(releases.bundles.iterdir()) == before
 
 
-def test_a_later_version_waits_as_challenger_until_it_is_promoted(iris: Any, releases: Releases) -> None:
+def test_a_later_version_waits_as_challenger_until_it_is_promoted(
+    iris: Any, releases: Releases
+) -> None:
     first = version(iris)
     trained = json.loads(iris.verb("train", iris.repo.hybrid, "--seed", "7", "--json").stdout)
     assert trained["alias"] == "challenger"
     assert version(iris) == first
-    promoted = json.loads(iris.verb("train", iris.repo.hybrid, "--seed", "8", "--promote", "--json").stdout)
+    promoted = json.loads(
+        iris.verb("train", iris.repo.hybrid, "--seed", "8", "--promote", "--json").stdout
+    )
     assert promoted["alias"] == "champion"
     wait_for(lambda: version(iris) == promoted["model_version"])
     row = iris.population()[0]
-    assert iris.post(f"/predict/{iris.repo.hybrid}", row).json()["model_version"] == promoted["model_version"]
+    assert (
+        iris.post(f"/predict/{iris.repo.hybrid}", row).json()["model_version"]
+        == promoted["model_version"]
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from potluck.contract.publication import Pointer, pointer_key, read_pointer
-from potluck.stores.embedded_redis import client
+from potluck.redis.embedded import client
 
 PUBLISHED, AS_OF = "potluck_publication_age_seconds", "potluck_publication_as_of_age_seconds"
 KEY = pointer_key("iris", "species_predictions")
@@ -41,7 +41,9 @@ def publish(iris: Any, pointer: Pointer) -> None:
     client(iris.settings).set(KEY, pointer.to_json())
 
 
-def test_a_run_ages_from_when_it_was_published_though_nobody_asks_for_it(iris: Any, pointer: Pointer) -> None:
+def test_a_run_ages_from_when_it_was_published_though_nobody_asks_for_it(
+    iris: Any, pointer: Pointer
+) -> None:
     published_at = datetime.now(UTC) - timedelta(hours=27)
     with iris.second_server() as server:
         publish(iris, replace(pointer, published_at=published_at))
@@ -59,7 +61,9 @@ def test_a_run_of_an_earlier_release_ages_from_its_as_of_date(iris: Any, pointer
 
 
 @pytest.mark.parametrize("stored", [None, b"no pointer"])
-def test_nothing_published_is_older_than_any_limit(iris: Any, pointer: Pointer, stored: bytes | None) -> None:
+def test_nothing_published_is_older_than_any_limit(
+    iris: Any, pointer: Pointer, stored: bytes | None
+) -> None:
     redis = client(iris.settings)
     redis.delete(KEY)
     if stored is not None:
@@ -67,7 +71,9 @@ def test_nothing_published_is_older_than_any_limit(iris: Any, pointer: Pointer, 
     assert told(iris) == told(iris, AS_OF) == math.inf
 
 
-def test_a_key_of_another_kind_changes_nothing_of_what_is_known(iris: Any, pointer: Pointer) -> None:
+def test_a_key_of_another_kind_changes_nothing_of_what_is_known(
+    iris: Any, pointer: Pointer
+) -> None:
     publish(iris, replace(pointer, published_at=datetime.now(UTC)))
     assert told(iris) < 60
     redis = client(iris.settings)

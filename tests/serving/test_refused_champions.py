@@ -15,10 +15,10 @@ from potluck.contract.manifest import write_manifest
 from potluck.scoring import check
 from potluck.scoring.bundle import BUNDLE_FILES, GOLDEN_FILE, MODEL_FILE
 from potluck.scoring.releases import Release, Releases
-from serving.champions import Champions
 from serving.metrics import CHAMPION_REFUSED, REFUSED_BUNDLES
-from serving.online import OnlineStore
-from serving.refusals import FIRST_PAUSE, LONGEST_PAUSE
+from serving.online.store import OnlineStore
+from serving.services.champions import Champions
+from serving.services.refused_champions import FIRST_PAUSE, LONGEST_PAUSE
 
 
 class Clock:
@@ -117,7 +117,9 @@ def test_a_refused_bundle_is_not_checked_every_second(
     assert "goes on serving" in told[0]
 
 
-def test_another_promotion_ends_the_pause(iris: Any, releases: Releases, champions: Champions) -> None:
+def test_another_promotion_ends_the_pause(
+    iris: Any, releases: Releases, champions: Champions
+) -> None:
     service = iris.repo.hybrid
     healthy = releases.champion(service)
     champions.look()
@@ -134,7 +136,9 @@ def test_another_promotion_ends_the_pause(iris: Any, releases: Releases, champio
     assert counted(service) == before + 1, "the same bundle promoted again is refused again"
 
 
-def test_a_refusal_keeps_no_other_service_from_going_live(iris: Any, releases: Releases, champions: Champions) -> None:
+def test_a_refusal_keeps_no_other_service_from_going_live(
+    iris: Any, releases: Releases, champions: Champions
+) -> None:
     spoilt(releases, iris.repo.hybrid)
     champions.look()
     assert set(champions.live.predictors) == {iris.repo.realtime}
@@ -158,7 +162,9 @@ def test_a_volume_that_is_still_being_copied_is_taken_up_when_it_is_whole(
     assert not is_refused(service)
 
 
-def test_too_many_open_files_pass(iris: Any, releases: Releases, champions: Champions, clock: Clock) -> None:
+def test_too_many_open_files_pass(
+    iris: Any, releases: Releases, champions: Champions, clock: Clock
+) -> None:
     shutil.rmtree(releases.receipts)
     with no_handle_left():
         champions.look()
@@ -169,7 +175,11 @@ def test_too_many_open_files_pass(iris: Any, releases: Releases, champions: Cham
 
 
 def test_a_check_that_found_no_handle_is_made_again(
-    iris: Any, releases: Releases, champions: Champions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    iris: Any,
+    releases: Releases,
+    champions: Champions,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The digests could be read, but no child process could be started."""
     shutil.rmtree(releases.receipts)
@@ -190,7 +200,11 @@ def test_a_check_that_found_no_handle_is_made_again(
 
 
 def test_a_check_that_took_too_long_is_made_again(
-    iris: Any, releases: Releases, champions: Champions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    iris: Any,
+    releases: Releases,
+    champions: Champions,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.rmtree(releases.receipts)
     with monkeypatch.context() as patch:

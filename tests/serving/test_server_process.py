@@ -3,7 +3,17 @@
 import json
 from typing import Any
 
-FORBIDDEN = {"feast", "mlflow", "pandas", "sklearn", "lightgbm", "scipy", "pyarrow", "duckdb", "matplotlib"}
+FORBIDDEN = {
+    "feast",
+    "mlflow",
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "scipy",
+    "pyarrow",
+    "duckdb",
+    "matplotlib",
+}
 
 TELLS_ITS_MODULES = """
 import atexit, json, signal, sys

@@ -29,7 +29,9 @@ def without_id(body: Any) -> Any:
 
 
 def test_a_body_in_chunks(iris: Any, path: str, record: bytes, expected: Any) -> None:
-    status, _, body = exchange(iris.port, post(path, chunked(record), "transfer-encoding: chunked", length=False))
+    status, _, body = exchange(
+        iris.port, post(path, chunked(record), "transfer-encoding: chunked", length=False)
+    )
     assert (status, without_id(body)) == (200, expected)
 
 
@@ -40,13 +42,17 @@ def test_a_request_in_single_bytes(iris: Any, path: str, record: bytes, expected
 
 
 @pytest.mark.parametrize("size", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 20])
-def test_a_body_with_much_white_space(iris: Any, path: str, record: bytes, expected: Any, size: int) -> None:
+def test_a_body_with_much_white_space(
+    iris: Any, path: str, record: bytes, expected: Any, size: int
+) -> None:
     status, _, body = exchange(iris.port, post(path, record.ljust(size)))
     assert (status, without_id(body)) == (200, expected)
 
 
 @pytest.mark.parametrize("form", ["{}?trace=1", "{}?", "/predict/%69ris_hybrid"])
-def test_a_path_that_is_written_otherwise(iris: Any, path: str, record: bytes, expected: Any, form: str) -> None:
+def test_a_path_that_is_written_otherwise(
+    iris: Any, path: str, record: bytes, expected: Any, form: str
+) -> None:
     status, _, body = exchange(iris.port, post(form.format(path), record))
     assert (status, without_id(body)) == (200, expected)
 
@@ -72,10 +78,11 @@ def test_expect_100_continue(iris: Any, path: str, record: bytes, expected: Any)
         assert without_id(answer(client)[2]) == expected
 
 
-def test_requests_that_do_not_wait_are_answered_in_their_order(iris: Any, path: str, record: bytes) -> None:
-    looked_up = (
-        f"GET /lookup/{iris.repo.batch}/{next(iter(iris.population()[0].values()))} HTTP/1.1\r\nhost: x\r\n".encode()
-    )
+def test_requests_that_do_not_wait_are_answered_in_their_order(
+    iris: Any, path: str, record: bytes
+) -> None:
+    entity = next(iter(iris.population()[0].values()))
+    looked_up = f"GET /lookup/{iris.repo.batch}/{entity} HTTP/1.1\r\nhost: x\r\n".encode()
     requests = [
         post(path, record, "x-request-id: a"),
         post(path, b"{", "x-request-id: b"),
@@ -97,7 +104,9 @@ def test_one_connection_serves_many(iris: Any, path: str, record: bytes, expecte
             assert without_id(answer(client)[2]) == expected
 
 
-def test_who_leaves_before_the_answer_harms_nobody(iris: Any, path: str, record: bytes, expected: Any) -> None:
+def test_who_leaves_before_the_answer_harms_nobody(
+    iris: Any, path: str, record: bytes, expected: Any
+) -> None:
     for request in (post(path, record), post(path, record)[:-5], post(path, record)[:30]):
         for _ in range(20):
             with connect(iris.port) as client:
@@ -107,7 +116,9 @@ def test_who_leaves_before_the_answer_harms_nobody(iris: Any, path: str, record:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_another_method_is_refused(iris: Any, path: str, method: str) -> None:
-    status, headers, body = exchange(iris.port, f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    status, headers, body = exchange(
+        iris.port, f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    )
     assert (status, headers["allow"], body["error_code"]) == (405, "POST", "METHOD_NOT_ALLOWED")
 
 
@@ -135,7 +146,9 @@ def test_a_failure_of_the_server_is_told_in_the_contracts_form(iris: Any, record
     assert "ZeroDivisionError" in (iris.home / "server.log").read_text()
 
 
-def test_half_a_request_does_not_hold_the_servers_end_up(iris: Any, path: str, record: bytes) -> None:
+def test_half_a_request_does_not_hold_the_servers_end_up(
+    iris: Any, path: str, record: bytes
+) -> None:
     with iris.second_server() as server:
         client = connect(server.port)
         client.sendall(post(path, record)[:-5])

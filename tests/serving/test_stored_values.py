@@ -26,9 +26,9 @@ from potluck.contract.redis_format import (
     value_reader,
 )
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import client
 from potluck.scoring.releases import Releases
-from potluck.stores.embedded_redis import client
-from serving.online import KeyCommand, OnlineStore
+from serving.online.store import KeyCommand, OnlineStore
 
 GET, HMGET = KeyCommand("GET"), KeyCommand("HMGET", b"a", b"b")
 LARGE = 100 << 20
@@ -103,7 +103,9 @@ def hash_of(iris: Any, key: bytes) -> Iterator[Any]:
 
 def refused(server: Any, service: str) -> float:
     text = server.get("/metrics").text
-    found = re.findall(rf'^potluck_stored_values_refused_total{{service="{service}"}} (\S+)$', text, re.MULTILINE)
+    found = re.findall(
+        rf'^potluck_stored_values_refused_total{{service="{service}"}} (\S+)$', text, re.MULTILINE
+    )
     return float(found[0]) if found else 0.0
 
 
@@ -173,7 +175,11 @@ def test_it_is_logged_once(
             hash_of.hset(key, bytes.fromhex(view.field_ids[0]), encode_value(f"{number}", "string"))
             store_is_to_blame(server.post(f"/predict/{server.repo.hybrid}", record))
         assert refused(server, server.repo.hybrid) == 20
-    lines = [line for line in log.read_text()[before:].splitlines() if "refuses what the online store holds" in line]
+    lines = [
+        line
+        for line in log.read_text()[before:].splitlines()
+        if "refuses what the online store holds" in line
+    ]
     assert len(lines) == 1
     assert f"{view.features[0]} is declared float64" in lines[0]
 
@@ -259,7 +265,9 @@ async def entity(store: OnlineStore, number: int) -> None:
 
 
 async def too_large(store: OnlineStore, key: bytes, command: KeyCommand = HMGET) -> None:
-    first, reply, last = await store.read([(HMGET, b"entity 1"), (command, key), (HMGET, b"entity 2")])
+    first, reply, last = await store.read(
+        [(HMGET, b"entity 1"), (command, key), (HMGET, b"entity 2")]
+    )
     assert isinstance(reply, Exception)
     assert (first, last) == ([b"1", b"b"], [b"2", b"b"])
 
@@ -276,7 +284,9 @@ def test_a_reply_that_is_too_large_fails_alone(large: RedisProcess, run: Run) ->
                 too_large(store, b"large in all"),
                 *(entity(store, number) for number in range(100, 200)),
             )
-            assert [len(reply[1]) for reply in await store.read([(HMGET, b"nearly large")])] == [1 << 19]
+            assert [len(reply[1]) for reply in await store.read([(HMGET, b"nearly large")])] == [
+                1 << 19
+            ]
 
     run(read())
 
@@ -288,11 +298,15 @@ def test_over_a_slow_line_too_nobody_waits_for_the_rest_of_it(large: RedisProces
             async with opened(f"redis://127.0.0.1:{between.port}") as store:
                 await entity(store, 0)
                 started = time.monotonic()
-                await asyncio.gather(too_large(store, b"large hash"), *(entity(store, n) for n in range(100)))
+                await asyncio.gather(
+                    too_large(store, b"large hash"), *(entity(store, n) for n in range(100))
+                )
                 assert time.monotonic() - started < SECONDS
                 passed = between.passed
                 await asyncio.gather(*(too_large(store, b"large hash") for _ in range(20)))
-                assert between.passed == passed, "a key that was too large just now is not asked for"
+                assert between.passed == passed, (
+                    "a key that was too large just now is not asked for"
+                )
 
     asyncio.run(read())
 
@@ -319,7 +333,7 @@ def test_in_a_cluster_too(cluster: list[RedisProcess], run: Run) -> None:
 
 
 def cluster_client(cluster: list[RedisProcess]) -> Any:
-    from potluck.stores.redis_client import redis_client
+    from potluck.redis.client import redis_client
 
     return redis_client(f"redis+cluster://127.0.0.1:{cluster[0].port}")
 

@@ -9,8 +9,13 @@ import pytest
 from variants import variant
 
 from potluck.contract.features import FeatureContract, Field, LookupView
-from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key, timestamp_field
-from potluck.stores.embedded_redis import client
+from potluck.contract.redis_format import (
+    encode_timestamp,
+    encode_value,
+    entity_key,
+    timestamp_field,
+)
+from potluck.redis.embedded import client
 
 STRANGER = 987654321
 KEYS = ("flower_id", "garden")
@@ -18,13 +23,18 @@ KEYS = ("flower_id", "garden")
 
 def missing(contract: FeatureContract) -> FeatureContract:
     """Every view takes an unknown entity for missing values."""
-    return replace(contract, views=tuple(replace(view, unknown="missing") for view in contract.views))
+    return replace(
+        contract, views=tuple(replace(view, unknown="missing") for view in contract.views)
+    )
 
 
 def half_of(view: LookupView, place: int, **changes: Any) -> LookupView:
     """A view of one of the features."""
     return replace(
-        view, features=view.features[place : place + 1], field_ids=view.field_ids[place : place + 1], **changes
+        view,
+        features=view.features[place : place + 1],
+        field_ids=view.field_ids[place : place + 1],
+        **changes,
     )
 
 
@@ -79,7 +89,9 @@ def test_a_new_customer_is_answered_with_missing_values_where_the_views_allow_it
         assert new["not_found"] == ["flower_id"]
         assert new["prediction"]
         assert new["probabilities"] != known["probabilities"]
-        batch = server.post(f"{path}/batch", {"dataframe_records": [record, {**record, "flower_id": STRANGER}]}).json()
+        batch = server.post(
+            f"{path}/batch", {"dataframe_records": [record, {**record, "flower_id": STRANGER}]}
+        ).json()
         assert batch["errors"] == []
         assert [note for note in batch["notes"] if "not_found" in note] == [
             {"row": 1, **{name: new[name] for name in ("not_found", "imputed") if name in new}}
@@ -98,7 +110,9 @@ def test_what_a_new_customer_sends_takes_the_place_of_what_is_missing(
     assert answer["prediction"] == "setosa"
 
 
-def test_a_required_field_of_an_unknown_entity_is_asked_for(iris: Any, tmp_path: Any, record: dict[str, Any]) -> None:
+def test_a_required_field_of_an_unknown_entity_is_asked_for(
+    iris: Any, tmp_path: Any, record: dict[str, Any]
+) -> None:
     def required(contract: FeatureContract) -> FeatureContract:
         online = tuple(replace(field, required=True) for field in contract.online)
         return replace(missing(contract), online=online)
@@ -106,7 +120,10 @@ def test_a_required_field_of_an_unknown_entity_is_asked_for(iris: Any, tmp_path:
     with variant(iris, tmp_path, required) as server:
         answer = server.post(f"/predict/{server.repo.hybrid}", {**record, "flower_id": STRANGER})
     assert answer.status_code == 422
-    assert [detail["field"] for detail in answer.json()["details"]] == ["petal_length", "petal_width"]
+    assert [detail["field"] for detail in answer.json()["details"]] == [
+        "petal_length",
+        "petal_width",
+    ]
 
 
 def test_an_entity_that_one_of_two_views_knows_is_answered_and_named(
@@ -131,11 +148,15 @@ def test_each_unknown_entity_of_a_record_is_named_by_its_own_key(
     assert "2 of the record's entities" in both.json()["message"]
 
 
-def test_only_what_must_be_known_is_refused(iris: Any, tmp_path: Any, record: dict[str, Any], garden: str) -> None:
+def test_only_what_must_be_known_is_refused(
+    iris: Any, tmp_path: Any, record: dict[str, Any], garden: str
+) -> None:
     with variant(iris, tmp_path, a_garden_that_may_be_new) as server:
         path = f"/predict/{server.repo.hybrid}"
         assert server.post(path, {**record, "garden": "north"}).json()["not_found"] == list(KEYS)
-        assert set(details(server.post(path, {**record, "flower_id": STRANGER, "garden": garden}))) == {"flower_id"}
+        assert set(
+            details(server.post(path, {**record, "flower_id": STRANGER, "garden": garden}))
+        ) == {"flower_id"}
 
 
 @pytest.mark.parametrize("default", [0.0, 4.5])
@@ -155,13 +176,17 @@ def test_a_required_field_with_a_default_takes_it_also_if_that_is_nothing(
     assert "imputed" not in filled.json()
 
 
-@pytest.mark.parametrize(("dtype", "default"), [("bool", False), ("string", ""), ("int64", 0), ("float64", 0.0)])
+@pytest.mark.parametrize(
+    ("dtype", "default"), [("bool", False), ("string", ""), ("int64", 0), ("float64", 0.0)]
+)
 def test_every_falsy_default_is_a_default(dtype: Any, default: Any) -> None:
-    from serving.entities import EntityReader, Known
+    from serving.services.entities import EntityReader, Known
 
     online = (Field("looked_up", dtype, "online", required=True, default=default),)
     key = Field("id", "int64", "key", required=True)
     view = LookupView("view", ("id",), ("looked_up",), ("00000000",), 0)
-    contract = FeatureContract("p", "s", "regression", "identity", "l", "y", (key,), (), online, (view,), (), ())
+    contract = FeatureContract(
+        "p", "s", "regression", "identity", "l", "y", (key,), (), online, (view,), (), ()
+    )
     reply = [encode_timestamp(datetime.now(UTC)), encode_value(None, dtype)]
     assert isinstance(EntityReader(contract).known({"id": 1}, [reply], 0.0), Known)

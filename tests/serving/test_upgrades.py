@@ -15,7 +15,12 @@ H2C = (
     "upgrade: h2c",
     "http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
 )
-WEB_SOCKET = ("connection: Upgrade", "upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: AAAA")
+WEB_SOCKET = (
+    "connection: Upgrade",
+    "upgrade: websocket",
+    "sec-websocket-version: 13",
+    "sec-websocket-key: AAAA",
+)
 
 JAVA = """
 import java.net.URI;
@@ -72,7 +77,9 @@ def test_a_body_in_chunks_and_one_that_takes_the_router_are_read(
     iris: Any, path: str, record: bytes, expected: Any, offer: tuple[str, ...]
 ) -> None:
     with connect(iris.port) as client:
-        client.sendall(post(path, chunked(record), "transfer-encoding: chunked", *offer, length=False))
+        client.sendall(
+            post(path, chunked(record), "transfer-encoding: chunked", *offer, length=False)
+        )
         assert without_id(answer(client)[2]) == expected
         client.sendall(post(f"{path}/batch", b'{"dataframe_records": [%b]}' % record, *offer))
         assert answer(client)[2]["predictions"] == [expected["prediction"]]
@@ -80,7 +87,9 @@ def test_a_body_in_chunks_and_one_that_takes_the_router_are_read(
         assert without_id(answer(client)[2]) == expected
 
 
-def test_requests_that_offer_it_one_after_the_other_keep_their_order(iris: Any, path: str, record: bytes) -> None:
+def test_requests_that_offer_it_one_after_the_other_keep_their_order(
+    iris: Any, path: str, record: bytes
+) -> None:
     requests = [
         post(path, record, *H2C, "x-request-id: a"),
         get("/livez", *H2C, "x-request-id: b"),
@@ -120,7 +129,11 @@ def test_a_body_that_could_end_in_two_places_is_refused(
     with connect(iris.port) as client:
         client.sendall(post(path, b"0\r\n\r\n" + inner, *offer, *headers, length=False))
         status, told, body = answer(client)
-        assert (status, body["error_code"], told["connection"]) == (400, "MALFORMED_REQUEST", "close")
+        assert (status, body["error_code"], told["connection"]) == (
+            400,
+            "MALFORMED_REQUEST",
+            "close",
+        )
         assert client.recv(1 << 16) == b""
 
 
@@ -138,11 +151,15 @@ def test_a_tunnel_is_refused(iris: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="no java on this machine")
-def test_javas_own_client_is_answered(iris: Any, path: str, record: bytes, expected: Any, tmp_path: Path) -> None:
+def test_javas_own_client_is_answered(
+    iris: Any, path: str, record: bytes, expected: Any, tmp_path: Path
+) -> None:
     source = tmp_path / "Ask.java"
     source.write_text(JAVA)
     command = ["java", str(source), iris.url + path, record.decode()]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.splitlines()
+    told = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True
+    ).stdout.splitlines()
     assert len(told) == 3
     for line in told:
         status, version, body = line.split(" ", 2)
@@ -152,7 +169,10 @@ def test_javas_own_client_is_answered(iris: Any, path: str, record: bytes, expec
 
 def has_http2() -> bool:
     curl = shutil.which("curl")
-    return curl is not None and " HTTP2 " in subprocess.run([curl, "-V"], capture_output=True, text=True).stdout
+    return (
+        curl is not None
+        and " HTTP2 " in subprocess.run([curl, "-V"], capture_output=True, text=True).stdout
+    )
 
 
 @pytest.mark.skipif(not has_http2(), reason="no curl that can offer HTTP/2 on this machine")

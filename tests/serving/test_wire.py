@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from potluck.contract.settings import Settings
-from serving.edge import Edge
-from serving.hot import HotCalls
-from serving.transport import CorkedTransport
-from serving.wire import PROTOCOL
+from serving.http.edge import Edge
+from serving.http.hot import HotCalls
+from serving.http.transport import CorkedTransport
+from serving.http.wire import PROTOCOL
 
 LARGE = b"x" * 3_000_000
 
@@ -43,7 +43,9 @@ def served(loop: str) -> Iterator[int]:
     web = FastAPI(openapi_url=None)
     web.mount("", app)
     edge = Edge(web, cast(HotCalls, NoHotCalls()), Settings())
-    server = uvicorn.Server(uvicorn.Config(edge, port=0, http=PROTOCOL, loop=loop, lifespan="off", log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(edge, port=0, http=PROTOCOL, loop=loop, lifespan="off", log_level="error")
+    )
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -59,7 +61,9 @@ def exchange(port: int, path: str, version: str = "1.1", requests: int = 1) -> b
     """All that the server sends until it closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask = f"GET {path} HTTP/{version}\r\nhost: x\r\n"
-        client.sendall((ask + "\r\n").encode() * (requests - 1) + (ask + "connection: close\r\n\r\n").encode())
+        client.sendall(
+            (ask + "\r\n").encode() * (requests - 1) + (ask + "connection: close\r\n\r\n").encode()
+        )
         parts = []
         while part := client.recv(1 << 16):
             parts.append(part)
@@ -73,8 +77,12 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize(("path", "holds"), [("/small", b"small"), ("/large", LARGE), ("/parts", b"second")])
-def test_an_answer_comes_whole_before_the_connection_closes(port: int, path: str, holds: bytes, version: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "holds"), [("/small", b"small"), ("/large", LARGE), ("/parts", b"second")]
+)
+def test_an_answer_comes_whole_before_the_connection_closes(
+    port: int, path: str, holds: bytes, version: str
+) -> None:
     answer = exchange(port, path, version)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert holds in answer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.embedded_redis import client, ensure_redis
+from potluck.redis.embedded import client, ensure_redis
 
 
 @pytest.fixture
@@ -72,7 +72,9 @@ def test_a_spoilt_record_harms_only_its_own_entity(breast_cancer: Any) -> None:
     kept = redis.dump(name)
     redis.set(name, b"no hash at all")
     try:
-        body = breast_cancer.post(f"/predict/{breast_cancer.repo.hybrid}/batch", {"dataframe_records": rows}).json()
+        body = breast_cancer.post(
+            f"/predict/{breast_cancer.repo.hybrid}/batch", {"dataframe_records": rows}
+        ).json()
     finally:
         redis.restore(name, 0, kept, replace=True)
     assert [value is None for value in body["predictions"]] == [False, True, False]

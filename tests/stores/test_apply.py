@@ -13,7 +13,11 @@ import pytest
 @pytest.fixture
 def copy(iris: Any, tmp_path: Path) -> Path:
     """A copy of the repo, to be spoilt."""
-    return Path(shutil.copytree(iris.repo.path, tmp_path / "repo", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(
+        shutil.copytree(
+            iris.repo.path, tmp_path / "repo", ignore=shutil.ignore_patterns("__pycache__")
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,11 @@ def copy(iris: Any, tmp_path: Path) -> Path:
     [
         ('"objective": "multiclass"', '"objective": "guess"', "regression, binary, multiclass"),
         ('tags={"scored_by": "iris_hybrid"}', 'tags={"scored_by": "nobody"}', "nobody"),
-        ('tags={"scored_by": "iris_hybrid"}', 'tags={"scored_by": "iris_hybrid", "owner": "me"}', "owner"),
+        (
+            'tags={"scored_by": "iris_hybrid"}',
+            'tags={"scored_by": "iris_hybrid", "owner": "me"}',
+            "owner",
+        ),
         ('tags={"required": "true"}', 'tags={"max_age": "60"}', "max_age"),
         ('tags={"required": "true"}', 'tags={"default": "wide"}', "default"),
         ('"observations.species"', '"species"', "source.column"),
@@ -34,13 +42,17 @@ def copy(iris: Any, tmp_path: Path) -> Path:
         ("def parquet", "def parquet(:", "SyntaxError"),
     ],
 )
-def test_a_definition_that_breaks_a_rule_is_refused(iris: Any, copy: Path, old: str, new: str, said: str) -> None:
+def test_a_definition_that_breaks_a_rule_is_refused(
+    iris: Any, copy: Path, old: str, new: str, said: str
+) -> None:
     text = (copy / "definitions.py").read_text()
     assert old in text
     (copy / "definitions.py").write_text(text.replace(old, new))
     home = {"POTLUCK_HOME": str(copy.parent / "home")}
     command = [sys.executable, "-m", "cli.main", "apply", "--repo", str(copy)]
-    ended = subprocess.run(command, env={**iris.environment, **home}, capture_output=True, text=True)
+    ended = subprocess.run(
+        command, env={**iris.environment, **home}, capture_output=True, text=True
+    )
     assert ended.returncode == 1, ended.stdout
     assert re.search(said, ended.stderr), ended.stderr
     assert "Traceback" not in ended.stderr

@@ -27,8 +27,14 @@ def published(schema: str, entities: str = "pump") -> list[tuple[str, str]]:
 
 VERSION = 'Field(name="model_version", dtype=String), Field(name="run_id", dtype=String)'
 CLASSES = ('"objective": "regression"', '"objective": "binary"')
-ANOTHER_KEY = ("records = parquet", 'site = Entity(name="site", value_type=ValueType.INT64)\nrecords = parquet')
-TWO_KEYS = [ANOTHER_KEY, ('name="record",\n    entities=[pump],', 'name="record",\n    entities=[pump, site],')]
+ANOTHER_KEY = (
+    "records = parquet",
+    'site = Entity(name="site", value_type=ValueType.INT64)\nrecords = parquet',
+)
+TWO_KEYS = [
+    ANOTHER_KEY,
+    ('name="record",\n    entities=[pump],', 'name="record",\n    entities=[pump, site],'),
+]
 WITH_REQUEST_NAME = [
     (
         'schema=[Field(name="age", dtype=Int64)]',
@@ -51,9 +57,18 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
         gives('return {"age": 1}'),
         "wear, age: expected a list with a value for each row",
     ),
-    "a function gives too few values": (gives('return {"age": [1]}'), "expected a value for each of 3 rows, got 1"),
-    "a function gives another type": (gives('return {"age": [0.5 for _ in pairs]}'), "wear, age is declared int64"),
-    "a function gives a text for a number": (gives('return {"age": ["1" for _ in pairs]}'), "gives '1', a str"),
+    "a function gives too few values": (
+        gives('return {"age": [1]}'),
+        "expected a value for each of 3 rows, got 1",
+    ),
+    "a function gives another type": (
+        gives('return {"age": [0.5 for _ in pairs]}'),
+        "wear, age is declared int64",
+    ),
+    "a function gives a text for a number": (
+        gives('return {"age": ["1" for _ in pairs]}'),
+        "gives '1', a str",
+    ),
     "a function gives nothing": (
         gives('return {"age": [None for _ in pairs]}'),
         "wear, age: expected a value of type int64 on made-up values",
@@ -73,7 +88,10 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
             "holds, any of pump_predictions, readings, records; got no such source"
         ),
     ),
-    "a label in a request": ([('"label": "readings.load"', '"label": "gauges.load"')], "got a RequestSource"),
+    "a label in a request": (
+        [('"label": "readings.load"', '"label": "gauges.load"')],
+        "got a RequestSource",
+    ),
     "a population that nothing registers": (
         [('"population": "readings"', '"population": "everyone"')],
         "the population of t_hybrid is tagged with the source everyone",
@@ -91,7 +109,12 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
         "has a field_mapping; only a feature view's source may have one",
     ),
     "a population of a service that looks nothing up": (
-        [("features=[gauge_columns], tags=MODEL", "features=[gauge_columns], tags={**MODEL, **NIGHT}")],
+        [
+            (
+                "features=[gauge_columns], tags=MODEL",
+                "features=[gauge_columns], tags={**MODEL, **NIGHT}",
+            )
+        ],
         "t_realtime looks nothing up",
     ),
     "a night over two keys": (
@@ -114,18 +137,27 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
         "expected model_version to be string, got int64",
     ),
     "probabilities of a regression": (
-        published(f'Field(name="prediction", dtype=Float64), Field(name="probabilities", dtype=String), {VERSION}'),
+        published(
+            f'Field(name="prediction", dtype=Float64), Field(name="probabilities", dtype=String), {VERSION}'
+        ),
         "the nightly run fills no field probabilities of a regression",
     ),
     "probabilities as a number": (
         [
             CLASSES,
-            *published(f'Field(name="prediction", dtype=Bool), Field(name="probabilities", dtype=Float64), {VERSION}'),
+            *published(
+                f'Field(name="prediction", dtype=Bool), Field(name="probabilities", dtype=Float64), {VERSION}'
+            ),
         ],
         "expected probabilities to be string, got float64",
     ),
     "two services filled into one view": (
-        [(PRECOMPUTED + ")", f'{PRECOMPUTED})\nmore = FeatureService(name="more", features=[risk], {PRECOMPUTED})')],
+        [
+            (
+                PRECOMPUTED + ")",
+                f'{PRECOMPUTED})\nmore = FeatureService(name="more", features=[risk], {PRECOMPUTED})',
+            )
+        ],
         "more and t_batch are both filled into view pump_predictions",
     ),
     "a service's policy that is none": (
@@ -148,7 +180,12 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
         "t_batch has the tag 'unknown'",
     ),
     "a default of another type": (
-        [('Field(name="steps", dtype=Int64)', 'Field(name="steps", dtype=Int64, tags={"default": "few"})')],
+        [
+            (
+                'Field(name="steps", dtype=Int64)',
+                'Field(name="steps", dtype=Int64, tags={"default": "few"})',
+            )
+        ],
         "gauges.steps: expected the tag default",
     ),
 }
@@ -159,7 +196,9 @@ PROJECTS = ("my-pumps", "_pumps", "pumps plus", "", "2024", "[a]")
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     folder = tmp_path_factory.mktemp("repos")
-    repos = [write_repo(folder / f"r{n}", *changes) for n, (changes, _) in enumerate(REFUSED.values())]
+    repos = [
+        write_repo(folder / f"r{n}", *changes) for n, (changes, _) in enumerate(REFUSED.values())
+    ]
     names = [CONFIG.replace("project: tiny", f"project: {name}") for name in PROJECTS]
     repos += [write_repo(folder / f"p{n}", config=text) for n, text in enumerate(names)]
     return dict(zip([*REFUSED, *PROJECTS], apply_all(repos), strict=True))
@@ -172,7 +211,9 @@ def said(found: Ended) -> str:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_a_later_verb_would_refuse_is_refused_at_apply(ended: dict[str, Ended], case: str) -> None:
+def test_what_a_later_verb_would_refuse_is_refused_at_apply(
+    ended: dict[str, Ended], case: str
+) -> None:
     found = ended[case]
     assert found.returncode == 1, found.stdout + found.stderr
     assert REFUSED[case][1] in said(found)
@@ -187,15 +228,20 @@ def test_a_projects_name_that_feast_refuses_is_a_usage_error_with_an_example(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("- a\n- b\n", "got list"), ("a: [", "no valid yaml"), ("", "got NoneType")]
+    ("text", "expected"),
+    [("- a\n- b\n", "got list"), ("a: [", "no valid yaml"), ("", "got NoneType")],
 )
-def test_a_yaml_that_is_no_mapping_is_a_usage_error(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_yaml_that_is_no_mapping_is_a_usage_error(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     found = apply_one(write_repo(tmp_path / "repo", config=text))
     assert found.returncode == 2
     assert expected in said(found)
 
 
-def test_a_function_that_fails_where_all_is_missing_is_applied_with_a_warning(tmp_path: Path) -> None:
+def test_a_function_that_fails_where_all_is_missing_is_applied_with_a_warning(
+    tmp_path: Path,
+) -> None:
     changed = gives('return {"age": [now - built for now, built in pairs]}')
     found = apply_one(write_repo(tmp_path / "repo", *changed), "--json")
     assert found.returncode == 0, found.stderr
@@ -229,20 +275,31 @@ FILES: dict[str, tuple[dict[str, pa.Schema], list[tuple[str, str]], tuple[str, .
     "a view's column is not there": (
         without("records", "year"),
         [],
-        ("feature view record, source records (", "expected the column year, got pump_id, event_timestamp, model"),
+        (
+            "feature view record, source records (",
+            "expected the column year, got pump_id, event_timestamp, model",
+        ),
     ),
     "a view's key is not there": (
         without("records", "pump_id"),
         [],
         ("feature view record", "expected the column pump_id"),
     ),
-    "a view's date is not there": (without("records", "event_timestamp"), [], ("expected the column event_timestamp",)),
+    "a view's date is not there": (
+        without("records", "event_timestamp"),
+        [],
+        ("expected the column event_timestamp",),
+    ),
     "a view's date is a text": (
         holding("records", "event_timestamp", pa.string()),
         [],
         ("feature view record", "column event_timestamp: expected a timestamp, got string"),
     ),
-    "a created column is not there": (SOURCES, CREATED, ("feature view record", "expected the column made_at")),
+    "a created column is not there": (
+        SOURCES,
+        CREATED,
+        ("feature view record", "expected the column made_at"),
+    ),
     "a view's number is a text": (
         holding("records", "year", pa.string()),
         [],
@@ -273,7 +330,11 @@ FILES: dict[str, tuple[dict[str, pa.Schema], list[tuple[str, str]], tuple[str, .
         [],
         ("the label of t_hybrid, source readings (", "expected the column steps"),
     ),
-    "the label is a list": (holding("readings", "load", pa.list_(pa.int64())), BINARY, ("column load: expected bool",)),
+    "the label is a list": (
+        holding("readings", "load", pa.list_(pa.int64())),
+        BINARY,
+        ("column load: expected bool",),
+    ),
     "the label is no number": (
         holding("readings", "load", pa.date32()),
         [],
@@ -282,7 +343,10 @@ FILES: dict[str, tuple[dict[str, pa.Schema], list[tuple[str, str]], tuple[str, .
     "a class is published as another type": (
         holding("readings", "load", pa.string()),
         BINARY,
-        ("the label of t_hybrid", "column load: expected bool as its prediction is declared, got string"),
+        (
+            "the label of t_hybrid",
+            "column load: expected bool as its prediction is declared, got string",
+        ),
     ),
 }
 
@@ -298,7 +362,9 @@ def over_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_a_file_that_does_not_hold_what_is_declared_is_refused(over_files: dict[str, Ended], case: str) -> None:
+def test_a_file_that_does_not_hold_what_is_declared_is_refused(
+    over_files: dict[str, Ended], case: str
+) -> None:
     found = over_files[case]
     assert found.returncode == 1, found.stdout + found.stderr
     for part in FILES[case][2]:
@@ -315,7 +381,9 @@ def test_apply_makes_the_history_that_ingest_does_not_return(tmp_path: Path) -> 
     repo = write_repo(tmp_path / "repo", sources=SOURCES)
     found = apply_one(repo, "--json")
     assert json.loads(found.stdout)["unwritten"] == []
-    schema = pq.read_schema(repo / "home" / "data" / "tiny" / "pump_predictions.parquet" / "schema.parquet")
+    schema = pq.read_schema(
+        repo / "home" / "data" / "tiny" / "pump_predictions.parquet" / "schema.parquet"
+    )
     assert schema.names == ["pump_id", "event_timestamp", "prediction", "model_version", "run_id"]
     assert schema.field("pump_id").type == pa.int64()
     assert schema.field("prediction").type == pa.float64()
@@ -331,11 +399,15 @@ def test_apply_makes_the_history_that_ingest_does_not_return(tmp_path: Path) -> 
         ({}, {"unknown": "record=missing"}, "missing"),
     ],
 )
-def test_a_services_policy_goes_before_its_views(view: dict[str, str], service: dict[str, str], wanted: str) -> None:
-    from potluck.stores.tags import unknown_of_service, unknown_of_view
+def test_a_services_policy_goes_before_its_views(
+    view: dict[str, str], service: dict[str, str], wanted: str
+) -> None:
+    from potluck.stores.definitions.tags import unknown_of_service, unknown_of_view
 
     policies: dict[str, Any] = {"record": unknown_of_view("view", view)}
-    assert policies | unknown_of_service("service", service, ["record", "other"]) | {"other": 0} == {
+    assert policies | unknown_of_service("service", service, ["record", "other"]) | {
+        "other": 0
+    } == {
         "record": wanted,
         "other": 0,
     }

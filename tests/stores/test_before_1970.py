@@ -20,8 +20,8 @@ from shops import DAY, ITEM, NOON, Shop, item_key, records
 
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.redis_format import decode_timestamp, varint
-from potluck.stores.feast_times import decode_timestamps, encode_timestamps
-from serving.entities import EntityReader, Known
+from potluck.redis.feast_times import decode_timestamps, encode_timestamps
+from serving.services.entities import EntityReader, Known
 
 OLD = [
     datetime(1678, 1, 1, tzinfo=UTC),
@@ -65,7 +65,9 @@ def test_rows_dated_before_1970_reach_redis_and_feasts_reads(shop: Shop, by_feas
     )
 
 
-def test_the_server_knows_entities_dated_before_1970_and_in_its_first_moment(shop: Shop, redis: RedisProcess) -> None:
+def test_the_server_knows_entities_dated_before_1970_and_in_its_first_moment(
+    shop: Shop, redis: RedisProcess
+) -> None:
     shop.define(records(IDS, OLD)).materialize()
     reader = EntityReader(shop.contract())
     for number in (*IDS, 99):
@@ -95,7 +97,10 @@ def test_a_push_of_the_first_moment_of_1970_is_a_push(shop: Shop) -> None:
 def test_a_ttl_counts_from_before_1970(shop: Shop) -> None:
     age = timedelta(seconds=round((datetime.now(UTC) - OLD[1]).total_seconds()))
     shop.define(records([1, 2], [OLD[1], OLD[1] - 10 * DAY]), ttl=age + DAY).materialize()
-    assert statuses(shop, 1, 2)[:2] == ([0.0, None], [FieldStatus.PRESENT, FieldStatus.OUTSIDE_MAX_AGE])
+    assert statuses(shop, 1, 2)[:2] == (
+        [0.0, None],
+        [FieldStatus.PRESENT, FieldStatus.OUTSIDE_MAX_AGE],
+    )
 
 
 def dated(kind: str, moments: list[datetime]) -> Any:
@@ -134,7 +139,9 @@ def test_a_push_without_a_date_leaves_its_neighbours(shop: Shop, redis: RedisPro
     frame = records([1, 2], x=[1.0, 2.0]).to_pandas()
     rows = provider._prep_rows_to_write_for_ingestion(view, frame, {})
     key, values, _, created = rows[0]
-    provider.online_store.online_write_batch(store.config, view, [(key, values, pd.NaT, created), rows[1]], None)
+    provider.online_store.online_write_batch(
+        store.config, view, [(key, values, pd.NaT, created), rows[1]], None
+    )
     assert (redis.client.exists(item_key(1)), shop.read(2)) == (0, [2.0])
 
 
@@ -142,7 +149,13 @@ repeatable = settings(derandomize=True, deadline=None, max_examples=200, databas
 
 
 @repeatable
-@given(st.lists(st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None)), min_size=1, max_size=9))
+@given(
+    st.lists(
+        st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None)),
+        min_size=1,
+        max_size=9,
+    )
+)
 @example([moment.replace(tzinfo=None) for moment in OLD])
 def test_old_timestamps_are_protobufs_to_the_byte_and_come_back(moments: list[datetime]) -> None:
     theirs = []
@@ -157,7 +170,9 @@ def test_old_timestamps_are_protobufs_to_the_byte_and_come_back(moments: list[da
     assert sound.all()
     assert micros.tolist() == column.cast(pa.int64()).to_pylist()
     for moment, stored in zip(moments, theirs, strict=True):
-        assert decode_timestamp(stored) == pytest.approx(moment.replace(tzinfo=UTC).timestamp(), abs=1e-6, rel=0)
+        assert decode_timestamp(stored) == pytest.approx(
+            moment.replace(tzinfo=UTC).timestamp(), abs=1e-6, rel=0
+        )
 
 
 @pytest.mark.parametrize("seconds", [-(2**63), 2**63 - 1, -62_135_596_801, 253_402_300_800])
@@ -167,7 +182,9 @@ def test_seconds_that_no_calendar_has_are_damage(seconds: int) -> None:
     assert not sound.any()
 
 
-def test_a_source_of_whole_folders_and_days_reaches_redis(tmp_path: Path, redis: RedisProcess) -> None:
+def test_a_source_of_whole_folders_and_days_reaches_redis(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     """A column of dates without a time, as archives have them."""
     table = pa.table(
         {

@@ -29,11 +29,11 @@ from potluck.contract.accounting import (
 )
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores import materialize as module
-from potluck.stores.census import Census, RowCounter
-from potluck.stores.offline import parquet_source
-from potluck.stores.parquet import ParquetSource
-from potluck.stores.session import NEWER_PUSHED, REFUSED
+from potluck.stores.feast_plugins.session import NEWER_PUSHED, REFUSED
+from potluck.stores.materialize import materializing as module
+from potluck.stores.parquet.census import Census, RowCounter
+from potluck.stores.parquet.offline_reads import parquet_source
+from potluck.stores.parquet.reader import ParquetSource
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,26 @@ def test_every_row_of_the_source_is_accounted_for(shop: Shop, redis: RedisProces
 
 def test_many_of_a_kind_are_named_by_the_first_few(shop: Shop) -> None:
     shop.define(records([*range(20), *range(20)], [NOON + DAY] * 40))
-    assert accounted(shop).left_out == (LeftOut(AFTER_AS_OF, 40, tuple(f"id={number}" for number in range(5))),)
+    assert accounted(shop).left_out == (
+        LeftOut(AFTER_AS_OF, 40, tuple(f"id={number}" for number in range(5))),
+    )
 
 
 moments = st.sampled_from(
-    [None, EARLIEST - DAY, EARLIEST, datetime(1939, 5, 1, tzinfo=UTC), NOON - DAY, NOON, NOON + DAY, LATEST]
+    [
+        None,
+        EARLIEST - DAY,
+        EARLIEST,
+        datetime(1939, 5, 1, tzinfo=UTC),
+        NOON - DAY,
+        NOON,
+        NOON + DAY,
+        LATEST,
+    ]
 )
-rows = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 4)), st.sampled_from("ab"), moments), max_size=30)
+rows = st.lists(
+    st.tuples(st.one_of(st.none(), st.integers(0, 4)), st.sampled_from("ab"), moments), max_size=30
+)
 
 
 @settings(
@@ -92,10 +105,14 @@ rows = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 4)), st.sampled_fr
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rows)
-def test_the_counts_of_any_source_add_up_to_what_a_reader_counts(tmp_path: Path, given_rows: list[Any]) -> None:
+def test_the_counts_of_any_source_add_up_to_what_a_reader_counts(
+    tmp_path: Path, given_rows: list[Any]
+) -> None:
     """The reader goes row by row, in Python."""
     ids, kinds, dates = ([row[place] for row in given_rows] for place in range(3))
-    table = pa.table({"nr": pa.array(ids, pa.int64()), "kind": pa.array(kinds, pa.string()), "t": times(*dates)})
+    table = pa.table(
+        {"nr": pa.array(ids, pa.int64()), "kind": pa.array(kinds, pa.string()), "t": times(*dates)}
+    )
     pq.write_table(table, tmp_path / "any.parquet")
     source = ParquetSource("any", (str(tmp_path / "any.parquet"),), "t")
     found = RowCounter(source, {"id": "nr", "kind": "kind"}).census(NOON)
@@ -125,13 +142,27 @@ def by_hand(given_rows: list[Any]) -> tuple[int, Counter[str]]:
     return len(visible), +counts
 
 
-def test_composite_keys_and_rows_of_several_files_are_named(tmp_path: Path, redis: RedisProcess, shop: Shop) -> None:
+def test_composite_keys_and_rows_of_several_files_are_named(
+    tmp_path: Path, redis: RedisProcess, shop: Shop
+) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     for name, ids in (("a", [1, None]), ("b", [None, 2])):
-        table = pa.table({"nr": ids, "kind": ["k", "k"], "x": [1.0, 2.0], "event_timestamp": times(NOON, NOON + DAY)})
+        table = pa.table(
+            {
+                "nr": ids,
+                "kind": ["k", "k"],
+                "x": [1.0, 2.0],
+                "event_timestamp": times(NOON, NOON + DAY),
+            }
+        )
         pq.write_table(table, folder / f"{name}.parquet", coerce_timestamps="us")
-    source = FileSource(name="parts", path=str(folder), timestamp_field="event_timestamp", field_mapping={"nr": "id"})
+    source = FileSource(
+        name="parts",
+        path=str(folder),
+        timestamp_field="event_timestamp",
+        field_mapping={"nr": "id"},
+    )
     found = parquet_source(source)
     assert found is not None
     census = RowCounter(found, {"id": "nr", "kind": "kind"}).census(NOON)
@@ -147,7 +178,9 @@ def test_composite_keys_and_rows_of_several_files_are_named(tmp_path: Path, redi
     assert (told["pairs"].account.came, told["pairs"].account.kept) == (4, 1)
 
 
-def test_a_source_that_is_replaced_meanwhile_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_replaced_meanwhile_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.define(records([1, 2]))
     counted = RowCounter.census
 
@@ -156,7 +189,9 @@ def test_a_source_that_is_replaced_meanwhile_is_told(shop: Shop, monkeypatch: py
         return counted(counter, *arguments)
 
     monkeypatch.setattr(module.RowCounter, "census", replaced_before)
-    with pytest.raises(DataError, match=r"source rows of view rec changed while it was read: expected 3 .* got 2"):
+    with pytest.raises(
+        DataError, match=r"source rows of view rec changed while it was read: expected 3 .* got 2"
+    ):
         shop.materialize()
 
 
@@ -167,5 +202,7 @@ def test_feasts_own_engine_is_accounted_for_by_what_came_through(shop: Shop) -> 
 
 def test_a_date_before_all_dates_is_a_usage_error(shop: Shop) -> None:
     shop.define(records([1]))
-    with pytest.raises(UsageError, match="expected an as-of date from 1678-01-01 on, got 1500-01-01"):
+    with pytest.raises(
+        UsageError, match="expected an as-of date from 1678-01-01 on, got 1500-01-01"
+    ):
         shop.materialize(datetime(1500, 1, 1, tzinfo=NOON.tzinfo))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.stores.csv_cells import CsvColumn
-from potluck.stores.csv_source import BLOCK_ROWS, join_tables, read_csv
+from potluck.stores.ingest.csv_cells import CsvColumn
+from potluck.stores.ingest.csv_source import BLOCK_ROWS, join_tables, read_csv
 
 INTEGER, NUMBER, TEXT = CsvColumn("int64"), CsvColumn("float64"), CsvColumn("string")
 Write = Callable[..., Path]
@@ -56,8 +56,24 @@ def test_a_cell_becomes_a_value_of_the_declared_type(
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        *((INTEGER, text) for text in ("big", "65.5", "1_000", "٣", "1e3", "9007199254740993", "NaN", "0x1", "--1")),
-        *((NUMBER, text) for text in ("big", "NaN", "nan", "Infinity", "-inf", "1e999", "1_0", "1;5")),
+        *(
+            (INTEGER, text)
+            for text in (
+                "big",
+                "65.5",
+                "1_000",
+                "٣",
+                "1e3",
+                "9007199254740993",
+                "NaN",
+                "0x1",
+                "--1",
+            )
+        ),
+        *(
+            (NUMBER, text)
+            for text in ("big", "NaN", "nan", "Infinity", "-inf", "1e999", "1_0", "1;5")
+        ),
         *((CsvColumn("bool"), text) for text in ("yes", "2")),
         (CsvColumn("int64", least=1, most=12), "13"),
         (CsvColumn("int64", least=1, most=12), "0"),
@@ -66,7 +82,9 @@ def test_a_cell_becomes_a_value_of_the_declared_type(
         (CsvColumn("string", required=True), ""),
     ],
 )
-def test_a_wrong_cell_is_named_by_file_line_column_and_content(write: Write, column: CsvColumn, text: str) -> None:
+def test_a_wrong_cell_is_named_by_file_line_column_and_content(
+    write: Write, column: CsvColumn, text: str
+) -> None:
     path = write(f"a,b\n{'true' if column.dtype == 'bool' else '1'},x\n{text},x\n")
     message = refusal(path, {"a": column, "b": TEXT})
     assert str(path) in message
@@ -118,7 +136,9 @@ def test_lines_are_counted_through_quoted_line_breaks(write: Write) -> None:
 
 
 def test_an_absent_optional_column_is_all_missing(write: Write) -> None:
-    table = read_csv(write("a\n1\n2\n"), {"a": INTEGER, "b": CsvColumn("float64", optional=True)}).table
+    table = read_csv(
+        write("a\n1\n2\n"), {"a": INTEGER, "b": CsvColumn("float64", optional=True)}
+    ).table
     assert table["b"].type == pa.float64()
     assert table["b"].to_pylist() == [None, None]
 
@@ -138,7 +158,9 @@ def test_an_absent_optional_column_is_all_missing(write: Write) -> None:
         (b"a,b\n1,x\n2,caf\xe9\n", "line 3: expected UTF-8"),
     ],
 )
-def test_a_file_of_another_form_is_refused_with_its_place(write: Write, content: str | bytes, reason: str) -> None:
+def test_a_file_of_another_form_is_refused_with_its_place(
+    write: Write, content: str | bytes, reason: str
+) -> None:
     path = write(content)
     message = refusal(path, {"a": INTEGER, "b": TEXT})
     assert reason in message
@@ -152,7 +174,10 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 
 def test_all_errors_of_a_file_come_at_once_in_the_order_of_lines(write: Write) -> None:
     message = refusal(write("a,b\n1,big\nbig,2\n3\n"), {"a": INTEGER, "b": INTEGER})
-    found = [message.index(text) for text in ("line 2, column b", "line 3, column a", "line 4, expected 2 cells")]
+    found = [
+        message.index(text)
+        for text in ("line 2, column b", "line 3, column a", "line 4, expected 2 cells")
+    ]
     assert found == sorted(found)
 
 
@@ -170,20 +195,28 @@ def test_a_long_cell_is_cut_in_the_message(write: Write) -> None:
 def test_rows_beyond_a_block_are_read_and_located(write: Write) -> None:
     rows = BLOCK_ROWS + 5
     numbers = "\n".join(str(number) for number in range(rows))
-    assert read_csv(write(f"a\n{numbers}\n"), {"a": INTEGER}).table["a"].to_pylist() == list(range(rows))
+    assert read_csv(write(f"a\n{numbers}\n"), {"a": INTEGER}).table["a"].to_pylist() == list(
+        range(rows)
+    )
     assert f"line {rows + 2}, column a" in refusal(write(f"a\n{numbers}\nbig\n"), {"a": INTEGER})
 
 
 def test_files_are_joined_in_order(write: Write) -> None:
-    parts = [read_csv(write(f"id\n{start}\n{start + 1}\n", f"{start}.csv"), {"id": INTEGER}) for start in (5, 1)]
+    parts = [
+        read_csv(write(f"id\n{start}\n{start + 1}\n", f"{start}.csv"), {"id": INTEGER})
+        for start in (5, 1)
+    ]
     assert join_tables(parts, "id")["id"].to_pylist() == [5, 6, 1, 2]
 
 
 def test_a_key_in_two_files_is_refused_with_both_places(write: Write) -> None:
     parts = [
-        read_csv(write(text, name), {"id": INTEGER}) for name, text in (("a.csv", "id\n1\n2\n"), ("b.csv", "id\n2\n"))
+        read_csv(write(text, name), {"id": INTEGER})
+        for name, text in (("a.csv", "id\n1\n2\n"), ("b.csv", "id\n2\n"))
     ]
-    with pytest.raises(DataError, match=r"b\.csv(.|\n)*line 2, column id(.|\n)*2 as in .*a\.csv line 3"):
+    with pytest.raises(
+        DataError, match=r"b\.csv(.|\n)*line 2, column id(.|\n)*2 as in .*a\.csv line 3"
+    ):
         join_tables(parts, "id")
 
 
@@ -232,14 +265,22 @@ def test_a_declaration_that_can_not_be_is_refused(write: Write) -> None:
 
 def test_a_decimal_comma_is_read_where_it_is_declared(write: Write) -> None:
     comma = {"decimal": ",", "thousands": "."}
-    assert cells(write, NUMBER, "1,5", "-,5", "1.234,5", "2.000", "7", **comma) == [1.5, -0.5, 1234.5, 2000.0, 7.0]
+    assert cells(write, NUMBER, "1,5", "-,5", "1.234,5", "2.000", "7", **comma) == [
+        1.5,
+        -0.5,
+        1234.5,
+        2000.0,
+        7.0,
+    ]
     assert cells(write, INTEGER, "1.234.567", "65,0", **comma) == [1234567, 65]
     assert cells(write, NUMBER, "1,234.5", "12,000", thousands=",") == [1234.5, 12000.0]
 
 
 @pytest.mark.parametrize("text", ["1.5", "1,5,5", "1.23,5", "12.34"])
 def test_a_number_in_another_notation_is_refused(write: Write, text: str) -> None:
-    with pytest.raises(DataError, match="line 2, column a: expected a finite number with a decimal ','"):
+    with pytest.raises(
+        DataError, match="line 2, column a: expected a finite number with a decimal ','"
+    ):
         cells(write, NUMBER, text, decimal=",", thousands="." if text == "12.34" else "")
 
 
@@ -269,7 +310,9 @@ NOON = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
         ("epoch_ms", "UTC", f"{int(NOON.timestamp())}000"),
     ],
 )
-def test_times_are_read_as_declared_and_kept_in_utc(write: Write, form: str | None, zone: str, text: str) -> None:
+def test_times_are_read_as_declared_and_kept_in_utc(
+    write: Write, form: str | None, zone: str, text: str
+) -> None:
     assert cells(write, CsvColumn("timestamp", format=form, timezone=zone), text) == [NOON]
 
 

@@ -9,11 +9,22 @@ from feast import Entity, Field, RequestSource, ValueType
 from feast.types import Bool, Float64, Int64, String
 from tiny_repo import apply_one, write_repo
 
-from potluck.stores.declare import parquet, pass_through, predictions
-from potluck.stores.on_demand import check_on_demand, function_source, function_tree
-from potluck.stores.trial import try_functions
+from potluck.stores.apply.trial import try_functions
+from potluck.stores.definitions.declare import parquet, pass_through, predictions
+from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
 
-ODD = ("1st a", "it's", 'a "quoted" one', "back\\slash", "tab\there", "line\nbreak", "für", "class", "x}{y", "%s")
+ODD = (
+    "1st a",
+    "it's",
+    'a "quoted" one',
+    "back\\slash",
+    "tab\there",
+    "line\nbreak",
+    "für",
+    "class",
+    "x}{y",
+    "%s",
+)
 
 
 def request(*names: str, name: str = "visit") -> RequestSource:
@@ -24,7 +35,10 @@ def test_a_pass_through_puts_out_every_field_as_it_came() -> None:
     view = pass_through(request("a", "b"))
     assert view.name == "visit_columns"
     assert [(field.name, field.dtype) for field in view.features] == [("a", Int64), ("b", Int64)]
-    assert view.feature_transformation.udf({"a": [1, None], "b": [2, 3]}) == {"a": [1, None], "b": [2, 3]}
+    assert view.feature_transformation.udf({"a": [1, None], "b": [2, 3]}) == {
+        "a": [1, None],
+        "b": [2, 3],
+    }
 
 
 def test_a_pass_through_takes_any_name_of_a_column() -> None:
@@ -46,7 +60,9 @@ def test_a_pass_through_takes_any_name_of_a_view(name: str) -> None:
 
 
 def test_a_pass_through_leaves_the_tags_with_the_request() -> None:
-    tagged = RequestSource(name="visit", schema=[Field(name="a", dtype=Int64, tags={"required": "true"})])
+    tagged = RequestSource(
+        name="visit", schema=[Field(name="a", dtype=Int64, tags={"required": "true"})]
+    )
     assert pass_through(tagged).features[0].tags == {}
     assert tagged.schema[0].tags == {"required": "true"}
 
@@ -59,22 +75,38 @@ def test_a_pass_through_leaves_the_tags_with_the_request() -> None:
         (String, ["prediction", "probabilities", "model_version", "run_id"]),
     ],
 )
-def test_predictions_have_probabilities_where_the_label_is_a_class(label: Any, names: list[str]) -> None:
-    view = predictions("pumps", Entity(name="pump", join_keys=["pump_id"], value_type=ValueType.INT64), label)
+def test_predictions_have_probabilities_where_the_label_is_a_class(
+    label: Any, names: list[str]
+) -> None:
+    view = predictions(
+        "pumps", Entity(name="pump", join_keys=["pump_id"], value_type=ValueType.INT64), label
+    )
     assert [field.name for field in view.features] == names
     assert view.features[0].dtype == label
-    assert (view.name, view.batch_source.name, view.online) == ("pump_predictions", "pump_predictions", True)
+    assert (view.name, view.batch_source.name, view.online) == (
+        "pump_predictions",
+        "pump_predictions",
+        True,
+    )
 
 
-def test_a_source_lies_where_ingest_writes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_source_lies_where_ingest_writes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path))
     source = parquet("pumps", "records")
-    assert (source.path, source.timestamp_field) == (f"{tmp_path}/data/pumps/records.parquet", "event_timestamp")
+    assert (source.path, source.timestamp_field) == (
+        f"{tmp_path}/data/pumps/records.parquet",
+        "event_timestamp",
+    )
 
 
 def test_odd_names_are_applied(tmp_path: Path) -> None:
     odd = ", ".join(f"Field(name={name!r}, dtype=Int64)" for name in ODD)
-    changed = ('Field(name="temperature", dtype=Float64)', f'Field(name="temperature", dtype=Float64), {odd}')
+    changed = (
+        'Field(name="temperature", dtype=Float64)',
+        f'Field(name="temperature", dtype=Float64), {odd}',
+    )
     ended = apply_one(write_repo(tmp_path / "repo", changed), "--json")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["models"]["t_realtime"] == 2 + len(ODD)

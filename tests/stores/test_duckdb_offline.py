@@ -15,7 +15,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast import (
+    Entity,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    Field,
+    FileSource,
+    RequestSource,
+    ValueType,
+)
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
 from offline_stores import OURS, open_store, parquet, stock_and_ours
@@ -39,14 +48,22 @@ def asked(ids: Sequence[Any], at: Sequence[float], **more: Sequence[Any]) -> pd.
 
 
 def view(name: str, source: FileSource, *fields: Field, **options: Any) -> FeatureView:
-    return FeatureView(name=name, source=source, schema=list(fields), **{"entities": [house], **options})
+    return FeatureView(
+        name=name, source=source, schema=list(fields), **{"entities": [house], **options}
+    )
 
 
 AREA = Field(name="area", dtype=Float64)
 
 
-def records(path: Path, at: Sequence[float | None], ids: Sequence[Any], area: Sequence[Any], **more: Any) -> FileSource:
-    options = {name: more.pop(name) for name in ("created_timestamp_column", "field_mapping") if name in more}
+def records(
+    path: Path, at: Sequence[float | None], ids: Sequence[Any], area: Sequence[Any], **more: Any
+) -> FileSource:
+    options = {
+        name: more.pop(name)
+        for name in ("created_timestamp_column", "field_mapping")
+        if name in more
+    }
     columns = {
         "house_id": pa.array(ids, pa.int64()),
         "event_timestamp": hours(at),
@@ -72,15 +89,23 @@ def assert_alike(
     stock, ours = (history(store, rows, features, **options) for store in stores)
     assert ours.schema.equals(stock.schema)
     assert ordered(ours) == ordered(stock)
-    assert ours["event_timestamp"].to_pylist() == list(pd.to_datetime(rows["event_timestamp"], utc=True))
+    assert ours["event_timestamp"].to_pylist() == list(
+        pd.to_datetime(rows["event_timestamp"], utc=True)
+    )
     return ours
 
 
 @pytest.mark.parametrize("ttl", [None, timedelta(0), timedelta(hours=2), timedelta(days=1)])
-def test_the_latest_record_up_to_each_rows_time_within_its_ttl(tmp_path: Path, ttl: timedelta | None) -> None:
-    source = records(tmp_path / "s.parquet", [0, 1, 2, 2, None, 30], [1, 1, 1, 2, 2, None], [1, None, 3, 4, 5, 6])
+def test_the_latest_record_up_to_each_rows_time_within_its_ttl(
+    tmp_path: Path, ttl: timedelta | None
+) -> None:
+    source = records(
+        tmp_path / "s.parquet", [0, 1, 2, 2, None, 30], [1, 1, 1, 2, 2, None], [1, None, 3, 4, 5, 6]
+    )
     stores = stock_and_ours(tmp_path, [house, view("v", source, AREA, ttl=ttl)])
-    rows = asked([1, 1, 1, 1, 2, 2, 2, 3, 1], [-1, 0, 1.5, 4, 1, 4, 26, 5, 4], note=list("abcdefghi"))
+    rows = asked(
+        [1, 1, 1, 1, 2, 2, 2, 3, 1], [-1, 0, 1.5, 4, 1, 4, 26, 5, 4], note=list("abcdefghi")
+    )
     found = assert_alike(stores, rows, ["v:area"])
     assert found["note"].to_pylist() == list("abcdefghi")
 
@@ -98,7 +123,10 @@ def test_of_records_at_one_time_the_one_created_last_counts(tmp_path: Path) -> N
     stores = stock_and_ours(tmp_path, [house, view("v", source, AREA)])
     found = assert_alike(stores, asked([1], [2]), ["v:area"])
     assert found["area"].to_pylist() == [5]
-    cut = [history(store, asked([1, 1], [2, 4]), ["v:area"], filter_by_created_timestamp=True) for store in stores]
+    cut = [
+        history(store, asked([1, 1], [2, 4]), ["v:area"], filter_by_created_timestamp=True)
+        for store in stores
+    ]
     assert ordered(cut[0]) == ordered(cut[1])
 
 
@@ -110,13 +138,32 @@ def test_of_records_that_nothing_tells_apart_the_last_in_the_file_counts(tmp_pat
 
 def several(tmp_path: Path) -> tuple[FeatureStore, FeatureStore]:
     areas = records(tmp_path / "areas.parquet", [0, 3], [1, 2], [10, 20])
-    names = {"owner_id": ["ann", "bob"], "event_timestamp": hours([0, 0]), "area": [0.5, 0.25], "pets": [2, None]}
-    both = {"house_id": [1, 1], "owner_id": ["ann", "bob"], "event_timestamp": hours([0, 0]), "rent": [7.0, 8.0]}
+    names = {
+        "owner_id": ["ann", "bob"],
+        "event_timestamp": hours([0, 0]),
+        "area": [0.5, 0.25],
+        "pets": [2, None],
+    }
+    both = {
+        "house_id": [1, 1],
+        "owner_id": ["ann", "bob"],
+        "event_timestamp": hours([0, 0]),
+        "rent": [7.0, 8.0],
+    }
     views = [
         view("areas", areas, AREA),
-        view("owners", parquet(tmp_path / "o.parquet", names), AREA, Field(name="pets", dtype=Int64), entities=[owner]),
         view(
-            "rents", parquet(tmp_path / "b.parquet", both), Field(name="rent", dtype=Float64), entities=[house, owner]
+            "owners",
+            parquet(tmp_path / "o.parquet", names),
+            AREA,
+            Field(name="pets", dtype=Int64),
+            entities=[owner],
+        ),
+        view(
+            "rents",
+            parquet(tmp_path / "b.parquet", both),
+            Field(name="rent", dtype=Float64),
+            entities=[house, owner],
         ),
     ]
     return stock_and_ours(tmp_path, [house, owner, *views])
@@ -124,12 +171,18 @@ def several(tmp_path: Path) -> tuple[FeatureStore, FeatureStore]:
 
 def test_several_views_each_by_its_own_keys(tmp_path: Path) -> None:
     rows = asked([1, 1, 2, 3, None], [5, 5, 1, 9, 9], owner_id=["ann", "bob", "ann", None, "bob"])
-    assert_alike(several(tmp_path), rows.astype({"house_id": "Int64"}), ["areas:area", "owners:pets", "rents:rent"])
+    assert_alike(
+        several(tmp_path),
+        rows.astype({"house_id": "Int64"}),
+        ["areas:area", "owners:pets", "rents:rent"],
+    )
 
 
 def test_full_feature_names(tmp_path: Path) -> None:
     rows = asked([1, 2], [5, 5], owner_id=["ann", "bob"])
-    found = assert_alike(several(tmp_path), rows, ["owners:area", "areas:area"], full_feature_names=True)
+    found = assert_alike(
+        several(tmp_path), rows, ["owners:area", "areas:area"], full_feature_names=True
+    )
     assert {"owners__area", "areas__area"} < set(found.column_names)
 
 
@@ -140,7 +193,9 @@ def test_the_same_row_twice_is_kept_twice(tmp_path: Path) -> None:
 
 def test_join_key_map_and_field_mapping(tmp_path: Path) -> None:
     columns = {"Id": [1, 2], "event_timestamp": hours([0, 0]), "AREA": [1.5, 2.5]}
-    source = parquet(tmp_path / "s.parquet", columns, field_mapping={"Id": "house_id", "AREA": "area"})
+    source = parquet(
+        tmp_path / "s.parquet", columns, field_mapping={"Id": "house_id", "AREA": "area"}
+    )
     seen = view("v", source, AREA)
     stores = stock_and_ours(tmp_path, [house, seen])
     assert assert_alike(stores, asked([2, 1], [1, 1]), ["v:area"])["area"].to_pylist() == [2.5, 1.5]
@@ -176,23 +231,36 @@ def test_on_demand_views_see_the_joined_features(tmp_path: Path) -> None:
     seen = view("v", source, AREA)
     rate = RequestSource(name="rate", schema=[Field(name="rate", dtype=Float64)])
 
-    @on_demand_feature_view(sources=[seen, rate], schema=[Field(name="price", dtype=Float64)], mode="python")
+    @on_demand_feature_view(
+        sources=[seen, rate], schema=[Field(name="price", dtype=Float64)], mode="python"
+    )
     def priced(inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
         pairs = zip(inputs["area"], inputs["rate"], strict=True)
         return {"price": [None if area is None else area * rate for area, rate in pairs]}
 
     stores = stock_and_ours(tmp_path, [house, seen, priced])
-    found = assert_alike(stores, asked([1, 1], [0.5, 2], rate=[2.0, 3.0]), ["v:area", "priced:price"])
+    found = assert_alike(
+        stores, asked([1, 1], [0.5, 2], rate=[2.0, 3.0]), ["v:area", "priced:price"]
+    )
     assert found["price"].to_pylist() == [2, None]
 
 
 def test_names_may_hold_any_character(tmp_path: Path) -> None:
     name = "a\"b'c; {d} $e"
-    columns = {"house_id": [1], "event_timestamp": hours([0]), name: [1.5], "t": [1.0], "k0": [2.0], "moment": [3.0]}
+    columns = {
+        "house_id": [1],
+        "event_timestamp": hours([0]),
+        name: [1.5],
+        "t": [1.0],
+        "k0": [2.0],
+        "moment": [3.0],
+    }
     fields = [Field(name=column, dtype=Float64) for column in (name, "t", "k0", "moment")]
     source = parquet(tmp_path / "it's [x]*" / "s.parquet", columns)
     _, ours = stock_and_ours(tmp_path, [house, view("v", source, *fields)])
-    found = history(ours, asked([1], [1], **{"potluck row": ["x"]}), [f"v:{field.name}" for field in fields])
+    found = history(
+        ours, asked([1], [1], **{"potluck row": ["x"]}), [f"v:{field.name}" for field in fields]
+    )
     assert [found[field.name].to_pylist() for field in fields] == [[1.5], [1], [2], [3]]
 
 
@@ -225,12 +293,23 @@ def test_columns_of_every_type_pass_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (asked(["1"], [1]), "entity rows, column house_id: expected BIGINT, as in s.house_id, got string"),
-        (asked([1], [1]).rename(columns={"house_id": "id"}), r"house_id: expected BIGINT, .*, got no such column"),
-        (asked([1], [1], area=[1.0]), "expected entity rows without area, a feature of source s; rename it"),
+        (
+            asked(["1"], [1]),
+            "entity rows, column house_id: expected BIGINT, as in s.house_id, got string",
+        ),
+        (
+            asked([1], [1]).rename(columns={"house_id": "id"}),
+            r"house_id: expected BIGINT, .*, got no such column",
+        ),
+        (
+            asked([1], [1], area=[1.0]),
+            "expected entity rows without area, a feature of source s; rename it",
+        ),
     ],
 )
-def test_entity_rows_that_can_not_be_joined_are_refused(tmp_path: Path, rows: pd.DataFrame, said: str) -> None:
+def test_entity_rows_that_can_not_be_joined_are_refused(
+    tmp_path: Path, rows: pd.DataFrame, said: str
+) -> None:
     source = records(tmp_path / "s.parquet", [0], [1], [1])
     _, ours = stock_and_ours(tmp_path, [house, view("v", source, AREA)])
     with pytest.raises(DataError, match=said):
@@ -239,7 +318,9 @@ def test_entity_rows_that_can_not_be_joined_are_refused(tmp_path: Path, rows: pd
 
 def test_a_view_without_entities(tmp_path: Path) -> None:
     columns = {"event_timestamp": hours([0, 5]), "area": [1.0, 2.0]}
-    stores = stock_and_ours(tmp_path, [view("v", parquet(tmp_path / "s.parquet", columns), AREA, entities=[])])
+    stores = stock_and_ours(
+        tmp_path, [view("v", parquet(tmp_path / "s.parquet", columns), AREA, entities=[])]
+    )
     assert assert_alike(stores, asked([1, 2], [1, 6]), ["v:area"])["area"].to_pylist() == [1, 2]
 
 
@@ -256,7 +337,9 @@ def test_random_histories(tmp_path: Path, seed: int) -> None:
         ttl = draw.choice([None, timedelta(hours=draw.randrange(1, 24))])
         views.append(view(f"v{number}", source, AREA, ttl=ttl))
     stores = stock_and_ours(tmp_path, [house, *views])
-    rows = asked(*zip(*[(draw.randrange(14), draw.randrange(-20, 260)) for _ in range(300)], strict=True))
+    rows = asked(
+        *zip(*[(draw.randrange(14), draw.randrange(-20, 260)) for _ in range(300)], strict=True)
+    )
     assert_alike(stores, rows, [f"v{number}:area" for number in range(3)], full_feature_names=True)
 
 
@@ -270,7 +353,10 @@ def test_a_data_frame_and_a_saved_file_hold_the_same(tmp_path: Path) -> None:
         saved = tmp_path / f"saved{number}.parquet"
         job.persist(SavedDatasetFileStorage(path=str(saved)))
         assert ordered(pq.read_table(saved)) == ordered(job.to_arrow())
-    frames = [store.get_historical_features(rows.copy(), ["areas:area", "owners:pets"]).to_df() for store in stores]
+    frames = [
+        store.get_historical_features(rows.copy(), ["areas:area", "owners:pets"]).to_df()
+        for store in stores
+    ]
     stock, ours = (frame.sort_values("house_id").reset_index(drop=True) for frame in frames)
     pd.testing.assert_frame_equal(ours, stock)
 
@@ -294,18 +380,31 @@ def pulled(store: FeatureStore, source: FileSource, latest: bool, **options: Any
         "end_date": START + timedelta(hours=3),
     }
     offline = store._get_provider().offline_store
-    pull = offline.pull_latest_from_table_or_query if latest else offline.pull_all_from_table_or_query
+    pull = (
+        offline.pull_latest_from_table_or_query if latest else offline.pull_all_from_table_or_query
+    )
     return pull(**(arguments | options)).to_arrow()
 
 
 @pytest.mark.parametrize("latest", [True, False])
 @pytest.mark.parametrize("dtype", [US, pa.timestamp("us"), pa.timestamp("ms", tz="UTC")])
-@pytest.mark.parametrize("options", [{}, {"created_timestamp_column": "created"}, {"join_key_columns": []}])
-def test_pulling_gives_what_stock_pulls(tmp_path: Path, latest: bool, dtype: pa.DataType, options: Any) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"created_timestamp_column": "created"}, {"join_key_columns": []}]
+)
+def test_pulling_gives_what_stock_pulls(
+    tmp_path: Path, latest: bool, dtype: pa.DataType, options: Any
+) -> None:
     ids = pa.array([1, 1, 1, 2, 3, None, None], pa.int64())
-    times = {"event_timestamp": hours([0, 1, 3, 4, 2, 1.5, 2.5], dtype), "created": hours(range(7), dtype)}
-    source = parquet(tmp_path / "s.parquet", {"house_id": ids, "area": [float(n) for n in range(7)], **times})
-    stock, ours = (pulled(store, source, latest, **options) for store in stock_and_ours(tmp_path, [house]))
+    times = {
+        "event_timestamp": hours([0, 1, 3, 4, 2, 1.5, 2.5], dtype),
+        "created": hours(range(7), dtype),
+    }
+    source = parquet(
+        tmp_path / "s.parquet", {"house_id": ids, "area": [float(n) for n in range(7)], **times}
+    )
+    stock, ours = (
+        pulled(store, source, latest, **options) for store in stock_and_ours(tmp_path, [house])
+    )
     assert ours.schema.equals(stock.schema)
     assert ordered(ours) == ordered(stock)
 
@@ -313,18 +412,28 @@ def test_pulling_gives_what_stock_pulls(tmp_path: Path, latest: bool, dtype: pa.
 def test_pulling_without_ends_brings_every_row(tmp_path: Path) -> None:
     source = records(tmp_path / "s.parquet", [0, 1000], [1, 2], [1, 2])
     _, ours = stock_and_ours(tmp_path, [house])
-    assert pulled(ours, source, latest=False, start_date=None, end_date=None)["area"].to_pylist() == [1, 2]
+    assert pulled(ours, source, latest=False, start_date=None, end_date=None)[
+        "area"
+    ].to_pylist() == [1, 2]
 
 
 @pytest.mark.parametrize("pattern", ["", "*.parquet", "part-?.parquet"])
 def test_a_folder_or_a_glob_of_files_is_one_source(tmp_path: Path, pattern: str) -> None:
-    _, ours = stock_and_ours(tmp_path, [house, view("v", records(tmp_path / "one.parquet", [0], [1], [0]), AREA)])
+    _, ours = stock_and_ours(
+        tmp_path, [house, view("v", records(tmp_path / "one.parquet", [0], [1], [0]), AREA)]
+    )
     folder = tmp_path / "history"
     for number, area in enumerate([1.0, 2.0]):
         records(folder / f"part-{number}.parquet", [1, 2 + number], [1, 2], [area, 10 + area])
-    source = FileSource(name="history", path=str(folder / pattern), timestamp_field="event_timestamp")
+    source = FileSource(
+        name="history", path=str(folder / pattern), timestamp_field="event_timestamp"
+    )
     ours.registry.apply_feature_view(rerouted(ours, source), ours.project)
-    assert history(ours, asked([1, 2, 2], [5, 2.5, 5]), ["v:area"])["area"].to_pylist() == [2, 11, 12]
+    assert history(ours, asked([1, 2, 2], [5, 2.5, 5]), ["v:area"])["area"].to_pylist() == [
+        2,
+        11,
+        12,
+    ]
     assert sorted(pulled(ours, source, latest=True)["area"].to_pylist()) == [2, 12]
 
 
@@ -378,31 +487,54 @@ def test_a_file_that_is_not_there_needs_ingest(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_row_brings_nulls(tmp_path: Path) -> None:
-    nothing = pa.schema([("house_id", pa.int64()), ("event_timestamp", US), ("area", pa.float64())]).empty_table()
+    nothing = pa.schema(
+        [("house_id", pa.int64()), ("event_timestamp", US), ("area", pa.float64())]
+    ).empty_table()
     store = broken(tmp_path, {name: nothing[name] for name in nothing.column_names})
     assert history(store, asked([1], [1]), ["v:area"])["area"].to_pylist() == [None]
 
 
-def test_a_source_that_is_no_local_parquet_goes_stocks_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_no_local_parquet_goes_stocks_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from feast.data_format import DeltaFormat
     from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 
     ours = broken(tmp_path, ID | TIME)
-    source = FileSource(name="d", path=str(tmp_path), timestamp_field="t", file_format=DeltaFormat())
+    source = FileSource(
+        name="d", path=str(tmp_path), timestamp_field="t", file_format=DeltaFormat()
+    )
     calls: list[str] = []
-    for name in ("get_historical_features", "pull_latest_from_table_or_query", "pull_all_from_table_or_query"):
-        monkeypatch.setattr(DuckDBOfflineStore, name, staticmethod(lambda name=name, **_: calls.append(name)))
+    for name in (
+        "get_historical_features",
+        "pull_latest_from_table_or_query",
+        "pull_all_from_table_or_query",
+    ):
+        monkeypatch.setattr(
+            DuckDBOfflineStore, name, staticmethod(lambda name=name, **_: calls.append(name))
+        )
     offline = ours._get_provider().offline_store
-    for seen, rows in ((rerouted(ours, source), asked([1], [1])), (ours.get_feature_view("v"), "SELECT 1")):
-        offline.get_historical_features(ours.config, [seen], ["v:area"], rows, ours.registry, ours.project)
-    both: dict[str, Any] = {"join_key_columns": [], "feature_name_columns": [], "timestamp_field": "t"}
+    for seen, rows in (
+        (rerouted(ours, source), asked([1], [1])),
+        (ours.get_feature_view("v"), "SELECT 1"),
+    ):
+        offline.get_historical_features(
+            ours.config, [seen], ["v:area"], rows, ours.registry, ours.project
+        )
+    both: dict[str, Any] = {
+        "join_key_columns": [],
+        "feature_name_columns": [],
+        "timestamp_field": "t",
+    }
     both |= {"created_timestamp_column": None, "start_date": START, "end_date": START}
     offline.pull_latest_from_table_or_query(config=ours.config, data_source=source, **both)
     offline.pull_all_from_table_or_query(config=ours.config, data_source=source, **both)
     assert len(calls) == 4
 
 
-def test_memory_is_bounded_and_what_spills_goes_with_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_and_what_spills_goes_with_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spill = tmp_path / "spill"
     spill.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(spill))
@@ -412,7 +544,9 @@ def test_memory_is_bounded_and_what_spills_goes_with_the_job(tmp_path: Path, mon
         "event_timestamp": hours([0] * count),
         "area": [float(n) for n in range(count)],
     }
-    source = parquet(tmp_path / "s.parquet", {name: pa.array(values) for name, values in columns.items()})
+    source = parquet(
+        tmp_path / "s.parquet", {name: pa.array(values) for name, values in columns.items()}
+    )
     stock_and_ours(tmp_path, [house, view("v", source, AREA)])
     ours = open_store(tmp_path, {"type": OURS, "memory_limit": "60MB"})
     rows = pd.DataFrame({"house_id": range(count), "event_timestamp": START})

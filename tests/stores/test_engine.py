@@ -18,12 +18,16 @@ from redis_servers import Processes, RedisProcess
 
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.redis_format import decode_timestamp, entity_key
-from potluck.stores import engine
-from potluck.stores.prune import prune_view, sorted_hashes
-from potluck.stores.resp_stream import key_hashes
-from potluck.stores.session import Session
+from potluck.redis.resp_stream import key_hashes
+from potluck.stores.feast_plugins import batch_engine as engine
+from potluck.stores.feast_plugins.prune import prune_view, sorted_hashes
+from potluck.stores.feast_plugins.session import Session
 
-MOMENTS = [datetime(1969, 12, 31, 23, 59, 59, 250_000), datetime(1970, 1, 1), datetime(2024, 2, 29, 1, 2, 3, 400_001)]
+MOMENTS = [
+    datetime(1969, 12, 31, 23, 59, 59, 250_000),
+    datetime(1970, 1, 1),
+    datetime(2024, 2, 29, 1, 2, 3, 400_001),
+]
 HOUSE = Entity(name="house", join_keys=["id"], value_type=ValueType.INT64)
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -60,7 +64,9 @@ def times(*moments: datetime) -> Any:
     return pa.array(moments, pa.timestamp("us", tz="UTC"))
 
 
-def filled(folder: Path, redis: RedisProcess, definitions: list[Any], **options: Any) -> dict[str, dict[bytes, bytes]]:
+def filled(
+    folder: Path, redis: RedisProcess, definitions: list[Any], **options: Any
+) -> dict[str, dict[bytes, bytes]]:
     """What stock and ours leave in Redis."""
     found = {}
     for who in ("stock", "ours"):
@@ -95,8 +101,12 @@ KEYS = {
 def test_keys_of_every_type(tmp_path: Path, redis: RedisProcess, kind: str) -> None:
     value_type, column = KEYS[kind]
     entity = Entity(name="thing", join_keys=["key"], value_type=value_type)
-    table = pa.table({"key": column, "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)})
-    found = filled(tmp_path, redis, [entity, view_of(write_rows(tmp_path, table), [entity], {"x": Float64})])
+    table = pa.table(
+        {"key": column, "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)}
+    )
+    found = filled(
+        tmp_path, redis, [entity, view_of(write_rows(tmp_path, table), [entity], {"x": Float64})]
+    )
     assert found["ours"] == found["stock"]
     expected = [entity_key("shop", ["key"], [value], [kind]) for value in column.to_pylist()]
     assert sorted(found["ours"]) == sorted(expected)
@@ -130,27 +140,39 @@ def test_columns_of_another_name_are_mapped(tmp_path: Path, redis: RedisProcess)
 def test_a_view_that_takes_pushes_is_filled_as_by_stock_feast_and_without_its_engine(
     tmp_path: Path, redis: RedisProcess
 ) -> None:
-    table = pa.table({"id": [1, 2, 2], "x": [1.5, 2.5, 3.5], "event_timestamp": times(NOON, NOON, MOMENTS[0])})
+    table = pa.table(
+        {"id": [1, 2, 2], "x": [1.5, 2.5, 3.5], "event_timestamp": times(NOON, NOON, MOMENTS[0])}
+    )
     pushed = PushSource(name="pushed", batch_source=write_rows(tmp_path, table))
     found = filled(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})])
     assert len(found["ours"]) == 2
     assert found["ours"] == found["stock"]
-    store = open_store(tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})], ours=True)
+    store = open_store(
+        tmp_path, redis, [HOUSE, pushed, view_of(pushed, [HOUSE], {"x": Float64})], ours=True
+    )
     assert engine.is_plain(store.get_feature_view("numbers"))
 
 
-def test_the_latest_record_within_the_interval_is_taken(tmp_path: Path, redis: RedisProcess) -> None:
+def test_the_latest_record_within_the_interval_is_taken(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     days = [NOON + timedelta(days=day) for day in (2, 0, 1, 9)]
-    table = pa.table({"id": [1, 1, 1, 1], "x": [2.0, 0.0, 1.0, 9.0], "event_timestamp": times(*days)})
+    table = pa.table(
+        {"id": [1, 1, 1, 1], "x": [2.0, 0.0, 1.0, 9.0], "event_timestamp": times(*days)}
+    )
     view = view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})
     store = open_store(tmp_path, redis, [HOUSE, view], ours=True)
     store.materialize(START, NOON + timedelta(days=5))
     assert store.get_online_features(["numbers:x"], [{"id": 1}]).to_dict()["x"] == [2.0]
 
 
-def test_many_batches_and_an_expiring_key(tmp_path: Path, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_batches_and_an_expiring_key(
+    tmp_path: Path, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "BATCH_ROWS", 70)
-    table = pa.table({"id": np.arange(1000), "x": np.arange(1000.0), "event_timestamp": times(*[NOON] * 1000)})
+    table = pa.table(
+        {"id": np.arange(1000), "x": np.arange(1000.0), "event_timestamp": times(*[NOON] * 1000)}
+    )
     view = view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})
     store = open_store(tmp_path, redis, [HOUSE, view], ours=True, key_ttl_seconds=500)
     told: list[tuple[str, int, int | None]] = []
@@ -166,7 +188,9 @@ def test_many_batches_and_an_expiring_key(tmp_path: Path, redis: RedisProcess, m
 
 
 @pytest.mark.parametrize("attribute", ["to_arrow", "to_record_batches"])
-def test_jobs_that_stream_and_jobs_that_answer_a_table(attribute: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_that_stream_and_jobs_that_answer_a_table(
+    attribute: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "BATCH_ROWS", 3)
     table = pa.table({"id": range(8)})
     answers = {"to_arrow": table, "to_record_batches": table.to_batches()}
@@ -178,8 +202,19 @@ def test_jobs_that_stream_and_jobs_that_answer_a_table(attribute: str, monkeypat
 
 
 def test_an_empty_table_writes_nothing(tmp_path: Path, redis: RedisProcess) -> None:
-    table = pa.table({"id": pa.array([], pa.int64()), "x": pa.array([], pa.float64()), "event_timestamp": times()})
-    store = open_store(tmp_path, redis, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True)
+    table = pa.table(
+        {
+            "id": pa.array([], pa.int64()),
+            "x": pa.array([], pa.float64()),
+            "event_timestamp": times(),
+        }
+    )
+    store = open_store(
+        tmp_path,
+        redis,
+        [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})],
+        True,
+    )
     store.materialize(START, END)
     assert redis.client.dbsize() == 0
 
@@ -187,15 +222,24 @@ def test_an_empty_table_writes_nothing(tmp_path: Path, redis: RedisProcess) -> N
 def test_rows_without_key_are_left_out_and_told_with_view_source_and_place(
     tmp_path: Path, redis: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    table = pa.table({"id": [1, None, 2, None], "x": [1.0, 2.0, 3.0, 4.0], "event_timestamp": times(*[NOON] * 4)})
-    store = open_store(tmp_path, redis, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True)
+    table = pa.table(
+        {"id": [1, None, 2, None], "x": [1.0, 2.0, 3.0, 4.0], "event_timestamp": times(*[NOON] * 4)}
+    )
+    store = open_store(
+        tmp_path,
+        redis,
+        [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})],
+        True,
+    )
     with caplog.at_level(logging.WARNING, "potluck.stores"):
         store.materialize(START, END)
     assert redis.client.dbsize() == 2
     assert "view numbers, rows from source rows, left out: 2 no key (row 2, row 4)" in caplog.text
 
 
-def test_what_needs_a_transformation_is_left_to_feasts_engine(tmp_path: Path, redis: RedisProcess) -> None:
+def test_what_needs_a_transformation_is_left_to_feasts_engine(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     def twice_the_id(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(x=frame["id"] * 2.0)
 
@@ -207,19 +251,34 @@ def test_what_needs_a_transformation_is_left_to_feasts_engine(tmp_path: Path, re
     )  # fmt: skip
     store = open_store(tmp_path, redis, [HOUSE, view], ours=True)
     store.materialize(START, END)
-    assert store.get_online_features(["numbers:x"], [{"id": 1}, {"id": 2}]).to_dict()["x"] == [2.0, 4.0]
+    assert store.get_online_features(["numbers:x"], [{"id": 1}, {"id": 2}]).to_dict()["x"] == [
+        2.0,
+        4.0,
+    ]
 
 
-def test_a_full_redis_ends_materialize_with_what_to_do(tmp_path: Path, processes: Processes) -> None:
+def test_a_full_redis_ends_materialize_with_what_to_do(
+    tmp_path: Path, processes: Processes
+) -> None:
     full = processes.start("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
-    table = pa.table({"id": np.arange(30_000), "x": np.arange(30_000.0), "event_timestamp": times(*[NOON] * 30_000)})
-    store = open_store(tmp_path, full, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True)
+    table = pa.table(
+        {
+            "id": np.arange(30_000),
+            "x": np.arange(30_000.0),
+            "event_timestamp": times(*[NOON] * 30_000),
+        }
+    )
+    store = open_store(
+        tmp_path, full, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True
+    )
     with pytest.raises(ServiceUnreachable, match="raise its maxmemory"):
         store.materialize(START, END)
 
 
 def test_a_cluster_is_filled_read_and_pruned(tmp_path: Path, cluster: list[RedisProcess]) -> None:
-    table = pa.table({"id": np.arange(500), "x": np.arange(500.0), "event_timestamp": times(*[NOON] * 500)})
+    table = pa.table(
+        {"id": np.arange(500), "x": np.arange(500.0), "event_timestamp": times(*[NOON] * 500)}
+    )
     view = view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})
     where = f"redis+cluster://127.0.0.1:{cluster[0].port}"
     store = open_store(tmp_path, cluster[0], [HOUSE, view], ours=True, url=where)
@@ -227,7 +286,9 @@ def test_a_cluster_is_filled_read_and_pruned(tmp_path: Path, cluster: list[Redis
     ids = [{"id": number} for number in (0, 7, 499, 500)]
     assert store.get_online_features(["numbers:x"], ids).to_dict()["x"] == [0.0, 7.0, 499.0, None]
     online = store._get_provider().online_store
-    kept = sorted_hashes([key_hashes(pa.array([entity_key("shop", ["id"], [7], ["int64"])], pa.binary()))])
+    kept = sorted_hashes(
+        [key_hashes(pa.array([entity_key("shop", ["id"], [7], ["int64"])], pa.binary()))]
+    )
     assert prune_view(online._get_client(store.config.online_store), store, view, kept) == 499
     assert store.get_online_features(["numbers:x"], ids).to_dict()["x"] == [None, 7.0, None, None]
 
@@ -248,7 +309,9 @@ def stored(redis: RedisProcess, store: Any) -> tuple[Any, Any]:
     return store.get_online_features(["numbers:x"], [{"id": 1}]).to_dict()["x"][0], when
 
 
-def test_dates_corrected_backwards_reach_the_online_store(tmp_path: Path, redis: RedisProcess) -> None:
+def test_dates_corrected_backwards_reach_the_online_store(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     project(tmp_path, redis, 2.0, NOON).materialize(START, END)
     earlier = NOON - timedelta(days=400)
     store = project(tmp_path, redis, 1.0, earlier)
@@ -264,7 +327,9 @@ def test_a_corrected_row_of_the_same_time_is_written(tmp_path: Path, redis: Redi
 
 
 def test_a_stored_row_from_the_future_is_not_believed(tmp_path: Path, redis: RedisProcess) -> None:
-    project(tmp_path, redis, 9.0, datetime(2090, 1, 1, tzinfo=UTC), skip_dedup=True).materialize(START, END)
+    project(tmp_path, redis, 9.0, datetime(2090, 1, 1, tzinfo=UTC), skip_dedup=True).materialize(
+        START, END
+    )
     store = project(tmp_path, redis, 3.0, NOON)
     store.materialize(START, END)
     assert stored(redis, store) == (3.0, NOON.timestamp())
@@ -290,24 +355,40 @@ def test_without_the_check_the_last_to_write_wins(tmp_path: Path, redis: RedisPr
 def test_a_key_that_holds_something_else_is_told_and_its_neighbours_are_written(
     tmp_path: Path, redis: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    table = pa.table({"id": [1, 2, 3], "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)})
-    store = open_store(tmp_path, redis, [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})], True)
+    table = pa.table(
+        {"id": [1, 2, 3], "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)}
+    )
+    store = open_store(
+        tmp_path,
+        redis,
+        [HOUSE, view_of(write_rows(tmp_path, table), [HOUSE], {"x": Float64})],
+        True,
+    )
     redis.client.set(entity_key("shop", ["id"], [2], ["int64"]), "no hash")
     with caplog.at_level(logging.WARNING, "potluck.stores"):
         store.materialize(START, END)
-    assert store.get_online_features(["numbers:x"], [{"id": i} for i in (1, 2, 3)]).to_dict()["x"] == [1.0, None, 3.0]
+    assert store.get_online_features(["numbers:x"], [{"id": i} for i in (1, 2, 3)]).to_dict()[
+        "x"
+    ] == [1.0, None, 3.0]
     assert "1 refused by Redis: the key holds something else than a hash" in caplog.text
     assert "(id=2)" in caplog.text
 
 
 def test_pruning_leaves_other_views_and_projects_alone(tmp_path: Path, redis: RedisProcess) -> None:
-    table = pa.table({"id": [1, 2, 3], "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)})
+    table = pa.table(
+        {"id": [1, 2, 3], "x": [1.0, 2.0, 3.0], "event_timestamp": times(NOON, NOON, NOON)}
+    )
     source = write_rows(tmp_path, table)
     views = [view_of(source, [HOUSE], {"x": Float64}, name) for name in ("numbers", "others")]
-    stores = [open_store(tmp_path, redis, [HOUSE, *views], ours=True, project=name) for name in ("shop", "workshop")]
+    stores = [
+        open_store(tmp_path, redis, [HOUSE, *views], ours=True, project=name)
+        for name in ("shop", "workshop")
+    ]
     for store in stores:
         store.materialize(START, END)
-    kept = sorted_hashes([key_hashes(pa.array([entity_key("shop", ["id"], [2], ["int64"])], pa.binary()))])
+    kept = sorted_hashes(
+        [key_hashes(pa.array([entity_key("shop", ["id"], [2], ["int64"])], pa.binary()))]
+    )
     told: list[Any] = []
     pruned = prune_view(redis.client, stores[0], views[0], kept, lambda *step: told.append(step))
     assert pruned == 2

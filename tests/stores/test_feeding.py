@@ -18,10 +18,10 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract
 from potluck.contract.feed import Feed, feed_key, read_feed
 from potluck.contract.redis_format import decode_value
-from potluck.stores.feeding import Unfed
-from potluck.stores.materialize import Materialized
-from potluck.stores.parquet import connected
-from potluck.stores.population import Shard, view_part
+from potluck.stores.materialize.feeding import Unfed
+from potluck.stores.materialize.materializing import Materialized
+from potluck.stores.parquet.population import Shard, view_part
+from potluck.stores.parquet.reader import connected
 
 BOTH = {"x": Float64, "c": Float64}
 FORCE = "c is worth nothing"
@@ -83,7 +83,9 @@ def test_what_was_written_is_left_for_the_server(shop: Shop) -> None:
     assert feed(shop).lacks(contract) == []
 
 
-def test_a_feature_taken_out_of_its_view_is_fed_for_as_long_as_a_champion_reads_it(shop: Shop) -> None:
+def test_a_feature_taken_out_of_its_view_is_fed_for_as_long_as_a_champion_reads_it(
+    shop: Shop,
+) -> None:
     contract = shop.contract()
     shop.materialize()
     shop.define(records([1, 2], x=[1.5, 2.5], c=[0.3, 0.4]), {"x": Float64})
@@ -102,12 +104,17 @@ def test_a_feature_that_nobody_reads_any_more_is_not_fed(shop: Shop) -> None:
     assert feed(shop).lacks(contract) == ["rec:c"]
 
 
-def test_a_feature_that_left_the_source_too_is_refused_before_anything_is_written(shop: Shop) -> None:
+def test_a_feature_that_left_the_source_too_is_refused_before_anything_is_written(
+    shop: Shop,
+) -> None:
     contract = shop.contract()
     shop.materialize()
     before = shop.stored(1)
     shop.define(records([1, 2], x=[1.5, 2.5]))
-    with pytest.raises(Refused, match=r"no longer fed: rec:c, which champion t_hybrid version 3 reads: source rows "):
+    with pytest.raises(
+        Refused,
+        match=r"no longer fed: rec:c, which champion t_hybrid version 3 reads: source rows ",
+    ):
         shop.materialize(champions=[champion(contract)])
     assert shop.stored(1) == before
 
@@ -137,7 +144,9 @@ def test_a_feature_renamed_by_a_field_mapping_is_fed_under_its_old_name(shop: Sh
 
 def test_a_column_renamed_under_a_feature_is_found_through_the_field_mapping(shop: Shop) -> None:
     contract = shop.contract()
-    shop.define(records([1, 2], x=[1.5, 2.5], new=[0.3, 0.4]), {"x": Float64}, field_mapping={"new": "c"})
+    shop.define(
+        records([1, 2], x=[1.5, 2.5], new=[0.3, 0.4]), {"x": Float64}, field_mapping={"new": "c"}
+    )
     assert unfed(shop.materialize(champions=[champion(contract)])) == []
     assert online(shop, contract, 2) == by_night(shop, contract, 2) == {"x": 2.5, "c": 0.4}
 
@@ -171,7 +180,9 @@ def test_a_column_whose_values_the_champion_can_not_read_is_refused_or_taken_out
     shop: Shop, values: list[Any], declared: Any, why: str
 ) -> None:
     was = Float64 if declared is String else Int64
-    contract = shop.define(records([1, 2], x=[1.0, 2.0], c=[3, 4]), {"x": Float64, "c": was}).contract()
+    contract = shop.define(
+        records([1, 2], x=[1.0, 2.0], c=[3, 4]), {"x": Float64, "c": was}
+    ).contract()
     shop.materialize()
     shop.define(records([1, 2], x=[1.0, 2.0], c=values), {"x": Float64, "c": declared})
     with pytest.raises(Refused, match=why):
@@ -180,14 +191,21 @@ def test_a_column_whose_values_the_champion_can_not_read_is_refused_or_taken_out
     assert [each.why for each in unfed(told)] == [why]
     assert online(shop, contract, 1) == {"x": 1.0, "c": None}
     shop.materialize(champions=[champion(shop.contract(), "4")])
-    assert online(shop, contract, 1)["c"] == values[0], "once the new one is champion, it gets its own"
+    assert online(shop, contract, 1)["c"] == values[0], (
+        "once the new one is champion, it gets its own"
+    )
 
 
 def test_of_two_champions_with_two_types_the_one_of_the_declared_type_is_fed(shop: Shop) -> None:
     old = shop.contract()
-    new = replace(shop.define(records([1], x=[1.0], c=[3]), {"x": Float64, "c": Int64}).contract(), service="other")
+    new = replace(
+        shop.define(records([1], x=[1.0], c=[3]), {"x": Float64, "c": Int64}).contract(),
+        service="other",
+    )
     both = [champion(old), champion(new, "1")]
-    with pytest.raises(Refused, match="t_hybrid version 3 reads: it is stored as int64, and read as float64"):
+    with pytest.raises(
+        Refused, match="t_hybrid version 3 reads: it is stored as int64, and read as float64"
+    ):
         shop.materialize(champions=both)
 
 
@@ -195,7 +213,9 @@ def test_a_view_that_left_the_registry_is_refused_or_told(shop: Shop) -> None:
     contract = shop.contract()
     shop.materialize()
     other = view_of(write_rows(shop.folder, records([1]), "more"), [ITEM], {"x": Float64}, "more")
-    service = FeatureService(name=SERVICE, features=[other], tags={"label": "sales.y", "objective": "regression"})
+    service = FeatureService(
+        name=SERVICE, features=[other], tags={"label": "sales.y", "objective": "regression"}
+    )
     store = shop.applied
     store.apply([other, service], objects_to_delete=[store.get_feature_view("rec")], partial=False)
     with pytest.raises(Refused, match=r"rec:x.*the registry has no such online view.*\n.*rec:c"):
@@ -212,7 +232,9 @@ def test_a_view_that_is_keyed_otherwise_is_refused(shop: Shop) -> None:
     text = Entity(name="item", join_keys=["id"], value_type=ValueType.STRING)
     view = view_of(shop.applied.get_feature_view("rec").stream_source, [text], BOTH, "rec")
     shop.applied.apply([text, view])
-    with pytest.raises(Refused, match=r"join keys are {'id': 'string'}, and it reads {'id': 'int64'}"):
+    with pytest.raises(
+        Refused, match=r"join keys are {'id': 'string'}, and it reads {'id': 'int64'}"
+    ):
         shop.materialize(champions=[champion(contract)])
 
 

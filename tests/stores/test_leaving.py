@@ -8,7 +8,7 @@ from redis_servers import Processes, RedisProcess
 from shops import DAY, NOON, Shop, item_key, records
 
 from potluck.contract.errors import Refused
-from potluck.stores.leaving import LeavingGuard
+from potluck.stores.materialize.leaving import LeavingGuard
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def test_another_projects_entities_are_not_counted(shop: Shop, redis: RedisProce
     assert shop.materialize()[0].pruned == 4
 
 
-def test_entities_that_only_another_view_has_are_not_counted(shop: Shop, redis: RedisProcess) -> None:
+def test_entities_that_only_another_view_has_are_not_counted(
+    shop: Shop, redis: RedisProcess
+) -> None:
     for number in range(100, 200):
         redis.client.hset(item_key(number), mapping={b"_ts:other": b"\x08\x01"})
     shop.define(records(range(6)))

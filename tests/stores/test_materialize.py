@@ -10,8 +10,8 @@ import pytest
 
 from potluck.contract.publication import pointer_key
 from potluck.contract.redis_format import entity_key
-from potluck.stores.embedded_redis import client
-from potluck.stores.sources import write_parquet
+from potluck.redis.embedded import client
+from potluck.stores.ingest.sources import write_parquet
 
 MATERIALIZE = ["materialize"]
 
@@ -54,7 +54,9 @@ def test_a_corrected_record_of_the_same_time_replaces_the_wrong_one(iris: Any, p
     before = predict(iris, row).json()["probabilities"]
     table = pq.read_table(petals)
     swapped = pc.subtract(7.5, table["petal_length"])
-    write_parquet(petals, table.set_column(table.column_names.index("petal_length"), "petal_length", swapped))
+    write_parquet(
+        petals, table.set_column(table.column_names.index("petal_length"), "petal_length", swapped)
+    )
     iris.verbs(MATERIALIZE)
     assert predict(iris, row).json()["probabilities"] != before
 
@@ -80,7 +82,9 @@ def test_as_of_decides_which_records_are_visible(iris: Any, petals: Any) -> None
 
 def test_what_stayed_out_is_told(iris: Any) -> None:
     redis, flower = client(iris.settings), iris.population()[0]["flower_id"]
-    key = entity_key("iris", ["flower_id"], [flower], [("string", "int64")[isinstance(flower, int)]])
+    key = entity_key(
+        "iris", ["flower_id"], [flower], [("string", "int64")[isinstance(flower, int)]]
+    )
     kept = redis.dump(key)
     redis.delete(key)
     redis.set(key, "no hash")
@@ -91,7 +95,8 @@ def test_what_stayed_out_is_told(iris: Any) -> None:
         redis.restore(key, 0, kept, replace=True)
     view = json.loads(told.stdout)["views"][0]
     counts = {
-        name: view[name] for name in ("entities", "written", "skipped_older", "skipped_future", "rejected", "pruned")
+        name: view[name]
+        for name in ("entities", "written", "skipped_older", "skipped_future", "rejected", "pruned")
     }
     assert counts == {
         "entities": 150, "written": 149, "skipped_older": 0, "skipped_future": 0, "rejected": 1, "pruned": 0
@@ -101,5 +106,7 @@ def test_what_stayed_out_is_told(iris: Any) -> None:
     assert account == view["account"]
     assert (account["came"], account["kept"]) == (150, 149)
     refused = "refused by Redis: the key holds something else than a hash; delete those keys"
-    assert account["left_out"] == [{"reason": refused, "count": 1, "examples": [f"flower_id={flower}"]}]
+    assert account["left_out"] == [
+        {"reason": refused, "count": 1, "examples": [f"flower_id={flower}"]}
+    ]
     assert f"150 rows came, 149 kept, 1 left out: 1 {refused} (flower_id={flower})" in words

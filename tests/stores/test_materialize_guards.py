@@ -10,15 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.embedded_redis import client
-from potluck.stores.sources import write_parquet
+from potluck.redis.embedded import client
+from potluck.stores.ingest.sources import write_parquet
 
 PUSH = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 import pandas as pd
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.repo import open_store
 store = open_store(Path(sys.argv[1]))
 rows = {"flower_id": range(900, 1900), "petal_length": 1.0, "petal_width": 1.0}
 frame = pd.DataFrame(rows).assign(event_timestamp=datetime.now(UTC))
@@ -82,7 +82,9 @@ def test_fewer_than_the_share_go_as_before(iris: Any, petals: Path) -> None:
     assert "50 entities gone from the data taken out" in ended.stdout
 
 
-def test_other_entities_in_the_place_of_all_are_refused_though_they_are_as_many(iris: Any, petals: Path) -> None:
+def test_other_entities_in_the_place_of_all_are_refused_though_they_are_as_many(
+    iris: Any, petals: Path
+) -> None:
     table = pq.read_table(petals)
     place = table.column_names.index("flower_id")
     others = pc.cast(pc.add(table["flower_id"], 10_000), table.schema.field(place).type)
@@ -114,7 +116,9 @@ def test_pushed_entities_are_not_counted_as_gone(iris: Any, petals: Path) -> Non
         assert ended.returncode == 0, ended.stderr
         assert "gone from the data" not in ended.stdout
     finally:
-        keys = [entity_key("iris", ["flower_id"], [number], ["int64"]) for number in range(900, 1900)]
+        keys = [
+            entity_key("iris", ["flower_id"], [number], ["int64"]) for number in range(900, 1900)
+        ]
         client(iris.settings).delete(*keys)
 
 
@@ -125,7 +129,10 @@ def test_a_mistyped_date_ahead_asks_for_a_reason_before_anything_is_done(
     before = stored(iris)
     refused = iris.verb(*verb, "--as-of", "2206-01-01")
     assert refused.returncode == 65
-    assert "nothing was done: the as-of date 2206-01-01T00:00:00+00:00 lies in the future" in refused.stderr
+    assert (
+        "nothing was done: the as-of date 2206-01-01T00:00:00+00:00 lies in the future"
+        in refused.stderr
+    )
     assert "--force REASON" in refused.stderr
     assert stored(iris) == before
 
@@ -137,7 +144,15 @@ def test_a_date_ahead_that_is_meant_is_taken(iris: Any, petals: Path) -> None:
 
 
 def test_a_training_ahead_that_is_meant_says_why(iris: Any, petals: Path) -> None:
-    options = ("--as-of", "2206-01-01", "--force", "prices of 2206", "--param", "num_iterations=3", "--json")
+    options = (
+        "--as-of",
+        "2206-01-01",
+        "--force",
+        "prices of 2206",
+        "--param",
+        "num_iterations=3",
+        "--json",
+    )
     told = iris.verb("train", iris.repo.realtime, *options)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["forced"] == "prices of 2206"

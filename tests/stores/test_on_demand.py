@@ -9,7 +9,7 @@ from feast.transformation.python_transformation import PythonTransformation
 from feast.types import Float64
 
 from potluck.contract.errors import DefinitionError
-from potluck.stores.on_demand import check_on_demand, function_source
+from potluck.stores.definitions.on_demand import check_on_demand, function_source
 
 ALONE = '''
 @on_demand_feature_view(mode="python", sources=[visit], schema=FIELDS)
@@ -22,7 +22,9 @@ def area(inputs: "Columns"):
 
     return {"area": [times(pair) for pair in zip(inputs["width"], inputs["length"])]}
 '''
-USES_A_CONSTANT = 'def area(inputs):\n    return {"area": [SCALE * width for width in inputs["width"]]}\n'
+USES_A_CONSTANT = (
+    'def area(inputs):\n    return {"area": [SCALE * width for width in inputs["width"]]}\n'
+)
 USES_AN_IMPORT = 'def area(inputs):\n    return {"area": [[np.sqrt(w) for w in inputs["width"]]]}\n'
 USES_AN_ANNOTATION = "def area(inputs: Columns):\n    return inputs\n"
 
@@ -31,7 +33,9 @@ def view(text: str, **changed: Any) -> OnDemandFeatureView:
     def nothing(inputs: Any) -> Any:
         return inputs
 
-    sides = RequestSource(name="sides", schema=[Field(name=name, dtype=Float64) for name in ("width", "length")])
+    sides = RequestSource(
+        name="sides", schema=[Field(name=name, dtype=Float64) for name in ("width", "length")]
+    )
     plain = {
         "name": "area",
         "mode": "python",
@@ -52,7 +56,8 @@ def test_a_function_that_imports_within_itself_is_taken_without_its_decorator() 
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [(USES_A_CONSTANT, "SCALE"), (USES_AN_IMPORT, "np"), (USES_AN_ANNOTATION, "Columns")]
+    ("text", "name"),
+    [(USES_A_CONSTANT, "SCALE"), (USES_AN_IMPORT, "np"), (USES_AN_ANNOTATION, "Columns")],
 )
 def test_a_function_that_leans_on_its_module_is_refused_by_name(text: str, name: str) -> None:
     with pytest.raises(DefinitionError, match=f"'{name}' from outside"):
@@ -66,7 +71,9 @@ def test_another_mode_is_refused(changed: dict[str, Any]) -> None:
 
 
 def test_a_function_without_a_name_is_refused() -> None:
-    with pytest.raises(DefinitionError, match="area has no function of its own text; write it with def"):
+    with pytest.raises(
+        DefinitionError, match="area has no function of its own text; write it with def"
+    ):
         check_on_demand(view("area = view(udf=lambda inputs: inputs, mode='python')"))
 
 

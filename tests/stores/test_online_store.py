@@ -21,11 +21,15 @@ from redis_servers import Processes, RedisProcess
 
 from potluck.contract.publication import Pointer, pointer_key
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
-from potluck.stores.redis_names import readable_key
+from potluck.redis.key_scan import readable_key
 
 HOUSE = Entity(name="house", join_keys=["id"], value_type=ValueType.INT64)
 NOON = datetime(2024, 1, 1, 12, 0, 0, 123_456, tzinfo=UTC)
-PRESENT, NOT_FOUND, OUTSIDE = FieldStatus.PRESENT, FieldStatus.NOT_FOUND, FieldStatus.OUTSIDE_MAX_AGE
+PRESENT, NOT_FOUND, OUTSIDE = (
+    FieldStatus.PRESENT,
+    FieldStatus.NOT_FOUND,
+    FieldStatus.OUTSIDE_MAX_AGE,
+)
 FEATURES = {"x": Float64, "n": Int64, "s": String}
 
 
@@ -40,7 +44,9 @@ def emptied(redis: RedisProcess) -> Iterator[None]:
     redis.client.flushall()
 
 
-def frame(ids: list[int], moments: list[datetime] | None = None, xs: list[float] | None = None) -> pd.DataFrame:
+def frame(
+    ids: list[int], moments: list[datetime] | None = None, xs: list[float] | None = None
+) -> pd.DataFrame:
     count = len(ids)
     return pd.DataFrame(
         {
@@ -59,7 +65,9 @@ def definitions(folder: Path, **options: Any) -> list[Any]:
     return [HOUSE, pushed, view_of(pushed, [HOUSE], FEATURES, **options)]
 
 
-def opened(folder: Path, redis: RedisProcess, ours: bool = True, online: Any = None, **options: Any) -> Any:
+def opened(
+    folder: Path, redis: RedisProcess, ours: bool = True, online: Any = None, **options: Any
+) -> Any:
     return open_store(folder, redis, definitions(folder, **options), ours=ours, **(online or {}))
 
 
@@ -69,7 +77,9 @@ def key(number: int) -> bytes:
 
 def read(store: Any, *ids: int, features: tuple[str, ...] = ("x",)) -> Any:
     """Values and statuses of each feature."""
-    response = store.get_online_features([f"numbers:{name}" for name in features], [{"id": i} for i in ids])
+    response = store.get_online_features(
+        [f"numbers:{name}" for name in features], [{"id": i} for i in ids]
+    )
     names = list(response.proto.metadata.feature_names.val)
     statuses = {name: list(response.proto.results[names.index(name)].statuses) for name in features}
     return {name: (response.to_dict()[name], statuses[name]) for name in features}
@@ -93,7 +103,9 @@ def test_what_is_written_row_by_row_has_stocks_bytes_but_for_the_mark(
     assert found[0] == found[1]
 
 
-def test_stock_feast_reads_what_we_wrote_and_we_read_what_it_wrote(tmp_path: Path, redis: RedisProcess) -> None:
+def test_stock_feast_reads_what_we_wrote_and_we_read_what_it_wrote(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     stores = [opened(tmp_path, redis, ours) for ours in (False, True)]
     for writer in stores:
         writer.write_to_online_store("numbers", frame([1, 2, 3]))
@@ -108,11 +120,15 @@ def test_stock_feast_reads_what_we_wrote_and_we_read_what_it_wrote(tmp_path: Pat
         redis.client.flushall()
 
 
-def test_of_an_entity_that_comes_twice_the_newest_row_stays(tmp_path: Path, redis: RedisProcess) -> None:
+def test_of_an_entity_that_comes_twice_the_newest_row_stays(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     store = opened(tmp_path, redis)
     day = timedelta(days=1)
     moments = [NOON, NOON - day, NOON, NOON - 2 * day, NOON - day]
-    store.write_to_online_store("numbers", frame([1, 1, 1, 2, 2], moments, [1.0, 2.0, 3.0, 4.0, 5.0]))
+    store.write_to_online_store(
+        "numbers", frame([1, 1, 1, 2, 2], moments, [1.0, 2.0, 3.0, 4.0, 5.0])
+    )
     assert read(store, 1, 2)["x"][0] == [3.0, 5.0]
 
 
@@ -136,8 +152,12 @@ def test_progress_counts_every_row(tmp_path: Path, redis: RedisProcess) -> None:
     store = opened(tmp_path, redis)
     told: list[int] = []
     provider = store._get_provider()
-    rows = provider._prep_rows_to_write_for_ingestion(store.get_feature_view("numbers"), frame([1, 2, 3]), {})
-    provider.online_store.online_write_batch(store.config, store.get_feature_view("numbers"), rows, told.append)
+    rows = provider._prep_rows_to_write_for_ingestion(
+        store.get_feature_view("numbers"), frame([1, 2, 3]), {}
+    )
+    provider.online_store.online_write_batch(
+        store.config, store.get_feature_view("numbers"), rows, told.append
+    )
     assert sum(told) == 3
 
 
@@ -161,8 +181,12 @@ def test_an_async_write_and_read(tmp_path: Path, redis: RedisProcess) -> None:
 
     async def both() -> Any:
         await provider.online_store.online_write_batch_async(store.config, view, rows, None)
-        features = await store.get_online_features_async(["numbers:x"], [{"id": i} for i in (1, 2, 3)])
-        direct = await provider.online_store.online_read_async(store.config, view, [rows[0][0]], ["x"])
+        features = await store.get_online_features_async(
+            ["numbers:x"], [{"id": i} for i in (1, 2, 3)]
+        )
+        direct = await provider.online_store.online_read_async(
+            store.config, view, [rows[0][0]], ["x"]
+        )
         await provider.online_store._client_async.aclose()
         return features, direct
 
@@ -184,11 +208,15 @@ def test_an_unknown_entity_is_not_found(tmp_path: Path, redis: RedisProcess) -> 
 def test_a_value_older_than_the_views_ttl_is_none(tmp_path: Path, redis: RedisProcess) -> None:
     store = opened(tmp_path, redis, ttl=timedelta(hours=1))
     now = datetime.now(UTC)
-    store.write_to_online_store("numbers", frame([1, 2], [now - timedelta(minutes=59), now - timedelta(minutes=61)]))
+    store.write_to_online_store(
+        "numbers", frame([1, 2], [now - timedelta(minutes=59), now - timedelta(minutes=61)])
+    )
     assert read(store, 1, 2, 3)["x"] == ([0.0, None, None], [PRESENT, OUTSIDE, NOT_FOUND])
 
 
-def test_a_poisoned_key_and_a_damaged_value_leave_their_neighbours(tmp_path: Path, redis: RedisProcess) -> None:
+def test_a_poisoned_key_and_a_damaged_value_leave_their_neighbours(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     store = opened(tmp_path, redis)
     store.write_to_online_store("numbers", frame([1, 3, 4, 5]))
     redis.client.set(key(2), "no hash")
@@ -200,11 +228,16 @@ def test_a_poisoned_key_and_a_damaged_value_leave_their_neighbours(tmp_path: Pat
     }
 
 
-def test_deleting_a_view_leaves_the_others_and_longer_project_names(tmp_path: Path, redis: RedisProcess) -> None:
+def test_deleting_a_view_leaves_the_others_and_longer_project_names(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
     """Stock's `teardown` of `shop` empties `workshop` as well."""
     defined = definitions(tmp_path)
     views = [*defined, view_of(defined[1], [HOUSE], FEATURES, "others")]
-    stores = {name: open_store(tmp_path, redis, views, ours=True, project=name) for name in ("shop", "workshop")}
+    stores = {
+        name: open_store(tmp_path, redis, views, ours=True, project=name)
+        for name in ("shop", "workshop")
+    }
     for store in stores.values():
         for view in ("numbers", "others"):
             store.write_to_online_store(view, frame([1, 2]))
@@ -224,9 +257,17 @@ POINTER = Pointer(slot="b", run_id="run-2", as_of=NOON, model_version="2", rows=
 
 
 def put(redis: RedisProcess, number: int, slot: str, run: str, prediction: float) -> None:
-    values = {"prediction": (prediction, "float64"), "run_id": (run, "string"), "model_version": ("2", "string")}
-    fields = {_mmh3(f"scores__{slot}:{name}"): encode_value(*value) for name, value in values.items()}
-    redis.client.hset(key(number), mapping={f"_ts:scores__{slot}": encode_timestamp(NOON), **fields})
+    values = {
+        "prediction": (prediction, "float64"),
+        "run_id": (run, "string"),
+        "model_version": ("2", "string"),
+    }
+    fields = {
+        _mmh3(f"scores__{slot}:{name}"): encode_value(*value) for name, value in values.items()
+    }
+    redis.client.hset(
+        key(number), mapping={f"_ts:scores__{slot}": encode_timestamp(NOON), **fields}
+    )
 
 
 @pytest.fixture
@@ -235,16 +276,22 @@ def published(tmp_path: Path, redis: RedisProcess) -> Any:
     for number, run in ((1, "run-2"), (2, "run-1")):
         put(redis, number, "a", "run-1", 10.0 + number)
         put(redis, number, "b", run, 20.0 + number)
-    return open_store(tmp_path, redis, [HOUSE, view_of(source, [HOUSE], PREDICTIONS, "scores")], ours=True)
+    return open_store(
+        tmp_path, redis, [HOUSE, view_of(source, [HOUSE], PREDICTIONS, "scores")], ours=True
+    )
 
 
 def scores(store: Any, *names: str) -> Any:
-    response = store.get_online_features([f"scores:{name}" for name in names], [{"id": i} for i in (1, 2, 3)])
+    response = store.get_online_features(
+        [f"scores:{name}" for name in names], [{"id": i} for i in (1, 2, 3)]
+    )
     return response.to_dict()[names[0]], list(response.proto.results[1].statuses)
 
 
 @pytest.mark.parametrize("names", [("prediction",), ("prediction", "run_id")])
-def test_only_the_published_run_is_read(published: Any, redis: RedisProcess, names: tuple[str, ...]) -> None:
+def test_only_the_published_run_is_read(
+    published: Any, redis: RedisProcess, names: tuple[str, ...]
+) -> None:
     """The row of house 2 was left behind by a run that is no longer published."""
     redis.client.set(pointer_key("shop", "scores"), POINTER.to_json())
     assert scores(published, *names) == ([21.0, None, None], [PRESENT, NOT_FOUND, NOT_FOUND])
@@ -268,7 +315,9 @@ def test_without_a_sound_pointer_nothing_is_published(
         (["b", "a"], ["köln", 5], ["string", "int32"], "a=5, b=köln"),
     ],
 )
-def test_a_key_can_be_read_by_people(names: list[str], values: list[Any], dtypes: list[str], text: str) -> None:
+def test_a_key_can_be_read_by_people(
+    names: list[str], values: list[Any], dtypes: list[str], text: str
+) -> None:
     assert readable_key(entity_key("shop", names, values, dtypes)) == text
     assert readable_key(struct.pack("<I", 0) + b"shop") == ""
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError
-from potluck.stores.csv_cells import CsvColumn
-from potluck.stores.parquet_table import read_parquet
+from potluck.stores.ingest.csv_cells import CsvColumn
+from potluck.stores.ingest.parquet_table import read_parquet
 
 
 def read(folder: Path, values: Any, column: CsvColumn) -> list[Any]:
@@ -33,7 +33,9 @@ def read(folder: Path, values: Any, column: CsvColumn) -> list[Any]:
         ),
     ],
 )
-def test_columns_come_in_the_declared_types(tmp_path: Path, values: Any, column: CsvColumn, expected: Any) -> None:
+def test_columns_come_in_the_declared_types(
+    tmp_path: Path, values: Any, column: CsvColumn, expected: Any
+) -> None:
     assert read(tmp_path, values, column) == expected
 
 
@@ -42,11 +44,17 @@ def test_columns_come_in_the_declared_types(tmp_path: Path, values: Any, column:
     [
         (pa.array([1.5]), CsvColumn("int64"), "column a: expected int64, got double"),
         (pa.array(["x"]), CsvColumn("float64"), "column a: expected float64, got string"),
-        (pa.array([1, None]), CsvColumn("int64", required=True), "column a: expected no missing value.*row 2"),
+        (
+            pa.array([1, None]),
+            CsvColumn("int64", required=True),
+            "column a: expected no missing value.*row 2",
+        ),
         (pa.array([], pa.int64()), CsvColumn("int64"), "holds no row"),
     ],
 )
-def test_what_was_not_declared_is_refused(tmp_path: Path, values: Any, column: CsvColumn, reason: str) -> None:
+def test_what_was_not_declared_is_refused(
+    tmp_path: Path, values: Any, column: CsvColumn, reason: str
+) -> None:
     with pytest.raises(DataError, match=reason):
         read(tmp_path, values, column)
 

@@ -10,12 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potluck.contract.accounting import AFTER_AS_OF, DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE, SUPERSEDED
+from potluck.contract.accounting import (
+    AFTER_AS_OF,
+    DUPLICATE,
+    NO_DATE,
+    NO_KEY,
+    OUT_OF_RANGE,
+    SUPERSEDED,
+)
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.features import Field
-from potluck.stores.parquet import ParquetSource, connected, parquet_files
-from potluck.stores.part import Part
-from potluck.stores.population import Population
+from potluck.stores.parquet.population import Population
+from potluck.stores.parquet.population_part import Part
+from potluck.stores.parquet.reader import ParquetSource, connected, parquet_files
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -25,11 +32,11 @@ from datetime import datetime
 import pyarrow as pa
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
-from potluck.stores.offline import TIME, data_source, point_in_time, run, typed
+from potluck.stores.parquet.offline_reads import TIME, data_source, point_in_time, run, typed
 from potluck.contract.moments import EARLIEST
 from potluck.contract.champion import Champion
-from potluck.stores.population import Population
-from potluck.stores.repo import open_store
+from potluck.stores.parquet.population import Population
+from potluck.stores.definitions.repo import open_store
 
 settings = load_settings()
 store, releases = open_store(settings.repo), Releases(settings.releases)
@@ -60,7 +67,11 @@ for moment in sys.argv[2:]:
         assert found[name].to_pylist() == expected[name].to_pylist(), name
         assert found[name].type == expected[name].type, name
 """
-DATES = ("2026-06-01T00:00:00+00:00", "2020-03-01T00:00:00.000001+00:00", "2009-02-01T00:00:00+00:00")
+DATES = (
+    "2026-06-01T00:00:00+00:00",
+    "2020-03-01T00:00:00.000001+00:00",
+    "2009-02-01T00:00:00+00:00",
+)
 
 
 def test_every_repo_reads_as_feast_joins_it(stack: Any) -> None:
@@ -73,18 +84,31 @@ SIZE, KIND = Field("size", "float64", "request"), Field("kind", "string", "onlin
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -> Path:
-    kinds = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC"), "size": pa.float64(), "kind": pa.string(), **types}
-    names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(("id", "at", "size"))
+    kinds = {
+        "id": pa.int64(),
+        "at": pa.timestamp("us", tz="UTC"),
+        "size": pa.float64(),
+        "kind": pa.string(),
+        **types,
+    }
+    names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(
+        ("id", "at", "size")
+    )
     schema = pa.schema([(name, kinds[name]) for name in names])
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema), path)
     return path
 
 
 def part(
-    path: Path, fields: Sequence[Field] = (SIZE,), since: datetime | None = None, created: str | None = None
+    path: Path,
+    fields: Sequence[Field] = (SIZE,),
+    since: datetime | None = None,
+    created: str | None = None,
 ) -> Part:
     source = ParquetSource(path.stem, parquet_files(path.stem, str(path)), "at", created)
-    return Part(source, "id", tuple((field, field.name) for field in fields), path.stem, NOON, since)
+    return Part(
+        source, "id", tuple((field, field.name) for field in fields), path.stem, NOON, since
+    )
 
 
 def row(entity: Any, hours: float = 0, size: float | None = 1.0, **more: Any) -> dict[str, Any]:
@@ -108,7 +132,8 @@ def told(found: Population, size: int = 100) -> dict[str, tuple[int, tuple[str, 
 
 def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
     path = write(
-        tmp_path / "p.parquet", [row(2, -1, 5.0), row(1, -3, 1.0), row(1, -2, 2.0), row(1, 0.001, 3.0), row(3, 1)]
+        tmp_path / "p.parquet",
+        [row(2, -1, 5.0), row(1, -3, 1.0), row(1, -2, 2.0), row(1, 0.001, 3.0), row(3, 1)],
     )
     found = population(path)
     assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 5.0}]
@@ -116,12 +141,17 @@ def test_the_latest_row_up_to_the_date_counts(tmp_path: Path) -> None:
 
 
 def test_a_row_of_the_very_moment_counts(tmp_path: Path) -> None:
-    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, 7.0)]))) == [{"id": 1, "size": 7.0}]
+    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, 7.0)]))) == [
+        {"id": 1, "size": 7.0}
+    ]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_shards_hold_every_entity_once_in_order(tmp_path: Path, size: int) -> None:
-    path = write(tmp_path / "p.parquet", [row(entity * 3, -1, float(entity)) for entity in reversed(range(7))])
+    path = write(
+        tmp_path / "p.parquet",
+        [row(entity * 3, -1, float(entity)) for entity in reversed(range(7))],
+    )
     found = population(path)
     shards = found.shards(size)
     assert [shard.rows for shard in shards] == [min(size, 7 - start) for start in range(0, 7, size)]
@@ -137,7 +167,10 @@ def test_rows_without_a_key_are_counted(tmp_path: Path) -> None:
 
 def test_of_rows_of_one_moment_the_last_one_counts(tmp_path: Path) -> None:
     found = population(
-        write(tmp_path / "p.parquet", [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)])
+        write(
+            tmp_path / "p.parquet",
+            [row(1, -1, 3.0), row(1, -1, 2.0), row(2, -1, 9.0), row(1, -2, 0.0)],
+        )
     )
     assert rows(found) == [{"id": 1, "size": 2.0}, {"id": 2, "size": 9.0}]
     assert told(found) == {SUPERSEDED: (1, ("id=1",)), DUPLICATE: (1, ("id=1",))}
@@ -185,7 +218,10 @@ def known(found: Population, size: int = 100) -> dict[Any, bool]:
 
 def test_an_entity_is_known_however_old_its_record_is(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [row(entity) for entity in (1, 2, 3, 4)])
-    view = write(tmp_path / "v.parquet", [row(1, -9, kind="old"), row(2, -1, kind="new"), row(4, 1, kind="later")])
+    view = write(
+        tmp_path / "v.parquet",
+        [row(1, -9, kind="old"), row(2, -1, kind="new"), row(4, 1, kind="later")],
+    )
     found = population(path, part(view, [KIND], NOON - timedelta(hours=2)))
     assert known(found) == {1: True, 2: True, 3: False, 4: False}
     assert [each["kind"] for each in rows(found)] == [None, "new", None, None]
@@ -194,14 +230,18 @@ def test_an_entity_is_known_however_old_its_record_is(tmp_path: Path) -> None:
 def test_one_view_that_knows_an_entity_is_enough(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [row(entity) for entity in (1, 2, 3)])
     first = part(write(tmp_path / "v.parquet", [row(1, kind="a")]), [KIND])
-    second = part(write(tmp_path / "w.parquet", [row(3, -5), row(1, -5)]), [], NOON - timedelta(hours=2))
+    second = part(
+        write(tmp_path / "w.parquet", [row(3, -5), row(1, -5)]), [], NOON - timedelta(hours=2)
+    )
     assert known(population(path, first, second), 2) == {1: True, 2: False, 3: True}
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_ranges_of_keys_add_up_to_the_whole(tmp_path: Path, size: int) -> None:
     records = [row(entity, -hours) for entity in range(7) for hours in range(entity)]
-    found = population(write(tmp_path / "p.parquet", [*records, row(None), row(3, 1), row(3, 0), row(9, 2)]))
+    found = population(
+        write(tmp_path / "p.parquet", [*records, row(None), row(3, 1), row(3, 0), row(9, 2)])
+    )
     assert told(found, size) == {
         NO_KEY: (1, ("line 22",)),
         AFTER_AS_OF: (2, ("id=3", "id=9")),
@@ -214,7 +254,9 @@ def test_a_population_whose_keys_are_all_null_is_told_in_words(tmp_path: Path) -
     (tmp_path / "p.parquet").mkdir()
     for name in ("a", "b"):
         write(tmp_path / "p.parquet" / f"{name}.parquet", [row(None), row(None)])
-    with pytest.raises(MissingStepError, match=r"4 left out: 4 no key \(a.parquet line 1, .*; correct the source"):
+    with pytest.raises(
+        MissingStepError, match=r"4 left out: 4 no key \(a.parquet line 1, .*; correct the source"
+    ):
         population(tmp_path / "p.parquet").shards()
 
 
@@ -239,8 +281,12 @@ def test_a_view_is_joined_and_an_unknown_entity_has_nulls(tmp_path: Path) -> Non
     assert [found["kind"] for found in rows(population(path, view))] == ["old", None, "new"]
 
 
-@pytest.mark.parametrize(("ttl", "kinds"), [(0, ["old", "new"]), (3600, [None, "new"]), (9 * 3600, ["old", "new"])])
-def test_a_value_older_than_its_ttl_is_missing(tmp_path: Path, ttl: int, kinds: list[str | None]) -> None:
+@pytest.mark.parametrize(
+    ("ttl", "kinds"), [(0, ["old", "new"]), (3600, [None, "new"]), (9 * 3600, ["old", "new"])]
+)
+def test_a_value_older_than_its_ttl_is_missing(
+    tmp_path: Path, ttl: int, kinds: list[str | None]
+) -> None:
     path = write(tmp_path / "p.parquet", [row(1), row(2)])
     view = write(tmp_path / "v.parquet", [row(1, -9, kind="old"), row(2, -1, kind="new")])
     found = population(path, part(view, [KIND], NOON - timedelta(seconds=ttl) if ttl else None))
@@ -263,7 +309,8 @@ def test_keys_may_be_text_and_names_anything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.timestamp("ns", tz="UTC"), pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("ns")]
+    "kind",
+    [pa.timestamp("ns", tz="UTC"), pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("ns")],
 )
 def test_timestamps_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "p.parquet"
@@ -273,7 +320,9 @@ def test_timestamps_of_any_kind_are_read(tmp_path: Path, kind: pa.DataType) -> N
 
 
 def test_nan_is_missing(tmp_path: Path) -> None:
-    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, float("nan"))]))) == [{"id": 1, "size": None}]
+    assert rows(population(write(tmp_path / "p.parquet", [row(1, 0, float("nan"))]))) == [
+        {"id": 1, "size": None}
+    ]
 
 
 def test_a_folder_of_files_is_one_source(tmp_path: Path) -> None:
@@ -308,7 +357,9 @@ def check_alone(path: Path) -> None:
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [{"id": 1, "at": NOON}])
-    with pytest.raises(DataError, match=r"source p .*: expected the column size, got at, id; .*`potluck ingest`"):
+    with pytest.raises(
+        DataError, match=r"source p .*: expected the column size, got at, id; .*`potluck ingest`"
+    ):
         check_alone(path)
 
 

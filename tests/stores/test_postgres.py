@@ -36,7 +36,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def run(environment: dict[str, str], verbs: str) -> str:
     command = [sys.executable, "-W", "ignore", "-c", VERBS, verbs]
-    ended = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT)
+    ended = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

@@ -78,7 +78,10 @@ risk = FeatureView(
 """
 NO_NIGHT = [
     ("tags={**MODEL, **NIGHT}", "tags=MODEL"),
-    ('t_batch = FeatureService(name="t_batch", features=[risk], tags={"scored_by": "t_hybrid"})\n', ""),
+    (
+        't_batch = FeatureService(name="t_batch", features=[risk], tags={"scored_by": "t_hybrid"})\n',
+        "",
+    ),
 ]
 
 BROKEN: dict[str, tuple[list[tuple[str, str]], str]] = {
@@ -106,7 +109,10 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     "a view has another key": (
         [
-            ("records = parquet", 'site = Entity(name="site", value_type=ValueType.INT64)\nrecords = parquet'),
+            (
+                "records = parquet",
+                'site = Entity(name="site", value_type=ValueType.INT64)\nrecords = parquet',
+            ),
             ('name="record",\n    entities=[pump],', 'name="record",\n    entities=[site],'),
             *NO_NIGHT,
         ],
@@ -125,7 +131,10 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], str]] = {
         "view pump_predictions of t_batch is gone",
     ),
     "a prediction has another type": (
-        [(PREDICTIONS, OWN_PREDICTIONS.format(name="pump_predictions", dtype="String")), ('"regression"', '"binary"')],
+        [
+            (PREDICTIONS, OWN_PREDICTIONS.format(name="pump_predictions", dtype="String")),
+            ('"regression"', '"binary"'),
+        ],
         "pump_predictions.prediction was float64 and is string",
     ),
     "the population is gone": (
@@ -144,7 +153,9 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], str]] = {
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     folder = tmp_path_factory.mktemp("repos")
-    repos = [write_repo(folder / f"r{n}", *changes) for n, (changes, _) in enumerate(BROKEN.values())]
+    repos = [
+        write_repo(folder / f"r{n}", *changes) for n, (changes, _) in enumerate(BROKEN.values())
+    ]
     repos.append(write_repo(folder / "same"))
     for repo in repos:
         crown(repo, contract())
@@ -156,7 +167,10 @@ def test_what_a_champion_reads_is_not_taken_away(ended: dict[str, Ended], case: 
     found = ended[case]
     assert found.returncode == 65, found.stdout + found.stderr
     assert f"t_hybrid version 7: {BROKEN[case][1]}" in found.stderr
-    assert "Define the new beside the old until another version is promoted, or apply with --breaking" in found.stderr
+    assert (
+        "Define the new beside the old until another version is promoted, or apply with --breaking"
+        in found.stderr
+    )
 
 
 def test_the_same_definitions_break_nothing(ended: dict[str, Ended]) -> None:
@@ -196,7 +210,8 @@ def test_a_service_that_is_no_longer_defined_and_still_served_is_told(tmp_path: 
     text, machine = apply_all([repo])[0], apply_all([repo], "--json")[0]
     assert text.returncode == 0, text.stderr
     assert (
-        "t_old is no longer defined and still served by version 3; `potluck retire t_old` takes it out" in text.stdout
+        "t_old is no longer defined and still served by version 3; `potluck retire t_old` takes it out"
+        in text.stdout
     )
     assert json.loads(machine.stdout)["orphans"] == {"t_old": "3"}
 
@@ -215,4 +230,7 @@ def test_a_champion_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (repo / "home" / "releases" / "champions" / "t_hybrid.json").write_text("{")
     found = apply_all([repo], "--json")[0]
     assert found.returncode == 0, found.stderr
-    assert "what the champion of t_hybrid reads is not known" in json.loads(found.stdout)["warnings"][0]
+    assert (
+        "what the champion of t_hybrid reads is not known"
+        in json.loads(found.stdout)["warnings"][0]
+    )

@@ -5,11 +5,13 @@ import struct
 import pytest
 
 from potluck.contract.redis_format import entity_key
-from potluck.stores.redis_names import glob_escaped, project_of
+from potluck.redis.key_scan import glob_escaped, project_of
 
 
 @pytest.mark.parametrize("project", ["house", "warehouse", "a"])
-@pytest.mark.parametrize("entity", [(["Id"], [91], ["int64"]), (["a", "b"], ["house", 5], ["string", "int32"])])
+@pytest.mark.parametrize(
+    "entity", [(["Id"], [91], ["int64"]), (["a", "b"], ["house", 5], ["string", "int32"])]
+)
 def test_the_project_is_read_from_behind_the_key(
     project: str, entity: tuple[list[str], list[object], list[str]]
 ) -> None:

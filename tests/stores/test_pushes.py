@@ -11,7 +11,7 @@ from redis_servers import Processes, RedisProcess
 from shops import DAY, NOON, Shop, item_key, records
 
 from potluck.contract.redis_format import encode_timestamp
-from potluck.stores.materialize import Materialized
+from potluck.stores.materialize.materializing import Materialized
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,12 @@ def shop(tmp_path: Path, redis: RedisProcess) -> Iterator[Shop]:
 
 def counts(told: list[Materialized]) -> dict[str, int]:
     (view,) = told
-    return {"entities": view.entities, "written": view.written, "older": view.skipped_older, "pruned": view.pruned}
+    return {
+        "entities": view.entities,
+        "written": view.written,
+        "older": view.skipped_older,
+        "pruned": view.pruned,
+    }
 
 
 def test_dates_corrected_backwards_reach_the_online_store(shop: Shop) -> None:
@@ -54,7 +59,9 @@ def test_a_pushed_value_that_is_older_than_the_data_is_replaced(shop: Shop) -> N
     assert b"_pushed:rec" not in shop.stored(1)
 
 
-def test_a_row_of_the_data_with_the_pushed_ones_timestamp_replaces_it_and_its_mark(shop: Shop) -> None:
+def test_a_row_of_the_data_with_the_pushed_ones_timestamp_replaces_it_and_its_mark(
+    shop: Shop,
+) -> None:
     shop.define(records([1]))
     shop.push([1], NOON, x=[9.0])
     assert shop.stored(1)[b"_pushed:rec"] == shop.stored(1)[b"_ts:rec"] == encode_timestamp(NOON)
@@ -111,14 +118,19 @@ def test_an_older_push_stays_out_whoever_wrote_the_newer_row_and_is_told(
     with caplog.at_level(logging.WARNING, "potluck.stores"):
         shop.push([1], NOON - DAY, x=[9.0])
     assert shop.read(1) == [0.0]
-    assert "rows from a push, left out: 1 skipped: the online store holds a newer row (id=1)" in caplog.text
+    assert (
+        "rows from a push, left out: 1 skipped: the online store holds a newer row (id=1)"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
     ("engine", "name"),
     [("potluck.stores.engine.PotluckEngine", "PotluckEngine"), ("local", "LocalComputeEngine")],
 )
-def test_plain_feast_materialize_tells_data_from_pushes_with_either_engine(shop: Shop, engine: str, name: str) -> None:
+def test_plain_feast_materialize_tells_data_from_pushes_with_either_engine(
+    shop: Shop, engine: str, name: str
+) -> None:
     """Feast's own engine writes through the call that pushes take as well."""
     shop.define(records([1, 2, 3]), opened={"engine": engine})
     assert type(shop.applied._get_provider().batch_engine).__name__ == name  # type: ignore[attr-defined]

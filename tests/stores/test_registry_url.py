@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from potluck.contract.settings import Settings
-from potluck.stores.registry_url import with_driver
+from potluck.stores.definitions.registry_url import with_driver
 
 PLACEHOLDER = "sqlite:///?plugin=potluck"
 
@@ -34,8 +34,12 @@ def test_every_engine_reads_the_settings_anew(home: Path, monkeypatch: pytest.Mo
     assert create_engine(PLACEHOLDER).url.database == str(home.parent / "other" / "feast.db")
 
 
-def test_a_url_of_ones_own_goes_before_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEAST_REGISTRY_URL", "postgresql://user:p%40ss@db.example:5433/feast?sslmode=require")
+def test_a_url_of_ones_own_goes_before_the_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "FEAST_REGISTRY_URL", "postgresql://user:p%40ss@db.example:5433/feast?sslmode=require"
+    )
     url = create_engine(PLACEHOLDER).url
     assert url.render_as_string(hide_password=False) == (
         "postgresql+psycopg://user:p%40ss@db.example:5433/feast?sslmode=require"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from potluck.contract.errors import UsageError
-from potluck.stores.repo import project_name
+from potluck.stores.definitions.repo import project_name
 
 
 def repo(folder: Path, text: str) -> Path:
@@ -19,10 +19,13 @@ def test_a_name_that_feast_takes_is_taken(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["my-pumps", "_pumps", "-pumps", "my pumps", "a/b", "a.b", "{a: 1}", "2025", "''", "", "true"]
+    "name",
+    ["my-pumps", "_pumps", "-pumps", "my pumps", "a/b", "a.b", "{a: 1}", "2025", "''", "", "true"],
 )
 def test_another_name_is_a_usage_error_with_examples(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="begins with a letter or digit, such as pumps or pumps_2025; got"):
+    with pytest.raises(
+        UsageError, match="begins with a letter or digit, such as pumps or pumps_2025; got"
+    ):
         project_name(repo(tmp_path, f"project: {name}"))
 
 

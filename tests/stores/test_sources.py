@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import potluck.stores.swap
+import potluck.stores.ingest.swap
 from potluck.contract.accounting import DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE
 from potluck.contract.errors import DataError, Locked, Refused, UsageError
 from potluck.contract.lock import exclusive
-from potluck.stores.shrinking import Shrinking
-from potluck.stores.sources import (
+from potluck.stores.ingest.shrinking import Shrinking
+from potluck.stores.ingest.sources import (
     LOCK_FILE,
     Written,
     load_ingest,
@@ -38,7 +38,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_each_source_is_a_file_with_its_rows(tmp_path: Path) -> None:
-    written = write_sources(tmp_path / "new", {"one": pa.table({"a": [1, 2]}), "two": pa.table({"b": ["x"]})})
+    written = write_sources(
+        tmp_path / "new", {"one": pa.table({"a": [1, 2]}), "two": pa.table({"b": ["x"]})}
+    )
     assert written.rows == {"one": 2, "two": 1}
     assert written.before == {"one": 0, "two": 0}
     assert names(tmp_path / "new") == ["one.parquet", "two.parquet"]
@@ -58,21 +60,35 @@ def test_every_integer_is_an_int64(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [2**53, -(2**53), 0])
 def test_integers_up_to_two_to_the_53_pass(tmp_path: Path, value: int) -> None:
-    assert written(tmp_path, pa.array([value, None], pa.int64()))["value"].to_pylist() == [value, None]
+    assert written(tmp_path, pa.array([value, None], pa.int64()))["value"].to_pylist() == [
+        value,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [(2**53 + 1, pa.int64()), (-(2**53) - 1, pa.int64()), (-(2**63), pa.int64()), (2**63, pa.uint64())],
+    [
+        (2**53 + 1, pa.int64()),
+        (-(2**53) - 1, pa.int64()),
+        (-(2**63), pa.int64()),
+        (2**63, pa.uint64()),
+    ],
 )
-def test_integers_beyond_it_are_refused_by_source_and_column(tmp_path: Path, value: int, dtype: pa.DataType) -> None:
+def test_integers_beyond_it_are_refused_by_source_and_column(
+    tmp_path: Path, value: int, dtype: pa.DataType
+) -> None:
     with pytest.raises(DataError, match=r"rows\.value holds .*, beyond ±2\^53"):
         written(tmp_path, pa.array([1, value], dtype))
 
 
-@pytest.mark.parametrize("dtype", [pa.int64(), pa.float64(), pa.string(), pa.timestamp("ns", "UTC")])
+@pytest.mark.parametrize(
+    "dtype", [pa.int64(), pa.float64(), pa.string(), pa.timestamp("ns", "UTC")]
+)
 @pytest.mark.parametrize("values", [[], [None, None]])
-def test_a_column_without_values_is_written(tmp_path: Path, dtype: pa.DataType, values: list[None]) -> None:
+def test_a_column_without_values_is_written(
+    tmp_path: Path, dtype: pa.DataType, values: list[None]
+) -> None:
     assert written(tmp_path, pa.array(values, dtype))["value"].to_pylist() == values
 
 
@@ -80,7 +96,9 @@ def test_a_column_without_values_is_written(tmp_path: Path, dtype: pa.DataType, 
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Vienna"])
 def test_timestamps_are_microseconds_in_utc(tmp_path: Path, unit: str, zone: str | None) -> None:
     moment = NOON if unit in ("us", "ns") else NOON.replace(microsecond=0)
-    found = written(tmp_path, pa.array([moment, None], pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, zone)))
+    found = written(
+        tmp_path, pa.array([moment, None], pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, zone))
+    )
     assert found["value"].type == pa.timestamp("us", tz="UTC")
     assert found["value"].to_pylist() == [moment, None]
 
@@ -103,7 +121,10 @@ def test_a_source_is_replaced_whole(tmp_path: Path) -> None:
 def test_one_wrong_table_replaces_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     write_sources(tmp_path, {"one": pa.table({"a": [1]}), "two": pa.table({"b": [1]})})
     with pytest.raises(DataError):
-        write_sources(tmp_path, {"one": pa.table({"a": [2]}), "two": pa.table({"b": [2**60]}), "three": pa.table({})})
+        write_sources(
+            tmp_path,
+            {"one": pa.table({"a": [2]}), "two": pa.table({"b": [2**60]}), "three": pa.table({})},
+        )
     assert names(tmp_path) == ["one.parquet", "two.parquet"]
     assert pq.read_table(tmp_path / "one.parquet")["a"].to_pylist() == [1]
 
@@ -161,11 +182,17 @@ def day(year: int) -> datetime:
 
 def table(ids: Any, times: Any, values: Any) -> pa.Table:
     return pa.table(
-        {"id": ids, "event_timestamp": pa.array(times, pa.timestamp("us", "UTC")), "value": pa.array(values)}
+        {
+            "id": ids,
+            "event_timestamp": pa.array(times, pa.timestamp("us", "UTC")),
+            "value": pa.array(values),
+        }
     )
 
 
-def put(folder: Path, rows: pa.Table, *, keys: tuple[str, ...] = ("id",), adding: bool = False) -> Written:
+def put(
+    folder: Path, rows: pa.Table, *, keys: tuple[str, ...] = ("id",), adding: bool = False
+) -> Written:
     return write_sources(folder, {"rows": rows}, keys={"rows": keys}, adding=adding)
 
 
@@ -235,7 +262,10 @@ def test_a_day_is_a_timestamp(tmp_path: Path) -> None:
 def test_the_same_file_appended_twice_changes_nothing(tmp_path: Path) -> None:
     for keys in (("id",), ()):
         folder = tmp_path / f"keys-{len(keys)}"
-        first, second = table([1, 2], [day(2000)] * 2, [5, None]), table([3, 3], [day(2000), day(2001)], [7, 8])
+        first, second = (
+            table([1, 2], [day(2000)] * 2, [5, None]),
+            table([3, 3], [day(2000), day(2001)], [7, 8]),
+        )
         put(folder, first, keys=keys)
         for before in (2, 4, 4):
             written = put(folder, second, keys=keys, adding=True)
@@ -264,10 +294,15 @@ def test_appending_to_nothing_is_a_first_ingest(tmp_path: Path) -> None:
     [
         (lambda rows: rows.append_column("more", pa.array([1])), "have the column more"),
         (lambda rows: rows.drop_columns(["value"]), "expected the column value"),
-        (lambda rows: rows.set_column(2, "value", pa.array(["5"])), r"expected rows\.value to be int64, got string"),
+        (
+            lambda rows: rows.set_column(2, "value", pa.array(["5"])),
+            r"expected rows\.value to be int64, got string",
+        ),
     ],
 )
-def test_appended_rows_of_other_columns_are_refused(tmp_path: Path, change: Any, reason: str) -> None:
+def test_appended_rows_of_other_columns_are_refused(
+    tmp_path: Path, change: Any, reason: str
+) -> None:
     put(tmp_path, table([1], [day(2000)], [5]))
     with pytest.raises(DataError, match=f"{reason}.*--replace"):
         put(tmp_path, change(table([2], [day(2000)], [6])), adding=True)
@@ -304,16 +339,26 @@ def test_a_table_does_not_replace_a_folder_that_others_fill(tmp_path: Path) -> N
 
 
 def test_two_ingests_at_once_do_not_mix(tmp_path: Path) -> None:
-    with exclusive(tmp_path / LOCK_FILE, "held by the test"), pytest.raises(Locked, match="another ingest"):
+    with (
+        exclusive(tmp_path / LOCK_FILE, "held by the test"),
+        pytest.raises(Locked, match="another ingest"),
+    ):
         put(tmp_path, table([1], [day(2000)], [5]))
 
 
 TWO = {"one": pa.table({"value": [1]}), "two": pa.table({"value": [1]})}
-OTHERS = {"one": pa.table({"value": [2]}), "two": pa.table({"value": [2]}), "three": pa.table({"value": [2]})}
+OTHERS = {
+    "one": pa.table({"value": [2]}),
+    "two": pa.table({"value": [2]}),
+    "three": pa.table({"value": [2]}),
+}
 
 
 def held(folder: Path) -> dict[str, list[Any]]:
-    return {path.stem: pq.read_table(path)["value"].to_pylist() for path in sorted(folder.glob("*.parquet"))}
+    return {
+        path.stem: pq.read_table(path)["value"].to_pylist()
+        for path in sorted(folder.glob("*.parquet"))
+    }
 
 
 class Killed(BaseException):
@@ -331,23 +376,25 @@ def test_a_swap_that_breaks_off_is_undone(
     replace = os.replace
 
     def rename(source: Path, target: Path) -> None:
-        if source.parent.name == potluck.stores.swap.STAGED:
+        if source.parent.name == potluck.stores.ingest.swap.STAGED:
             if len(done) == renames:
                 raise ending("disk")
             done.append(target.name)
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(potluck.stores.swap.os, "replace", rename)
+        patch.setattr(potluck.stores.ingest.swap.os, "replace", rename)
         with pytest.raises((DataError, Killed)):
             write_sources(tmp_path, OTHERS)
     if ending is Killed:
         with pytest.raises(Refused):
-            write_sources(tmp_path, {"one": pa.table({"value": [3]}).slice(1)}, may_shrink=lambda _: False)
+            write_sources(
+                tmp_path, {"one": pa.table({"value": [3]}).slice(1)}, may_shrink=lambda _: False
+            )
     assert held(tmp_path) == {"one": [1], "two": [1]}
 
 
 def test_what_was_replaced_stays_beside_until_the_next_ingest(tmp_path: Path) -> None:
     write_sources(tmp_path, TWO)
     write_sources(tmp_path, OTHERS)
-    assert held(tmp_path / potluck.stores.swap.REPLACED) == {"one": [1], "two": [1]}
+    assert held(tmp_path / potluck.stores.ingest.swap.REPLACED) == {"one": [1], "two": [1]}

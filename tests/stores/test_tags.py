@@ -7,7 +7,7 @@ from feast import FeatureService, Field
 from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from potluck.contract.errors import DefinitionError
-from potluck.stores.tags import (
+from potluck.stores.definitions.tags import (
     FIELD_TAGS,
     MODEL_TAGS,
     check_tags,
@@ -30,7 +30,8 @@ def field(dtype: Any = Float64, **tags: str) -> Field:
 
 def test_a_tag_that_nobody_knows_is_refused_with_those_that_mean_something() -> None:
     with pytest.raises(
-        DefinitionError, match="price has the tag 'lable', which means nothing here; expected label, ob"
+        DefinitionError,
+        match="price has the tag 'lable', which means nothing here; expected label, ob",
     ):
         check_tags("price", {"label": "a.b", "lable": "a.b"}, MODEL_TAGS)
     check_tags("price", dict.fromkeys(MODEL_TAGS, ""), MODEL_TAGS)
@@ -47,9 +48,13 @@ def test_the_three_objectives_are_known(objective: str) -> None:
     assert objective_of(service(objective=objective)) == objective
 
 
-@pytest.mark.parametrize("tags", [{}, {"objective": "ranking"}, {"objective": "Binary"}, {"objective": ""}])
+@pytest.mark.parametrize(
+    "tags", [{}, {"objective": "ranking"}, {"objective": "Binary"}, {"objective": ""}]
+)
 def test_another_objective_or_none_is_refused(tags: dict[str, str]) -> None:
-    with pytest.raises(DefinitionError, match="needs the tag objective, one of regression, binary, multiclass"):
+    with pytest.raises(
+        DefinitionError, match="needs the tag objective, one of regression, binary, multiclass"
+    ):
         objective_of(service(**tags))
 
 
@@ -74,7 +79,9 @@ def test_a_label_is_a_source_and_a_column() -> None:
     assert label_of(service(label="sales.price")) == ("sales", "price")
 
 
-@pytest.mark.parametrize("tags", [{}, {"label": ""}, {"label": "price"}, {"label": ".price"}, {"label": "sales."}])
+@pytest.mark.parametrize(
+    "tags", [{}, {"label": ""}, {"label": "price"}, {"label": ".price"}, {"label": "sales."}]
+)
 def test_another_label_is_refused(tags: dict[str, str]) -> None:
     with pytest.raises(DefinitionError, match=r"needs the tag label as source\.column"):
         label_of(service(**tags))
@@ -90,13 +97,20 @@ def test_five_types_are_known(dtype: Any, name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [Float32, Bytes, UnixTimestamp, Array(Float64)])
 def test_another_type_is_refused_with_those_that_are_known(dtype: Any) -> None:
-    with pytest.raises(DefinitionError, match=r"visit\.size is declared .*; expected one of Int64, Int32, Float64"):
+    with pytest.raises(
+        DefinitionError, match=r"visit\.size is declared .*; expected one of Int64, Int32, Float64"
+    ):
         read_field("visit", field(dtype), "request")
 
 
 def test_a_field_without_tags_is_optional_and_has_no_default() -> None:
     plain = read_field("visit", field(), "request")
-    assert (plain.name, plain.source, plain.required, plain.default) == ("size", "request", False, None)
+    assert (plain.name, plain.source, plain.required, plain.default) == (
+        "size",
+        "request",
+        False,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +159,9 @@ def test_a_default_of_another_type_is_refused(dtype: Any, text: str) -> None:
 @pytest.mark.parametrize("tag", sorted(FIELD_TAGS - {"default"}))
 @pytest.mark.parametrize("text", ["yes", "True", "1", ""])
 def test_a_flag_is_true_or_false(tag: str, text: str) -> None:
-    with pytest.raises(DefinitionError, match=f"expected the tag {tag} to be true or false, got '{text}'"):
+    with pytest.raises(
+        DefinitionError, match=f"expected the tag {tag} to be true or false, got '{text}'"
+    ):
         flag("visit.size", {tag: text}, tag)
 
 

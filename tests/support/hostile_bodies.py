@@ -70,5 +70,7 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
         rows_of(b"{%b}" % b",".join(b'"%b%x":0' % (b"\\n" * 55, number) for number in range(8000)))
     ),
     "rows of a MiB of digits": as_rows(rows_of(b'{"a":[%b]}' % b",".join([b"9" * 4200] * 240))),
-    "rows of a MiB of commas in a text": as_rows(rows_of(b'{"a":"%b"}' % filled(b",[", NEARLY_A_MIB))),
+    "rows of a MiB of commas in a text": as_rows(
+        rows_of(b'{"a":"%b"}' % filled(b",[", NEARLY_A_MIB))
+    ),
 }

@@ -32,7 +32,7 @@ DEFINITIONS = """
 from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, RequestSource, ValueType
 from feast.types import Float64, Int64, String
-from potluck.stores.declare import parquet, pass_through
+from potluck.stores.definitions.declare import parquet, pass_through
 
 labels, records, places = (parquet("shops", name) for name in ("labels", "records", "places"))
 shop = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.INT64)
@@ -97,8 +97,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from potluck.contract.errors import PotluckError
 from potluck.contract.settings import load_settings
-from potluck.stores.definitions import definition_of
-from potluck.stores.repo import open_store
+from potluck.stores.definitions.contracts import definition_of
+from potluck.stores.definitions.repo import open_store
 
 settings = load_settings()
 as_of = datetime(2024, 6, 1, tzinfo=UTC)
@@ -133,7 +133,9 @@ class Shops:
     def settings(self) -> Settings:
         return Settings(home=self.home, repo=self.home / "repo")
 
-    def write(self, labels: list[Row], records: list[Row] | None = None, places: list[Row] | None = None) -> None:
+    def write(
+        self, labels: list[Row], records: list[Row] | None = None, places: list[Row] | None = None
+    ) -> None:
         """Replace the sources; records and places default to one of each labelled shop, long before its label."""
         shops = sorted({row["shop_id"] for row in labels if row["shop_id"] is not None})
         folder = self.settings.data_folder("shops")
@@ -149,12 +151,16 @@ class Shops:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A verb as a user runs it."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT)
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
+        )
 
     def python(self, code: str) -> Any:
         """Run code after `TOOLS`; answers what it tells."""
         command = [sys.executable, "-W", "ignore", "-c", TOOLS + code]
-        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT)
+        ended = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return json.loads(ended.stdout.split("FOUND")[1])
 

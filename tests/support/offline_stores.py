@@ -16,7 +16,11 @@ def open_store(folder: Path, offline: dict[str, Any]) -> FeatureStore:
     config = RepoConfig(
         project="parity",
         provider="local",
-        registry={"registry_type": "file", "path": str(folder / "registry.db"), "cache_ttl_seconds": 0},
+        registry={
+            "registry_type": "file",
+            "path": str(folder / "registry.db"),
+            "cache_ttl_seconds": 0,
+        },
         online_store={"type": "sqlite", "path": str(folder / "online.db")},
         offline_store=offline,
         entity_key_serialization_version=3,

@@ -23,7 +23,11 @@ def write_rows(folder: Path, table: pa.Table, name: str = "rows") -> FileSource:
 
 
 def view_of(
-    source: FileSource, entities: Sequence[Entity], features: dict[str, Any], name: str = "numbers", **options: Any
+    source: FileSource,
+    entities: Sequence[Entity],
+    features: dict[str, Any],
+    name: str = "numbers",
+    **options: Any,
 ) -> FeatureView:
     options.setdefault("ttl", timedelta(0))
     schema = [Field(name=feature, dtype=dtype) for feature, dtype in features.items()]
@@ -47,8 +51,13 @@ def open_store(
         config=RepoConfig(
             project=project,
             provider="local",
-            registry={"registry_type": "file", "path": str(folder / f"{project}-{'ours' if ours else 'stock'}.db")},
-            offline_store={"type": "potluck.stores.duckdb_offline.PotluckOfflineStore" if ours else "duckdb"},
+            registry={
+                "registry_type": "file",
+                "path": str(folder / f"{project}-{'ours' if ours else 'stock'}.db"),
+            },
+            offline_store={
+                "type": "potluck.stores.duckdb_offline.PotluckOfflineStore" if ours else "duckdb"
+            },
             online_store={**(OURS if ours else STOCK), "connection_string": where, **online},
             batch_engine={"type": engine if ours else "local"},
             entity_key_serialization_version=3,

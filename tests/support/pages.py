@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-BLOCK = re.compile(r"(?:<!-- (file|shows): (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"(?:<!-- (file|shows): (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 PROMPT = "$ "
 READY_SECONDS = 60
 
@@ -58,7 +60,8 @@ def steps_of(text: str) -> list[Step]:
 def pattern_of(expected: str) -> "re.Pattern[str]":
     """What an output must match: `…` is any text of a line, or any lines where it stands alone."""
     lines = [
-        "(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + "\n" for line in expected.splitlines()
+        "(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + "\n"
+        for line in expected.splitlines()
     ]
     return re.compile("".join(lines))
 
@@ -98,12 +101,18 @@ class Shell:
         with (self.folder / "background.log").open("ab") as log:
             script = f". {self.state}\nexec {command} --port {self.port}"
             self.background = subprocess.Popen(
-                ["bash", "-c", script], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+                ["bash", "-c", script],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"{self.environment['POTLUCK_URL']}/readyz", timeout=1).close()
+                urllib.request.urlopen(
+                    f"{self.environment['POTLUCK_URL']}/readyz", timeout=1
+                ).close()
                 return ""
             except OSError:
                 time.sleep(0.1)

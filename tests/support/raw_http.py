@@ -16,7 +16,10 @@ def get(path: str, *headers: str) -> bytes:
 
 
 def chunked(body: bytes) -> bytes:
-    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:7], body[7:])) + b"0\r\n\r\n"
+    return (
+        b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:7], body[7:]))
+        + b"0\r\n\r\n"
+    )
 
 
 def connect(port: int, *, receive_bytes: int = 0) -> socket.socket:

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from potluck.stores.embedded_redis import server_binary
+from potluck.redis.embedded import server_binary
 
 PATIENCE_SECONDS = 20.0
 SLOTS = 16384
@@ -31,7 +31,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def free_port() -> int:
     """A port whose number leaves room for a cluster's bus, 10000 above."""
     for _ in range(1000):
-        with socket.socket() as low, socket.socket() as high, contextlib.suppress(OSError, OverflowError):
+        with (
+            socket.socket() as low,
+            socket.socket() as high,
+            contextlib.suppress(OSError, OverflowError),
+        ):
             low.bind(("127.0.0.1", 0))
             port = int(low.getsockname()[1])
             high.bind(("127.0.0.1", port + 10_000))
@@ -59,7 +63,16 @@ class RedisProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        own = ["--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""]
+        own = [
+            "--port",
+            str(self.port),
+            "--unixsocket",
+            str(self.socket),
+            "--dir",
+            str(self.folder),
+            "--save",
+            "",
+        ]
         files = ["--dbfilename", f"{self.port}.rdb", "--appendfilename", f"{self.port}.aof"]
         auth = ["--requirepass", self.password] if self.password else []
         log = (self.folder / f"{self.port}.log").open("ab")
@@ -103,7 +116,9 @@ class Processes:
         process.start()
         return process
 
-    def sentinel(self, master: RedisProcess, service: str, patience_ms: int = 60_000) -> RedisProcess:
+    def sentinel(
+        self, master: RedisProcess, service: str, patience_ms: int = 60_000
+    ) -> RedisProcess:
         """A sentinel that decides alone, once the master has been away for so many milliseconds."""
         conf = self.folder / f"sentinel-{master.port}.conf"
         lines = [f"sentinel monitor {service} 127.0.0.1 {master.port} 1"]
@@ -111,8 +126,18 @@ class Processes:
         conf.write_text("\n".join(lines) + "\n")
         sentinel = RedisProcess(self.folder)
         self.running.append(sentinel)
-        command = [server_binary(), str(conf), "--sentinel", "--port", str(sentinel.port), "--dir", str(self.folder)]
-        sentinel.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            server_binary(),
+            str(conf),
+            "--sentinel",
+            "--port",
+            str(sentinel.port),
+            "--dir",
+            str(self.folder),
+        ]
+        sentinel.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_until(sentinel.answers)
         return sentinel
 
@@ -127,8 +152,15 @@ class Processes:
         return started
 
     def cluster_node(self, name: str) -> RedisProcess:
-        options = ("--cluster-enabled", "yes", "--cluster-config-file", str(self.folder / f"{name}.conf"))
-        return self.start(*options, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000")
+        options = (
+            "--cluster-enabled",
+            "yes",
+            "--cluster-config-file",
+            str(self.folder / f"{name}.conf"),
+        )
+        return self.start(
+            *options, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000"
+        )
 
     def replica(self, nodes: list[RedisProcess]) -> RedisProcess:
         """One more node of a cluster, with a copy of the first one's data; all nodes know it."""
@@ -150,12 +182,18 @@ class Processes:
 def agrees(node: RedisProcess, nodes: int) -> bool:
     info = node.client.execute_command("CLUSTER INFO")
     slots = len(node.client.execute_command("CLUSTER SLOTS"))
-    return info["cluster_state"] == "ok" and int(info["cluster_slots_ok"]) == SLOTS and slots == nodes
+    return (
+        info["cluster_state"] == "ok" and int(info["cluster_slots_ok"]) == SLOTS and slots == nodes
+    )
 
 
 def ports_of(node: RedisProcess) -> set[int]:
     """The nodes that hold slots, or copies of them, as one node sees it."""
-    return {port for _, _, *holders in node.client.execute_command("CLUSTER SLOTS") for _, port, *_ in holders}
+    return {
+        port
+        for _, _, *holders in node.client.execute_command("CLUSTER SLOTS")
+        for _, port, *_ in holders
+    }
 
 
 def id_of(node: RedisProcess) -> str:

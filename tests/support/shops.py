@@ -16,8 +16,8 @@ from redis_servers import RedisProcess
 from potluck.contract.features import FeatureContract
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings
-from potluck.stores.definitions import read_definitions
-from potluck.stores.materialize import Materialized, materialize
+from potluck.stores.definitions.contracts import read_definitions
+from potluck.stores.materialize.materializing import Materialized, materialize
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -29,11 +29,17 @@ def times(*moments: datetime | None) -> Any:
     return pa.array(moments, pa.timestamp("us", tz="UTC"))
 
 
-def records(ids: Sequence[int | None], moments: Sequence[datetime | None] | None = None, **features: Any) -> pa.Table:
+def records(
+    ids: Sequence[int | None], moments: Sequence[datetime | None] | None = None, **features: Any
+) -> pa.Table:
     """Rows of the source `rows`; where no feature is given, `x` counts them."""
     columns = features or {"x": [float(number) for number in range(len(ids))]}
     return pa.table(
-        {"id": pa.array(ids, pa.int64()), **columns, "event_timestamp": times(*moments or [NOON] * len(ids))}
+        {
+            "id": pa.array(ids, pa.int64()),
+            **columns,
+            "event_timestamp": times(*moments or [NOON] * len(ids)),
+        }
     )
 
 
@@ -54,7 +60,9 @@ class Shop:
         assert self.store is not None
         return self.store
 
-    def define(self, rows: pa.Table, features: dict[str, Any] | None = None, **options: Any) -> "Shop":
+    def define(
+        self, rows: pa.Table, features: dict[str, Any] | None = None, **options: Any
+    ) -> "Shop":
         """Write the source and apply one view `rec` over it, which a service looks up."""
         mapping, how = options.pop("field_mapping", {}), options.pop("opened", {})
         source = write_rows(self.folder, rows)
@@ -79,7 +87,9 @@ class Shop:
         return read_definitions(self.applied)[SERVICE].contract
 
     def read(self, *ids: int, feature: str = "x") -> list[Any]:
-        found = self.applied.get_online_features([f"rec:{feature}"], [{"id": number} for number in ids])
+        found = self.applied.get_online_features(
+            [f"rec:{feature}"], [{"id": number} for number in ids]
+        )
         return list(found.to_dict()[feature])
 
     def stored(self, number: int) -> dict[bytes, bytes]:

@@ -28,13 +28,18 @@ from batch.request import RunRequest
 from batch.summary import RunSummary
 from batch.tasks import Task, find_tasks
 from potluck.contract.settings import Settings
-from potluck.stores.sources import write_parquet
+from potluck.stores.ingest.sources import write_parquet
 
 PROJECT = "small"
 READY_SECONDS = 60
 TTL = timedelta(days=30)
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
-WIDE = {"nightly_max_failed": 1, "nightly_max_rows_change": 1e9, "nightly_max_outside": 1, "nightly_max_drift": 1e9}
+WIDE = {
+    "nightly_max_failed": 1,
+    "nightly_max_rows_change": 1e9,
+    "nightly_max_outside": 1,
+    "nightly_max_drift": 1e9,
+}
 STORED = ("value", "zero", "flag", "word", "need")
 MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -93,7 +98,7 @@ from feast import Entity, FeatureService, FeatureView, Field, RequestSource, Val
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Bool, Float64, Int64, String
 
-from potluck.stores.declare import parquet, predictions
+from potluck.stores.definitions.declare import parquet, predictions
 
 PROJECT = "{PROJECT}"
 number = Entity(name="number", join_keys=["number_id"], value_type=ValueType.INT64)
@@ -229,12 +234,18 @@ class SmallHome:
     def environment(self) -> dict[str, str]:
         ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return {**inherited, "POTLUCK_HOME": str(self.settings.home), "POTLUCK_REPO": str(self.settings.repo)}
+        return {
+            **inherited,
+            "POTLUCK_HOME": str(self.settings.home),
+            "POTLUCK_REPO": str(self.settings.repo),
+        }
 
     def verbs(self, *verbs: list[str]) -> None:
         """Run verbs one after the other in one process: importing Feast takes seconds."""
         command = [sys.executable, "-W", "ignore", "-c", RUN_VERBS, json.dumps(verbs)]
-        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
+        ended = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
     def write(self, source: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -268,7 +279,10 @@ class SmallHome:
 def wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + READY_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/readyz"):
+        with (
+            contextlib.suppress(urllib.error.URLError, OSError),
+            urllib.request.urlopen(f"{url}/readyz"),
+        ):
             return
         time.sleep(0.05)
     raise AssertionError(f"no server answers at {url}")
@@ -308,7 +322,12 @@ def small_home(folder: Path) -> Iterator[SmallHome]:
         for name, value in home.settings.variables().items():
             patch.setenv(name, value)
         try:
-            home.verbs(["ingest"], ["apply"], ["materialize"], *(["train", service.name] for service in SERVICES))
+            home.verbs(
+                ["ingest"],
+                ["apply"],
+                ["materialize"],
+                *(["train", service.name] for service in SERVICES),
+            )
             yield home
         finally:
             home.verbs(["down"])

@@ -13,7 +13,12 @@ from pathlib import Path
 
 
 def write(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, delimiter: str, encoding: str
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    delimiter: str,
+    encoding: str,
 ) -> Path:
     with path.open("w", newline="", encoding=encoding) as file:
         out = csv.writer(file, delimiter=delimiter)
@@ -52,7 +57,13 @@ def bank(folder: Path, rows: int = 1500, seed: int = 1) -> Path:
             round(draw.gauss(93.5, 0.6), 3),
             draw.choice(["failure", "nonexistent", "nonexistent", "success"]),
         )
-        strain = -2.4 + 1.8 * (before == "success") - 0.5 * rate - 0.3 * campaign + 0.9 * (job == "student")
+        strain = (
+            -2.4
+            + 1.8 * (before == "success")
+            - 0.5 * rate
+            - 0.3 * campaign
+            + 0.9 * (job == "student")
+        )
         lines.append([age, job, married, balance, housing, campaign, rate, price, before])
         lines[-1].append("yes" if draw.random() < chance(strain) else "no")
     return write(folder / "bank.csv", header, lines, delimiter=";", encoding="utf-8")
@@ -79,14 +90,34 @@ def comics(folder: Path, rows: int = 1200, seed: int = 2) -> Path:
     for number in range(rows):
         day = date(1939, 10, 1) + timedelta(days=int(draw.random() ** 0.7 * 27_000))
         secret = draw.choice(["Secret", "Public", "Known…", "?"])
-        align, sex = draw.choice(["Good", "Bad", "Neutral", "-"]), draw.choice(["Male", "Female", "NA"])
-        eyes, hair = draw.choice(["Blue", "Brown", "Green", "NA", ""]), draw.choice(["Black", "Blond", "No", "NA"])
+        align, sex = (
+            draw.choice(["Good", "Bad", "Neutral", "-"]),
+            draw.choice(["Male", "Female", "NA"]),
+        )
+        eyes, hair = (
+            draw.choice(["Blue", "Brown", "Green", "NA", ""]),
+            draw.choice(["Black", "Blond", "No", "NA"]),
+        )
         seen = "NA" if draw.random() < 0.07 else str(1 + int(draw.expovariate(0.06)))
         strain = 1.2 - 0.9 * (align == "Bad") + 0.5 * (sex == "Female") - (1975 - day.year) / 40
         alive = "Living" if draw.random() < chance(strain) else "Deceased"
         told = "" if draw.random() < 0.03 else f"{day:%d/%m/%Y}"
         called = f"{draw.choice(names)} the {number}th"
-        lines.append([1000 + 7 * number, called, secret, align, eyes, hair, sex, seen, told, "Earth-616", alive])
+        lines.append(
+            [
+                1000 + 7 * number,
+                called,
+                secret,
+                align,
+                eyes,
+                hair,
+                sex,
+                seen,
+                told,
+                "Earth-616",
+                alive,
+            ]
+        )
     return write(folder / "comics.csv", header, lines, delimiter=",", encoding="cp1252")
 
 
@@ -113,7 +144,17 @@ def taxi(folder: Path, rows: int = 1400, seed: int = 3) -> Path:
         fare = (3.5 + 2.1 * distance + 2 * night + 0.1 * (zone % 5)) * draw.uniform(0.85, 1.25)
         paid = draw.choice(["card", "cash", "app"])
         numbers = [f"{value:.2f}".replace(".", ",") for value in (distance, wind, fare, fare * 1.1)]
-        lines.append([f"R{number:05d}", f"{at:%Y-%m-%d %H:%M:%S}", zone, passengers, *numbers[:2], paid, *numbers[2:]])
+        lines.append(
+            [
+                f"R{number:05d}",
+                f"{at:%Y-%m-%d %H:%M:%S}",
+                zone,
+                passengers,
+                *numbers[:2],
+                paid,
+                *numbers[2:],
+            ]
+        )
     return write(folder / "taxi.tsv", header, lines, delimiter="\t", encoding="utf-8")
 
 
@@ -125,7 +166,11 @@ def letters(folder: Path, rows: int = 1500, seed: int = 4) -> Path:
     hands = {f"w{number}": draw.choice(["left", "right"]) for number in range(60)}
     lines = []
     for number in range(rows):
-        glyph = "X" if number in (100, 500, 900, 1300) else draw.choice([each for each in classes if each != "X"])
+        glyph = (
+            "X"
+            if number in (100, 500, 900, 1300)
+            else draw.choice([each for each in classes if each != "X"])
+        )
         code, writer = ord(glyph) - ord("A"), draw.choice(list(hands))
         width = round(code % 6 + draw.gauss(0, 0.25), 2)
         height = round(code // 6 + draw.gauss(0, 0.25), 2)

@@ -42,7 +42,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_
 from feast.types import Array, Bool, Float32, Float64, Int32, Int64, String
 
 from potluck.contract.settings import source_path
-from potluck.stores.declare import parquet, pass_through, predictions
+from potluck.stores.definitions.declare import parquet, pass_through, predictions
 
 pump = Entity(name="pump", join_keys=["pump_id"], value_type=ValueType.INT64)
 records = parquet("tiny", "records")
@@ -75,7 +75,12 @@ t_batch = FeatureService(name="t_batch", features=[risk], tags={"scored_by": "t_
 
 SOURCES: Mapping[str, pa.Schema] = {
     "records": pa.schema(
-        [("pump_id", pa.int64()), ("event_timestamp", TIME), ("model", pa.string()), ("year", pa.int64())]
+        [
+            ("pump_id", pa.int64()),
+            ("event_timestamp", TIME),
+            ("model", pa.string()),
+            ("year", pa.int64()),
+        ]
     ),
     "readings": pa.schema(
         [
@@ -93,7 +98,7 @@ import contextlib, io, json, os, sys
 from pathlib import Path
 import cli.main, cli.applied, cli.output
 cli.output.prepare_libraries(cli.output.load_settings())
-import potluck.stores.apply
+import potluck.stores.apply.applying
 
 for repo in sys.argv[1:]:
     child = os.fork()
@@ -159,14 +164,21 @@ def apply_all(repos: Iterable[Path], *options: str) -> list[Ended]:
     ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     command = [sys.executable, "-W", "ignore", "-c", FORKS, *map(str, folders)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=900)
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=900
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return [Ended(*json.loads((folder / "ended.json").read_text())) for folder in folders]
 
 
 def run_in(repo: Path, *command: str) -> Ended:
     """A command of its own process in a repo's home."""
-    environment = {**os.environ, "POTLUCK_HOME": str(repo / "home"), "POTLUCK_REPO": str(repo), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "POTLUCK_HOME": str(repo / "home"),
+        "POTLUCK_REPO": str(repo),
+        "PYTHONPATH": str(ROOT),
+    }
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", *command],
         env=environment,

@@ -51,7 +51,13 @@ def run(found: Wrong, folder: Path, repo: Path = IRIS) -> "subprocess.CompletedP
     command = [sys.executable, "-m", "cli.main", *found.words]
     environment = {**clean_environment(), **given}
     return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        timeout=120,
+        check=False,
     )
 
 

@@ -91,7 +91,9 @@ def test_rows_that_came_are_rows_kept_and_rows_left_out_by_reason(found: dict[st
 
 
 def test_a_row_that_was_left_out_is_named_so_that_it_can_be_found(found: dict[str, Any]) -> None:
-    examples = {each["reason"]: each["examples"] for each in found["value_hybrid"]["account"]["left_out"]}
+    examples = {
+        each["reason"]: each["examples"] for each in found["value_hybrid"]["account"]["left_out"]
+    }
     assert examples[accounting.UNKNOWN_ENTITY] == ["shop_id=106"]
     assert examples[accounting.NO_DATE] == ["shop_id=100"]
     assert examples[accounting.NO_KEY] == ["row 45"]
@@ -148,7 +150,10 @@ def test_labels_of_which_most_are_dated_in_the_future_are_told_with_a_warning(sh
     shops.write([*(label_row(number) for number in range(60)), *late])
     told = shops.verb("train", "value_realtime", "--as-of", str(AS_OF.date()))
     assert told.returncode == 0, told.stderr
-    assert "labels: 260 rows came, 60 kept, 200 left out: 200 dated after the as-of date (shop_id=" in told.stdout
+    assert (
+        "labels: 260 rows came, 60 kept, 200 left out: 200 dated after the as-of date (shop_id="
+        in told.stdout
+    )
     assert "warning: only 60 of 260 labelled rows were trained on" in told.stdout
 
 

@@ -30,7 +30,9 @@ def check(shops: Shops, *words: str) -> tuple[int, dict[str, Any], str]:
 
 def lines(found: dict[str, Any], service: str = "value_hybrid") -> dict[str, list[float | None]]:
     (one,) = [each for each in found["services"] if each["service"] == service]
-    return {each["column"]: [each["training"], each["online"], each["night"]] for each in one["columns"]}
+    return {
+        each["column"]: [each["training"], each["online"], each["night"]] for each in one["columns"]
+    }
 
 
 def materialized(shops: Shops) -> None:
@@ -59,7 +61,10 @@ def test_shares_agree_where_the_same_records_are_everywhere(shops: Shops) -> Non
     assert lines(found)["colour"] == [0.25, 0.25, 0.25]
     assert lines(found)["floors"] == [1.0, 1.0, 1.0]
     assert {each["table"] for each in found["accounts"]} == {"labels"}
-    assert next(each for each in found["services"] if each["service"] == "value_realtime")["columns"] == []
+    assert (
+        next(each for each in found["services"] if each["service"] == "value_realtime")["columns"]
+        == []
+    )
 
 
 def test_a_column_that_is_missing_online_only_is_warned_of(shops: Shops) -> None:
@@ -75,7 +80,10 @@ def test_a_column_that_is_missing_online_only_is_warned_of(shops: Shops) -> None
     assert code == 0
     assert lines(found)["colour"] == [0.0, 1.0, 1.0]
     (one,) = found["services"]
-    assert any("record colour (training 0.0%, online 100.0%, by night 100.0%)" in each for each in one["warnings"])
+    assert any(
+        "record colour (training 0.0%, online 100.0%, by night 100.0%)" in each
+        for each in one["warnings"]
+    )
 
 
 def test_people_get_a_table(shops: Shops) -> None:

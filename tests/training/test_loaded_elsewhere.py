@@ -30,7 +30,10 @@ print("FOUND" + json.dumps({
     "answered": {str(name): answered[name].tolist() for name in answered},
 }))
 """
-SOURCES = {"houses": ("house_prices", "listings", "assessor"), "iris": ("iris", "population", "petals")}
+SOURCES = {
+    "houses": ("house_prices", "listings", "assessor"),
+    "iris": ("iris", "population", "petals"),
+}
 
 
 def loaded(stack: Any, **options: Any) -> dict[str, Any]:
@@ -40,8 +43,14 @@ def loaded(stack: Any, **options: Any) -> dict[str, Any]:
     # Other tests promote past MLflow: its champion is the one that is served from here on.
     promoted = stack.verb("promote", stack.repo.hybrid, contract["model_version"])
     assert promoted.returncode == 0, promoted.stderr
-    fields = [field["name"] for field in contract["fields"] if field["source"] in ("request", "online")]
-    where = (stack.settings.tracking_uri, stack.repo.hybrid, str(stack.settings.data_folder(project)))
+    fields = [
+        field["name"] for field in contract["fields"] if field["source"] in ("request", "online")
+    ]
+    where = (
+        stack.settings.tracking_uri,
+        stack.repo.hybrid,
+        str(stack.settings.data_folder(project)),
+    )
     words = (contract["entity"][0], population, records, json.dumps(fields), json.dumps(options))
     return dict(json.loads(stack.python(LOADED, *where, *words).split("FOUND")[1]))
 
@@ -52,7 +61,9 @@ def over_http(stack: Any, keys: list[Any]) -> dict[str, list[Any]]:
     answers: dict[str, list[Any]] = {"predictions": [], "probabilities": []}
     for start in range(0, len(keys), 1000):
         records = [rows[entity] for entity in keys[start : start + 1000]]
-        body = stack.post(f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": records}).json()
+        body = stack.post(
+            f"/predict/{stack.repo.hybrid}/batch", {"dataframe_records": records}
+        ).json()
         assert body["errors"] == []
         for name, values in answers.items():
             values += body.get(name, [])
@@ -119,14 +130,31 @@ def test_mistakes_are_told_by_column(houses: Any) -> None:
     ("suffix", "content"),
     [
         ("csv", "sepal_length,sepal_width,petal_length,petal_width\n5,,1.4,0.2\n6.1,3,,\n"),
-        ("json", '{"inputs": [{"sepal_length": 5, "petal_length": 1.4, "petal_width": 0.2}, {"sepal_length": 6.1}]}'),
+        (
+            "json",
+            '{"inputs": [{"sepal_length": 5, "petal_length": 1.4, "petal_width": 0.2}, {"sepal_length": 6.1}]}',
+        ),
     ],
 )
-def test_mlflows_own_command_scores_a_file(iris: Any, tmp_path: Path, suffix: str, content: str) -> None:
+def test_mlflows_own_command_scores_a_file(
+    iris: Any, tmp_path: Path, suffix: str, content: str
+) -> None:
     path = tmp_path / f"rows.{suffix}"
     path.write_text(content)
     uri = f"models:/{iris.repo.hybrid}@champion"
-    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", uri, "-i", str(path), "-t", suffix]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "predict",
+        "-m",
+        uri,
+        "-i",
+        str(path),
+        "-t",
+        suffix,
+    ]
     ended = subprocess.run(
         [*command, "--env-manager", "local"],
         env={**iris.environment, "MLFLOW_TRACKING_URI": iris.settings.tracking_uri},
@@ -137,4 +165,9 @@ def test_mlflows_own_command_scores_a_file(iris: Any, tmp_path: Path, suffix: st
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout)["predictions"]
     assert rows[0]["prediction"] == "setosa"
-    assert set(rows[0]) == {"prediction", "probability_setosa", "probability_versicolor", "probability_virginica"}
+    assert set(rows[0]) == {
+        "prediction",
+        "probability_setosa",
+        "probability_versicolor",
+        "probability_virginica",
+    }

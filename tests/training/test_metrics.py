@@ -78,7 +78,9 @@ def test_a_class_is_told_by_precision_recall_and_rows() -> None:
 
 def test_what_is_no_better_than_the_baseline_is_named() -> None:
     assert no_better({"rmse": 2.0, "r2": 0.1}, {"rmse": 1.0, "r2": 0.0}) == ["rmse"]
-    assert no_better({"log_loss": 0.5, "accuracy": 0.8}, {"log_loss": 0.6, "accuracy": 0.8}) == ["accuracy"]
+    assert no_better({"log_loss": 0.5, "accuracy": 0.8}, {"log_loss": 0.6, "accuracy": 0.8}) == [
+        "accuracy"
+    ]
 
 
 def test_a_single_row_has_no_r2() -> None:

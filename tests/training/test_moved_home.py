@@ -73,7 +73,9 @@ def test_a_home_that_stays_is_left_as_it_is(iris: Any) -> None:
 def test_places_that_somebody_chose_stay(moved: Any) -> None:
     with sqlite3.connect(moved.home / "mlflow.db") as database:
         columns = "(name, artifact_location, lifecycle_stage)"
-        database.execute(f"INSERT INTO experiments {columns} VALUES ('own', 's3://x/mlartifacts', 'active')")
+        database.execute(
+            f"INSERT INTO experiments {columns} VALUES ('own', 's3://x/mlartifacts', 'active')"
+        )
     database.close()
     follow_home(moved.settings)
     assert mentions(moved.home, "s3://x/mlartifacts") == 1
@@ -91,7 +93,9 @@ def test_a_database_of_an_older_mlflow_has_not_all_columns(tmp_path: Path) -> No
 
 def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlartifacts").mkdir()
-    (tmp_path / "mlflow.db").write_bytes(b"no database at all, but long enough to look like one" * 40)
+    (tmp_path / "mlflow.db").write_bytes(
+        b"no database at all, but long enough to look like one" * 40
+    )
     with pytest.raises(ServiceUnreachable, match="can't be told of it: file is not a database"):
         follow_home(Settings(home=tmp_path))
 

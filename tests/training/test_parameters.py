@@ -35,7 +35,9 @@ def test_an_alias_stands_for_lightgbms_own_name() -> None:
 
 
 def test_the_same_parameter_by_two_names_is_refused() -> None:
-    assert "twice, as num_iterations and as n_estimators" in refusal(("num_iterations", "5"), ("n_estimators", "6"))
+    assert "twice, as num_iterations and as n_estimators" in refusal(
+        ("num_iterations", "5"), ("n_estimators", "6")
+    )
 
 
 def test_the_same_name_twice_is_refused() -> None:
@@ -43,7 +45,10 @@ def test_the_same_name_twice_is_refused() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
-    assert refusal(("learning_rat", "0.1")) == "LightGBM has no parameter learning_rat; did you mean learning_rate?"
+    assert (
+        refusal(("learning_rat", "0.1"))
+        == "LightGBM has no parameter learning_rat; did you mean learning_rate?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,9 @@ def test_what_potluck_decides_itself_is_refused_with_where_it_is_said(name: str,
         ("boosting", "rf", "one of gbdt, dart"),
     ],
 )
-def test_a_value_of_a_wrong_kind_is_refused_in_plain_words(name: str, value: str, expected: str) -> None:
+def test_a_value_of_a_wrong_kind_is_refused_in_plain_words(
+    name: str, value: str, expected: str
+) -> None:
     assert refusal((name, value)) == f"--param {name}: expected {expected}, got '{value}'"
 
 
@@ -110,8 +117,12 @@ def test_a_parameter_of_two_classes_is_refused_elsewhere(name: str) -> None:
     check_effect({name: 1}, "binary")
 
 
-@pytest.mark.parametrize("given", ["learning_rat=0.1", "num_iterations=0", "learning_rate=fast", "objective=binary"])
-def test_a_wrong_parameter_is_a_usage_error_before_anything_is_read(given: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "given", ["learning_rat=0.1", "num_iterations=0", "learning_rate=fast", "objective=binary"]
+)
+def test_a_wrong_parameter_is_a_usage_error_before_anything_is_read(
+    given: str, tmp_path: Path
+) -> None:
     """No repo, no data: the parameters come first."""
     command = [sys.executable, "-m", "cli.main", "train", "anything", "--param", given]
     environment = {**os.environ, "POTLUCK_HOME": str(tmp_path)}

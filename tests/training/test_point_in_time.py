@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from potluck.contract.settings import load_settings
-from potluck.stores.apply import apply_repo
-from potluck.stores.repo import open_store
-from potluck.stores.sources import load_ingest, write_sources
+from potluck.stores.apply.applying import apply_repo
+from potluck.stores.definitions.repo import open_store
+from potluck.stores.ingest.sources import load_ingest, write_sources
 from potluck.contract.errors import Refused
 from training.dataset import labelled_dataset
 from training.split import split
@@ -76,7 +76,11 @@ print("FOUND" + json.dumps(found))
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("point_in_time")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("POTLUCK_", "REDIS"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("POTLUCK_", "REDIS"))
+    }
     command = [sys.executable, "-W", "ignore", "-c", SCENARIO, str(ROOT / "feature_repo")]
     ended = subprocess.run(
         command,
@@ -106,8 +110,13 @@ def test_a_house_known_only_after_its_sale_is_not_learnt_from(found: dict[str, A
 
 def test_records_dated_after_every_label_are_refused_with_both_dates(found: dict[str, Any]) -> None:
     told = found["only_later"]
-    assert "all 57 looked-up columns of house_price_hybrid are missing in every training row" in told
-    assert "the records of assessor_record are dated after the labels of their entities (the earliest record 2" in told
+    assert (
+        "all 57 looked-up columns of house_price_hybrid are missing in every training row" in told
+    )
+    assert (
+        "the records of assessor_record are dated after the labels of their entities (the earliest record 2"
+        in told
+    )
     assert "date the records before the labels" in told
 
 

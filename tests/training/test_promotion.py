@@ -48,7 +48,9 @@ def told(stack: Any, *words: str) -> Any:
     return json.loads(ended.stdout)
 
 
-def test_the_challenger_is_promoted_and_the_former_champion_told(iris: Any, candidates: dict[str, str]) -> None:
+def test_the_challenger_is_promoted_and_the_former_champion_told(
+    iris: Any, candidates: dict[str, str]
+) -> None:
     promoted = told(iris, "promote", iris.repo.hybrid)
     assert promoted["changed"]
     assert promoted["model_version"] == candidates["challenger"]
@@ -64,7 +66,9 @@ def test_the_challenger_is_promoted_and_the_former_champion_told(iris: Any, cand
 
 
 def test_versions_stand_side_by_side(iris: Any, candidates: dict[str, str]) -> None:
-    found = told(iris, "compare", iris.repo.hybrid, candidates["champion"], candidates["challenger"])
+    found = told(
+        iris, "compare", iris.repo.hybrid, candidates["champion"], candidates["challenger"]
+    )
     first, second = found["versions"]
     assert [first["model_version"], second["model_version"]] == list(candidates.values())
     assert first["metrics"]["log_loss"] != second["metrics"]["log_loss"]
@@ -76,7 +80,9 @@ def test_versions_stand_side_by_side(iris: Any, candidates: dict[str, str]) -> N
     assert "log_loss" in text
 
 
-def test_versions_that_were_measured_on_other_rows_are_told_so(iris: Any, candidates: dict[str, str]) -> None:
+def test_versions_that_were_measured_on_other_rows_are_told_so(
+    iris: Any, candidates: dict[str, str]
+) -> None:
     source = iris.settings.data_folder("iris") / "observations.parquet"
     before = source.read_bytes()
     try:
@@ -84,9 +90,13 @@ def test_versions_that_were_measured_on_other_rows_are_told_so(iris: Any, candid
         trained = told(iris, "train", iris.repo.hybrid)
     finally:
         source.write_bytes(before)
-    found = told(iris, "compare", iris.repo.hybrid, candidates["champion"], trained["model_version"])
+    found = told(
+        iris, "compare", iris.repo.hybrid, candidates["champion"], trained["model_version"]
+    )
     assert not found["same_rows"]
-    text = iris.verb("compare", iris.repo.hybrid, candidates["champion"], trained["model_version"]).stdout
+    text = iris.verb(
+        "compare", iris.repo.hybrid, candidates["champion"], trained["model_version"]
+    ).stdout
     assert "NOT measured on the same rows" in text
 
 
@@ -95,7 +105,9 @@ def drop_last_row(stack: Any, source: Path) -> None:
     stack.python(code, str(source))
 
 
-def test_usage_errors_end_with_2_and_name_what_there_is(iris: Any, candidates: dict[str, str]) -> None:
+def test_usage_errors_end_with_2_and_name_what_there_is(
+    iris: Any, candidates: dict[str, str]
+) -> None:
     hybrid, realtime = iris.repo.hybrid, iris.repo.realtime
     for words, said in (
         (("promote", "nope"), f"one of {hybrid}, {realtime}; got nope"),
@@ -110,7 +122,9 @@ def test_usage_errors_end_with_2_and_name_what_there_is(iris: Any, candidates: d
         assert said in ended.stderr
 
 
-def test_a_service_that_is_no_longer_wanted_is_retired_and_brought_back(iris: Any, candidates: dict[str, str]) -> None:
+def test_a_service_that_is_no_longer_wanted_is_retired_and_brought_back(
+    iris: Any, candidates: dict[str, str]
+) -> None:
     """The server drops it, with the precomputed service that its model fills, and nothing brings it back by itself."""
     version, row = served(iris), iris.population()[0]
     assert version is not None
@@ -119,8 +133,13 @@ def test_a_service_that_is_no_longer_wanted_is_retired_and_brought_back(iris: An
     assert f"potluck promote {iris.repo.hybrid} {version}` brings it back" in retired.stdout
     assert iris.repo.batch in retired.stdout
     wait_for(lambda: served(iris) is None)
-    assert iris.post(f"/predict/{iris.repo.hybrid}", row).json()["error_code"] == "SERVICE_NOT_FOUND"
-    assert iris.get(f"/lookup/{iris.repo.batch}/{row['flower_id']}").json()["error_code"] == "SERVICE_NOT_FOUND"
+    assert (
+        iris.post(f"/predict/{iris.repo.hybrid}", row).json()["error_code"] == "SERVICE_NOT_FOUND"
+    )
+    assert (
+        iris.get(f"/lookup/{iris.repo.batch}/{row['flower_id']}").json()["error_code"]
+        == "SERVICE_NOT_FOUND"
+    )
     assert iris.post(f"/predict/{iris.repo.realtime}", {"sepal_length": 5.0}).status_code == 200
     assert not told(iris, "retire", iris.repo.hybrid)["changed"]
     assert iris.repo.hybrid not in {pulled["service"] for pulled in told(iris, "pull")}
@@ -164,9 +183,13 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     return Registry(Settings(home=home, repo=tmp_path / "no repo"))
 
 
-def version_of_somebody(registry: Registry, name: str, tags: dict[str, str] | None = None, run: str = "") -> None:
+def version_of_somebody(
+    registry: Registry, name: str, tags: dict[str, str] | None = None, run: str = ""
+) -> None:
     registry.client.create_registered_model(name, tags=tags)
-    version = registry.client.create_model_version(name, source=f"file:///nowhere/{name}", run_id=run or None)
+    version = registry.client.create_model_version(
+        name, source=f"file:///nowhere/{name}", run_id=run or None
+    )
     registry.point(name, CHAMPION, str(version.version))
 
 
@@ -176,9 +199,13 @@ def test_another_teams_champion_is_no_service_of_ours(registry: Registry) -> Non
     assert registry.services() == ["price"]
 
 
-def test_a_service_registered_before_there_was_a_tag_is_found_by_its_run(registry: Registry) -> None:
+def test_a_service_registered_before_there_was_a_tag_is_found_by_its_run(
+    registry: Registry,
+) -> None:
     client = registry.client
-    run = client.create_run(client.create_experiment("shop"), tags={training.registry.SERVICE_TAG: "price"})
+    run = client.create_run(
+        client.create_experiment("shop"), tags={training.registry.SERVICE_TAG: "price"}
+    )
     version_of_somebody(registry, "price", run=run.info.run_id)
     version_of_somebody(registry, "rent", run=run.info.run_id)
     assert registry.services() == ["price"]
@@ -190,7 +217,9 @@ def test_another_teams_champion_without_a_run_makes_no_trouble(registry: Registr
     assert registry.services() == ["price"]
 
 
-def test_services_and_versions_beyond_one_page_are_found(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_services_and_versions_beyond_one_page_are_found(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(training.registry, "PAGE", 2)
     names = [f"service_{number}" for number in range(5)]
     for name in names:
@@ -198,7 +227,9 @@ def test_services_and_versions_beyond_one_page_are_found(registry: Registry, mon
     for _ in range(11):
         registry.client.create_model_version("service_3", source="file:///nowhere")
     assert registry.services() == names
-    assert [str(version.version) for version in registry.versions("service_3")] == [*map(str, range(1, 13))]
+    assert [str(version.version) for version in registry.versions("service_3")] == [
+        *map(str, range(1, 13))
+    ]
 
 
 def test_a_retired_service_does_not_await_a_champion(registry: Registry) -> None:

@@ -46,7 +46,9 @@ def test_the_run_holds_parameters_metrics_and_a_picture(houses: Any, found: dict
 
 def test_the_store_brings_what_the_request_alone_lacks(houses: Any, found: dict[str, Any]) -> None:
     """On the latest fifth, which neither model saw, the hybrid is better."""
-    alone = json.loads(houses.python(READ, houses.settings.tracking_uri, houses.repo.realtime).split("FOUND")[1])
+    alone = json.loads(
+        houses.python(READ, houses.settings.tracking_uri, houses.repo.realtime).split("FOUND")[1]
+    )
     for name in ("rmsle", "mae", "rmse"):
         assert found["metrics"][name] < alone["metrics"][name]
     assert found["metrics"]["r2"] > alone["metrics"]["r2"]
@@ -54,7 +56,9 @@ def test_the_store_brings_what_the_request_alone_lacks(houses: Any, found: dict[
 
 def test_the_run_says_what_the_model_was_made_of(houses: Any, found: dict[str, Any]) -> None:
     tags = {
-        name.removeprefix("potluck."): value for name, value in found["tags"].items() if name.startswith("potluck.")
+        name.removeprefix("potluck."): value
+        for name, value in found["tags"].items()
+        if name.startswith("potluck.")
     }
     assert {"feature_service", "registry_hash", "data_hash", "lock_hash", "as_of"} <= set(tags)
     ((name, digest, context),) = found["inputs"]
@@ -73,8 +77,16 @@ def test_the_first_version_is_champion(houses: Any, found: dict[str, Any]) -> No
     assert "champion" in found["aliases"]
 
 
-def test_the_signature_and_the_example_are_those_of_the_raw_columns(houses: Any, found: dict[str, Any]) -> None:
-    names = {"int64": "long", "int32": "integer", "float64": "double", "string": "string", "bool": "boolean"}
+def test_the_signature_and_the_example_are_those_of_the_raw_columns(
+    houses: Any, found: dict[str, Any]
+) -> None:
+    names = {
+        "int64": "long",
+        "int32": "integer",
+        "float64": "double",
+        "string": "string",
+        "bool": "boolean",
+    }
     fields = houses.get(f"/services/{houses.repo.hybrid}").json()["fields"]
     taken = {field["name"]: field for field in fields if field["source"] in ("request", "online")}
     assert {name: kind for name, (kind, _) in found["columns"].items()} == {
@@ -102,7 +114,9 @@ def test_the_registered_model_says_whose_it_is(found: dict[str, Any]) -> None:
 def test_the_same_plan_gives_the_same_model(iris: Any) -> None:
     """Bit for bit: the model's text, its contract but for nothing, its golden rows."""
     plan = ("--seed", "3", "--as-of", "2026-01-01", "--param", "num_iterations=20", "--json")
-    first, again = (json.loads(iris.verb("train", iris.repo.realtime, *plan).stdout) for _ in range(2))
+    first, again = (
+        json.loads(iris.verb("train", iris.repo.realtime, *plan).stdout) for _ in range(2)
+    )
     assert first["model_version"] != again["model_version"]
     assert first["digest"] == again["digest"]
     assert first["metrics"] == again["metrics"]

@@ -44,7 +44,9 @@ def shared(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shar
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
             patch.setenv(name, found.uri)
-        fill(Registry(found.settings(folder / "home", repo=iris.repo.path)), folder, iris.repo.hybrid)
+        fill(
+            Registry(found.settings(folder / "home", repo=iris.repo.path)), folder, iris.repo.hybrid
+        )
         yield found
 
 
@@ -96,14 +98,20 @@ def test_the_verb_ends_with_1_and_says_both(iris: Any, shared: Shared, settings:
     assert "a_model" not in ended.stderr
 
 
-def test_a_home_without_a_repo_takes_every_project_or_the_named_one(shared: Shared, tmp_path: Path) -> None:
+def test_a_home_without_a_repo_takes_every_project_or_the_named_one(
+    shared: Shared, tmp_path: Path
+) -> None:
     alone = shared.settings(tmp_path / "alone", repo=tmp_path / "no repo")
     pull = pull_champions(alone)
     assert {service for service, _ in pull.failed} == {*BAD, "churn"}
     assert laid_down(alone) == shared.ours
-    named = shared.settings(tmp_path / "named", repo=tmp_path / "no repo", mlflow_projects="iris, nobody")
+    named = shared.settings(
+        tmp_path / "named", repo=tmp_path / "no repo", mlflow_projects="iris, nobody"
+    )
     assert {service for service, _ in pull_champions(named).failed} == BAD
-    nobody = shared.settings(tmp_path / "nobody", repo=tmp_path / "no repo", mlflow_projects="nobody")
+    nobody = shared.settings(
+        tmp_path / "nobody", repo=tmp_path / "no repo", mlflow_projects="nobody"
+    )
     with pytest.raises(MissingStepError, match="holds no champion of project nobody"):
         pull_champions(nobody)
 
@@ -182,7 +190,11 @@ def test_a_version_that_was_not_taken_is_fetched_again_after_a_pause_only(
 def test_the_watcher_goes_on_and_tells_an_error_once(shared: Shared, settings: Settings) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", "pull", "--every", "1"]
     watcher = subprocess.Popen(
-        command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with pytest.raises(subprocess.TimeoutExpired):
         watcher.wait(20)
@@ -196,7 +208,9 @@ def test_a_name_that_is_anothers_is_not_trained_into(settings: Settings) -> None
     registry = Registry(settings)
     registry.check_owner("iris_hybrid", "iris")
     registry.check_owner("nobodys_yet", "iris")
-    with pytest.raises(UsageError, match="holds a model churn of project crm, and iris is to train"):
+    with pytest.raises(
+        UsageError, match="holds a model churn of project crm, and iris is to train"
+    ):
         registry.check_owner("churn", "iris")
     with pytest.raises(UsageError, match="holds a model a_model_001 of another team"):
         registry.check_owner("a_model_001", "iris")
@@ -215,4 +229,6 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def verb(settings: Settings, *words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", *words]
-    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(
+        command, env=environment(settings), capture_output=True, text=True, timeout=SECONDS
+    )

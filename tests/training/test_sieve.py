@@ -6,14 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from potluck.contract.accounting import SHOWN
-from potluck.stores.offline import ROW
+from potluck.stores.parquet.offline_reads import ROW
 from training.sieve import Sieve
 
-REASONS = st.lists(st.tuples(st.sampled_from(["no date", "no key", "no label"]), st.floats(0, 1)), max_size=6)
+REASONS = st.lists(
+    st.tuples(st.sampled_from(["no date", "no key", "no label"]), st.floats(0, 1)), max_size=6
+)
 
 
 @given(count=st.integers(0, 60), reasons=REASONS, seed=st.integers(0, 9))
-def test_rows_that_came_are_kept_or_left_out(count: int, reasons: list[tuple[str, float]], seed: int) -> None:
+def test_rows_that_came_are_kept_or_left_out(
+    count: int, reasons: list[tuple[str, float]], seed: int
+) -> None:
     random = np.random.default_rng(seed)
     keys = pa.array([None if number % 7 == 0 else number for number in range(count)], pa.int64())
     rows = pa.table({"shop": keys, ROW: pa.array(range(1, count + 1), pa.int64())})

@@ -15,7 +15,9 @@ FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 KINDS: tuple[SplitKind, ...] = ("time", "random", "key")
 
 
-def rows(count: int = 100, *, days: Sequence[int] | None = None, labels: Sequence[Any] = ()) -> Splittable:
+def rows(
+    count: int = 100, *, days: Sequence[int] | None = None, labels: Sequence[Any] = ()
+) -> Splittable:
     """One a day, each of one of ten shops."""
     times = [FIRST + timedelta(days=day) for day in days or range(count)]
     shops = pa.table({"shop": [number % 10 for number in range(len(times))]})

@@ -103,7 +103,10 @@ def test_the_run_says_what_was_chosen_split_and_left_out(hybrid: Any) -> None:
 
 def test_runs_bear_names_that_tell_one_from_another(hybrid: Any) -> None:
     first, _, (run, _) = hybrid
-    assert run["name"] == f"value_hybrid · regression · {first['choice']['candidate']} · data to 2024-06-01"
+    assert (
+        run["name"]
+        == f"value_hybrid · regression · {first['choice']['candidate']} · data to 2024-06-01"
+    )
 
 
 def test_the_champion_is_measured_on_the_same_rows_and_said_to_have_seen_them(hybrid: Any) -> None:
@@ -123,7 +126,10 @@ def test_every_looked_up_column_is_told_with_the_share_missing(hybrid: Any) -> N
 
 def test_a_looked_up_column_that_is_missing_everywhere_is_named(hybrid: Any) -> None:
     first, _, _ = hybrid
-    assert "missing in every training row, so that nothing is learnt from it: floors" in first["warnings"]
+    assert (
+        "missing in every training row, so that nothing is learnt from it: floors"
+        in first["warnings"]
+    )
 
 
 def test_the_words_for_people(shops: Shops) -> None:
@@ -135,7 +141,10 @@ def test_the_words_for_people(shops: Shops) -> None:
     assert "log_loss" in said[2]
     assert " (baseline " in said[3]
     assert "pr_auc" in said[3]
-    assert said[4] == "  measured on the 40 latest rows with a model of the 160 before; refitted on all of them"
+    assert (
+        said[4]
+        == "  measured on the 40 latest rows with a model of the 160 before; refitted on all of them"
+    )
 
 
 def test_split_by_key_keeps_entities_whole_and_says_so(shops: Shops) -> None:
@@ -155,11 +164,16 @@ def test_one_class_in_the_earlier_part_is_told_with_the_way_out(shops: Shops) ->
 
 
 def test_a_class_that_only_the_later_part_holds_is_not_measured_but_told(shops: Shops) -> None:
-    shops.write([label_row(number, **({"kind": "z"} if number > 195 else {})) for number in range(200)])
+    shops.write(
+        [label_row(number, **({"kind": "z"} if number > 195 else {})) for number in range(200)]
+    )
     found = train(shops, "kind_realtime")
     assert found["test_rows"] == 36
     assert {each["label"] for each in found["classes"]} == {"a", "b", "c"}
-    assert "classes of fewer than 20 rows, too few to learn or to measure: 'z' (4)" in found["warnings"]
+    assert (
+        "classes of fewer than 20 rows, too few to learn or to measure: 'z' (4)"
+        in found["warnings"]
+    )
     assert any(each.startswith("4 rows were not measured, as no row") for each in found["warnings"])
 
 
@@ -175,7 +189,10 @@ def test_a_model_that_knows_nothing_is_told_to_be_no_better_than_the_baseline(sh
     """Its one column says nothing of the label."""
     shops.write([label_row(number, amount=1.0, note=None) for number in range(200)])
     warnings = train(shops, "value_realtime")["warnings"]
-    assert any(each.startswith("no better than the baseline, which knows no feature, in ") for each in warnings)
+    assert any(
+        each.startswith("no better than the baseline, which knows no feature, in ")
+        for each in warnings
+    )
 
 
 def test_records_dated_after_the_labels_are_refused(shops: Shops) -> None:
@@ -187,7 +204,9 @@ def test_records_dated_after_the_labels_are_refused(shops: Shops) -> None:
     )
     told = shops.verb("train", "value_hybrid", "--as-of", "2024-06-01")
     assert told.returncode == 65
-    assert "all 5 looked-up columns of value_hybrid are missing in every training row" in told.stderr
+    assert (
+        "all 5 looked-up columns of value_hybrid are missing in every training row" in told.stderr
+    )
     assert "the earliest record 2024-02-05, the latest label 2023-07-19" in told.stderr
 
 
@@ -213,7 +232,9 @@ def types(shops: Shops) -> dict[str, Any]:
         ("dictionary", ["a", "b"]),
     ],
 )
-def test_labels_keep_the_kind_that_the_source_holds(types: dict[str, Any], kind: str, classes: list[Any]) -> None:
+def test_labels_keep_the_kind_that_the_source_holds(
+    types: dict[str, Any], kind: str, classes: list[Any]
+) -> None:
     assert types[kind] == [60, classes]
 
 
@@ -232,6 +253,8 @@ def test_a_label_that_is_no_number_is_no_label(types: dict[str, Any]) -> None:
         ("gone", "has no column won"),
     ],
 )
-def test_what_can_be_no_label_is_told_in_one_sentence(types: dict[str, Any], kind: str, told: str) -> None:
+def test_what_can_be_no_label_is_told_in_one_sentence(
+    types: dict[str, Any], kind: str, told: str
+) -> None:
     assert types[kind]["error"] == "DataError"
     assert told in types[kind]["message"]

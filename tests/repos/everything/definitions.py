@@ -26,7 +26,13 @@ from potluck.stores.declare import parquet, pass_through, predictions
 project = Project(name="everything", description="All that a repo may hold", owner="tests")
 
 # A key of each type.
-item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.INT64, description="What is sold", owner="a")
+item = Entity(
+    name="item",
+    join_keys=["item_id"],
+    value_type=ValueType.INT64,
+    description="What is sold",
+    owner="a",
+)
 shop = Entity(name="shop", value_type=ValueType.STRING)  # its join key is called as it is
 shelf = Entity(name="shelf", join_keys=["shelf_no"], value_type=ValueType.INT32)
 
@@ -58,13 +64,22 @@ item_record = FeatureView(
 item_price = FeatureView(
     name="item_price",
     entities=[item],
-    schema=[Field(name="price", dtype=Float64), Field(name="reduced", dtype=Bool), Field(name="offers", dtype=Int64)],
+    schema=[
+        Field(name="price", dtype=Float64),
+        Field(name="reduced", dtype=Bool),
+        Field(name="offers", dtype=Int64),
+    ],
     source=FileSource(
         name="prices",
         path=source_path("everything", "prices"),
         timestamp_field="event_timestamp",
         created_timestamp_column="made_at",
-        field_mapping={"id": "item_id", "seen_at": "event_timestamp", "entered": "made_at", "EUR": "price"},
+        field_mapping={
+            "id": "item_id",
+            "seen_at": "event_timestamp",
+            "entered": "made_at",
+            "EUR": "price",
+        },
         description="As the till has it",
         owner="tills",
     ),
@@ -126,7 +141,9 @@ basket = RequestSource(
     description="What a customer brings",
     owner="web",
 )
-visit = RequestSource(name="visit", schema=[Field(name="year", dtype=Int64, tags={"default": "request_time.year"})])
+visit = RequestSource(
+    name="visit", schema=[Field(name="year", dtype=Int64, tags={"default": "request_time.year"})]
+)
 
 basket_columns, visit_columns = pass_through(basket), pass_through(visit)
 
@@ -173,7 +190,9 @@ def demand(inputs):
     """Of records alone."""
     pairs = list(zip(inputs["clicks"], inputs["in_stock"], strict=True))
     return {
-        "clicks_a_piece": [None if None in pair or not pair[1] else pair[0] / pair[1] for pair in pairs],
+        "clicks_a_piece": [
+            None if None in pair or not pair[1] else pair[0] / pair[1] for pair in pairs
+        ],
         "scarce": [None if stock is None else stock < 5 for _, stock in pairs],
     }
 
@@ -210,5 +229,9 @@ everything_batch = FeatureService(
 everything_pair = FeatureService(
     name="everything_pair",
     features=[shelf_record, shop_record, item_price[["price", "offers"]], basket_columns],
-    tags={"label": "sales.returned", "objective": "binary", "unknown": "item_price=missing,shop_record=refuse"},
+    tags={
+        "label": "sales.returned",
+        "objective": "binary",
+        "unknown": "item_price=missing,shop_record=refuse",
+    },
 )

@@ -59,19 +59,36 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table]:
     return {
         "items": table("items", {"item_id": pa.int64()}, [item(draw, number) for number in known]),
         "prices": prices(draw, known),
-        "stock": table("stock", {"item_id": pa.int64()}, [stock(draw, number) for number in known if number % 5]),
-        "clicks": table("clicks", {"item_id": pa.int64()}, [clicks(draw, number) for number in known if number % 7]),
+        "stock": table(
+            "stock",
+            {"item_id": pa.int64()},
+            [stock(draw, number) for number in known if number % 5],
+        ),
+        "clicks": table(
+            "clicks",
+            {"item_id": pa.int64()},
+            [clicks(draw, number) for number in known if number % 7],
+        ),
         "archive": table(
-            "archive", {"item_id": pa.int64()}, [{"item_id": 1, "event_timestamp": NEW, "old_price": 1.0}]
+            "archive",
+            {"item_id": pa.int64()},
+            [{"item_id": 1, "event_timestamp": NEW, "old_price": 1.0}],
         ),
         "shops": table(
-            "shops", {"shop": pa.string()}, [dated(NEW, shop=shop, town=f"town of {shop}") for shop in SHOPS]
+            "shops",
+            {"shop": pa.string()},
+            [dated(NEW, shop=shop, town=f"town of {shop}") for shop in SHOPS],
         ),
-        "shelves": table("shelves", {"shop": pa.string(), "shelf_no": pa.int64()}, [*shelves(draw)]),
+        "shelves": table(
+            "shelves", {"shop": pa.string(), "shelf_no": pa.int64()}, [*shelves(draw)]
+        ),
         "sales": typed({**SALE_KEYS, "event_timestamp": TIME, **REQUEST, **LABELS}, sold),
         "population": typed(
             {"item_id": pa.int64(), "event_timestamp": TIME, **REQUEST},
-            [{"item_id": number, "event_timestamp": NEW + timedelta(days=1), **request(draw)} for number in items],
+            [
+                {"item_id": number, "event_timestamp": NEW + timedelta(days=1), **request(draw)}
+                for number in items
+            ],
         ),
     }
 
@@ -84,7 +101,9 @@ def table(name: str, keys: dict[str, pa.DataType], rows: list[Row]) -> pa.Table:
 
 
 def typed(types: dict[str, pa.DataType], rows: list[Row]) -> pa.Table:
-    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()})
+    return pa.table(
+        {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()}
+    )
 
 
 def dated(moment: datetime, **columns: Any) -> Row:
@@ -98,12 +117,17 @@ def maybe(draw: random.Random, value: Any) -> Any:
 
 def old(draw: random.Random) -> datetime:
     """A moment long ago, of which a part may be before 1970."""
-    return datetime(FIRST_YEAR + draw.randrange(20), 1 + draw.randrange(12), 3, 4, 5, 6, 123456, tzinfo=UTC)
+    return datetime(
+        FIRST_YEAR + draw.randrange(20), 1 + draw.randrange(12), 3, 4, 5, 6, 123456, tzinfo=UTC
+    )
 
 
 def days(draw: random.Random, count: int) -> list[datetime]:
     """Moments after the newest records."""
-    return [NEW + timedelta(days=30 + draw.randrange(600), seconds=draw.randrange(86_400)) for _ in range(count)]
+    return [
+        NEW + timedelta(days=30 + draw.randrange(600), seconds=draw.randrange(86_400))
+        for _ in range(count)
+    ]
 
 
 def item(draw: random.Random, number: int) -> Row:
@@ -125,23 +149,43 @@ def prices(draw: random.Random, items: Sequence[int]) -> pa.Table:
         seen_at = old(draw) if number % 4 == 0 else NEW - timedelta(seconds=draw.randrange(10**6))
         for entered in draw.sample([1, 2], 2):
             made_at = seen_at + timedelta(days=entered)
-            row = {"id": number, "seen_at": seen_at, "entered": made_at, "EUR": maybe(draw, draw.uniform(1, 90))}
-            rows.append({**row, "reduced": maybe(draw, draw.random() < 0.5), "offers": maybe(draw, entered)})
+            row = {
+                "id": number,
+                "seen_at": seen_at,
+                "entered": made_at,
+                "EUR": maybe(draw, draw.uniform(1, 90)),
+            }
+            rows.append(
+                {**row, "reduced": maybe(draw, draw.random() < 0.5), "offers": maybe(draw, entered)}
+            )
     return typed({"id": pa.int64(), "seen_at": TIME, "entered": TIME, **TYPES["prices"]}, rows)
 
 
 def stock(draw: random.Random, number: int) -> Row:
-    return dated(NEW, item_id=number, in_stock=maybe(draw, draw.randrange(12)), ordered=maybe(draw, 7))
+    return dated(
+        NEW, item_id=number, in_stock=maybe(draw, draw.randrange(12)), ordered=maybe(draw, 7)
+    )
 
 
 def clicks(draw: random.Random, number: int) -> Row:
     page = draw.choice(["home", "cart", "search"])
-    return dated(old(draw), item_id=number, clicks=maybe(draw, draw.randrange(10**6)), last_page=maybe(draw, page))
+    return dated(
+        old(draw),
+        item_id=number,
+        clicks=maybe(draw, draw.randrange(10**6)),
+        last_page=maybe(draw, page),
+    )
 
 
 def shelves(draw: random.Random) -> list[Row]:
     return [
-        dated(old(draw), shop=shop, shelf_no=number, height=maybe(draw, 1.5 * number), lit=maybe(draw, number % 2 == 0))
+        dated(
+            old(draw),
+            shop=shop,
+            shelf_no=number,
+            height=maybe(draw, 1.5 * number),
+            lit=maybe(draw, number % 2 == 0),
+        )
         for shop in SHOPS
         for number in range(SHELVES)
     ]

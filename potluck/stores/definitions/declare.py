@@ -1,0 +1,90 @@
+"""Short forms for a repo's `definitions.py`: each makes a plain Feast object, and nothing that Feast does not know."""
+
+import keyword
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from feast import Entity, FeatureView, Field, FileSource, RequestSource
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.transformation.python_transformation import PythonTransformation
+from feast.types import Float64, Int32, Int64, String
+
+from potluck.contract.settings import source_path
+
+COMPUTED = {Int32: Int64}
+"""Feast takes every whole number that a function gives for an Int64."""
+
+
+def parquet(project: str, name: str) -> FileSource:
+    """The source that `ingest` writes under this name.
+
+    Args:
+        project: as in `feature_store.yaml`.
+    """
+    return FileSource(name=name, path=source_path(project, name), timestamp_field="event_timestamp")
+
+
+def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFeatureView:
+    """An on-demand view that puts every field of a request out as it came: each becomes a column of the model.
+
+    Args:
+        name: of the view; by default the request's, with `_columns` behind it.
+    """
+    name = name or f"{request.name}_columns"
+    function = function_name(name)
+    text = as_it_came(function, [field.name for field in request.schema])
+    scope: dict[str, Any] = {
+        "__name__": "__main__"
+    }  # as Feast's decorator has it, to be pickled by value
+    exec(text, scope)  # noqa: S102 - the text above, with quoted names
+    return OnDemandFeatureView(
+        name=name,
+        mode="python",
+        sources=[request],
+        schema=[
+            Field(name=field.name, dtype=COMPUTED.get(field.dtype, field.dtype))
+            for field in request.schema
+        ],
+        feature_transformation=PythonTransformation(udf=scope[function], udf_string=text),
+    )
+
+
+def as_it_came(function: str, fields: Sequence[str]) -> str:
+    """The text of a function that gives back each of these fields."""
+    head = f'def {function}(inputs):\n    """What the request says, as it came."""\n'
+    lines = "".join(f"        {field!r}: inputs[{field!r}],\n" for field in fields)
+    return f"{head}    return {{\n{lines}    }}\n"
+
+
+def function_name(name: str) -> str:
+    """A view's name as Python takes it: a view may begin with a digit, or hold a hyphen."""
+    plain = re.sub(r"\W", "_", name)
+    return f"f_{plain}" if plain[:1].isdigit() or keyword.iskeyword(plain) else plain
+
+
+def predictions(
+    project: str, entity: Entity, label: Any = Float64, name: str | None = None
+) -> FeatureView:
+    """The view into which the nightly run publishes; its source, the history, is called as the view is.
+
+    Args:
+        label: Feast type of the label; anything but Float64 also keeps the classes' probabilities.
+        name: of the view; by default the entity's, with `_predictions` behind it.
+    """
+    name = name or f"{entity.name}_predictions"
+    shares = [] if label == Float64 else [Field(name="probabilities", dtype=String)]
+    return FeatureView(
+        name=name,
+        entities=[entity],
+        schema=[
+            Field(name="prediction", dtype=label),
+            *shares,
+            Field(name="model_version", dtype=String),
+            Field(name="run_id", dtype=String),
+        ],
+        source=parquet(project, name),
+        ttl=timedelta(0),
+        online=True,
+    )

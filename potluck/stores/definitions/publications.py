@@ -1,0 +1,60 @@
+"""What a precomputed service looks up: one feature view, which the nightly run fills."""
+
+from feast import FeatureService, FeatureStore
+from feast.infra.online_stores.helpers import _mmh3
+
+from potluck.contract.errors import DefinitionError
+from potluck.contract.features import DType, Field, Publication
+from potluck.contract.publication import SLOTS, slot_view
+from potluck.stores.definitions.refusals import check_served, check_service
+from potluck.stores.definitions.tags import NO_TAGS, check_tags, read_field
+
+KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}
+PUBLISHED_FEATURES = ("prediction", "run_id", "model_version")
+
+
+def read_publication(store: FeatureStore, service: FeatureService) -> Publication:
+    """The one view that a precomputed service looks up."""
+    check_service(service)
+    names = [projection.name for projection in service.feature_view_projections]
+    if len(names) != 1:
+        raise DefinitionError(
+            f"precomputed service {service.name} needs exactly one feature view; it has {names}"
+        )
+    view = store.get_feature_view(names[0])
+    check_served(view)
+    check_tags(f"feature view {view.name}", view.tags or {}, NO_TAGS)
+    features = tuple(read_field(view.name, field, "online") for field in view.features)
+    missing = sorted(set(PUBLISHED_FEATURES) - {field.name for field in features})
+    if missing or len(view.join_keys) != 1:
+        raise DefinitionError(
+            f"view {view.name} of {service.name} needs one join key and the features {', '.join(PUBLISHED_FEATURES)}; "
+            f"it has the keys {list(view.join_keys)} and lacks {missing}"
+        )
+    return Publication(
+        service=service.name,
+        view=view.name,
+        key=read_key(store, view.join_keys[0]),
+        features=features,
+        field_ids={
+            slot: tuple(field_id(slot_view(view.name, slot), f.name) for f in features)
+            for slot in SLOTS
+        },
+        source=view.batch_source.name,
+    )
+
+
+def read_key(store: FeatureStore, join_key: str) -> Field:
+    entity = next(e for e in store.list_entities() if e.join_key == join_key)
+    if entity.value_type.name not in KEY_DTYPES:
+        raise DefinitionError(
+            f"entity {entity.name} has the value type {entity.value_type.name}; expected {', '.join(KEY_DTYPES)}"
+        )
+    return Field(
+        name=join_key, dtype=KEY_DTYPES[entity.value_type.name], source="key", required=True
+    )
+
+
+def field_id(view: str, feature: str) -> str:
+    """Hex of the hash field under which Feast keeps a view's feature."""
+    return str(_mmh3(f"{view}:{feature}").hex())

@@ -1,0 +1,1 @@
+"""From a repo's `ingest.py` to its parquet sources."""

@@ -1,0 +1,210 @@
+"""One source's rows on their way in: typed, accounted for, and joined with those that are there already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from potluck.contract.accounting import (
+    DUPLICATE,
+    NO_DATE,
+    NO_KEY,
+    OUT_OF_RANGE,
+    SHOWN,
+    Account,
+    LeftOut,
+    account,
+)
+from potluck.contract.errors import DataError
+from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.moments import EARLIEST, LATEST
+
+TIME = "event_timestamp"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source's rows as they will be written, and what became of those that came."""
+
+    table: pa.Table
+    account: Account
+
+
+def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> Rows:
+    """Rows in the types that every room expects; those that no later verb could use are left out and told.
+
+    Args:
+        keys: columns that, with the timestamp, say which row it is: of two alike the last counts. Without them
+            every row is one of its own.
+
+    Raises:
+        DataError: a column holds what the online store, the model and JSON can't hold alike, or a key is not there.
+    """
+    table = clean(source, raw)
+    refuse_absent(source, table, keys)
+    rows = Counter(table, keys)
+    for key in keys[:1]:
+        rows.leave_out(NO_KEY, mask(pc.is_null(table[key])))
+    if TIME in table.column_names and pa.types.is_timestamp(table[TIME].type):
+        time = table[TIME]
+        rows.leave_out(NO_DATE, mask(pc.is_null(time)))
+        early, late = pc.less(time, bound(EARLIEST)), pc.greater_equal(time, bound(LATEST))
+        rows.leave_out(OUT_OF_RANGE, mask(pc.or_(early, late)))
+    if keys:
+        rows.leave_out(DUPLICATE, came_again(identities(table, [*keys, *timed(table)]), rows.kept))
+    return Rows(table.filter(pa.array(rows.kept)), account(source, table.num_rows, rows.reasons))
+
+
+class Counter:
+    """Which rows are kept, and why the others are not: each row for its first reason."""
+
+    def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
+        self.table = table
+        self.keys = keys
+        self.kept: Mask = np.ones(table.num_rows, dtype=bool)
+        self.reasons: list[LeftOut] = []
+
+    def leave_out(self, reason: str, which: Mask) -> None:
+        rows = np.flatnonzero(which & self.kept)
+        self.kept[rows] = False
+        self.reasons.append(
+            LeftOut(reason, len(rows), tuple(self.name(row) for row in rows[:SHOWN].tolist()))
+        )
+
+    def name(self, row: int) -> str:
+        """As a person finds it again: by its first key, or by its place among the rows that came."""
+        values = {key: self.table[key][row].as_py() for key in self.keys[:1]}
+        named = [f"{key}={value}" for key, value in values.items() if value is not None]
+        return named[0] if named else f"row {row + 1}"
+
+
+def append(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Rows that were there, then those that came; the same rows once more change nothing.
+
+    A row that came replaces one of the same keys and time. Without keys, one that is there already, alike in every
+    column, is not added.
+
+    Raises:
+        DataError: the columns or their types differ.
+    """
+    refuse_other_columns(source, old, new)
+    both = pa.concat_tables([old, new.select(old.column_names)]).combine_chunks()
+    if keys:
+        again = came_again(
+            identities(both, [*keys, *timed(both)]), np.ones(both.num_rows, dtype=bool)
+        )
+        return both.filter(pa.array(~again))
+    codes = identities(both, both.column_names)
+    added = ~np.isin(codes, codes[: old.num_rows])
+    added[: old.num_rows] = True
+    return both.filter(pa.array(added))
+
+
+def refuse_absent(source: str, table: pa.Table, keys: Sequence[str]) -> None:
+    absent = [key for key in keys if key not in table.column_names]
+    if absent:
+        raise DataError(
+            f"ingest.py names {absent[0]} among the KEYS of {source}, which has the columns "
+            f"{', '.join(table.column_names)}; correct KEYS"
+        )
+
+
+def refuse_other_columns(source: str, old: pa.Table, new: pa.Table) -> None:
+    """An appended row has the columns and types of those that are there."""
+    advice = "change ingest.py, or write the source anew with --replace"
+    for name in [*old.column_names, *new.column_names]:
+        if name not in new.column_names:
+            raise DataError(
+                f"expected the column {name}, which source {source} has, and the new rows lack it; {advice}"
+            )
+        if name not in old.column_names:
+            raise DataError(
+                f"the new rows have the column {name}, which source {source} lacks; {advice}"
+            )
+        if old[name].type != new[name].type:
+            raise DataError(
+                f"expected {source}.{name} to be {old[name].type}, got {new[name].type}; {advice}"
+            )
+
+
+def timed(table: pa.Table) -> list[str]:
+    return [TIME] if TIME in table.column_names else []
+
+
+def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
+    """Rows among those that count after which another one of the same code comes."""
+    places = np.flatnonzero(counted)[::-1]
+    last = np.unique(codes[places], return_index=True)[1]
+    again = counted.copy()
+    again[places[last]] = False
+    return again
+
+
+def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each row, alike where the rows are alike in these columns; two missing values are."""
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    for name in names:
+        different = codes_of(table[name])
+        pairs = codes * (int(different.max(initial=0)) + 1) + different
+        codes = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+    return codes
+
+
+def codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A number for each of a column's values."""
+    try:
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # lists and the like
+        encoded = pa.array(map(repr, column.to_pylist()), pa.string()).dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def mask(found: pa.ChunkedArray) -> Mask:
+    """As numpy; unknown is false."""
+    values: Mask = found.fill_null(False).to_numpy().astype(bool)
+    return values
+
+
+def bound(moment: object) -> pa.Scalar:
+    return pa.scalar(moment, TIMESTAMP)
+
+
+def clean(source: str, table: pa.Table) -> pa.Table:
+    columns = [clean_column(f"{source}.{name}", table[name]) for name in table.column_names]
+    return pa.table(columns, names=table.column_names)
+
+
+def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """NaN becomes null, floats are doubles, days and timestamps microseconds in UTC."""
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
+        return pc.if_else(pc.is_nan(column), None, column)
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return in_utc(name, column)
+    if pa.types.is_integer(column.type):
+        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
+        largest = max(ends, key=abs, default=0)
+        if abs(largest) > LARGEST_INTEGER:
+            raise DataError(
+                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers apart; "
+                "keep such a number as text"
+            )
+        return column.cast(pa.int64())
+    return column
+
+
+def in_utc(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("us"))
+        return column.cast(TIMESTAMP, safe=False)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{name} holds a time that can't be counted in microseconds: {error}"
+        ) from None

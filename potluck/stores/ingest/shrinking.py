@@ -1,0 +1,46 @@
+"""Sources that would hold fewer rows than before: replaced only where somebody says so."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from potluck.contract.errors import Refused
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """A source that would hold fewer rows than before."""
+
+    source: str
+    before: int
+    after: int
+
+
+MayShrink: TypeAlias = Callable[[Sequence[Shrinking]], bool]
+"""Asked before sources are replaced by fewer rows than they hold."""
+
+
+def check_shrinking(
+    before: Mapping[str, int], after: Mapping[str, int], may_shrink: MayShrink
+) -> None:
+    """Ask, where a source would shrink.
+
+    Args:
+        before: source -> its rows; `after` likewise.
+
+    Raises:
+        Refused: it may not.
+    """
+    shrinking = [
+        Shrinking(name, before[name], rows) for name, rows in after.items() if rows < before[name]
+    ]
+    if shrinking and not may_shrink(shrinking):
+        raise Refused(refusal(shrinking))
+
+
+def refusal(shrinking: Sequence[Shrinking]) -> str:
+    counts = ", ".join(f"{each.source} {each.before} → {each.after} rows" for each in shrinking)
+    return (
+        f"replacing would leave fewer rows than there are: {counts}. Nothing was written: "
+        "--replace replaces them all the same, --append adds to those that are there"
+    )

@@ -1,0 +1,255 @@
+"""From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN, all or nothing."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from potluck.contract.accounting import Account
+from potluck.contract.errors import DataError, UsageError
+from potluck.contract.lock import exclusive
+from potluck.stores.ingest.intake import append, take_in
+from potluck.stores.ingest.shrinking import MayShrink, check_shrinking
+from potluck.stores.ingest.swap import put_back, swapped
+from potluck.stores.parquet.reader import first_line
+
+Sources = Mapping[str, pa.Table | pa.Schema]
+"""Source name -> its rows, or the schema of a folder of files that others fill."""
+
+Keys = Mapping[str, Sequence[str]]
+"""Source name -> columns that, with `event_timestamp`, say which row it is."""
+
+SCHEMA_FILE = "schema.parquet"
+"""Without a row: it says what the files beside it hold."""
+
+ROW_GROUP_ROWS = 50_000
+"""Small enough that a reader of a range of keys skips most of a file."""
+
+LOCK_FILE = ".ingest.lock"
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What a repo's `ingest.py` says: the function, and how its rows are told apart."""
+
+    function: Callable[[Sequence[Path], int, int], Sources]
+    keys: Keys = field(default_factory=dict)
+    """Its `KEYS`."""
+    appendable: bool = True
+    """Its `APPENDABLE`: False where rows are known only by their place in the file."""
+
+    def __call__(self, files: Sequence[Path], rows: int, seed: int) -> Sources:
+        """The sources.
+
+        Raises:
+            DataError: it gives something else than tables and schemas by name.
+        """
+        sources = self.function(files, rows, seed)
+        check_sources(sources)
+        return sources
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an ingest did."""
+
+    rows: dict[str, int]
+    """Source -> rows that it holds now; 0 where an empty folder was made for others to fill."""
+    before: dict[str, int]
+    """Source -> rows that it held."""
+    accounts: list[Account]
+
+
+def load_ingest(repo: Path) -> Ingest:
+    """The `ingest` function of a repo's `ingest.py`, which may import its neighbours in the folder.
+
+    Raises:
+        UsageError: there is none.
+        Exception: what the file itself raises; the front door says where.
+    """
+    path = repo / "ingest.py"
+    if not path.is_file():
+        raise UsageError(
+            f"expected {path} with a function ingest(files, rows, seed); see docs/bring-your-own-data.md"
+        )
+    module = load_module(repo, path)
+    if not hasattr(module, "ingest"):
+        raise UsageError(
+            f"{path} has no function ingest(files, rows, seed); see docs/bring-your-own-data.md"
+        )
+    return Ingest(module.ingest, getattr(module, "KEYS", {}), getattr(module, "APPENDABLE", True))
+
+
+def load_module(repo: Path, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("potluck_ingest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(repo))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(repo))
+    return module
+
+
+def check_sources(sources: object) -> None:
+    if not isinstance(sources, Mapping) or not sources:
+        raise DataError(f"expected ingest() to give tables by name, got {type(sources).__name__}")
+    for name, source in sources.items():
+        if not isinstance(source, pa.Table | pa.Schema):
+            told = "turn a data frame into one with pyarrow.Table.from_pandas(frame, preserve_index=False)"
+            raise DataError(
+                f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; {told}"
+            )
+
+
+def write_sources(
+    folder: Path,
+    sources: Sources,
+    *,
+    keys: Keys | None = None,
+    adding: bool = False,
+    may_shrink: MayShrink = lambda _: True,
+) -> Written:
+    """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all could be written.
+
+    Args:
+        keys: how rows are told apart; a source that is not named has no two rows alike.
+        adding: to the rows that are there, instead of replacing them.
+        may_shrink: asked before a source is replaced by fewer rows than it holds.
+
+    Raises:
+        DataError: a table holds what the online store, the model and JSON can't hold alike, or can't be appended.
+        Refused: a source would shrink, and may not.
+        Locked: another ingest writes into this folder.
+    """
+    keys = keys or {}
+    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
+    check_keys(keys, named)
+    came = {name: take_in(name, table, keys.get(name, ())) for name, table in named.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
+        put_back(folder)
+        before = {name: rows_of(name, folder / f"{name}.parquet") for name in came}
+        tables = {name: rows.table for name, rows in came.items()}
+        if adding:
+            tables = {
+                name: appended(folder, name, table, keys.get(name, ()))
+                for name, table in tables.items()
+            }
+        else:
+            after = {name: table.num_rows for name, table in tables.items()}
+            check_shrinking(before, after, may_shrink)
+        write_tables(folder, tables)
+        made = write_schemas(folder, sources)
+    after = {name: table.num_rows for name, table in tables.items()}
+    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+
+
+def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
+    with told_in_words(), swapped(folder) as staged:
+        for name, table in tables.items():
+            write_parquet(staged / f"{name}.parquet", table)
+
+
+def write_schemas(folder: Path, sources: Sources) -> list[str]:
+    """Make the folders that others fill; answers the names of those that were not there."""
+    schemas = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
+    return [
+        name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)
+    ]
+
+
+def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
+    unknown = sorted(set(keys) - set(named))
+    if unknown:
+        told = f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give"
+        raise DataError(f"{told}; expected some of {', '.join(named)}")
+    for name, columns in keys.items():
+        if isinstance(columns, str):
+            raise DataError(
+                f"expected the KEYS of {name} in ingest.py to be a list, as in [{columns!r}], got text"
+            )
+
+
+def rows_of(name: str, path: Path) -> int:
+    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be kept.
+
+    Raises:
+        DataError: it is a folder that others fill.
+    """
+    if path.is_dir():
+        raise DataError(
+            f"source {name} is a folder that others fill ({path}); expected a schema of it, got a table"
+        )
+    if not path.exists():
+        return 0
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except pa.ArrowInvalid:
+        return 0
+
+
+def appended(folder: Path, name: str, table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        return table
+    try:
+        there = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"source {name} ({path}) can't be added to: expected parquet, got {first_line(error)}; "
+            "write all rows again (`potluck ingest --replace`)"
+        ) from None
+    return append(name, there, table, keys)
+
+
+@contextlib.contextmanager
+def told_in_words() -> Iterator[None]:
+    """Tell Arrow's errors as ours.
+
+    Raises:
+        DataError: a file is no parquet, or a table can't be written as such.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"a source can't be read or written as parquet: {error}") from error
+
+
+def write_schema(folder: Path, schema: pa.Schema) -> bool:
+    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file.
+
+    Answers:
+        Whether it was made.
+    """
+    earlier = folder.with_suffix(".earlier")
+    if folder.is_file():
+        os.replace(folder, earlier)
+    making = not folder.exists()
+    if making:
+        folder.mkdir()
+        write_parquet(folder / SCHEMA_FILE, schema.empty_table())
+    if earlier.exists():
+        os.replace(earlier, folder / "earlier.parquet")
+    return making
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
+    pq.write_table(
+        table,
+        path,
+        coerce_timestamps="us",
+        allow_truncated_timestamps=True,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+    )

@@ -1,0 +1,119 @@
+"""The point-in-time join of entity rows with feature views, as DuckDB's SQL.
+
+Names of columns may hold any character: they stand quoted where a file is read, and are numbers in between.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+from feast import FeatureView
+
+from potluck.contract.errors import DataError
+from potluck.stores.parquet.offline_reads import file_columns, parquet_source
+from potluck.stores.parquet.reader import LINE, ParquetSource, quoted, utc
+
+ENTITIES, ROW = "potluck_entities", "potluck_row"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What is wanted of one feature view."""
+
+    source: ParquetSource
+    keys: Mapping[str, str]
+    """Column of the source -> column of the entity rows."""
+    features: Mapping[str, str]
+    """Name in the answer -> column of the source."""
+    ttl: timedelta | None
+
+    def check(self, connection: Any, rows: pa.Schema) -> None:
+        """Compare what is wanted with the file and the entity rows.
+
+        Raises:
+            DataError: a column is not there, stands twice or can't be compared.
+        """
+        self.source.check(connection, [*self.keys, *self.features.values()])
+        if twice := sorted(set(self.features) & set(rows.names)):
+            raise DataError(
+                f"expected entity rows without {twice[0]}, a feature of source {self.source.name}; rename it"
+            )
+        types = self.source.types(connection)
+        for column, name in self.keys.items():
+            held = str(rows.field(name).type) if name in rows.names else "no such column"
+            if name not in rows.names or (
+                held != "null" and (held == "string") != (types[column] == "VARCHAR")
+            ):
+                wanted = f"{types[column]}, as in {self.source.name}.{column}"
+                raise DataError(
+                    f"entity rows, column {name}: expected {wanted}, got {held}; correct the rows"
+                )
+
+    def query(self, place: Mapping[str, str], time: str) -> str:
+        """The features of every entity row that has a record: found by ASOF, then fetched from where they stand."""
+        source, keys = self.source, [f"k{number}" for number in range(len(self.keys))]
+        theirs = ", ".join([*aliased(keys, map(quoted, self.keys)), f"{source.time} AS t"])
+        ours = ", ".join(
+            [
+                *aliased(keys, [place[name] for name in self.keys.values()]),
+                f"{utc(place[time])} AS due",
+            ]
+        )
+        same = [f"e.{key} = r.{key}" for key in keys]
+        young = (
+            f"WHERE epoch_us(due) - epoch_us(t) <= {self.ttl // timedelta(microseconds=1)}"
+            if self.ttl
+            else ""
+        )
+        numbers = [f"f{number}" for number in range(len(self.features))]
+        features = aliased(numbers, [f"s.{quoted(column)}" for column in self.features.values()])
+        return f"""
+            WITH rows AS (SELECT {ROW}, {ours} FROM {ENTITIES} WHERE due IS NOT NULL),
+            records AS (SELECT {theirs}, {source.file} AS file, {LINE} AS line FROM {source.scan}
+                WHERE ({source.file}, {LINE}) NOT IN ({source.outranked(self.keys)})),
+            found AS (SELECT {ROW}, r.file, r.line FROM rows AS e
+                ASOF JOIN records AS r ON {" AND ".join([*same, "e.due >= r.t"])} {young})
+            SELECT {", ".join([f"m.{ROW}", *features])} FROM found AS m
+                JOIN {source.scan} AS s ON {source.file} = m.file AND s.{LINE} = m.line"""
+
+
+def lookup(view: FeatureView, references: Sequence[str], full_names: bool) -> Lookup | None:
+    """What the references want of a view; None where its source is no local parquet."""
+    source = parquet_source(view.batch_source)
+    if source is None:
+        return None
+    column = file_columns(view.batch_source)
+    projection = view.projection
+    prefix = f"{projection.name_alias or view.name}__" if full_names else ""
+    names = [
+        feature
+        for of, _, feature in (ref.partition(":") for ref in references)
+        if of == projection.name_to_use()
+    ]
+    keys = projection.join_key_map or {key: key for key in view.join_keys}
+    return Lookup(
+        source,
+        {column.get(key, key): name for key, name in keys.items()},
+        {prefix + name: column.get(name, name) for name in names},
+        view.ttl or None,
+    )
+
+
+def joined(place: Mapping[str, str], time: str, lookups: Sequence[Lookup]) -> str:
+    """The entity rows in their order, each with the features of every view."""
+    chosen = [f"e.{alias} AS {quoted(name)}" for name, alias in place.items()]
+    joins = []
+    for number, wanted in enumerate(lookups):
+        chosen += [
+            f"v{number}.f{index} AS {quoted(name)}" for index, name in enumerate(wanted.features)
+        ]
+        joins.append(
+            f"LEFT JOIN ({wanted.query(place, time)}) AS v{number} ON e.{ROW} = v{number}.{ROW}"
+        )
+    return f"SELECT {', '.join(chosen)} FROM {ENTITIES} AS e {' '.join(joins)} ORDER BY e.{ROW}"
+
+
+def aliased(aliases: Sequence[str], columns: Any) -> list[str]:
+    return [f"{column} AS {alias}" for alias, column in zip(aliases, columns, strict=True)]

@@ -1,0 +1,97 @@
+"""Since when the feature store knows an entity: the date of its first record, whatever the record holds.
+
+A point-in-time join does not tell an entity without a record from one whose values are missing, and a service answers
+the two differently.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast import FeatureStore, FeatureView
+
+from potluck.contract.features import FeatureContract, Field
+from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.parquet.arrow_types import cast
+from potluck.stores.parquet.offline_reads import ROW, TIME, file_columns, parquet_source, read_rows
+from potluck.stores.parquet.reader import connected, moment, quoted
+
+FIRST = "potluck_first"
+Mask = npt.NDArray[np.bool_]
+
+
+def join_keys(contract: FeatureContract) -> list[tuple[str, ...]]:
+    """The entities that a service looks up, each by its join keys."""
+    return list(dict.fromkeys(view.join_keys for view in contract.views))
+
+
+def policy(contract: FeatureContract, keys: tuple[str, ...]) -> str:
+    """What an unknown entity means: one view that refuses is enough."""
+    views = [view for view in contract.views if view.join_keys == keys]
+    return "refuse" if any(view.unknown == "refuse" for view in views) else "missing"
+
+
+def first_records(
+    store: FeatureStore, contract: FeatureContract, keys: tuple[str, ...]
+) -> pa.Table:
+    """Entities of these join keys, and when any of the service's views first held a record of each."""
+    fields = [field for field in contract.keys if field.name in keys]
+    views = [store.get_feature_view(view.name) for view in contract.views if view.join_keys == keys]
+    found = pa.concat_tables([first_of_view(store, view, fields) for view in views])
+    names = [field.name for field in fields]
+    return found.group_by(names).aggregate([(FIRST, "min")]).rename_columns([*names, FIRST])
+
+
+def first_of_view(store: FeatureStore, view: FeatureView, keys: Sequence[Field]) -> pa.Table:
+    names = [key.name for key in keys]
+    local = parquet_source(view.batch_source)
+    if local is None:
+        rows = read_rows(store, view.batch_source, keys)
+        return rows.group_by(names).aggregate([(TIME, "min")]).rename_columns([*names, FIRST])
+    in_file = file_columns(view.batch_source)
+    columns = [quoted(in_file.get(name, name)) for name in names]
+    chosen = ", ".join(f"{column} AS k{place}" for place, column in enumerate(columns))
+    within = f"{local.time} >= {moment(EARLIEST)} AND {local.time} < {moment(LATEST)}"
+    rows = f"{local.scan} WHERE {within} GROUP BY {', '.join(columns)}"
+    query = f"SELECT {chosen}, min({local.time}) AS {FIRST} FROM {rows}"
+    with connected(local) as connection:
+        local.check(connection, [in_file.get(name, name) for name in names])
+        table = connection.execute(query).to_arrow_table()
+    typed = [
+        cast(table[f"k{place}"], key, view.batch_source.name) for place, key in enumerate(keys)
+    ]
+    return pa.table(
+        [*typed, table[FIRST].cast(pa.timestamp("us", tz="UTC"))], names=[*names, FIRST]
+    )
+
+
+def unknown(rows: pa.Table, firsts: pa.Table) -> Mask:
+    """Which rows name an entity that had no record yet at their time.
+
+    Args:
+        rows: `event_timestamp` and the join keys of `firsts`, among others.
+    """
+    met = with_first(rows, firsts)
+    return ~mask_of(pc.less_equal(met[FIRST], met[TIME]))
+
+
+def too_early(rows: pa.Table, firsts: pa.Table) -> Mask:
+    """Which rows name an entity whose records are all dated after them."""
+    met = with_first(rows, firsts)
+    return mask_of(pc.greater(met[FIRST], met[TIME]))
+
+
+def with_first(rows: pa.Table, firsts: pa.Table) -> pa.Table:
+    """Keys and time of the rows, in their order, beside the date of the entity's first record."""
+    names = [name for name in firsts.column_names if name != FIRST]
+    numbered = rows.select([*names, TIME]).append_column(
+        ROW, pa.array(range(rows.num_rows), pa.int64())
+    )
+    return numbered.join(firsts, names, join_type="left outer").sort_by(ROW)
+
+
+def mask_of(values: pa.ChunkedArray) -> Mask:
+    """Null is false."""
+    return np.asarray(pc.fill_null(values, False).to_numpy(), dtype=np.bool_)

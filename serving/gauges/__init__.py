@@ -1,0 +1,1 @@
+"""What /metrics tells of champions and of the online store, read at each scrape."""

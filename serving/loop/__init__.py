@@ -1,0 +1,1 @@
+"""Work on the event loop: in turns, in micro-batches, and after the answer."""

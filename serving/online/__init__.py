@@ -1,0 +1,1 @@
+"""The online store as the server reads it."""

@@ -1,0 +1,1 @@
+"""The server's processes: how they start, watch each other, and end."""
