@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +28,9 @@ hypothesis.settings.register_profile("reproducible", derandomize=True, database=
 hypothesis.settings.load_profile("reproducible")
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL_HOUSES = Path(os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv"))
+REAL_HOUSES = Path(
+    os.environ.get("POTLUCK_TEST_DATA", ROOT.parent / "shared" / "data" / "house_prices_train.csv")
+)
 READY_SECONDS = 60
 
 RUN_VERBS = """
@@ -61,7 +64,9 @@ def houses() -> Repo:
 
 
 def example(name: str) -> Repo:
-    return Repo(name, ROOT / "examples" / name, f"{name}_realtime", f"{name}_hybrid", f"{name}_batch")
+    return Repo(
+        name, ROOT / "examples" / name, f"{name}_realtime", f"{name}_hybrid", f"{name}_batch"
+    )
 
 
 def everything() -> Repo:
@@ -69,7 +74,12 @@ def everything() -> Repo:
     services = ("everything_realtime", "everything_hybrid", "everything_batch")
     path = ROOT / "tests" / "repos" / "everything"
     return Repo(
-        "everything", path, *services, ingest=("--rows", "240"), others=("everything_pair",), knows_strangers=True
+        "everything",
+        path,
+        *services,
+        ingest=("--rows", "240"),
+        others=("everything_pair",),
+        knows_strangers=True,
     )
 
 
@@ -98,6 +108,11 @@ class Stack:
         return Settings(home=self.home, repo=self.repo.path)
 
     @property
+    def as_built(self) -> Path:
+        """A copy of the home from before its server started: no test has changed it."""
+        return self.home.with_name(f"{self.home.name}-as-built")
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -108,12 +123,21 @@ class Stack:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run one verb as a user would."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.home, timeout=300)
+        return subprocess.run(
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            timeout=300,
+        )
 
     def python(self, code: str, *arguments: str) -> str:
         """Run code in this home; answers its output."""
         command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=ROOT, timeout=600)
+        ended = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, cwd=ROOT, timeout=600
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
@@ -123,7 +147,9 @@ class Stack:
         start = ["-c", code] if code else ["-m", "cli.main"]
         command = [sys.executable, *start, "serve", "--port", str(self.port), *options]
         log = (self.home / "server.log").open("ab")
-        self.process = subprocess.Popen(command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
+        self.process = subprocess.Popen(
+            command, env=self.environment, cwd=self.home, stdout=log, stderr=log
+        )
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
@@ -131,7 +157,10 @@ class Stack:
         while time.monotonic() < deadline:
             assert self.process is not None
             assert self.process.poll() is None, (self.home / "server.log").read_text()
-            with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{self.url}/readyz"):
+            with (
+                contextlib.suppress(urllib.error.URLError, OSError),
+                urllib.request.urlopen(f"{self.url}/readyz"),
+            ):
                 return
             time.sleep(0.05)
         raise AssertionError((self.home / "server.log").read_text())
@@ -167,7 +196,10 @@ class Stack:
         names = [entry["name"] for entry in fields if entry["source"] in ("key", "request")]
         sources = {"houses": "listings"}
         project = {"houses": "house_prices"}.get(self.repo.name, self.repo.name)
-        path = self.settings.data_folder(project) / f"{sources.get(self.repo.name, 'population')}.parquet"
+        path = (
+            self.settings.data_folder(project)
+            / f"{sources.get(self.repo.name, 'population')}.parquet"
+        )
         return list(pq.read_table(path, columns=names).to_pylist())
 
 
@@ -191,6 +223,8 @@ def running(repo: Repo, home: Path) -> Iterator[Stack]:
             *(["train", other] for other in repo.others),
             ["nightly", "--as-of", "2026-06-01"],
         )
+        passing = shutil.ignore_patterns("*.sock", "lock")
+        shutil.copytree(home, stack.as_built, ignore=passing)
         stack.serve()
         yield stack
     finally:

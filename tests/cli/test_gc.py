@@ -15,9 +15,9 @@ from potluck.contract.errors import Locked
 from potluck.contract.lock import shared
 from potluck.contract.manifest import write_manifest
 from potluck.contract.settings import Settings
+from potluck.redis.embedded import ensure_redis, stop_redis
 from potluck.scoring.bundle import BUNDLE_FILES
 from potluck.scoring.releases import Release, Releases
-from potluck.stores.embedded_redis import ensure_redis, stop_redis
 
 NOW = datetime.now(UTC)
 LONG_AGO = (NOW - timedelta(days=400)).timestamp()
@@ -25,10 +25,9 @@ LONG_AGO = (NOW - timedelta(days=400)).timestamp()
 
 @pytest.fixture
 def home(iris: Any, tmp_path: Path) -> Iterator[Path]:
-    """A copy of a home, with a Redis of its own; all of it is a year old."""
+    """A home as it was built, with a Redis of its own; all of it is a year old."""
     home = tmp_path / "home"
-    left_out = shutil.ignore_patterns("*.sock", "lock", "server.log", "up.*")
-    shutil.copytree(iris.home, home, ignore=left_out)
+    shutil.copytree(iris.as_built, home)
     for path in home.rglob("*"):
         age(path)
     yield home
@@ -61,7 +60,9 @@ def kinds(found: dict[str, Any]) -> list[str]:
     return [each["kind"] for each in found["waste"]]
 
 
-def test_only_a_bundle_that_nobody_names_goes_and_its_receipt_with_it(iris: Any, home: Path) -> None:
+def test_only_a_bundle_that_nobody_names_goes_and_its_receipt_with_it(
+    iris: Any, home: Path
+) -> None:
     releases = Releases(home / "releases")
     there = {path.name for path in releases.bundles.iterdir()}
     nobodys = another_bundle(releases, iris.repo.hybrid)
@@ -140,7 +141,9 @@ def test_who_does_not_answer_is_told_and_everything_that_he_may_name_stays(
     assert kinds(found) == []
 
 
-def test_a_champion_file_or_manifest_that_can_not_be_read_keeps_all_bundles(iris: Any, home: Path) -> None:
+def test_a_champion_file_or_manifest_that_can_not_be_read_keeps_all_bundles(
+    iris: Any, home: Path
+) -> None:
     releases = Releases(home / "releases")
     bundle = another_bundle(releases, iris.repo.hybrid)
     champion = releases.champions / f"{iris.repo.realtime}.json"
