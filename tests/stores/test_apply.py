@@ -34,8 +34,8 @@ def copy(iris: Any, tmp_path: Path) -> Path:
         ('tags={"required": "true"}', 'tags={"default": "wide"}', "default"),
         ('"observations.species"', '"species"', "source.column"),
         (
-            'mode="python", sources=[visit, petal_record]',
-            'mode="pandas", sources=[visit, petal_record]',
+            'mode="python",\n    sources=[visit, petal_record]',
+            'mode="pandas",\n    sources=[visit, petal_record]',
             "needs mode=.python.",
         ),
         ("petal / sepal", "petal / sepal * SCALE", "SCALE"),
