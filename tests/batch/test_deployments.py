@@ -1,6 +1,8 @@
 """Verbs and Feast's SDK fill and read Sentinel and a Cluster as they do the home's own Redis."""
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from redis_servers import Processes
 
 from potluck.contract.redis_format import entity_key
 from potluck.redis.client import redis_client
-from potluck.redis.embedded import client
+from potluck.redis.embedded import client, stop_redis
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -43,8 +45,14 @@ def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def at_home(iris: Any) -> Any:
-    return online(iris, [])
+def at_home(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the home answers as it was built: other tests publish runs in the shared one."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    shutil.copytree(iris.as_built, home)
+    built = dataclasses.replace(iris, home=home)
+    answered = online(built, [])
+    stop_redis(built.settings)
+    return answered
 
 
 @pytest.fixture(params=["sentinel", "cluster"])
