@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import hypothesis
 import pytest
+import warm_python
 
 from potluck.contract.settings import Settings
 
@@ -123,7 +124,7 @@ class Stack:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run one verb as a user would."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(
+        return warm_python.run(
             command,
             env=self.environment,
             capture_output=True,
@@ -135,7 +136,7 @@ class Stack:
     def python(self, code: str, *arguments: str) -> str:
         """Run code in this home; answers its output."""
         command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, cwd=ROOT, timeout=600
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

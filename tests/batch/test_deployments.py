@@ -3,12 +3,12 @@
 import dataclasses
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from redis_servers import Processes
 
 from potluck.contract.redis_format import entity_key
@@ -37,7 +37,7 @@ FILL = [
 def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
     command = [sys.executable, "-W", "ignore", "-c", FILL_AND_READ, json.dumps(verbs)]
     environment = {**stack.environment, **variables}
-    ended = subprocess.run(
+    ended = warm_python.run(
         command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import warm_python
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig, ValueType
 from feast import Field as Feature
 from feast.types import String
@@ -146,7 +147,7 @@ def run(
         start = ["-W", "ignore", "-c", PATCHED.replace("{patch}", patch), *words]
     environment = {**stack.environment, **variables}
     command = [sys.executable, *start]
-    return subprocess.run(
+    return warm_python.run(
         command, env=environment, capture_output=True, text=True, cwd=stack.home, timeout=120
     )
 

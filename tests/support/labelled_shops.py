@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import warm_python
 
 from potluck.contract.settings import Settings
 
@@ -151,14 +152,14 @@ class Shops:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A verb as a user runs it."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(
+        return warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
         )
 
     def python(self, code: str) -> Any:
         """Run code after `TOOLS`; answers what it tells."""
         command = [sys.executable, "-W", "ignore", "-c", TOOLS + code]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import warm_python
 from feast import FeatureStore
 
 from batch.nightly import run_service
@@ -243,7 +244,7 @@ class SmallHome:
     def verbs(self, *verbs: list[str]) -> None:
         """Run verbs one after the other in one process: importing Feast takes seconds."""
         command = [sys.executable, "-W", "ignore", "-c", RUN_VERBS, json.dumps(verbs)]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,11 +1,11 @@
 """`--param`: LightGBM's names resolved, and what would be ignored or misread refused before anything is trained."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 
 from potluck.contract.errors import UsageError
 from training.parameters import (
@@ -126,7 +126,7 @@ def test_a_wrong_parameter_is_a_usage_error_before_anything_is_read(
     """No repo, no data: the parameters come first."""
     command = [sys.executable, "-m", "cli.main", "train", "anything", "--param", given]
     environment = {**os.environ, "POTLUCK_HOME": str(tmp_path)}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    told = warm_python.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert told.returncode == 2
     assert told.stderr.startswith("potluck: ")
     assert "Traceback" not in told.stderr

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -82,7 +82,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if not name.startswith(("POTLUCK_", "REDIS"))
     }
     command = [sys.executable, "-W", "ignore", "-c", SCENARIO, str(ROOT / "feature_repo")]
-    ended = subprocess.run(
+    ended = warm_python.run(
         command,
         env={**environment, "POTLUCK_HOME": str(home)},
         capture_output=True,
