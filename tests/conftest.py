@@ -1,4 +1,5 @@
-"""A whole Potluck for each feature repo: real Redis, real Feast and MLflow, a real server on a free port."""
+"""A whole Potluck for each feature repo: real Redis, real Feast and MLflow, a real server on a free
+port."""
 
 import contextlib
 import json
@@ -235,7 +236,8 @@ def running(repo: Repo, home: Path) -> Iterator[Stack]:
 
 @pytest.fixture(autouse=True)
 def environment_is_put_back() -> Iterator[None]:
-    """A verb that runs in this process leaves its settings in the environment, for what it starts."""
+    """A verb that runs in this process leaves its settings in the environment, for what it
+    starts."""
     before = dict(os.environ)
     yield
     os.environ.clear()

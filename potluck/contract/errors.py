@@ -26,7 +26,8 @@ PotluckError                    exit code 1
     ├── TooManyConnections      503
     └── CallerLeft              499: nobody sees it but the metrics
 
-A message says what was expected, what came and what to do; a request error never holds a value of the request.
+A message says what was expected, what came and what to do; a request error never holds a value of
+the request.
 """
 
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ class Locked(PotluckError):
 
 @dataclass(frozen=True)
 class Detail:
-    """One reason of a refused request: the field's name (empty for the whole body) and what was expected."""
+    """One reason of a refused request: the field's name (empty for the whole body) and what was
+    expected."""
 
     field: str
     reason: str

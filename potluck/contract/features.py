@@ -1,4 +1,5 @@
-"""The feature contract: what a feature service promises, as training found it and as serving keeps it.
+"""The feature contract: what a feature service promises, as training found it and as serving keeps
+it.
 
 It is derived from Feast's registry (`potluck.stores.definitions.contracts`), completed by training
 (vocabularies, fills, classes, lineage) and travels in the bundle as `contract.json`.
@@ -22,11 +23,13 @@ Transform = Literal["identity", "log"]
 SplitKind = Literal["time", "random", "key"]
 """Which rows a model is measured on: the latest, some at random, or all rows of some entities."""
 UnknownPolicy = Literal["refuse", "missing"]
-"""What an entity means that the feature store does not know: an error, or a row whose looked-up values are missing."""
+"""What an entity means that the feature store does not know: an error, or a row whose looked-up
+values are missing."""
 Literals = bool | int | float | str
 
 REQUEST_TIME = {f"request_time.{part}": part for part in ("year", "month", "day", "hour")}
-"""Defaults that stand for a part of the request's time (UTC), which is an argument and never read from the clock."""
+"""Defaults that stand for a part of the request's time (UTC), which is an argument and never read
+from the clock."""
 
 LARGEST_INTEGER = 2**53
 """Beyond it a float64, and so the model and JSON, can't tell two integers apart."""
@@ -58,7 +61,8 @@ class LookupView:
     field_ids: tuple[str, ...]
     """Hex of the 4-byte hash field of each feature."""
     ttl_seconds: int
-    """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is too old."""
+    """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is
+    too old."""
     unknown: UnknownPolicy = "refuse"
 
 
@@ -82,7 +86,8 @@ class Column:
     vocabulary: tuple[Literals, ...] = ()
     """Categories that training saw, in the order of their codes."""
     fill: float | None = None
-    """Training's median where it never saw the column missing: LightGBM would read a missing value as 0.0."""
+    """Training's median where it never saw the column missing: LightGBM would read a missing value
+    as 0.0."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,8 @@ class FeatureContract:
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """What goes into the on-demand functions and the columns: request fields, then looked-up ones."""
+        """What goes into the on-demand functions and the columns: request fields, then looked-up
+        ones."""
         return self.request + self.online
 
     @property
@@ -176,5 +182,6 @@ def read_contract(text: bytes) -> FeatureContract:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole file"
         raise BundleError(
-            f"contract.json does not fit this version of Potluck at {where}: {first['msg']}; train the service again"
+            f"contract.json does not fit this version of Potluck at {where}: {first['msg']}; train "
+            "the service again"
         ) from None

@@ -1,7 +1,9 @@
-"""How a nightly run becomes visible: two slots per precomputed view, and one pointer that says which is read.
+"""How a nightly run becomes visible: two slots per precomputed view, and one pointer that says
+which is read.
 
-A run writes the slot that nobody reads, then moves the pointer. Every stored prediction carries its run's id, so that a
-reader can tell a row of the published run from one that another run left behind.
+A run writes the slot that nobody reads, then moves the pointer. Every stored prediction carries its
+run's id, so that a reader can tell a row of the published run from one that another run left
+behind.
 """
 
 import dataclasses
@@ -54,7 +56,8 @@ POINTER = TypeAdapter(Pointer)
 
 
 def read_pointer(stored: bytes | None) -> Pointer | None:
-    """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't be read.
+    """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't
+    be read.
 
     A damaged pointer publishes nothing; the next nightly run puts a sound one in its place.
 
@@ -73,12 +76,14 @@ def pointer_key(project: str, view: str) -> str:
 
 
 def first_pointer_key(project: str, view: str) -> str:
-    """Redis key of the pointer of version 0.1.0, whose servers read it on while others are upgraded."""
+    """Redis key of the pointer of version 0.1.0, whose servers read it on while others are
+    upgraded."""
     return f"potluck:{project}:{view}:published"
 
 
 def publication_key(project: str, view: str, name: str) -> str:
-    """Redis key of what belongs to a precomputed view; the braces keep all of them on one node of a cluster."""
+    """Redis key of what belongs to a precomputed view; the braces keep all of them on one node of a
+    cluster."""
     return f"potluck:{{{project}:{view}}}:{name}"
 
 
@@ -98,7 +103,8 @@ def slot_fields(publication: Publication, slot: Slot) -> list[bytes]:
 
 
 class StoredPredictions:
-    """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly run's own check."""
+    """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly
+    run's own check."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
-"""Arrow columns -> Feast's Redis bytes, a column at a time: what `potluck.contract.redis_format` writes for one row.
+"""Arrow columns -> Feast's Redis bytes, a column at a time: what `potluck.contract.redis_format`
+writes for one row.
 
-Redis is quicker than Python's loops, so nothing here goes row by row, but for Feast's rarer value types (lists, sets,
-maps, JSON), whose bytes come from Feast's own conversion.
+Redis is quicker than Python's loops, so nothing here goes row by row, but for Feast's rarer value
+types (lists, sets, maps, JSON), whose bytes come from Feast's own conversion.
 """
 
 import struct
@@ -64,7 +65,8 @@ def entity_keys(
 def typed_entity_keys(
     project: str, dtypes: dict[str, str], table: "pa.Table | pa.RecordBatch"
 ) -> "pa.BinaryArray":
-    """`entity_keys` by the names and types of the join keys, which may be all that Feast allows (`KEY_TYPES`)."""
+    """`entity_keys` by the names and types of the join keys, which may be all that Feast allows
+    (`KEY_TYPES`)."""
     names = sorted(dtypes)
     pieces: list[Any] = [entity_key_head(names)]
     for name in names:
@@ -102,7 +104,8 @@ def encode_values(column: "pa.Array", dtype: str, null: bytes = NULL) -> "pa.Bin
     Args:
         column: values, of the declared type or of one that casts to it without loss.
         dtype: as in a contract, or a `feast.ValueType` in lower case.
-        null: what stands for a null: Feast's explicit null, or no bytes at all, as `feast materialize` writes it.
+        null: what stands for a null: Feast's explicit null, or no bytes at all, as `feast
+            materialize` writes it.
     """
     column, dtype = one_array(column), ALIASES.get(dtype, dtype)
     encoder = ENCODERS.get(dtype)

@@ -1,4 +1,5 @@
-"""Golden rows: inputs, and the raw score that each must give to the bit wherever the bundle is opened."""
+"""Golden rows: inputs, and the raw score that each must give to the bit wherever the bundle is
+opened."""
 
 import math
 from collections.abc import Sequence

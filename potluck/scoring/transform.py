@@ -1,4 +1,5 @@
-"""Raw score -> prediction. One function for one row and for a million: `np.exp` and `math.exp` differ by a bit."""
+"""Raw score -> prediction. One function for one row and for a million: `np.exp` and `math.exp`
+differ by a bit."""
 
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ class Predictions:
 def predict(
     raw: Matrix, objective: Objective, transform: Transform, classes: tuple[Literals, ...]
 ) -> Predictions:
-    """Turn raw scores, float64 of shape (rows, outputs), into predictions in the label's own space."""
+    """Turn raw scores, float64 of shape (rows, outputs), into predictions in the label's own
+    space."""
     if objective == "regression":
         return Predictions(to_label_space(raw[:, 0], transform).tolist(), None)
     shares = class_shares(raw, objective)

@@ -1,7 +1,8 @@
-"""Columns of many rows without a Python object for each value; who asks for the values gets them all the same.
+"""Columns of many rows without a Python object for each value; who asks for the values gets them
+all the same.
 
-The nightly run reads Arrow and scores numpy. Only an on-demand function wants lists, and only of the columns that it
-asks for.
+The nightly run reads Arrow and scores numpy. Only an on-demand function wants lists, and only of
+the columns that it asks for.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,5 @@
-"""The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody foresaw."""
+"""The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody
+foresaw."""
 
 import asyncio
 import logging
@@ -129,7 +130,8 @@ class Edge:
         """Take note of a hot call that was refused; its metrics are counted elsewhere."""
 
     async def report(self) -> None:
-        """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
+        """Keep the gauge up to date until cancelled: at every request it would cost more than the
+        request's id."""
         while True:
             IN_FLIGHT.set(self.in_flight)
             self.refused_calls.report()

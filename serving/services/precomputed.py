@@ -67,7 +67,8 @@ class PrecomputedService:
         """Look one id up later, together with those that other requests bring at the same time.
 
         Args:
-            answered: called once with the published run and its row, or with the error that is the answer.
+            answered: called once with the published run and its row, or with the error that is the
+                answer.
         """
         self.together.add((entity, answered))
 

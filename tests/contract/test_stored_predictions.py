@@ -1,4 +1,5 @@
-"""The reader of stored predictions reads one slot, and only rows of the run that the pointer names."""
+"""The reader of stored predictions reads one slot, and only rows of the run that the pointer
+names."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,5 @@
-"""A user's table becomes the columns of the contract, or the message names the column, what was expected, what came."""
+"""A user's table becomes the columns of the contract, or the message names the column, what was
+expected, what came."""
 
 from typing import Any
 

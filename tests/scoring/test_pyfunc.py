@@ -1,4 +1,5 @@
-"""What MLflow loads: a bundle that takes raw columns, whatever the table's form, and gives the scorer's bits."""
+"""What MLflow loads: a bundle that takes raw columns, whatever the table's form, and gives the
+scorer's bits."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime

@@ -63,7 +63,8 @@ def plainly(reader: BatchReader[Any], body: bytes) -> Any:
         or not isinstance(envelope[reader.name], list)
     ):
         return comparable(reader.other_form())
-    # A row that was parsed is written as JSON again; of NaN and infinity `json` makes what the parser reads.
+    # A row that was parsed is written as JSON again; of NaN and infinity `json` makes what the
+    # parser reads.
     return comparable([reader.read_row(json.dumps(row).encode()) for row in envelope[reader.name]])
 
 

@@ -1,4 +1,5 @@
-"""What the store should not hold is the store's fault, is told to the operator, and stalls nobody."""
+"""What the store should not hold is the store's fault, is told to the operator, and stalls
+nobody."""
 
 import asyncio
 import math

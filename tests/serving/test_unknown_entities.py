@@ -1,4 +1,5 @@
-"""Entities that the online store does not know: refused or missing, as their views want it, and each by its own key."""
+"""Entities that the online store does not know: refused or missing, as their views want it, and
+each by its own key."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""Feast's registry on a real Postgres, MLflow on a database of its own, Redis elsewhere: no change but variables."""
+"""Feast's registry on a real Postgres, MLflow on a database of its own, Redis elsewhere: no change
+but variables."""
 
 import os
 import sys

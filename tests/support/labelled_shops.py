@@ -1,4 +1,5 @@
-"""A small feature repo whose labels and records a test writes row by row: shops, what they ask and what came of it."""
+"""A small feature repo whose labels and records a test writes row by row: shops, what they ask and
+what came of it."""
 
 import json
 import os
@@ -137,7 +138,8 @@ class Shops:
     def write(
         self, labels: list[Row], records: list[Row] | None = None, places: list[Row] | None = None
     ) -> None:
-        """Replace the sources; records and places default to one of each labelled shop, long before its label."""
+        """Replace the sources; records and places default to one of each labelled shop, long before
+        its label."""
         shops = sorted({row["shop_id"] for row in labels if row["shop_id"] is not None})
         folder = self.settings.data_folder("shops")
         folder.mkdir(parents=True, exist_ok=True)

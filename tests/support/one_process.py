@@ -49,7 +49,8 @@ def run_all(
     """Run commands one after the other, whatever becomes of each.
 
     Args:
-        commands: each one's words, and what of the environment is its own; the ones after it keep it.
+        commands: each one's words, and what of the environment is its own; the ones after it keep
+            it.
     """
     ended = warm_python.run(
         [sys.executable, "-W", "ignore", "-c", RUN],

@@ -1,7 +1,8 @@
-"""A feature repo of four small services that differ in what the accounts and the rules of a row may depend on.
+"""A feature repo of four small services that differ in what the accounts and the rules of a row may
+depend on.
 
-Keys are numbers or text, records hold for ever or for thirty days, an unknown entity is refused or missing, and a
-strict service requires a looked-up value that has no default.
+Keys are numbers or text, records hold for ever or for thirty days, an unknown entity is refused or
+missing, and a strict service requires a looked-up value that has no default.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """Small feature repos written to a folder, and `potluck apply` over many of them in one go.
 
-Feast mixes two repos in one process, and to import it takes seconds: so one process imports it, and forks for each.
+Feast mixes two repos in one process, and to import it takes seconds: so one process imports it, and
+forks for each.
 """
 
 import json

@@ -3,8 +3,8 @@
 To import Feast, MLflow and scikit-learn takes 5 s of CPU time, and the tests run hundreds of verbs.
 So one process imports them all, starts no thread, and forks for each call. The child gets its own
 environment, working directory, descriptors, arguments and `__main__`, runs the module or the code,
-and ends as any Python process does. To the caller it is a `subprocess.Popen`: its pid can be killed,
-its exit code is the child's, its pipes are the caller's.
+and ends as any Python process does. To the caller it is a `subprocess.Popen`: its pid can be
+killed, its exit code is the child's, its pipes are the caller's.
 
 What this can't show is how a process starts: what it imports, how long that takes, what a variable
 of the environment does to Python itself. Tests of that, and every `serve`, `up` and `schedule`,

@@ -1,4 +1,5 @@
-"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else lists its features."""
+"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else
+lists its features."""
 
 import hashlib
 from dataclasses import dataclass
@@ -74,12 +75,14 @@ def definition_of(store: FeatureStore, service: str) -> Definition:
     """The definition of one service with a model.
 
     Raises:
-        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such service.
+        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such
+            service.
     """
     definitions = read_definitions(store)
     if service not in definitions:
         raise DefinitionError(
-            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; got {service}"
+            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; "
+            f"got {service}"
         )
     return definitions[service]
 

@@ -1,4 +1,5 @@
-"""Short forms for a repo's `definitions.py`: each makes a plain Feast object, and nothing that Feast does not know."""
+"""Short forms for a repo's `definitions.py`: each makes a plain Feast object, and nothing that
+Feast does not know."""
 
 import keyword
 import re
@@ -27,7 +28,8 @@ def parquet(project: str, name: str) -> FileSource:
 
 
 def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFeatureView:
-    """An on-demand view that puts every field of a request out as it came: each becomes a column of the model.
+    """An on-demand view that puts every field of a request out as it came: each becomes a column of
+    the model.
 
     Args:
         name: of the view; by default the request's, with `_columns` behind it.
@@ -67,7 +69,8 @@ def function_name(name: str) -> str:
 def predictions(
     project: str, entity: Entity, label: Any = Float64, name: str | None = None
 ) -> FeatureView:
-    """The view into which the nightly run publishes; its source, the history, is called as the view is.
+    """The view into which the nightly run publishes; its source, the history, is called as the view
+    is.
 
     Args:
         label: Feast type of the label; anything but Float64 also keeps the classes' probabilities.

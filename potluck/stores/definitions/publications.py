@@ -28,8 +28,9 @@ def read_publication(store: FeatureStore, service: FeatureService) -> Publicatio
     missing = sorted(set(PUBLISHED_FEATURES) - {field.name for field in features})
     if missing or len(view.join_keys) != 1:
         raise DefinitionError(
-            f"view {view.name} of {service.name} needs one join key and the features {', '.join(PUBLISHED_FEATURES)}; "
-            f"it has the keys {list(view.join_keys)} and lacks {missing}"
+            f"view {view.name} of {service.name} needs one join key and the features "
+            f"{', '.join(PUBLISHED_FEATURES)}; it has the keys {list(view.join_keys)} and lacks "
+            f"{missing}"
         )
     return Publication(
         service=service.name,
@@ -48,7 +49,8 @@ def read_key(store: FeatureStore, join_key: str) -> Field:
     entity = next(e for e in store.list_entities() if e.join_key == join_key)
     if entity.value_type.name not in KEY_DTYPES:
         raise DefinitionError(
-            f"entity {entity.name} has the value type {entity.value_type.name}; expected {', '.join(KEY_DTYPES)}"
+            f"entity {entity.name} has the value type {entity.value_type.name}; expected "
+            f"{', '.join(KEY_DTYPES)}"
         )
     return Field(
         name=join_key, dtype=KEY_DTYPES[entity.value_type.name], source="key", required=True

@@ -23,8 +23,8 @@ def check_contract(contract: FeatureContract) -> None:
         )
     if contract.population is not None and not contract.keys:
         raise DefinitionError(
-            f"{owner} looks nothing up, and so no entity of the source {contract.population} can be scored by "
-            "night; take out the tag population, or add a feature view"
+            f"{owner} looks nothing up, and so no entity of the source {contract.population} can "
+            "be scored by night; take out the tag population, or add a feature view"
         )
     for publication in contract.publications:
         check_publication(contract, publication)
@@ -35,7 +35,8 @@ def check_publication(contract: FeatureContract, publication: Publication) -> No
     owner, view = contract.service, f"view {publication.view} of {publication.service}"
     if contract.population is None:
         raise DefinitionError(
-            f"{owner} scores {publication.service} and so needs the tag population: the source with one row per entity"
+            f"{owner} scores {publication.service} and so needs the tag population: the source "
+            "with one row per entity"
         )
     if len(contract.keys) != 1:
         raise DefinitionError(

@@ -52,7 +52,8 @@ class CsvColumn:
     optional: bool = False
     """A file may lack the whole column; then every value is missing."""
     categories: Mapping[str, str] = field(default_factory=dict)
-    """Texts that stand for a category, say NA for "none": text -> category. They go before `missing`."""
+    """Texts that stand for a category, say NA for "none": text -> category. They go before
+    `missing`."""
     missing: frozenset[str] | None = None
     """Texts that mean an unknown value; by default those of the file."""
     least: float | None = None

@@ -6,7 +6,8 @@ from potluck.stores.ingest.csv_cells import ARROW_TYPES, CsvType
 
 
 def predictions_schema(key: str, key_type: CsvType, label_type: CsvType) -> pa.Schema:
-    """What an `ingest.py` answers in place of a table, for the view that `declare.predictions` makes.
+    """What an `ingest.py` answers in place of a table, for the view that `declare.predictions`
+    makes.
 
     Args:
         key: the entity's join key.

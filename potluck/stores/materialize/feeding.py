@@ -151,7 +151,10 @@ def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str
     """Why a feature can't be written as a champion reads it; None where it can."""
     source = parquet_source(view.batch_source)
     if source is None or not extends or not is_plain(view):
-        return "the view does not declare it as it was, and only local parquet and Potluck's batch_engine go further"
+        return (
+            "the view does not declare it as it was, "
+            "and only local parquet and Potluck's batch_engine go further"
+        )
     column = file_columns(view.batch_source).get(feature, feature)
     with connected(source) as connection:
         held = source.types(connection).get(column)
