@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from potluck.stores.parquet.population import ShardRows
 
 UNKNOWN = "the feature store knows no such entity"

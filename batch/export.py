@@ -16,8 +16,7 @@ from batch.publish import View
 from batch.score import PREDICTION, PROBABILITIES
 from batch.tasks import find_tasks
 from potluck.contract.errors import DataError, MissingStepError, UsageError
-from potluck.contract.features import Publication
-from potluck.contract.publication import Pointer
+from potluck.contract.publication import Pointer, Publication
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
 from potluck.stores.definitions.repo import open_store

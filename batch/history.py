@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from batch.profile import PROFILE, Profile
 from batch.publish import predicted_rows, stored_columns
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
-from potluck.contract.features import Publication
 from potluck.contract.files import replacing
-from potluck.contract.publication import Pointer
+from potluck.contract.publication import Pointer, Publication
 from potluck.stores.ingest.sources import SCHEMA_FILE
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.offline_reads import data_source

@@ -9,9 +9,9 @@ import pyarrow as pa
 from batch.lease import Lease
 from batch.score import FAILURE, PREDICTION, PROBABILITIES
 from potluck.contract.errors import MissingStepError, ServiceUnreachable
-from potluck.contract.features import Publication
 from potluck.contract.publication import (
     Pointer,
+    Publication,
     first_pointer_key,
     idle_slot,
     pointer_key,

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from batch.admission import refusals
 from potluck.contract.errors import DataError
-from potluck.contract.features import DType, FeatureContract
-from potluck.scoring.bundle import Model
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType
+from potluck.scoring.model import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.population import Population, ShardRows

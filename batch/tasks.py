@@ -8,10 +8,10 @@ from feast import FeatureStore
 from batch.publish import View
 from potluck.contract.champion import Champion
 from potluck.contract.errors import MissingStepError
-from potluck.contract.features import Publication
+from potluck.contract.publication import Publication
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.definitions.repo import open_store
 

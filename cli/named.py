@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from batch.publish import View
 from batch.runs import MANIFEST, Runs
 from potluck.contract.errors import BundleError, PotluckError
-from potluck.contract.features import FeatureContract, Publication, read_contract
-from potluck.contract.publication import Pointer, read_pointer
+from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.publication import Pointer, Publication, read_pointer
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.bundle import CONTRACT_FILE

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 from potluck.stores.ingest.csv_cells import MISSING, CsvColumn, CsvType, Notation
 from potluck.stores.ingest.csv_source import read_csv
 from potluck.stores.ingest.parquet_table import in_type

@@ -7,7 +7,7 @@ import numpy as np
 from potluck.contract.errors import PotluckError
 from potluck.contract.features import FeatureContract
 from potluck.contract.settings import Settings
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.releases import Releases
 from training.dataset import Dataset
 from training.metrics import evaluate

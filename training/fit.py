@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Column, FeatureContract, Literals
-from potluck.scoring.bundle import Model
+from potluck.contract.features import Column, FeatureContract
+from potluck.contract.fields import Literals
 from potluck.scoring.encoders import Numbers
 from potluck.scoring.functions import load_functions
 from potluck.scoring.lightgbm_library import Matrix
+from potluck.scoring.model import Model
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
 from potluck.stores.definitions.contracts import Definition

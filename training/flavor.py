@@ -8,7 +8,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.utils import _save_example
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType, Field
 from potluck.contract.manifest import MANIFEST, listed_files
 from potluck.scoring.bundle import MODEL_FILE
 from potluck.scoring.frames import is_required

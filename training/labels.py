@@ -19,7 +19,8 @@ from potluck.contract.accounting import (
     OUT_OF_RANGE,
 )
 from potluck.contract.errors import DataError
-from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType, Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.definitions.publications import read_key
 from potluck.stores.parquet.offline_reads import (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import FeatureContract, Literals, SplitKind
+from potluck.contract.features import FeatureContract, SplitKind
+from potluck.contract.fields import Literals
 from potluck.stores.definitions.contracts import Definition
 from training.booster import Table
 from training.candidates import SAMPLE_ROWS, Choice, choose, work

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn import metrics
 
-from potluck.contract.features import FeatureContract, Literals
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Literals
 from potluck.scoring.transform import Predictions, class_name
 
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "rmsle", "log_loss"})

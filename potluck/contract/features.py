@@ -14,10 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError
+from potluck.contract.fields import DType, Field, FieldSource, Literals
 from potluck.contract.formats import NEWEST, Format
+from potluck.contract.publication import Publication
 
-DType = Literal["int64", "int32", "float64", "string", "bool"]
-FieldSource = Literal["key", "request", "online", "on-demand"]
 Objective = Literal["regression", "binary", "multiclass"]
 Transform = Literal["identity", "log"]
 SplitKind = Literal["time", "random", "key"]
@@ -25,30 +25,6 @@ SplitKind = Literal["time", "random", "key"]
 UnknownPolicy = Literal["refuse", "missing"]
 """What an entity means that the feature store does not know: an error, or a row whose looked-up
 values are missing."""
-Literals = bool | int | float | str
-
-REQUEST_TIME = {f"request_time.{part}": part for part in ("year", "month", "day", "hour")}
-"""Defaults that stand for a part of the request's time (UTC), which is an argument and never read
-from the clock."""
-
-LARGEST_INTEGER = 2**53
-"""Beyond it a float64, and so the model and JSON, can't tell two integers apart."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One value that a service takes, looks up or computes."""
-
-    name: str
-    dtype: DType
-    source: FieldSource
-    required: bool = False
-    default: Literals | None = None
-
-    def default_at(self, moment: datetime) -> Literals | None:
-        """The default, with a part of the request's time filled in where it stands for one."""
-        part = REQUEST_TIME.get(self.default) if isinstance(self.default, str) else None
-        return self.default if part is None else int(getattr(moment, part))
 
 
 @dataclass(frozen=True)
@@ -88,20 +64,6 @@ class Column:
     fill: float | None = None
     """Training's median where it never saw the column missing: LightGBM would read a missing value
     as 0.0."""
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A precomputed service that this model's nightly run fills."""
-
-    service: str
-    view: str
-    key: Field
-    features: tuple[Field, ...]
-    field_ids: dict[str, tuple[str, ...]]
-    """Slot name -> hex of each feature's hash field."""
-    source: str
-    """The offline source that keeps the history."""
 
 
 @dataclass(frozen=True)

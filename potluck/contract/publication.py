@@ -15,12 +15,44 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from potluck.contract.features import Publication
+from potluck.contract.fields import DType, Field
 from potluck.contract.formats import NEWEST, Format
 from potluck.contract.redis_format import Scalar, value_reader
 
 Slot = Literal["a", "b"]
 SLOTS: tuple[Slot, ...] = ("a", "b")
+
+PREDICTION, PROBABILITIES = "prediction", "probabilities"
+MODEL_VERSION, RUN_ID = "model_version", "run_id"
+PUBLISHED_ALWAYS = (PREDICTION, RUN_ID, MODEL_VERSION)
+"""What every view of predictions holds."""
+
+
+def published_row(prediction: DType, *, with_probabilities: bool) -> dict[str, DType]:
+    """Return the names and types of what is published for an entity, in the view's order.
+
+    Args:
+        prediction: float64 of a regression; otherwise the type of the classes' labels.
+        with_probabilities: whether the classes' probabilities are kept too, as JSON text.
+    """
+    row: dict[str, DType] = {PREDICTION: prediction}
+    if with_probabilities:
+        row[PROBABILITIES] = "string"
+    return {**row, MODEL_VERSION: "string", RUN_ID: "string"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A precomputed service that this model's nightly run fills."""
+
+    service: str
+    view: str
+    key: Field
+    features: tuple[Field, ...]
+    field_ids: dict[str, tuple[str, ...]]
+    """Slot name -> hex of each feature's hash field."""
+    source: str
+    """The offline source that keeps the history."""
 
 
 @dataclass(frozen=True)
@@ -141,4 +173,4 @@ class StoredPredictions:
             name: read(value)
             for name, read, value in zip(self.names, self.decoders, stored, strict=True)
         }
-        return row if row["run_id"] == pointer.run_id else None
+        return row if row[RUN_ID] == pointer.run_id else None

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from potluck.contract.features import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 
 Scalar = str | int | float | bool | None
 

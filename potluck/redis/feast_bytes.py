@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.contract.redis_format import (
     INT32_TYPE,
     INT64_TYPE,

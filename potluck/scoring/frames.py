@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from potluck.scoring.vectors import NumberVector
 
 BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}

@@ -13,11 +13,12 @@ from functools import partial
 from operator import getitem, itemgetter
 from typing import Any
 
-from potluck.contract.features import REQUEST_TIME, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import REQUEST_TIME, Field
 from potluck.contract.redis_format import Scalar, value_reader
-from potluck.scoring.bundle import Model
 from potluck.scoring.encoders import Encoder, Mark
 from potluck.scoring.functions import run_function
+from potluck.scoring.model import Model
 from potluck.scoring.transform import Predictions
 
 MOST_REMEMBERED = 2048

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.scoring.bundle import Model, open_bundle
+from potluck.scoring.bundle import open_bundle
 from potluck.scoring.frames import contract_columns, read_table
+from potluck.scoring.model import Model
 from potluck.scoring.transform import Predictions, probability_column
 
 REQUEST_TIME = "request_time"

@@ -21,8 +21,9 @@ from potluck.contract.files import copy_synced, staging_folder, sync_folder, wri
 from potluck.contract.formats import NEWEST, Format
 from potluck.contract.lock import exclusive, shared
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
-from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
+from potluck.scoring.bundle import CONTRACT_FILE, open_bundle
 from potluck.scoring.check import admit
+from potluck.scoring.model import Model
 
 
 @dataclass(frozen=True)

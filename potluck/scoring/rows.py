@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from potluck.contract.features import FeatureContract, Field, OnDemandFunction
+from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.contract.fields import Field
 from potluck.scoring.encoders import encoder
 from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from potluck.contract.features import Literals, Objective, Transform
+from potluck.contract.features import Objective, Transform
+from potluck.contract.fields import Literals
 from potluck.scoring.lightgbm_library import Matrix
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from potluck.contract.features import LARGEST_INTEGER, DType
+from potluck.contract.fields import LARGEST_INTEGER, DType
 from potluck.scoring.lightgbm_library import Matrix
 
 PYTHON: dict[DType, Callable[[float], Any]] = {

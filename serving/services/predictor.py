@@ -9,9 +9,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from potluck.contract.errors import DataError, Detail, RequestError, SchemaValidation
-from potluck.contract.features import Literals
+from potluck.contract.fields import Literals
 from potluck.contract.redis_format import DamagedValueError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.plan import Marks, Plan
 from potluck.scoring.releases import Release
 from serving.loop.microbatch import MicroBatch

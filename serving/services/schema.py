@@ -22,7 +22,8 @@ from pydantic_core import ErrorDetails, from_json
 from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from serving.bodies.batch_body import BatchReader, too_heavy
 from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
 from serving.bodies.malformed import ONE_RECORD, not_json

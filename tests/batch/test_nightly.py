@@ -69,7 +69,7 @@ DIES_AFTER = {
 }
 FAILS_ON_WIDE_SEPALS = """
 from potluck.contract.errors import DataError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 plain = Model.score
 def score(model, inputs, times):
     if any(value is not None and value > {widest} for value in inputs["sepal_length"]):

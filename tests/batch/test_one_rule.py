@@ -21,7 +21,8 @@ from batch.admission import NO_REQUEST_VALUE, NO_STORED_VALUE, UNKNOWN, refusals
 from batch.summary import RunSummary
 from batch.tasks import Task
 from potluck.contract.errors import Refused
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.stores.definitions.repo import open_store
 from potluck.stores.parquet.population import Population, ShardRows
 from serving.services.entities import Known

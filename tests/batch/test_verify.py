@@ -22,8 +22,8 @@ from batch.publish import View, new_pointer, predicted_rows, stage
 from batch.verify import Outcome, must_hold, predicted, refuse, should_hold, verify_staged
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
-from potluck.contract.features import Field, Publication
-from potluck.contract.publication import SLOTS, Pointer, slot_fields, slot_view
+from potluck.contract.fields import Field
+from potluck.contract.publication import SLOTS, Pointer, Publication, slot_fields, slot_view
 from potluck.contract.redis_format import (
     decode_timestamp,
     decode_value,

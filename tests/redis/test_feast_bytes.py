@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import DType, Field
+from potluck.contract.fields import DType, Field
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
 from potluck.redis.feast_bytes import (
     encode_timestamps,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from potluck.contract.errors import BundleError, DataError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.pyfunc import PyFunc, _load_pyfunc, moment_of
 
 MOMENT = "2010-07-31T12:00:00+00:00"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from variants import variant
 
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.contract.redis_format import (
     encode_timestamp,
     encode_value,

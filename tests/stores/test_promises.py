@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tiny_repo import SOURCES, Ended, apply_all, write_repo
 
-from potluck.contract.features import Column, FeatureContract, Field, LookupView, Publication
-from potluck.contract.publication import SLOTS
+from potluck.contract.features import Column, FeatureContract, LookupView
+from potluck.contract.fields import Field
+from potluck.contract.publication import SLOTS, Publication
 
 KEY = Field("pump_id", "int64", "key", required=True)
 MODEL = Field("model", "string", "online")

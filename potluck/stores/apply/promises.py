@@ -7,7 +7,9 @@ from feast import FeatureStore, FeatureView
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
-from potluck.contract.features import FeatureContract, Field, LookupView, Publication
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
+from potluck.contract.publication import Publication
 from potluck.stores.definitions.contracts import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES

@@ -10,7 +10,8 @@ from feast import FeatureStore, FeatureView
 from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
-from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType, Field
 from potluck.stores.definitions.contracts import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES

@@ -8,7 +8,7 @@ import numpy as np
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import DType
+from potluck.contract.fields import DType
 from potluck.stores.definitions.on_demand import function_source, function_tree
 from potluck.stores.definitions.tags import dtype_of
 

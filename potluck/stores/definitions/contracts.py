@@ -12,13 +12,12 @@ from potluck.contract.errors import DefinitionError
 from potluck.contract.features import (
     Column,
     FeatureContract,
-    Field,
-    FieldSource,
     LookupView,
     OnDemandFunction,
-    Publication,
     UnknownPolicy,
 )
+from potluck.contract.fields import Field, FieldSource
+from potluck.contract.publication import Publication
 from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
 from potluck.stores.definitions.publications import field_id, read_key, read_publication
 from potluck.stores.definitions.refusals import check_served, check_service

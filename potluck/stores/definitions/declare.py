@@ -12,6 +12,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.transformation.python_transformation import PythonTransformation
 from feast.types import Float64, Int32, Int64, String
 
+from potluck.contract.publication import PREDICTION, published_row
 from potluck.contract.settings import source_path
 
 COMPUTED = {Int32: Int64}
@@ -69,24 +70,23 @@ def function_name(name: str) -> str:
 def predictions(
     project: str, entity: Entity, label: Any = Float64, name: str | None = None
 ) -> FeatureView:
-    """The view into which the nightly run publishes; its source, the history, is called as the view
-    is.
+    """Declare the view into which the nightly run publishes.
+
+    Its source, the history of predictions, has the view's name.
 
     Args:
         label: Feast type of the label; anything but Float64 also keeps the classes' probabilities.
         name: of the view; by default the entity's, with `_predictions` behind it.
     """
     name = name or f"{entity.name}_predictions"
-    shares = [] if label == Float64 else [Field(name="probabilities", dtype=String)]
+    schema = [
+        Field(name=feature, dtype=label if feature == PREDICTION else String)
+        for feature in published_row("string", with_probabilities=label != Float64)
+    ]
     return FeatureView(
         name=name,
         entities=[entity],
-        schema=[
-            Field(name="prediction", dtype=label),
-            *shares,
-            Field(name="model_version", dtype=String),
-            Field(name="run_id", dtype=String),
-        ],
+        schema=schema,
         source=parquet(project, name),
         ttl=timedelta(0),
         online=True,

@@ -6,17 +6,14 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, get_args
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import (
+from potluck.contract.features import Objective, SplitKind, Transform, UnknownPolicy
+from potluck.contract.fields import (
     LARGEST_INTEGER,
     REQUEST_TIME,
     DType,
     Field,
     FieldSource,
     Literals,
-    Objective,
-    SplitKind,
-    Transform,
-    UnknownPolicy,
 )
 
 if TYPE_CHECKING:

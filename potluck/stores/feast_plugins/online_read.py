@@ -12,7 +12,7 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnline
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from potluck.contract.publication import Pointer, read_pointer, slot_view
+from potluck.contract.publication import RUN_ID, Pointer, read_pointer, slot_view
 from potluck.contract.redis_format import NULL, decode_timestamp, timestamp_field
 
 Row = tuple[datetime | None, dict[str, Value] | None]
@@ -23,8 +23,6 @@ Asked = tuple[list[bytes], list[list[int]], int]
 """Redis keys of a view's entities, where each stands in the response, and the response's length."""
 
 Commands = list[tuple[bytes, list[bytes]]]
-
-RUN_ID = "run_id"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 
 CsvType = Literal["int64", "float64", "string", "bool", "date", "timestamp"]
 Cell: TypeAlias = int | float | str | bool | date | datetime | None

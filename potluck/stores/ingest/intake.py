@@ -20,7 +20,7 @@ from potluck.contract.accounting import (
     account,
 )
 from potluck.contract.errors import DataError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 from potluck.contract.moments import EARLIEST, LATEST
 
 TIME = "event_timestamp"

@@ -16,7 +16,8 @@ from feast.types import Bool, Float64, Int32, Int64, String
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
-from potluck.contract.features import DType, FeatureContract, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import DType
 from potluck.stores.definitions.tags import DTYPES
 from potluck.stores.feast_plugins.batch_engine import is_plain, type_name
 from potluck.stores.feast_plugins.view_names import own_fields

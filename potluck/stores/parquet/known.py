@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.features import FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.offline_reads import ROW, TIME, file_columns, parquet_source, read_rows

@@ -15,7 +15,8 @@ from feast.errors import DataSourceObjectNotFoundException
 from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, PotluckError
-from potluck.contract.features import FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import ARROW_TYPES, cast
 from potluck.stores.parquet.reader import LINE, ParquetSource, connected, parquet_files, quoted

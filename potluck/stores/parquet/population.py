@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from potluck.contract.accounting import Account
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError, Refused
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.population_account import account_of
 from potluck.stores.parquet.population_part import (

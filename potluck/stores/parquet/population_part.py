@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, Refused
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.reader import HELD_AS, ParquetSource, moment, quoted, utc
 

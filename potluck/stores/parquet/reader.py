@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
-from potluck.contract.features import DType
+from potluck.contract.fields import DType
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
