@@ -26,6 +26,7 @@ from pydantic import StrictStr
 
 from potluck.redis.binary_columns import one_array
 from potluck.redis.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
+from potluck.stores.feast_plugins.feast_values import encode_by_feast
 from potluck.stores.feast_plugins.online_store import BATCH_ROWS, PotluckOnlineStore
 from potluck.stores.feast_plugins.session import KEYLESS, Session, Written
 from potluck.stores.parquet.census import RowCounter
@@ -255,4 +256,4 @@ def encoded(column: "pa.Array", dtype: str) -> "pa.BinaryArray":
     column = one_array(column)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return encode_values(column, dtype, NULL)
+    return encode_values(column, dtype, NULL, otherwise=encode_by_feast)
