@@ -2,7 +2,6 @@
 foresaw."""
 
 import asyncio
-import logging
 import random
 import re
 import time
@@ -17,13 +16,12 @@ from starlette.types import Message, Receive, Scope, Send
 from potluck.contract.errors import Overloaded, RequestError
 from potluck.contract.settings import Settings
 from serving.bodies.body_memory import Bodies
-from serving.http.answers import error_answer, unforeseen_answer
+from serving.http.answers import error_answer
 from serving.http.connections import Connections
 from serving.http.hot import HotCalls
 from serving.http.overload import BUSY, RefusedCalls
+from serving.loop.tasks import answer_to, logged
 from serving.metrics import IN_FLIGHT, request_metrics
-
-logger = logging.getLogger("potluck.serving")
 
 REPORT_SECONDS = 1.0
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -70,10 +68,10 @@ class Edge:
                 await self.app(scope, partial(self.aside, body.receive), reply.send)
         except RequestError as error:
             await error_answer(error, exchange.request_id)(scope, receive, reply.send)
-        except Exception:
-            logger.exception("the request failed", extra={"request_id": exchange.request_id})
+        except Exception as error:
+            failure = logged(answer_to(error), exchange.request_id)
             if not exchange.status:
-                await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
+                await error_answer(failure, exchange.request_id)(scope, receive, reply.send)
         finally:
             exchange.endpoint, exchange.service = self.labels(scope)
             exchange.method = scope["method"]
