@@ -2,8 +2,9 @@
 
 releases/
   champions/<service>.json   service, digest, model_version, format; replaced at promotion and
-  rollback bundles/<digest>/          a bundle, laid down once receipts/                  which
-  bundle passed its check under which libraries
+                             rollback
+  bundles/<digest>/          a bundle, laid down once
+  receipts/                  which bundle passed its check under which libraries
 """
 
 import contextlib
