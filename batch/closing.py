@@ -37,7 +37,7 @@ def close_run(run: LeasedRun, scored: ScoredShards, pointer: Pointer) -> RunSumm
     return summary_of(task, pointer, "published", manifest, seconds=seconds)
 
 
-def already_done(request: RunRequest, pointer: Pointer) -> RunSummary:
+def summarize_done(request: RunRequest, pointer: Pointer) -> RunSummary:
     """Return the summary of a run that was published before."""
     manifest = request.runs.folder(pointer.run_id).read()
     return summary_of(request.task, pointer, "already done", manifest)

@@ -22,7 +22,7 @@ Engine = Callable[[ScoringJob, Sequence[Shard], int], Iterator[ScoredShard]]
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def local(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+def score_locally(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
     """Score in processes of this machine; a single shard, or a single worker, in this one."""
     if min(workers, len(shards)) <= 1:
         return map(job.run, shards)
@@ -78,7 +78,7 @@ def run_prepared(shard: Shard) -> ScoredShard:
     return prepared[-1].run(shard)
 
 
-def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+def score_with_ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
     """Score on Ray Data: on the cluster that RAY_ADDRESS names, or on one of this machine.
 
     Every node must see the sources' paths.
@@ -93,4 +93,4 @@ def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[Scor
     return score_on_ray(job, shards, workers)
 
 
-ENGINES: dict[str, Engine] = {"local": local, "ray": ray}
+ENGINES: dict[str, Engine] = {"local": score_locally, "ray": score_with_ray}

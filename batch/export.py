@@ -43,7 +43,7 @@ class Export:
     """With the probabilities of classes, the model's version, the run and its as-of date."""
 
 
-def published_table(settings: Settings, export: Export) -> pa.Table:
+def read_published_table(settings: Settings, export: Export) -> pa.Table:
     """Read the published run of a precomputed service.
 
     Raises:
@@ -59,9 +59,11 @@ def published_table(settings: Settings, export: Export) -> pa.Table:
         told = f"{export.service} has no published run yet"
         raise MissingStepError(f"{told}; run `potluck nightly` first")
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
-    run = History(store, publication).read(pointer, columns_of(publication, export)).sort_by(key)
+    run = (
+        History(store, publication).read(pointer, history_columns(publication, export)).sort_by(key)
+    )
     if export.keys is not None:
-        run = choose(run, key, read_keys(export.keys, key, dtype))
+        run = take_keys(run, key, read_keys(export.keys, key, dtype))
     if export.details:
         run = add_details(run, pointer)
     return rename_prediction(run, export.name)
@@ -72,7 +74,7 @@ def write_table(table: pa.Table, to: Path) -> None:
     WRITERS[to.suffix](table, to)
 
 
-def columns_of(publication: Publication, export: Export) -> list[str]:
+def history_columns(publication: Publication, export: Export) -> list[str]:
     """Return the columns to read of the history."""
     wanted = [publication.key.name, PREDICTION]
     keeps_shares = PROBABILITIES in {feature.name for feature in publication.features}
@@ -153,7 +155,7 @@ def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
 def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa.Array:
     empty = [f"row {row}" for row, text in enumerate(texts, 1) if text in MISSING]
     if empty:
-        told = f"{len(empty)} have none: {some(empty)}"
+        told = f"{len(empty)} have none: {first_few(empty)}"
         raise DataError(f"expected a {key} in every row of {path}; {told}")
     keys = pa.array(texts, pa.string())
     if pa.types.is_integer(dtype):
@@ -165,7 +167,7 @@ def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa
         raise DataError(f"expected {key} in {path} to be of type {dtype}: {error}") from None
 
 
-def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
+def take_keys(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
     """Take the rows of the wanted keys, in their order, each as often as it is wanted.
 
     Raises:
@@ -174,17 +176,17 @@ def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
     rows = pc.index_in(wanted, value_set=run[key].combine_chunks())
     if rows.null_count:
         lacking = wanted.filter(pc.is_null(rows)).unique().to_pylist()
-        told = f"{len(lacking)} keys: {key} {some(lacking)}"
+        told = f"{len(lacking)} keys: {key} {first_few(lacking)}"
         raise DataError(f"the published run holds no prediction for {told}")
     return run.take(rows)
 
 
-def repeated(table: pa.Table) -> dict[object, int]:
+def count_repeated_keys(table: pa.Table) -> dict[object, int]:
     """Find the keys (the first column) that come more than once, and how often."""
     counts = Counter(table.column(0).to_pylist())
     return {key: count for key, count in counts.items() if count > 1}
 
 
-def some(items: list[object] | list[str]) -> str:
+def first_few(items: list[object] | list[str]) -> str:
     more = ", …" if len(items) > NAMED else ""
     return ", ".join(map(str, items[:NAMED])) + more

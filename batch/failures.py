@@ -42,7 +42,7 @@ def name_entities(rows: pa.Table, key: str) -> list[str]:
     return [f"{key}={entity}" for entity in rows[key].to_pylist()]
 
 
-def rejected(staged: Staged, view: View, tables: Iterable[pa.Table]) -> LeftOut:
+def name_rejected(staged: Staged, view: View, tables: Iterable[pa.Table]) -> LeftOut:
     """Name the first entities that Redis refused, by their own names."""
     key, named = view.publication.key.name, list[str]()
     first = pa.array([name for name, _ in staged.named[:SHOWN]], pa.binary())

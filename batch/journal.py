@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from batch.lease import Lease
-from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status, now
+from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status, utc_now
 from potluck.contract.accounting import Account, LeftOut, account
 from potluck.contract.errors import PotluckError, Refused
 
@@ -122,7 +122,7 @@ class Journal:
 
     def _end(self, status: Status, error: str | None = None) -> None:
         manifest = self.manifest
-        manifest.status, manifest.error, manifest.finished_at = status, error, now()
+        manifest.status, manifest.error, manifest.finished_at = status, error, utc_now()
         manifest.rows = manifest.account.kept if manifest.account else 0
         self._write()
 

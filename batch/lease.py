@@ -67,8 +67,8 @@ class Holder:
 
     def is_dead(self) -> bool:
         """Say whether it ran here and is gone; of another host nothing is known."""
-        here = (self.host, self.space) == (socket.gethostname(), space())
-        return here and started(self.pid) != self.started
+        here = (self.host, self.space) == (socket.gethostname(), process_namespace())
+        return here and start_time_of(self.pid) != self.started
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -76,16 +76,23 @@ class Holder:
 
 def this_process(token: int) -> Holder:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Holder(token, socket.gethostname(), space(), os.getpid(), started(os.getpid()), now)
+    return Holder(
+        token,
+        socket.gethostname(),
+        process_namespace(),
+        os.getpid(),
+        start_time_of(os.getpid()),
+        now,
+    )
 
 
-def space() -> str:
+def process_namespace() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id")
     namespace = Path("/proc/self/ns/pid")
     return f"{boot.read_text().strip()}:{namespace.stat().st_ino}" if boot.exists() else ""
 
 
-def started(pid: int) -> str:
+def start_time_of(pid: int) -> str:
     """Return when a process of this host started, in the kernel's ticks.
 
     Returns:

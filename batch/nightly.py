@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from batch.closing import already_done, close_run, prune_former, write_history
+from batch.closing import close_run, prune_former, summarize_done, write_history
 from batch.journal import Journal
 from batch.lease import Lease
 from batch.opening import LeasedRun, new_manifest, open_run
-from batch.publish import NO_PROGRESS, Progress
+from batch.publish import NO_PROGRESS, StepProgress
 from batch.request import RunRequest
 from batch.runs import RunFolder, Runs
 from batch.shards import score_shards
@@ -39,7 +39,7 @@ class Night:
 def run_nightly(
     settings: Settings,
     as_of: datetime | None,
-    progress: Progress = NO_PROGRESS,
+    progress: StepProgress = NO_PROGRESS,
     *,
     resume: bool = False,
     force: str | None = None,
@@ -85,7 +85,7 @@ def run_service(request: RunRequest) -> RunSummary:
     with Lease(view.client, view.project, view.publication.view) as lease:
         found = view.read_pointer()
         if request.nothing_to_resume and found.pointer is not None:
-            return already_done(request, found.pointer)
+            return summarize_done(request, found.pointer)
         with Journal(new_manifest(request, lease.token), lease) as journal:
             return run_steps(LeasedRun(request, lease, found, journal))
 
@@ -95,7 +95,7 @@ def run_steps(run: LeasedRun) -> RunSummary:
     opened = open_run(run)
     done = opened.done_before(run.request.history)
     if done is not None:
-        return already_done(run.request, done)
+        return summarize_done(run.request, done)
     scored = score_shards(run, opened)
     if opened.published is None:
         staged = stage_slot(run, opened, scored)

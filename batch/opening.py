@@ -10,7 +10,7 @@ from batch.journal import Journal
 from batch.lease import Lease
 from batch.publish import StoredPointer
 from batch.request import RunRequest
-from batch.runs import Manifest, RunFolder, now
+from batch.runs import Manifest, RunFolder, utc_now
 from potluck.contract.accounting import Account
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release
@@ -105,7 +105,7 @@ def new_manifest(request: RunRequest, token: int) -> Manifest:
         bundle=release.digest,
         run_id="",
         as_of=request.as_of,
-        started_at=now(),
+        started_at=utc_now(),
         forced=request.force,
         token=token,
     )

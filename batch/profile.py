@@ -34,14 +34,14 @@ class Profile:
 PROFILE = TypeAdapter(Profile)
 
 
-def rows_of(values: Predicted) -> int:
+def count_predictions(values: Predicted) -> int:
     return sum(values.values()) if isinstance(values, dict) else len(values)
 
 
 def profile_of(run_id: str, values: Predicted) -> Profile:
     """Return the profile of a run's predictions."""
     if isinstance(values, dict):
-        return Profile(run_id, rows_of(values), None, None, (), shares_of_labels(values))
+        return Profile(run_id, count_predictions(values), None, None, (), shares_of_labels(values))
     if not len(values):
         return Profile(run_id, 0, None, None, (), {})
     edges = tuple(np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).tolist())
@@ -61,7 +61,7 @@ def shares_of_numbers(values: Numbers, edges: tuple[float, ...]) -> dict[str, fl
 
 
 def shares_of_labels(labels: Labels) -> dict[str, float]:
-    return {label: count / rows_of(labels) for label, count in sorted(labels.items())}
+    return {label: count / count_predictions(labels) for label, count in sorted(labels.items())}
 
 
 def stability_index(last: Profile, values: Predicted) -> float | None:
@@ -72,7 +72,7 @@ def stability_index(last: Profile, values: Predicted) -> float | None:
     Returns:
         None where either run has too few rows.
     """
-    if min(last.rows, rows_of(values)) < FEWEST_ROWS:
+    if min(last.rows, count_predictions(values)) < FEWEST_ROWS:
         return None
     shares = shares_by_bin(values, last.edges)
     index = 0.0

@@ -25,7 +25,7 @@ from potluck.redis.client import REDIS_ERRORS, RedisClient
 from potluck.redis.feast_bytes import encode_values, entity_keys
 from potluck.scoring.transform import class_name
 
-Progress = Callable[[str, int, int], None]
+StepProgress = Callable[[str, int, int], None]
 """Called with a step's name, rows done and rows in all."""
 
 
@@ -33,7 +33,7 @@ def no_progress(step: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
-NO_PROGRESS: Progress = no_progress
+NO_PROGRESS: StepProgress = no_progress
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def stage(
     pointer: Pointer,
     lease: Lease,
     total: int,
-    progress: Progress = NO_PROGRESS,
+    progress: StepProgress = NO_PROGRESS,
 ) -> Staged:
     """Write every prediction into the pointer's slot.
 
@@ -229,7 +229,7 @@ def stored_fields(
     names = slot_fields(publication, pointer.slot)
     fields: list[tuple[bytes, pa.BinaryArray | bytes]] = [(stamp, encode_timestamp(pointer.as_of))]
     for name, feature in zip(names, publication.features, strict=True):
-        fields.append((name, encoded(columns.get(feature.name), feature.dtype)))
+        fields.append((name, encode_column(columns.get(feature.name), feature.dtype)))
     return fields
 
 
@@ -257,7 +257,7 @@ def prediction_column(column: pa.Array, dtype: str) -> pa.Array:
     return pa.array(names, pa.string()).take(labels.indices)
 
 
-def encoded(column: pa.Array | str | None, dtype: str) -> pa.BinaryArray | bytes:
+def encode_column(column: pa.Array | str | None, dtype: str) -> pa.BinaryArray | bytes:
     """Encode a column in Feast's bytes.
 
     A null becomes no bytes at all, as stock Feast writes it: an explicit null it would read as 0.

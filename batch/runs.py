@@ -180,5 +180,5 @@ class Runs:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)

@@ -101,7 +101,7 @@ def score_admitted(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.R
     # In the order of `scored_schema`.
     columns = [
         batch.column(contract.keys[0].name),
-        pa.array(values, prediction_type(contract)),
+        pa.array(values, prediction_arrow_type(contract)),
         pa.array(shares, pa.string()),
         pa.array(failures, pa.string()),
     ]
@@ -137,14 +137,14 @@ def scored_schema(contract: FeatureContract) -> pa.Schema:
     return pa.schema(
         {
             key.name: ARROW_TYPES[key.dtype],
-            PREDICTION: prediction_type(contract),
+            PREDICTION: prediction_arrow_type(contract),
             PROBABILITIES: pa.string(),
             FAILURE: pa.string(),
         }
     )
 
 
-def prediction_type(contract: FeatureContract) -> pa.DataType:
+def prediction_arrow_type(contract: FeatureContract) -> pa.DataType:
     return LABEL_TYPES[type(contract.classes[0])] if contract.classes else pa.float64()
 
 

@@ -14,7 +14,7 @@ from batch.publish import predicted_rows
 from batch.request import RunRequest
 from batch.runs import RunFolder, ShardRecord
 from batch.score import FAILURE, PREDICTION, ScoringJob
-from batch.verify import predicted, spread
+from batch.verify import predictions_in, spread_rows
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import DataError
 from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE
@@ -123,12 +123,12 @@ def survey(opened: OpenedRun, key: str) -> ScoredShards:
         failures.append(table.select([key, FAILURE]).filter(table[FAILURE].is_valid()))
         rows = predicted_rows(table)
         values.append(rows.select([PREDICTION]))
-        samples.append(spread(rows, sampled))
+        samples.append(spread_rows(rows, sampled))
     return ScoredShards(
         folder=opened.folder,
         numbers=numbers,
         population=opened.rows.kept,
         failures=failures_in(failures, key),
-        values=predicted(values),
+        values=predictions_in(values),
         sample=pa.concat_tables(samples),
     )

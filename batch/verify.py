@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import redis
 
 from batch.admission import UNKNOWN
-from batch.profile import Predicted, Profile, rows_of, share_outside, stability_index
+from batch.profile import Predicted, Profile, count_predictions, share_outside, stability_index
 from batch.publish import View, stored_columns
 from batch.runs import Check
 from batch.score import PREDICTION
@@ -28,7 +28,7 @@ WHERE_NORMAL = f"; where entities are unknown by nature, {TAG_AS_MISSING}"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run came to."""
 
     population: int
@@ -45,10 +45,10 @@ class Outcome:
 
     @property
     def rows(self) -> int:
-        return rows_of(self.values)
+        return count_predictions(self.values)
 
 
-def must_hold(outcome: Outcome) -> list[Check]:
+def must_hold(outcome: RunOutcome) -> list[Check]:
     """Check what no reason overrules.
 
     Every entity is accounted for, and every prediction is a number.
@@ -78,7 +78,7 @@ def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
     return [Check("days earlier", max(days, 0.0), 0, days <= 0, told)]
 
 
-def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
+def should_hold(outcome: RunOutcome, last: Profile | None, settings: Settings) -> list[Check]:
     """Check the thresholds of the settings, most of them against the run that is read now.
 
     Args:
@@ -93,7 +93,7 @@ def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> l
     return checks
 
 
-def like_last(outcome: Outcome, last: Profile, settings: Settings) -> Iterator[Check]:
+def like_last(outcome: RunOutcome, last: Profile, settings: Settings) -> Iterator[Check]:
     """Compare a run with the one that is read now."""
     if last.rows:
         change = abs(outcome.rows / last.rows - 1)
@@ -115,7 +115,7 @@ def at_most(name: str, value: float, limit: float, told: str) -> Check:
     return Check(name, value, limit, value <= limit, text)
 
 
-def reasons_of(outcome: Outcome) -> str:
+def reasons_of(outcome: RunOutcome) -> str:
     """Say why entities have no prediction, and what to do where the store does not know them."""
     reasons = [each for each in (*outcome.failures, outcome.rejected) if each.count]
     if not reasons:
@@ -126,7 +126,7 @@ def reasons_of(outcome: Outcome) -> str:
     return f" ({told}{remedy})"
 
 
-def refuse(checks: Sequence[Check], way_out: str = "") -> None:
+def refuse_broken(checks: Sequence[Check], way_out: str = "") -> None:
     """Refuse the run where a check does not hold.
 
     Args:
@@ -153,7 +153,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
         ServiceUnreachable: Redis went away.
     """
     reader = StoredPredictions(view.publication)
-    replies = read_rows(view, sample, reader)
+    replies = read_stored_rows(view, sample, reader)
     entities = sample[view.publication.key.name].to_pylist()
     rows = written_rows(view, sample, pointer)
     for entity, row, reply in zip(entities, rows, replies, strict=True):
@@ -164,7 +164,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
             raise Refused(f"{found}; the last run stays")
 
 
-def read_rows(view: View, sample: pa.Table, reader: StoredPredictions) -> list[Any]:
+def read_stored_rows(view: View, sample: pa.Table, reader: StoredPredictions) -> list[Any]:
     """Ask Redis for what it holds of these entities; an error of one is its reply."""
     pipe = view.client.pipeline(transaction=False)
     for key in view.keys(sample).to_pylist():
@@ -202,14 +202,14 @@ def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[s
         return None
 
 
-def spread(table: pa.Table, rows: int) -> pa.Table:
+def spread_rows(table: pa.Table, rows: int) -> pa.Table:
     """Take a few rows from the first to the last."""
     count = min(rows, table.num_rows)
     places = np.linspace(0, table.num_rows - 1, count).astype(np.int64)
     return table.take(pa.array(np.unique(places)))
 
 
-def predicted(tables: Iterable[pa.Table]) -> Predicted:
+def predictions_in(tables: Iterable[pa.Table]) -> Predicted:
     """Return what all shards predicted: numbers, or how often each label."""
     columns = [table[PREDICTION] for table in tables]
     chunks = [chunk for column in columns for chunk in column.chunks]

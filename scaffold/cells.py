@@ -28,7 +28,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Cells:
+class ColumnTexts:
     """The texts of a column."""
 
     header: str
@@ -79,7 +79,9 @@ class Inferred:
     notes: tuple[str, ...] = ()
 
 
-def infer(cells: Cells, notation: Notation, wishes: Wishes, *, numbers: bool = True) -> Inferred:
+def infer(
+    cells: ColumnTexts, notation: Notation, wishes: Wishes, *, numbers: bool = True
+) -> Inferred:
     """The type that holds all cells that are known, text at last.
 
     Args:
@@ -100,7 +102,7 @@ def infer(cells: Cells, notation: Notation, wishes: Wishes, *, numbers: bool = T
     )
 
 
-def infer_number(cells: Cells, notation: Notation) -> Inferred | None:
+def infer_number(cells: ColumnTexts, notation: Notation) -> Inferred | None:
     known = cells.known(MARKS_AMONG_VALUES)
     marks = frozenset(cells.texts) - frozenset(known)
     if not known or not all_fit(known, CsvColumn("float64"), notation):
@@ -119,13 +121,13 @@ def infer_number(cells: Cells, notation: Notation) -> Inferred | None:
     return Inferred((CsvColumn("float64"),), marks)
 
 
-def infer_date(cells: Cells, wishes: Wishes) -> Inferred | None:
+def infer_date(cells: ColumnTexts, wishes: Wishes) -> Inferred | None:
     known = cells.known(MARKS_AMONG_VALUES, MARKS_AMONG_DATES)
     columns = date_columns(known, wishes.timezone, wishes.date_format) if known else []
     return Inferred(tuple(columns), frozenset(cells.texts) - frozenset(known)) if columns else None
 
 
-def infer_time(cells: Cells, wishes: Wishes) -> Inferred:
+def infer_time(cells: ColumnTexts, wishes: Wishes) -> Inferred:
     """The declaration of the column that somebody called the time: years and counted seconds are dates too.
 
     Raises:
@@ -164,7 +166,7 @@ def no_dates(header: str, known: Sequence[str], wishes: Wishes) -> str:
     return f"{found}; if it means that the date is missing, name it with --missing"
 
 
-def almost(cells: Cells, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
+def almost(cells: ColumnTexts, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
     """A word on text of which nearly all cells are numbers or dates: the others may mean a missing value."""
     counts = cells.counts
     known = {text: counts[text] for text in cells.known()}

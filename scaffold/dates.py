@@ -40,7 +40,7 @@ def date_columns(texts: Sequence[str], timezone: str, wanted: str | None = None)
         wanted: a format that somebody named; tried before the others.
     """
     if wanted is not None:
-        named = CsvColumn(dtype_of(wanted), format=wanted, timezone=timezone)
+        named = CsvColumn(dtype_of_format(wanted), format=wanted, timezone=timezone)
         if fits(named, texts):
             return [named]
     if not MAYBE_A_DATE.match(texts[0]):
@@ -48,10 +48,12 @@ def date_columns(texts: Sequence[str], timezone: str, wanted: str | None = None)
     for iso in (CsvColumn("date"), CsvColumn("timestamp", timezone=timezone)):
         if fits(iso, texts):
             return [iso]
-    return told_apart([column for column in candidates(timezone) if fits(column, texts)], texts)
+    return drop_same_readings(
+        [column for column in date_formats(timezone) if fits(column, texts)], texts
+    )
 
 
-def told_apart(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvColumn]:
+def drop_same_readings(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvColumn]:
     """Those that read something else than the ones before: `5 May` fits the month's short and long name alike."""
     readings: list[list[Cell]] = []
     different = []
@@ -63,14 +65,14 @@ def told_apart(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvCo
     return different
 
 
-def candidates(timezone: str) -> Iterator[CsvColumn]:
+def date_formats(timezone: str) -> Iterator[CsvColumn]:
     for day in DAYS:
         yield CsvColumn("date", format=day)
     for day, clock in product(DAYS, CLOCKS):
         yield CsvColumn("timestamp", format=day + clock, timezone=timezone)
 
 
-def dtype_of(form: str) -> CsvType:
+def dtype_of_format(form: str) -> CsvType:
     """Whether a format tells the time of the day."""
     return "timestamp" if re.search(r"%[HISpfXcsz]|epoch", form) else "date"
 

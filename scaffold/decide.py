@@ -7,18 +7,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
+from potluck.contract.features import SplitKind
 from potluck.stores.ingest.intake import identities
 from scaffold.decider import Decider
-from scaffold.objective import choose_objective, choose_transform, class_notes, label_declared
-from scaffold.plan import ROW_NUMBER, Choice, Key, Plan, Split
+from scaffold.objective import choose_objective, choose_transform, class_notes, declare_label
+from scaffold.plan import ROW_NUMBER, ColumnChoice, Key, RepoPlan
 from scaffold.split_features import split_features
-from scaffold.table import Profile, Table
+from scaffold.table import ColumnProfile, ProfiledTable
 from scaffold.wishes import Asking, Wishes
 
 FEWEST_FEATURES = 2
 
 
-def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
+def decide(table: ProfiledTable, wishes: Wishes, name: str, ask: Asking) -> RepoPlan:
     """Everything that the repo follows from.
 
     Raises:
@@ -30,7 +31,7 @@ def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
     key_profile = decider.key(label)
     time = decider.time([label, *([key_profile] if key_profile else [])])
     objective = choose_objective(label, wishes, ask, decider.notes)
-    label = label_declared(label, objective)
+    label = declare_label(label, objective)
     key = described_key(key_profile)
     taken = taken_choices(label, key_profile, time, key)
     features = decider.features(taken, label, label_is_number=objective == "regression")
@@ -41,7 +42,7 @@ def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
     transform = choose_transform(label, objective, decider.notes)
     split = choose_split(key, time, decider.notes)
     decider.notes += class_notes(label, objective)
-    return Plan(
+    return RepoPlan(
         name=name,
         table=table,
         choices=choices,
@@ -55,7 +56,7 @@ def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
     )
 
 
-def described_key(profile: Profile | None) -> Key:
+def described_key(profile: ColumnProfile | None) -> Key:
     if profile is None:
         return Key(ROW_NUMBER, "int64", None, repeats=False)
     known = len(profile.values) - profile.missing
@@ -63,20 +64,20 @@ def described_key(profile: Profile | None) -> Key:
 
 
 def taken_choices(
-    label: Profile, key_profile: Profile | None, time: Profile | None, key: Key
-) -> dict[str, Choice]:
+    label: ColumnProfile, key_profile: ColumnProfile | None, time: ColumnProfile | None, key: Key
+) -> dict[str, ColumnChoice]:
     """Those of label, key and time."""
-    taken = {label.header: Choice(label, "label", "what is to be predicted")}
+    taken = {label.header: ColumnChoice(label, "label", "what is to be predicted")}
     if key_profile is not None:
         told = "the id; several rows share one" if key.repeats else "the id; each row has its own"
-        taken[key_profile.header] = Choice(key_profile, "key", told)
+        taken[key_profile.header] = ColumnChoice(key_profile, "key", told)
     if time is not None:
         form = f", read as {time.column.format}" if time.column.format else ""
-        taken[time.header] = Choice(time, "time", f"when a row was known{form}")
+        taken[time.header] = ColumnChoice(time, "time", f"when a row was known{form}")
     return taken
 
 
-def check_features(features: Mapping[str, Choice]) -> None:
+def check_features(features: Mapping[str, ColumnChoice]) -> None:
     usable = [choice.name for choice in features.values() if choice.role != "left out"]
     if len(usable) >= FEWEST_FEATURES:
         return
@@ -90,11 +91,11 @@ def check_features(features: Mapping[str, Choice]) -> None:
     raise DataError(found + told + (f"; left out: {out}" if out else ""))
 
 
-def choose_split(key: Key, time: Profile | None, notes: list[str]) -> Split:
+def choose_split(key: Key, time: ColumnProfile | None, notes: list[str]) -> SplitKind:
     """By time, where rows have one."""
     if time is not None and time.distinct > 1:
         return "time"
-    split: Split = "key" if key.repeats else "random"
+    split: SplitKind = "key" if key.repeats else "random"
     what = "by id" if split == "key" else "at random"
     notes.append(
         f"without dates that differ, models are measured on rows chosen {what} (the tag split), not on later ones"
@@ -103,7 +104,7 @@ def choose_split(key: Key, time: Profile | None, notes: list[str]) -> Split:
 
 
 def identity_of(
-    key: Key, profile: Profile | None, time: Profile | None, request: Sequence[str]
+    key: Key, profile: ColumnProfile | None, time: ColumnProfile | None, request: Sequence[str]
 ) -> tuple[str, ...]:
     """What says, beside the date, which observation a row is: the id, or id and request where an id comes twice."""
     if profile is None:

@@ -10,9 +10,9 @@ from potluck.contract.errors import DataError, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
 from scaffold.features import ID_NAME, Verdict, counts_rows, is_code, is_unique, judge
 from scaffold.names import find_column
-from scaffold.objective import cast
-from scaffold.plan import ROW_NUMBER, Choice
-from scaffold.table import Profile, Table
+from scaffold.objective import redeclare
+from scaffold.plan import ROW_NUMBER, ColumnChoice
+from scaffold.table import ColumnProfile, ProfiledTable
 from scaffold.wishes import Asking, Wishes
 
 FEWEST_ROWS = 20
@@ -24,18 +24,18 @@ NONE = "none"
 class Decider:
     """Takes one decision after the other, and notes each."""
 
-    table: Table
+    table: ProfiledTable
     wishes: Wishes
     ask: Asking
     notes: list[str] = field(default_factory=list)
 
-    def find(self, flag: str, wanted: str) -> Profile:
+    def find(self, flag: str, wanted: str) -> ColumnProfile:
         return self.table.profiles[find_column(flag, wanted, self.table.names)]
 
     def headers(self, flag: str, wanted: Iterable[str]) -> set[str]:
         return {find_column(flag, each, self.table.names) for each in wanted}
 
-    def label(self) -> Profile:
+    def label(self) -> ColumnProfile:
         headers = list(self.table.profiles)
         wanted = self.wishes.label
         if wanted is None:
@@ -60,7 +60,7 @@ class Decider:
             self.notes.append(f"{label.missing} rows have no {label.name}: {told}")
         return label
 
-    def key(self, label: Profile) -> Profile | None:
+    def key(self, label: ColumnProfile) -> ColumnProfile | None:
         """The column with the ids; None numbers the rows."""
         wanted = self.wishes.key or self.likely_key(label)
         if wanted == NONE:
@@ -71,15 +71,15 @@ class Decider:
         key = self.find("--key", wanted)
         if key.header == label.header:
             raise UsageError(f"--key: expected another column than the label {label.header}")
-        if key.dtype == "float64" and whole(key):
-            key = cast(key, "int64")
+        if key.dtype == "float64" and is_whole(key):
+            key = redeclare(key, "int64")
         if key.dtype not in ("int64", "string"):
             raise UsageError(f"--key: expected integers or text, {key.header} holds {key.dtype}")
         if key.missing:
             self.notes.append(f"{key.missing} rows have no {key.name}: ingest leaves them out")
         return key
 
-    def likely_key(self, label: Profile) -> str:
+    def likely_key(self, label: ColumnProfile) -> str:
         """The header of an id that no row shares with another, or none."""
         others = [
             profile for profile in self.table.profiles.values() if profile.header != label.header
@@ -105,7 +105,7 @@ class Decider:
             self.notes.append(f"--key {repeating[0]} if several rows are about one {repeating[0]}")
         return answer
 
-    def time(self, taken: Sequence[Profile]) -> Profile | None:
+    def time(self, taken: Sequence[ColumnProfile]) -> ColumnProfile | None:
         """The column that says when a row was known; None dates all rows alike."""
         headers = {profile.header for profile in taken}
         wanted = self.wishes.time or self.likely_time(headers)
@@ -140,7 +140,7 @@ class Decider:
             )
         return answer
 
-    def told_apart(self, time: Profile) -> Profile:
+    def told_apart(self, time: ColumnProfile) -> ColumnProfile:
         """Day and month in the order that somebody says."""
         forms = {str(column.format): column for column in time.declared}
         question = f"Which comes first in {time.header}, the day or the month?"
@@ -149,7 +149,7 @@ class Decider:
         ]
         return replace(time, declared=(chosen,))
 
-    def tell_undated(self, time: Profile) -> None:
+    def tell_undated(self, time: ColumnProfile) -> None:
         if time.missing:
             self.notes.append(f"{time.missing} rows have no {time.name}: ingest leaves them out")
         moments = time.values.cast(pa.timestamp("us")).drop_null().to_numpy()
@@ -161,8 +161,8 @@ class Decider:
             )
 
     def features(
-        self, taken: Mapping[str, Choice], label: Profile, *, label_is_number: bool
-    ) -> dict[str, Choice]:
+        self, taken: Mapping[str, ColumnChoice], label: ColumnProfile, *, label_is_number: bool
+    ) -> dict[str, ColumnChoice]:
         """Every other column, to learn from or left out; the role of those to learn from comes later."""
         dropped = self.headers("--drop", self.wishes.drop)
         kept = self.headers("--keep", self.wishes.keep)
@@ -177,7 +177,7 @@ class Decider:
             if header in taken:
                 continue
             if header in dropped:
-                found[header] = Choice(profile, "left out", "--drop")
+                found[header] = ColumnChoice(profile, "left out", "--drop")
                 continue
             verdict = judge(profile, label, label_is_number=label_is_number)
             if not verdict.keep and header not in kept and not verdict.forced:
@@ -187,7 +187,7 @@ class Decider:
             )
         return found
 
-    def second_thought(self, profile: Profile, verdict: Verdict) -> Verdict:
+    def second_thought(self, profile: ColumnProfile, verdict: Verdict) -> Verdict:
         """Somebody may know better than to leave a column out."""
         question = f"{profile.header} {verdict.reason}. Leave it out?"
         if verdict.doubtful and self.ask("--keep", question, ("yes", "no"), "yes") == "no":
@@ -195,20 +195,22 @@ class Decider:
         return replace(verdict, reason=f"{verdict.reason}; --keep {profile.name} keeps it")
 
 
-def choice_of(profile: Profile, verdict: Verdict, *, kept: bool, category: bool) -> Choice:
+def choice_of(
+    profile: ColumnProfile, verdict: Verdict, *, kept: bool, category: bool
+) -> ColumnChoice:
     """A column to learn from, or left out."""
     if not verdict.keep and (verdict.forced or not kept):
-        return Choice(profile, "left out", verdict.reason)
+        return ColumnChoice(profile, "left out", verdict.reason)
     reasons = [verdict.reason] if verdict.reason else []
     if not verdict.keep:
         reasons = [f"kept, though {verdict.reason}"]
     coded = profile.dtype != "string" and (category or is_code(profile))
     if coded:
         reasons.append("a category" if category else "a category by its name")
-    return Choice(profile, "record", "; ".join(reasons), categorical=coded)
+    return ColumnChoice(profile, "record", "; ".join(reasons), categorical=coded)
 
 
-def whole(profile: Profile) -> bool:
+def is_whole(profile: ColumnProfile) -> bool:
     """Whether all numbers are integers."""
     numbers = profile.values.drop_null().to_numpy()
     return bool((numbers == np.floor(numbers)).all())

@@ -1,16 +1,16 @@
 """The repo's `definitions.py` and `feature_store.yaml`."""
 
-from scaffold.plan import Choice, Plan
+from scaffold.plan import ColumnChoice, RepoPlan
 from scaffold.python_text import (
     Expression,
     blocks,
-    call,
+    call_of,
     comment,
+    dict_of,
     docstring,
-    listed,
-    mapping,
-    quoted,
+    list_of,
     statement,
+    string_of,
 )
 
 FEAST_TYPES = {"int64": "Int64", "float64": "Float64", "string": "String", "bool": "Bool"}
@@ -32,16 +32,16 @@ entity_key_serialization_version: 3
 """
 
 
-def feature_store_text(plan: Plan) -> str:
+def feature_store_text(plan: RepoPlan) -> str:
     return FEATURE_STORE.format(name=plan.name)
 
 
-def definitions_text(plan: Plan) -> str:
+def definitions_text(plan: RepoPlan) -> str:
     """The use case in Feast's words: an entity, what is looked up, what is requested, three services."""
-    return blocks([*head(plan), *views(plan), *services(plan)])
+    return blocks([*definitions_head(plan), *view_definitions(plan), *service_definitions(plan)])
 
 
-def head(plan: Plan) -> list[str]:
+def definitions_head(plan: RepoPlan) -> list[str]:
     title = docstring(
         f"{plan.name}: {plan.label.name}, from what a request brings and what is on record.",
         f"Written by `potluck init` from {plan.table.path.name}; yours to edit.",
@@ -57,36 +57,36 @@ def head(plan: Plan) -> list[str]:
             "from potluck.stores.declare import parquet, pass_through, predictions",
         ]
     )
-    return [title, imports, f"PROJECT = {quoted(plan.name)}  # as in feature_store.yaml"]
+    return [title, imports, f"PROJECT = {string_of(plan.name)}  # as in feature_store.yaml"]
 
 
-def views(plan: Plan) -> list[str]:
+def view_definitions(plan: RepoPlan) -> list[str]:
     key, name = plan.key, plan.key.entity
-    entity = call(
+    entity = call_of(
         "Entity",
-        name=quoted(name),
-        join_keys=f"[{quoted(key.name)}]",
+        name=string_of(name),
+        join_keys=f"[{string_of(key.name)}]",
         value_type=f"ValueType.{VALUE_TYPES[key.dtype]}",
     )
-    record = call(
+    record = call_of(
         "FeatureView",
-        name=quoted(f"{name}_record"),
+        name=string_of(f"{name}_record"),
         entities="[entity]",
-        schema=listed(field(choice) for choice in plan.of("record")),
+        schema=list_of(field(choice) for choice in plan.of("record")),
         source='parquet(PROJECT, "records")',
-        tags=mapping({"unknown": quoted("missing")}),
+        tags=dict_of({"unknown": string_of("missing")}),
     )
-    request = call(
+    request = call_of(
         "RequestSource",
-        name=quoted("request"),
-        schema=listed(request_field(c) for c in plan.of("request")),
+        name=string_of("request"),
+        schema=list_of(request_field(c) for c in plan.of("request")),
     )
-    published = call(
+    published = call_of(
         "predictions",
         "PROJECT",
         "entity",
         FEAST_TYPES[plan.label_dtype],
-        quoted(f"{name}_predictions"),
+        string_of(f"{name}_predictions"),
     )
     told = f"What the store brings, by {key.name}. One that it does not know is scored with missing values"
     return [
@@ -109,51 +109,53 @@ def views(plan: Plan) -> list[str]:
     ]
 
 
-def field(choice: Choice, **tags: str) -> Expression:
+def field(choice: ColumnChoice, **tags: str) -> Expression:
     if choice.categorical:
         tags["categorical"] = "true"
     named: dict[str, Expression] = {
-        "name": quoted(choice.name),
+        "name": string_of(choice.name),
         "dtype": FEAST_TYPES[choice.profile.dtype],
     }
     if tags:
-        named["tags"] = mapping({tag: quoted(value) for tag, value in tags.items()})
-    return call("Field", **named)
+        named["tags"] = dict_of({tag: string_of(value) for tag, value in tags.items()})
+    return call_of("Field", **named)
 
 
-def request_field(choice: Choice) -> Expression:
+def request_field(choice: ColumnChoice) -> Expression:
     return field(choice) if choice.profile.missing else field(choice, required="true")
 
 
-def services(plan: Plan) -> list[str]:
+def service_definitions(plan: RepoPlan) -> list[str]:
     realtime, hybrid, batch = plan.services
     tags: dict[str, Expression] = {
-        "label": quoted(f"observations.{plan.label.name}"),
-        "objective": quoted(plan.objective),
+        "label": string_of(f"observations.{plan.label.name}"),
+        "objective": string_of(plan.objective),
     }
     if plan.transform != "identity":
-        tags["transform"] = quoted(plan.transform)
+        tags["transform"] = string_of(plan.transform)
     if plan.split != "time":
-        tags["split"] = quoted(plan.split)
+        tags["split"] = string_of(plan.split)
     scored = '{**MODEL, "population": "observations"}'
     made = [
         (
             "realtime",
-            call("FeatureService", name=quoted(realtime), features="[columns]", tags="MODEL"),
+            call_of("FeatureService", name=string_of(realtime), features="[columns]", tags="MODEL"),
         ),
         (
             "hybrid",
-            call("FeatureService", name=quoted(hybrid), features="[record, columns]", tags=scored),
+            call_of(
+                "FeatureService", name=string_of(hybrid), features="[record, columns]", tags=scored
+            ),
         ),
         (
             "batch",
-            call(
+            call_of(
                 "FeatureService",
-                name=quoted(batch),
+                name=string_of(batch),
                 features="[published]",
-                tags=mapping({"scored_by": quoted(hybrid)}),
+                tags=dict_of({"scored_by": string_of(hybrid)}),
             ),
         ),
     ]
     lines = [statement(f"{name} = ", expression) for name, expression in made]
-    return ["\n".join([statement("MODEL = ", mapping(tags))]), "\n".join(lines)]
+    return ["\n".join([statement("MODEL = ", dict_of(tags))]), "\n".join(lines)]

@@ -120,7 +120,9 @@ def check_header(path: Path, text: str, delimiter: str) -> None:
         )
 
 
-def find_notation(columns: Iterable[Sequence[str]], decimal: str | None) -> tuple[str, str] | None:
+def find_separators(
+    columns: Iterable[Sequence[str]], decimal: str | None
+) -> tuple[str, str] | None:
     """Decimal mark and what stands between groups of three digits; None where it can't be told.
 
     Args:

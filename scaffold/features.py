@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from scaffold.leaks import SURE, SUSPICIOUS, tell_label
-from scaffold.table import Profile
+from scaffold.table import ColumnProfile
 
 ID_NAME = re.compile(r"(^|_|\b)(id|uuid|guid|key|nr|no|number|index)$|[a-z](Id|ID)$", re.IGNORECASE)
 CODE_NAME = re.compile(
@@ -36,7 +36,7 @@ class Verdict:
     """Worth a question."""
 
 
-def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict:
+def judge(profile: ColumnProfile, label: ColumnProfile, *, label_is_number: bool) -> Verdict:
     """Whether to learn from a column, and what a person should know of it."""
     refused = unusable(profile) or unlikely(profile)
     if refused is not None:
@@ -58,7 +58,7 @@ def judge(profile: Profile, label: Profile, *, label_is_number: bool) -> Verdict
     return Verdict(True, "; ".join(notes))
 
 
-def unusable(profile: Profile) -> Verdict | None:
+def unusable(profile: ColumnProfile) -> Verdict | None:
     """What no flag brings back."""
     if not profile.declared:
         return Verdict(False, profile.notes[0], forced=True)
@@ -72,7 +72,7 @@ def unusable(profile: Profile) -> Verdict | None:
     return None
 
 
-def unlikely(profile: Profile) -> Verdict | None:
+def unlikely(profile: ColumnProfile) -> Verdict | None:
     """What teaches nothing that holds for the next row, unless somebody knows better."""
     known = len(profile.values) - profile.missing
     if profile.missing >= NEARLY_EMPTY * len(profile.values):
@@ -93,7 +93,7 @@ def unlikely(profile: Profile) -> Verdict | None:
     return None
 
 
-def is_id(profile: Profile) -> bool:
+def is_id(profile: ColumnProfile) -> bool:
     """Of a thing, by its name, and as hardly any value comes twice."""
     if profile.dtype not in ("int64", "string"):
         return False
@@ -104,7 +104,7 @@ def is_id(profile: Profile) -> bool:
     return False
 
 
-def counts_rows(profile: Profile) -> bool:
+def counts_rows(profile: ColumnProfile) -> bool:
     """An index as pandas writes it: each integer is one more than the one before."""
     if profile.dtype != "int64" or profile.missing or not INDEX_NAME.search(profile.header.strip()):
         return False
@@ -112,17 +112,17 @@ def counts_rows(profile: Profile) -> bool:
     return len(numbers) > 1 and bool((np.diff(numbers) == 1).all())
 
 
-def is_unique(profile: Profile) -> bool:
+def is_unique(profile: ColumnProfile) -> bool:
     return not profile.missing and profile.distinct == len(profile.values)
 
 
-def is_code(profile: Profile) -> bool:
+def is_code(profile: ColumnProfile) -> bool:
     """An integer that is a category, by its name."""
     few = profile.distinct <= MOST_CODES
     return profile.dtype == "int64" and few and CODE_NAME.search(profile.header.strip()) is not None
 
 
-def varies_within(profile: Profile, keys: pa.ChunkedArray) -> float:
+def varies_within(profile: ColumnProfile, keys: pa.ChunkedArray) -> float:
     """Share of the keys with several rows in which a column has several values."""
     frame = pa.table({"key": keys, "value": profile.values}).filter(keys.is_valid())
     counted = frame.group_by("key").aggregate([("value", "count_distinct"), ("key", "count")])

@@ -8,7 +8,7 @@ import pyarrow as pa
 from potluck.contract.errors import UsageError
 from scaffold.definitions_text import definitions_text, feature_store_text
 from scaffold.ingest_text import ingest_text
-from scaffold.plan import Plan
+from scaffold.plan import RepoPlan
 
 README = """\
 # {name}
@@ -34,7 +34,7 @@ potluck lookup {batch} {entity}
 """
 
 
-def repo_files(plan: Plan, folder: Path) -> dict[str, str]:
+def repo_files(plan: RepoPlan, folder: Path) -> dict[str, str]:
     """File name -> text."""
     return {
         ".feastignore": "ingest.py\n",
@@ -70,9 +70,9 @@ def check_folder(folder: Path, *, force: bool) -> None:
         )
 
 
-def readme_text(plan: Plan, folder: Path) -> str:
+def readme_text(plan: RepoPlan, folder: Path) -> str:
     realtime, hybrid, batch = plan.services
-    request, entity = example(plan)
+    request, entity = example_request(plan)
     keyed = {plan.key.name: entity, **request}
     return README.format(
         name=plan.name,
@@ -90,7 +90,7 @@ def readme_text(plan: Plan, folder: Path) -> str:
     )
 
 
-def example(plan: Plan) -> tuple[dict[str, object], object]:
+def example_request(plan: RepoPlan) -> tuple[dict[str, object], object]:
     """Request fields and key of the first row that lacks none of what is required."""
     choices = plan.of("request")
     request = {choice.name: choice.profile.values[0].as_py() for choice in choices}

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from potluck.stores.ingest.csv_cells import MISSING, CsvColumn
-from scaffold.plan import Choice, Plan
+from scaffold.plan import ColumnChoice, RepoPlan
 from scaffold.python_text import (
     Expression,
     blocks,
-    call,
+    call_of,
     comment,
+    dict_of,
     docstring,
-    listed,
-    mapping,
-    quoted,
-    quoted_list,
+    list_of,
+    list_of_strings,
     set_of,
     statement,
+    string_of,
 )
 
 ALIKE = """\
@@ -45,14 +45,14 @@ def dated(table: pa.Table, columns: list[str]) -> pa.Table:
     return table.select(columns).append_column("event_timestamp", table[TIME])'''
 
 
-def ingest_text(plan: Plan) -> str:
+def ingest_text(plan: RepoPlan) -> str:
     """From the file to the sources that `definitions.py` names."""
     return (
         "\n\n\n".join(
             [
-                blocks([*head(plan), *constants(plan)]).rstrip("\n"),
-                function(plan),
-                reader(plan),
+                blocks([*ingest_head(plan), *constants(plan)]).rstrip("\n"),
+                ingest_function(plan),
+                read_function(plan),
                 DATED if plan.time else DATED_ALIKE,
             ]
         )
@@ -60,7 +60,7 @@ def ingest_text(plan: Plan) -> str:
     )
 
 
-def head(plan: Plan) -> list[str]:
+def ingest_head(plan: RepoPlan) -> list[str]:
     title = docstring(
         f"{plan.table.path.name} -> the sources of definitions.py.",
         "Written by `potluck init`; yours to edit.",
@@ -80,34 +80,34 @@ def head(plan: Plan) -> list[str]:
     return [title, "\n".join(standard), "\n".join(["import pyarrow as pa", *ours])]
 
 
-def constants(plan: Plan) -> list[str]:
+def constants(plan: RepoPlan) -> list[str]:
     label = plan.label.name
-    data = statement("DATA = ", call("Path", quoted(str(plan.table.path))))
+    data = statement("DATA = ", call_of("Path", string_of(str(plan.table.path))))
     return [
         comment("Read where `potluck ingest` names no file.") + "\n" + data,
-        *missing(plan),
+        *missing_constant(plan),
         comment(
             "Every column of the file; a cell that holds something else is refused by its line."
         )
         + "\n"
         + statement(
             "COLUMNS = ",
-            mapping({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared}),
+            dict_of({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared}),
         ),
-        *renamed(plan),
+        *names_constant(plan),
         comment(f"What the store looks up by {plan.key.name}.")
         + "\n"
-        + columns("RECORD", plan.of("record")),
-        comment("What a request brings.") + "\n" + columns("REQUEST", plan.of("request")),
-        statement("LABEL = ", quoted(label)),
+        + columns_constant("RECORD", plan.of("record")),
+        comment("What a request brings.") + "\n" + columns_constant("REQUEST", plan.of("request")),
+        statement("LABEL = ", string_of(label)),
         *left_out(plan),
-        statement("TIME = ", quoted(plan.time.name)) if plan.time else ALIKE,
-        keys(plan),
+        statement("TIME = ", string_of(plan.time.name)) if plan.time else ALIKE,
+        keys_constant(plan),
         "" if plan.key.header is not None else NUMBERED,
     ]
 
 
-def missing(plan: Plan) -> list[str]:
+def missing_constant(plan: RepoPlan) -> list[str]:
     """The file's marks, where they are others than the usual."""
     marks = plan.table.notation.missing
     if plan.table.is_parquet or marks == MISSING:
@@ -117,24 +117,24 @@ def missing(plan: Plan) -> list[str]:
     ]
 
 
-def declaration(choice: Choice) -> Expression:
+def declaration(choice: ColumnChoice) -> Expression:
     """`CsvColumn(...)`, with what is not the default."""
     column, plain = choice.profile.column, CsvColumn("string")
     named: dict[str, Expression] = {}
     if choice.role == "label":
         named["optional"] = "True"  # rows to predict may come without
     if column.missing is not None:
-        named["missing"] = call("frozenset", set_of(column.missing))
+        named["missing"] = call_of("frozenset", set_of(column.missing))
     if column.format is not None:
-        named["format"] = quoted(column.format)
+        named["format"] = string_of(column.format)
     if column.timezone != plain.timezone:
-        named["timezone"] = quoted(column.timezone)
-    return call("CsvColumn", quoted(column.dtype), **named)
+        named["timezone"] = string_of(column.timezone)
+    return call_of("CsvColumn", string_of(column.dtype), **named)
 
 
-def renamed(plan: Plan) -> list[str]:
+def names_constant(plan: RepoPlan) -> list[str]:
     others = {
-        c.profile.header: quoted(c.name)
+        c.profile.header: string_of(c.name)
         for c in plan.choices
         if c.profile.header != c.name and c.profile.declared
     }
@@ -143,36 +143,38 @@ def renamed(plan: Plan) -> list[str]:
     return [
         comment("Names of the file that stores or models can't hold.")
         + "\n"
-        + statement("NAMES = ", mapping(others))
+        + statement("NAMES = ", dict_of(others))
     ]
 
 
-def columns(name: str, choices: Sequence[Choice]) -> str:
-    return statement(f"{name} = ", quoted_list(choice.name for choice in choices))
+def columns_constant(name: str, choices: Sequence[ColumnChoice]) -> str:
+    return statement(f"{name} = ", list_of_strings(choice.name for choice in choices))
 
 
-def left_out(plan: Plan) -> list[str]:
+def left_out(plan: RepoPlan) -> list[str]:
     out = plan.of("left out")
     if not out:
         return []
     return ["\n".join([comment("Left out:"), *(comment(f"- {c.name}: {c.reason}") for c in out)])]
 
 
-def keys(plan: Plan) -> str:
+def keys_constant(plan: RepoPlan) -> str:
     """How rows are told apart."""
     told = "Rows of one date that are alike in these columns are one, and the last counts."
-    pairs = {"records": quoted_list([plan.key.name]), "observations": identity(plan)}
-    return comment(told) + "\n" + statement("KEYS = ", mapping(pairs))
+    pairs = {"records": list_of_strings([plan.key.name]), "observations": identity(plan)}
+    return comment(told) + "\n" + statement("KEYS = ", dict_of(pairs))
 
 
-def identity(plan: Plan) -> Expression:
+def identity(plan: RepoPlan) -> Expression:
     """The id, or id and request where one id comes twice with one date."""
     alone = len(plan.identity) == 1
-    return quoted_list(plan.identity) if alone else listed([quoted(plan.key.name), "*REQUEST"])
+    return (
+        list_of_strings(plan.identity) if alone else list_of([string_of(plan.key.name), "*REQUEST"])
+    )
 
 
-def function(plan: Plan) -> str:
-    key = quoted(plan.key.name)
+def ingest_function(plan: RepoPlan) -> str:
+    key = string_of(plan.key.name)
     alike = ("", "") if plan.time else (", SNAPSHOT", ", LABELLED")
     entity = plan.key.entity
     steps = [
@@ -184,14 +186,16 @@ def function(plan: Plan) -> str:
         '        raise UsageError(f"expected the data at {DATA}; name it: potluck ingest FILE")',
         "    table = pa.concat_tables([read(path) for path in files or [DATA]])",
     ]
-    if renamed(plan):
+    if names_constant(plan):
         steps.append(
             "    table = table.rename_columns([NAMES.get(n, n) for n in table.column_names])"
         )
     if plan.key.header is None:
         steps.append(ROW_NUMBERS)
-    schema = call("predictions_schema", key, quoted(plan.key.dtype), quoted(plan.label_dtype))
-    sources = mapping(
+    schema = call_of(
+        "predictions_schema", key, string_of(plan.key.dtype), string_of(plan.label_dtype)
+    )
+    sources = dict_of(
         {
             "records": f"dated(table, [{key}, *RECORD]{alike[0]})",
             "observations": f"dated(table, [{key}, *REQUEST, LABEL]{alike[1]})",
@@ -201,20 +205,20 @@ def function(plan: Plan) -> str:
     return "\n".join([*steps, statement("return ", sources, indent=4)])
 
 
-def reader(plan: Plan) -> str:
+def read_function(plan: RepoPlan) -> str:
     table = plan.table
     if table.is_parquet:
         return "def read(path: Path) -> pa.Table:\n    return read_parquet(path, COLUMNS)"
     named: dict[str, Expression] = {}
     if table.delimiter != ",":
-        named["delimiter"] = quoted(table.delimiter) if table.delimiter != "\t" else '"\\t"'
+        named["delimiter"] = string_of(table.delimiter) if table.delimiter != "\t" else '"\\t"'
     if table.encoding != "utf-8":
-        named["encoding"] = quoted(table.encoding)
+        named["encoding"] = string_of(table.encoding)
     if table.notation.decimal != ".":
-        named["decimal"] = quoted(table.notation.decimal)
+        named["decimal"] = string_of(table.notation.decimal)
     if table.notation.thousands:
-        named["thousands"] = quoted(table.notation.thousands)
-    if missing(plan):
+        named["thousands"] = string_of(table.notation.thousands)
+    if missing_constant(plan):
         named["missing"] = "MISSING"
-    made = call("read_csv", "path", "COLUMNS", **named)
+    made = call_of("read_csv", "path", "COLUMNS", **named)
     return "def read(path: Path) -> pa.Table:\n" + statement("return ", made, ".table", indent=4)

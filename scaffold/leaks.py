@@ -32,7 +32,7 @@ def tell_label(values: pa.ChunkedArray, label: pa.ChunkedArray, *, is_number: bo
         return 0.0
     if is_number:
         return tell_number(values, as_numbers(label))
-    return tell_class(values, codes_of(label))
+    return tell_class(values, category_codes(label))
 
 
 def tell_class(values: pa.ChunkedArray, classes: Codes) -> float:
@@ -92,7 +92,7 @@ def group_means(groups: Codes, label: Numbers) -> float:
 def groups_of(values: pa.ChunkedArray) -> Codes:
     """Rows alike: of the same value, or, of many different numbers, in the same range. Missing is one group."""
     if not holds_numbers(values) or pc.count_distinct(values).as_py() <= MOST_GROUPS:
-        return codes_of(values)
+        return category_codes(values)
     known = values.is_valid().to_numpy().astype(bool)
     bins = min(BINS, max(2, len(values) // ROWS_OF_BIN))
     groups = np.full(len(values), bins, dtype=np.int64)
@@ -101,7 +101,7 @@ def groups_of(values: pa.ChunkedArray) -> Codes:
     return groups
 
 
-def codes_of(values: pa.ChunkedArray) -> Codes:
+def category_codes(values: pa.ChunkedArray) -> Codes:
     encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
     codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes

@@ -24,7 +24,7 @@ RESERVED = frozenset(
 MOST_SHOWN = 30
 
 
-def project_name(text: str) -> str:
+def to_project_name(text: str) -> str:
     """A name for a project and its services: Feast takes letters, digits and underscores, no underscore first.
 
     Feast takes hyphens too, but the names of functions and files that are made of it do not all do.
@@ -75,11 +75,11 @@ def find_column(flag: str, wanted: str, names: dict[str, str]) -> str:
     close = get_close_matches(wanted, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
     raise UsageError(
-        f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {shown(list(names))}"
+        f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {name_some_columns(list(names))}"
     )
 
 
-def shown(names: Sequence[str]) -> str:
+def name_some_columns(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     return ", ".join(names[:MOST_SHOWN]) + more

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import Objective, Transform
-from scaffold.table import Profile
+from scaffold.table import ColumnProfile
 from scaffold.wishes import Asking, Wishes
 
 MOST_CLASSES = 200
@@ -17,7 +17,9 @@ SKEWED = 1.0
 SHOWN = 5
 
 
-def choose_objective(label: Profile, wishes: Wishes, ask: Asking, notes: list[str]) -> Objective:
+def choose_objective(
+    label: ColumnProfile, wishes: Wishes, ask: Asking, notes: list[str]
+) -> Objective:
     """Regression, two classes, or more.
 
     Raises:
@@ -45,7 +47,7 @@ def choose_objective(label: Profile, wishes: Wishes, ask: Asking, notes: list[st
     return objective
 
 
-def likely_objective(label: Profile, ask: Asking, notes: list[str]) -> Objective:
+def likely_objective(label: ColumnProfile, ask: Asking, notes: list[str]) -> Objective:
     if label.distinct == 2:
         return "binary"
     if label.dtype not in ("int64", "float64"):
@@ -65,20 +67,20 @@ def likely_objective(label: Profile, ask: Asking, notes: list[str]) -> Objective
     return "multiclass" if answer == "multiclass" else "regression"
 
 
-def label_declared(label: Profile, objective: Objective) -> Profile:
+def declare_label(label: ColumnProfile, objective: Objective) -> ColumnProfile:
     """The label in the type that goes with its objective: amounts are floats, and no class is."""
     if objective == "regression":
-        return cast(label, "float64")
-    return cast(label, "string") if label.dtype == "float64" else label
+        return redeclare(label, "float64")
+    return redeclare(label, "string") if label.dtype == "float64" else label
 
 
-def cast(profile: Profile, dtype: str) -> Profile:
+def redeclare(profile: ColumnProfile, dtype: str) -> ColumnProfile:
     """A column declared otherwise."""
     column = replace(profile.column, dtype=dtype)  # type: ignore[arg-type]
     return replace(profile, declared=(column,), values=profile.values.cast(column.arrow_type))
 
 
-def choose_transform(label: Profile, objective: Objective, notes: list[str]) -> Transform:
+def choose_transform(label: ColumnProfile, objective: Objective, notes: list[str]) -> Transform:
     """The logarithm, where amounts above zero spread over magnitudes."""
     if objective != "regression":
         return "identity"
@@ -99,7 +101,7 @@ def skewness(numbers: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
     return float((((numbers - numbers.mean()) / spread) ** 3).mean()) if spread else 0.0
 
 
-def class_notes(label: Profile, objective: Objective) -> list[str]:
+def class_notes(label: ColumnProfile, objective: Objective) -> list[str]:
     """A word on classes that have few rows."""
     if objective == "regression":
         return []

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from potluck.contract.features import Objective, Transform
-from scaffold.table import Profile, Table
+from potluck.contract.features import Objective, SplitKind, Transform
+from scaffold.table import ColumnProfile, ProfiledTable
 
 Role = Literal["key", "time", "label", "request", "record", "left out"]
-Split = Literal["time", "random", "key"]
+
 ROW_NUMBER = "row_id"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ColumnChoice:
     """What becomes of a column."""
 
-    profile: Profile
+    profile: ColumnProfile
     role: Role
     reason: str
     categorical: bool = False
@@ -50,32 +50,32 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RepoPlan:
     """Everything that the written repo follows from."""
 
     name: str
-    table: Table
-    choices: tuple[Choice, ...]
+    table: ProfiledTable
+    choices: tuple[ColumnChoice, ...]
     """In the file's order."""
     key: Key
     objective: Objective
     transform: Transform
     label_dtype: str
-    split: Split
+    split: SplitKind
     identity: tuple[str, ...]
     """Columns that, with the date, say which observation it is."""
     notes: tuple[str, ...] = ()
     """What was decided beside the columns, and by which flag it is decided otherwise."""
 
-    def of(self, role: Role) -> list[Choice]:
+    def of(self, role: Role) -> list[ColumnChoice]:
         return [choice for choice in self.choices if choice.role == role]
 
     @property
-    def label(self) -> Choice:
+    def label(self) -> ColumnChoice:
         return self.of("label")[0]
 
     @property
-    def time(self) -> Choice | None:
+    def time(self) -> ColumnChoice | None:
         return next(iter(self.of("time")), None)
 
     @property
@@ -83,7 +83,7 @@ class Plan:
         return f"{self.name}_realtime", f"{self.name}_hybrid", f"{self.name}_batch"
 
 
-def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
+def as_document(plan: RepoPlan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
     """For machines."""
     table = plan.table
     dialect = {
@@ -110,7 +110,7 @@ def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any
     }
 
 
-def column_document(choice: Choice) -> dict[str, Any]:
+def column_document(choice: ColumnChoice) -> dict[str, Any]:
     profile = choice.profile
     return {
         "column": profile.header,

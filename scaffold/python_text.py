@@ -24,7 +24,7 @@ class Group:
     def line(self) -> str:
         return (
             self.start
-            + ", ".join(before + one_line(item) for before, item in self.items)
+            + ", ".join(before + on_one_line(item) for before, item in self.items)
             + self.end
         )
 
@@ -32,24 +32,24 @@ class Group:
 Expression: TypeAlias = str | Group
 
 
-def call(name: str, /, *plain: Expression, **named: Expression) -> Group:
+def call_of(name: str, /, *plain: Expression, **named: Expression) -> Group:
     items = [("", item) for item in plain] + [(f"{key}=", item) for key, item in named.items()]
     return Group(f"{name}(", tuple(items), ")")
 
 
-def listed(items: Iterable[Expression]) -> Group:
+def list_of(items: Iterable[Expression]) -> Group:
     return Group("[", tuple(("", item) for item in items), "]")
 
 
 def set_of(texts: Iterable[str]) -> Group:
-    return Group("{", tuple(("", quoted(text)) for text in sorted(texts)), "}")
+    return Group("{", tuple(("", string_of(text)) for text in sorted(texts)), "}")
 
 
-def mapping(pairs: Mapping[str, Expression]) -> Group:
-    return Group("{", tuple((f"{quoted(key)}: ", item) for key, item in pairs.items()), "}")
+def dict_of(pairs: Mapping[str, Expression]) -> Group:
+    return Group("{", tuple((f"{string_of(key)}: ", item) for key, item in pairs.items()), "}")
 
 
-def quoted(text: str) -> str:
+def string_of(text: str) -> str:
     """A literal, in double quotes where it holds none."""
     return (
         repr(text)
@@ -58,18 +58,18 @@ def quoted(text: str) -> str:
     )
 
 
-def quoted_list(texts: Iterable[str]) -> Group:
-    return listed(map(quoted, texts))
+def list_of_strings(texts: Iterable[str]) -> Group:
+    return list_of(map(string_of, texts))
 
 
-def one_line(expression: Expression) -> str:
+def on_one_line(expression: Expression) -> str:
     return expression.line if isinstance(expression, Group) else expression
 
 
 def statement(before: str, expression: Expression, after: str = "", indent: int = 0) -> str:
     """Lines of `before expression after`, at an indent."""
     margin = " " * indent
-    line = margin + before + one_line(expression) + after
+    line = margin + before + on_one_line(expression) + after
     if len(line) <= WIDTH or isinstance(expression, str) or not expression.items:
         return line
     inner = [statement(name, item, ",", indent + STEP) for name, item in expression.items]

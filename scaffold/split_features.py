@@ -6,16 +6,16 @@ from dataclasses import replace
 from potluck.contract.errors import UsageError
 from scaffold.decider import Decider
 from scaffold.features import varies_within
-from scaffold.plan import Choice
-from scaffold.table import Profile
+from scaffold.plan import ColumnChoice
+from scaffold.table import ColumnProfile
 
 STABLE = 0.01  # of the ids may have several values, by mistakes
 GUESS = "a guess: --request names the columns that a request brings"
 
 
 def split_features(
-    features: Mapping[str, Choice], repeating_key: Profile | None, decider: Decider
-) -> dict[str, Choice]:
+    features: Mapping[str, ColumnChoice], repeating_key: ColumnProfile | None, decider: Decider
+) -> dict[str, ColumnChoice]:
     """Each column to learn from as part of the request or of the record; at least one of either.
 
     Raises:
@@ -24,7 +24,7 @@ def split_features(
     usable = {header: choice for header, choice in features.items() if choice.role != "left out"}
     if decider.wishes.request:
         requested, reason = (
-            wished(features, usable, decider),
+            requested_columns(features, usable, decider),
             {"request": "--request", "record": "not in --request"},
         )
     elif repeating_key is not None:
@@ -43,8 +43,8 @@ def split_features(
     return found
 
 
-def wished(
-    features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: Decider
+def requested_columns(
+    features: Mapping[str, ColumnChoice], usable: Mapping[str, ColumnChoice], decider: Decider
 ) -> set[str]:
     requested = decider.headers("--request", decider.wishes.request)
     for header in requested:
@@ -59,7 +59,9 @@ def wished(
     return requested
 
 
-def by_change(usable: Mapping[str, Choice], key: Profile) -> tuple[set[str], dict[str, str]]:
+def by_change(
+    usable: Mapping[str, ColumnChoice], key: ColumnProfile
+) -> tuple[set[str], dict[str, str]]:
     """What changes from row to row of an id comes with the request, what stays is on record."""
     changing = {
         header
@@ -75,6 +77,6 @@ def by_change(usable: Mapping[str, Choice], key: Profile) -> tuple[set[str], dic
     }
 
 
-def first_half(usable: Mapping[str, Choice]) -> set[str]:
+def first_half(usable: Mapping[str, ColumnChoice]) -> set[str]:
     headers = list(usable)
     return set(headers[: (len(headers) + 1) // 2])

@@ -16,13 +16,13 @@ from potluck.stores.ingest.csv_cells import MISSING, CsvColumn, CsvType, Notatio
 from potluck.stores.ingest.csv_source import read_csv
 from potluck.stores.ingest.parquet_table import in_type
 from scaffold import dialect
-from scaffold.cells import Cells, Inferred, infer, infer_time
+from scaffold.cells import ColumnTexts, Inferred, infer, infer_time
 from scaffold.names import column_names, find_column
 from scaffold.wishes import Asking, Wishes
 
 
 @dataclass(frozen=True)
-class Profile:
+class ColumnProfile:
     """One column of the file."""
 
     header: str
@@ -62,12 +62,12 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Table:
+class ProfiledTable:
     """The whole file."""
 
     path: Path
     rows: int
-    profiles: Mapping[str, Profile]
+    profiles: Mapping[str, ColumnProfile]
     """By the file's names."""
     delimiter: str = ""
     """Empty for parquet."""
@@ -84,7 +84,7 @@ class Table:
         return {header: profile.name for header, profile in self.profiles.items()}
 
 
-def read_table(path: Path, wishes: Wishes, ask: Asking) -> Table:
+def profile_table(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
     """Look at all of a CSV, TSV or parquet file.
 
     Raises:
@@ -120,14 +120,14 @@ def refuse_text_flags(path: Path, wishes: Wishes) -> None:
             )
 
 
-def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:
+def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
     encoding = wishes.encoding or dialect.find_encoding(path)
     sample = dialect.sample_text(path, encoding)
     delimiter = wishes.delimiter or dialect.find_delimiter(path, sample)
     dialect.check_header(path, sample, delimiter)
     raw = read_raw(path, sample, delimiter, encoding)
-    cells = [Cells(header, raw[header], wishes.missing) for header in raw.column_names]
-    decimal, thousands = find_notation(cells, wishes, ask)
+    cells = [ColumnTexts(header, raw[header], wishes.missing) for header in raw.column_names]
+    decimal, thousands = settle_separators(cells, wishes, ask)
     notation = Notation(decimal, thousands)
     names = column_names(raw.column_names)
     time = time_header(wishes, names)
@@ -139,7 +139,7 @@ def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:
         each.header: text_profile(each, names[each.header], found[each.header], notation)
         for each in cells
     }
-    return Table(path, raw.num_rows, profiles, delimiter, encoding, notation)
+    return ProfiledTable(path, raw.num_rows, profiles, delimiter, encoding, notation)
 
 
 def read_raw(path: Path, sample: str, delimiter: str, encoding: str) -> pa.Table:
@@ -152,12 +152,12 @@ def read_raw(path: Path, sample: str, delimiter: str, encoding: str) -> pa.Table
     return read_csv(path, columns, delimiter=delimiter, encoding=encoding).table
 
 
-def find_notation(cells: Sequence[Cells], wishes: Wishes, ask: Asking) -> tuple[str, str]:
+def settle_separators(cells: Sequence[ColumnTexts], wishes: Wishes, ask: Asking) -> tuple[str, str]:
     texts = [known for each in cells if (known := each.known())]
-    found = dialect.find_notation(texts, wishes.decimal)
+    found = dialect.find_separators(texts, wishes.decimal)
     if found is None:
         question = "Does 1,234 mean more than a thousand (a decimal point) or a little more than one (a comma)?"
-        found = dialect.find_notation(texts, ask("--decimal", question, (".", ","), None))
+        found = dialect.find_separators(texts, ask("--decimal", question, (".", ","), None))
     assert found is not None
     return found
 
@@ -169,20 +169,22 @@ def time_header(wishes: Wishes, names: dict[str, str]) -> str | None:
     return find_column("--time", wishes.time, names)
 
 
-def infer_one(cells: Cells, notation: Notation, wishes: Wishes, time: str | None) -> Inferred:
+def infer_one(cells: ColumnTexts, notation: Notation, wishes: Wishes, time: str | None) -> Inferred:
     return infer_time(cells, wishes) if cells.header == time else infer(cells, notation, wishes)
 
 
-def text_profile(cells: Cells, name: str, found: Inferred, notation: Notation) -> Profile:
+def text_profile(
+    cells: ColumnTexts, name: str, found: Inferred, notation: Notation
+) -> ColumnProfile:
     """A column whose marks are the file's, or its own where they differ."""
     marks_of_file = notation.missing & frozenset(cells.texts)
     own = None if found.marks == marks_of_file else found.marks | {""}
     declared = tuple(replace(column, missing=own) for column in found.declared)
     values = cells.typed(declared[0], notation)
-    return Profile(cells.header, name, declared, values, found.marks, found.notes)
+    return ColumnProfile(cells.header, name, declared, values, found.marks, found.notes)
 
 
-def look_at_parquet(path: Path, wishes: Wishes) -> Table:
+def look_at_parquet(path: Path, wishes: Wishes) -> ProfiledTable:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -197,22 +199,22 @@ def look_at_parquet(path: Path, wishes: Wishes) -> Table:
         )
         for header in table.column_names
     }
-    return Table(path, table.num_rows, profiles)
+    return ProfiledTable(path, table.num_rows, profiles)
 
 
 def parquet_profile(
     header: str, name: str, column: pa.ChunkedArray, wishes: Wishes, *, is_time: bool
-) -> Profile:
+) -> ColumnProfile:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    dtype = dtype_of(column)
+    dtype = declared_dtype(column)
     if dtype is None:
         told = f"{column.type} is no type that a model or JSON can hold"
-        return Profile(header, name, (), column, notes=(told,))
+        return ColumnProfile(header, name, (), column, notes=(told,))
     counted = dtype in ("int64", "float64") and is_time
     if dtype == "string" or counted:
         texts = pc.cast(column, pa.string())
-        cells = Cells(header, texts)
+        cells = ColumnTexts(header, texts)
         found = (
             infer_time(cells, wishes)
             if is_time
@@ -221,10 +223,10 @@ def parquet_profile(
         declared = found.declared
     else:
         declared = (CsvColumn(dtype, timezone=wishes.timezone if dtype == "timestamp" else "UTC"),)
-    return Profile(header, name, declared, in_type(column, declared[0]))
+    return ColumnProfile(header, name, declared, in_type(column, declared[0]))
 
 
-def dtype_of(column: pa.ChunkedArray) -> CsvType | None:
+def declared_dtype(column: pa.ChunkedArray) -> CsvType | None:
     """The declaration that holds a parquet column."""
     held = column.type
     if pa.types.is_integer(held):

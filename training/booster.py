@@ -14,7 +14,7 @@ from potluck.contract.features import Objective
 from potluck.scoring.lightgbm_library import Matrix
 from training.parameters import Parameters
 
-Progress = Callable[[int], None]
+IterationProgress = Callable[[int], None]
 Places = npt.NDArray[np.int64]
 """Rows by number."""
 
@@ -39,7 +39,7 @@ lightgbm.register_logger(Whisper())
 
 
 @dataclass(frozen=True)
-class Table:
+class EncodedTable:
     """Labelled rows as the trees take them."""
 
     objective: Objective
@@ -54,12 +54,12 @@ class Table:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Places) -> "Table":
+    def take(self, rows: Places) -> "EncodedTable":
         return replace(self, matrix=self.matrix[rows], labels=self.labels[rows])
 
 
 def train_booster(
-    table: Table, parameters: Parameters, seed: int, progress: Progress
+    table: EncodedTable, parameters: Parameters, seed: int, progress: IterationProgress
 ) -> lightgbm.Booster:
     """
     Args:
@@ -68,15 +68,15 @@ def train_booster(
     Raises:
         UsageError: LightGBM refuses the parameters.
     """
-    return run(table, parameters, seed, [lambda _: progress(1)])
+    return run_lightgbm(table, parameters, seed, [lambda _: progress(1)])
 
 
 def error_curve(
-    table: Table,
-    held_back: Table,
+    table: EncodedTable,
+    held_back: EncodedTable,
     parameters: Parameters,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
     *,
     patient: bool,
 ) -> list[float]:
@@ -96,16 +96,16 @@ def error_curve(
     ]
     if not patient:
         callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
-    run(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
+    run_lightgbm(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
     return [float(error) for error in errors["held back"][metric]]
 
 
-def run(
-    table: Table,
+def run_lightgbm(
+    table: EncodedTable,
     parameters: Parameters,
     seed: int,
     callbacks: Sequence[Callable[..., Any]],
-    held_back: Table | None = None,
+    held_back: EncodedTable | None = None,
 ) -> lightgbm.Booster:
     data = lightgbm_data(table)
     watched = [] if held_back is None else [lightgbm_data(held_back, data)]
@@ -121,7 +121,7 @@ def run(
         raise UsageError(f"LightGBM refuses the parameters {dict(parameters)}: {error}") from None
 
 
-def all_parameters(table: Table, parameters: Parameters, seed: int) -> dict[str, Any]:
+def all_parameters(table: EncodedTable, parameters: Parameters, seed: int) -> dict[str, Any]:
     """What LightGBM is really called with."""
     threads = {"num_threads": 1} if len(table) < ROWS_WORTH_THREADS else {}
     classes = {"num_class": table.classes} if table.objective == "multiclass" else {}
@@ -135,7 +135,7 @@ def all_parameters(table: Table, parameters: Parameters, seed: int) -> dict[str,
     }
 
 
-def lightgbm_data(table: Table, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+def lightgbm_data(table: EncodedTable, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
     return lightgbm.Dataset(
         table.matrix,
         table.labels,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.booster import Progress, Table, error_curve
+from training.booster import EncodedTable, IterationProgress, error_curve
 from training.parameters import Parameters
-from training.split import Split
+from training.split import RowSplit
 
 MOST_ITERATIONS = 300
 FEWEST_FOR_CLASSES = 150
@@ -87,7 +87,7 @@ LightGBM does by itself. Where two do equally well, the first one is taken."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class ParameterChoice:
     """The candidate that did best on held back rows, and by how much."""
 
     candidate: str
@@ -98,9 +98,13 @@ class Choice:
     """Candidate -> its error on the held back rows; empty where there was nothing to compare on."""
 
 
-def choose(
-    table: Table, splits: Sequence[Split], given: Parameters, seed: int, progress: Progress
-) -> Choice:
+def choose_parameters(
+    table: EncodedTable,
+    splits: Sequence[RowSplit],
+    given: Parameters,
+    seed: int,
+    progress: IterationProgress,
+) -> ParameterChoice:
     """The candidate with the smallest mean error over the splits, with as many iterations as it needs.
 
     Args:
@@ -114,23 +118,23 @@ def choose(
     usable = [each for each in splits if comparable(table, each)]
     best, iterations, smallest = CANDIDATES[0], WITHOUT_COMPARISON, math.inf
     errors: dict[str, float] = {}
-    for candidate in candidates(len(table)) if usable else ():
-        parameters = {**candidate.parameters, **bounded(table, given)}
+    for candidate in candidates_for(len(table)) if usable else ():
+        parameters = {**candidate.parameters, **with_iteration_limit(table, given)}
         curve = mean_curve(table, usable, parameters, "num_iterations" in given, seed, progress)
         end = best_end(curve, "num_iterations" in given)
         errors[candidate.name] = float(curve[end])
         if errors[candidate.name] < smallest:
             best, iterations, smallest = candidate, end + 1, errors[candidate.name]
-    return Choice(
+    return ParameterChoice(
         best.name, {"num_iterations": iterations, **best.parameters, **given}, measure, errors
     )
 
 
-def candidates(rows: int) -> list[Candidate]:
+def candidates_for(rows: int) -> list[Candidate]:
     return [candidate for candidate in CANDIDATES if rows >= candidate.at_least]
 
 
-def bounded(table: Table, given: Parameters) -> Parameters:
+def with_iteration_limit(table: EncodedTable, given: Parameters) -> Parameters:
     """What is asked for, and how many iterations at most: each makes a tree for every class."""
     most = (
         max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1))
@@ -140,25 +144,29 @@ def bounded(table: Table, given: Parameters) -> Parameters:
     return {"num_iterations": most, **given}
 
 
-def work(table: Table, splits: Sequence[Split], given: Parameters) -> int:
-    """Iterations that `choose` reports."""
+def count_iterations(table: EncodedTable, splits: Sequence[RowSplit], given: Parameters) -> int:
+    """Iterations that `choose_parameters` reports."""
     usable = [each for each in splits if comparable(table, each)]
-    return len(candidates(len(table))) * len(usable) * int(bounded(table, given)["num_iterations"])
+    return (
+        len(candidates_for(len(table)))
+        * len(usable)
+        * int(with_iteration_limit(table, given)["num_iterations"])
+    )
 
 
-def comparable(table: Table, each: Split) -> bool:
+def comparable(table: EncodedTable, each: RowSplit) -> bool:
     """Whether there is something to learn and something to measure."""
     several = table.objective == "regression" or len(np.unique(table.labels[each.learn])) > 1
     return several and len(each.test) > 0
 
 
 def mean_curve(
-    table: Table,
-    splits: Sequence[Split],
+    table: EncodedTable,
+    splits: Sequence[RowSplit],
     parameters: Parameters,
     patient: bool,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
 ) -> Curve:
     """Mean error after each iteration, each split weighted by its rows; a curve that ended early stays where it was."""
     most = int(parameters["num_iterations"])

@@ -37,12 +37,12 @@ def champion_figures(
     try:
         release = releases.champion(contract.service)
         version = release.model_version
-        return compared(version, releases.open(release), contract, test)
+        return score_champion(version, releases.open(release), contract, test)
     except PotluckError as error:
         return ChampionFigures(version, {}, 0, 0, f"it can't score these rows: {error}")
 
 
-def compared(
+def score_champion(
     version: str, model: Model, contract: FeatureContract, test: Dataset
 ) -> ChampionFigures:
     theirs = model.contract

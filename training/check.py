@@ -19,7 +19,7 @@ from potluck.stores.parquet.known import join_keys
 from training.dataset import Gathered, check_gathered, gather
 from training.shares import Shares, by_night, in_training, online
 from training.split import distinct
-from training.warn import empty, few_kept, listed
+from training.warn import empty, few_kept, first_names
 
 SAMPLE_ENTITIES = 2_000
 WORTH_WARNING = 0.1
@@ -65,7 +65,7 @@ class Checked:
     warnings: list[str]
 
 
-def check(
+def check_services(
     settings: Settings, as_of: datetime, now: datetime, service: str | None = None
 ) -> list[Checked]:
     """Look at one service, or at all that have a model.
@@ -88,10 +88,10 @@ def check(
         )
     ensure_redis(settings)
     chosen = [definitions[name].contract for name in sorted(definitions) if service in (None, name)]
-    return [checked(settings, store, contract, as_of, now) for contract in chosen]
+    return [look_at_service(settings, store, contract, as_of, now) for contract in chosen]
 
 
-def checked(
+def look_at_service(
     settings: Settings,
     store: FeatureStore,
     contract: FeatureContract,
@@ -104,7 +104,7 @@ def checked(
         keys = distinct(gathered.dataset.inputs.keys)
         if contract.population:
             night, keys = by_night(store, contract, as_of)
-        served = online(client(settings), contract, drawn(keys), now)
+        served = online(client(settings), contract, draw_entities(keys), now)
     columns, strangers = lines(contract, learnt, served, night)
     return Checked(
         service=contract.service,
@@ -117,11 +117,11 @@ def checked(
             *training_problem(contract, gathered, as_of),
             *empty_places(contract, served, night),
         ],
-        warnings=warnings_of(contract, gathered, [*strangers, *columns]),
+        warnings=check_warnings(contract, gathered, [*strangers, *columns]),
     )
 
 
-def drawn(keys: pa.Table) -> pa.Table:
+def draw_entities(keys: pa.Table) -> pa.Table:
     """Some entities, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(keys.num_rows)[:SAMPLE_ENTITIES]
     return keys.take(pa.array(np.sort(chosen)))
@@ -173,7 +173,7 @@ def is_empty(shares: Shares) -> bool:
     return shares.rows > 0 and all(share == 1.0 for share in shares.missing.values())
 
 
-def warnings_of(
+def check_warnings(
     contract: FeatureContract, gathered: Gathered, compared: Sequence[Line]
 ) -> list[str]:
     found = [few_kept(gathered), empty(contract, gathered), different(compared)]
@@ -186,4 +186,4 @@ def different(compared: Iterable[Line]) -> str:
         for line in compared
         if line.differs
     ]
-    return f"missing far more or less often than in training: {listed(found)}" if found else ""
+    return f"missing far more or less often than in training: {first_names(found)}" if found else ""

@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from potluck.contract.errors import UsageError
 from potluck.contract.settings import Settings
-from training.promotion import check_service, chosen_version, listed, version_names
+from training.promotion import check_trained_service, find_version, names_or_none, version_names
 from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
 
 MILLISECONDS = 1000
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedVersion:
     """One version, as its run and its bundle tell it."""
 
     model_version: str
@@ -44,7 +44,7 @@ class Comparison:
     """What `potluck compare` shows."""
 
     service: str
-    versions: list[Compared]
+    versions: list[ComparedVersion]
     same_rows: bool
     """Whether all were measured on the same rows: only then their metrics say which one is better."""
     differing_parameters: dict[str, list[str | None]]
@@ -63,8 +63,8 @@ def compare_versions(settings: Settings, service: str, versions: Sequence[str] =
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        check_service(registry, service)
-        chosen = [chosen_version(registry, service, version) for version in dict.fromkeys(versions)]
+        check_trained_service(registry, service)
+        chosen = [find_version(registry, service, version) for version in dict.fromkeys(versions)]
         found = read_versions(
             registry, service, chosen or champion_and_challenger(registry, service)
         )
@@ -81,14 +81,14 @@ def champion_and_challenger(registry: Registry, service: str) -> list[str]:
     found = [registry.version_of(service, alias) for alias in (CHAMPION, CHALLENGER)]
     named = [version for version in found if version is not None]
     if not named:
-        there_are = listed(version_names(registry, service))
+        there_are = names_or_none(version_names(registry, service))
         raise UsageError(
             f"{service} has neither champion nor challenger; name versions: {there_are}"
         )
     return list(dict.fromkeys(named))
 
 
-def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> list[Compared]:
+def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> list[ComparedVersion]:
     champion = registry.version_of(service, CHAMPION)
     challenger = registry.version_of(service, CHALLENGER)
     aliases = {challenger: CHALLENGER, champion: CHAMPION}
@@ -96,11 +96,11 @@ def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> li
     return [read_version(registry, held[version], aliases.get(version)) for version in chosen]
 
 
-def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> Compared:
+def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> ComparedVersion:
     run = registry.client.get_run(version.run_id).data
     params, tags = dict(run.params), run.tags
     rows = run.metrics.get("rows_kept")
-    return Compared(
+    return ComparedVersion(
         model_version=str(version.version),
         alias=alias,
         trained_at=datetime.fromtimestamp(version.creation_timestamp / MILLISECONDS, UTC),
@@ -116,7 +116,7 @@ def read_version(registry: Registry, version: ModelVersion, alias: str | None) -
     )
 
 
-def measured_alike(versions: Sequence[Compared]) -> bool:
+def measured_alike(versions: Sequence[ComparedVersion]) -> bool:
     """The same labelled rows, split in the same way, leave the same test rows."""
     if any(version.data_hash is None for version in versions):
         return False
@@ -125,13 +125,13 @@ def measured_alike(versions: Sequence[Compared]) -> bool:
     )
 
 
-def random_seed(version: Compared) -> str | None:
+def random_seed(version: ComparedVersion) -> str | None:
     """What else decides over the split: a split by time asks no seed."""
     by_time = version.split in (None, "time")
     return None if by_time else version.parameters.get("seed")
 
 
-def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | None]]:
+def differing_parameters(versions: Sequence[ComparedVersion]) -> dict[str, list[str | None]]:
     names = dict.fromkeys(
         name for version in versions for name in version.parameters if name not in TOLD
     )
@@ -139,7 +139,7 @@ def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | N
     return only_differing(values)
 
 
-def differing_columns(versions: Sequence[Compared]) -> dict[str, list[bool]]:
+def differing_columns(versions: Sequence[ComparedVersion]) -> dict[str, list[bool]]:
     names = dict.fromkeys(name for version in versions for name in version.columns)
     return only_differing(
         {name: [name in version.columns for version in versions] for name in names}

@@ -18,7 +18,7 @@ from potluck.contract.features import FeatureContract
 from potluck.stores.parquet.known import FIRST, first_records, join_keys, policy, too_early, unknown
 from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
-from training.labels import labelled_rows, lacks, must_be_there
+from training.labels import labelled_rows, must_be_there, no_value_reason
 from training.sieve import Sieve
 from training.split import Splittable
 
@@ -105,9 +105,11 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     for keys, first in firsts.items():
         if policy(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
-    inputs = take_out_lacking(sieve, contract, point_in_time(store, contract, sieve.rows))
+    inputs = take_out_incomplete_lookups(
+        sieve, contract, point_in_time(store, contract, sieve.rows)
+    )
     rows = sieve.rows
-    digest = digest_of(inputs.table.append_column("label", rows[contract.label]))
+    digest = table_digest(inputs.table.append_column("label", rows[contract.label]))
     dataset = Dataset(inputs, rows[contract.label].to_pylist(), rows.select(sieve.names), digest)
     return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares, early)
 
@@ -122,12 +124,12 @@ def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
     return min(known, default=None)
 
 
-def take_out_lacking(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
+def take_out_incomplete_lookups(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
     """Leave out rows for which neither store nor default has a value that the service requires."""
     for field in contract.online:
         if must_be_there(field):
             gone = np.array([value is None for value in inputs.columns[field.name]], dtype=np.bool_)
-            sieve.take_out(lacks(field), gone)
+            sieve.take_out(no_value_reason(field), gone)
             inputs = inputs.take(np.flatnonzero(~gone).tolist())
     return inputs
 
@@ -210,7 +212,7 @@ def check_numbers(contract: FeatureContract, named: str, labels: list[float]) ->
         )
 
 
-def digest_of(table: pa.Table) -> str:
+def table_digest(table: pa.Table) -> str:
     """sha256 of a table's rows, in hex."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -15,7 +15,7 @@ from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
 from potluck.stores.definitions.contracts import Definition
-from training.booster import Progress, Table, train_booster
+from training.booster import EncodedTable, IterationProgress, train_booster
 from training.dataset import Dataset
 from training.parameters import Parameters
 
@@ -35,7 +35,11 @@ class Fitted:
 
 
 def fit(
-    definition: Definition, dataset: Dataset, parameters: Parameters, seed: int, progress: Progress
+    definition: Definition,
+    dataset: Dataset,
+    parameters: Parameters,
+    seed: int,
+    progress: IterationProgress,
 ) -> Fitted:
     """Fit one model.
 
@@ -48,18 +52,20 @@ def fit(
         DataError: an on-demand function failed, or a column is not of its declared type.
         UsageError: LightGBM refuses the parameters.
     """
-    return fit_completed(definition, *completed(definition, dataset), parameters, seed, progress)
+    return fit_completed(
+        definition, *complete_definition(definition, dataset), parameters, seed, progress
+    )
 
 
 def fit_completed(
     definition: Definition,
     contract: FeatureContract,
-    table: Table,
+    table: EncodedTable,
     parameters: Parameters,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
 ) -> Fitted:
-    """`fit` on what `completed` answered."""
+    """`fit` on what `complete_definition` answered."""
     booster = train_booster(table, parameters, seed, progress)
     gains = dict(
         zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True)
@@ -67,7 +73,9 @@ def fit_completed(
     return Fitted(contract, definition.functions_source, booster.model_to_string().encode(), gains)
 
 
-def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract, Table]:
+def complete_definition(
+    definition: Definition, dataset: Dataset
+) -> tuple[FeatureContract, EncodedTable]:
     """The contract with vocabularies, fills and classes of these rows, and the rows as the trees take them."""
     bare = definition.contract
     functions = load_functions(definition.functions_source, bare)
@@ -78,8 +86,8 @@ def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract
     return contract, table_of(contract, matrix, encoded_labels(contract, dataset.labels))
 
 
-def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table:
-    return Table(
+def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> EncodedTable:
+    return EncodedTable(
         objective=contract.objective,
         names=tuple(column.name for column in contract.columns),
         categorical=tuple(

@@ -43,7 +43,7 @@ class BundleFlavor:
         for name in (*listed_files(bundle), MANIFEST):
             (folder / name).write_bytes((bundle / name).read_bytes())
         mlflow_model.signature = signature(self.contract)
-        _save_example(mlflow_model, example(self.contract, bundle), str(folder))
+        _save_example(mlflow_model, example_rows(self.contract, bundle), str(folder))
         mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
         mlflow_model.add_flavor(
             "python_function", loader_module=LOADER, python_version=platform.python_version()
@@ -85,7 +85,7 @@ def label_type(contract: FeatureContract) -> DataType:
     return kinds[type(contract.classes[0])]
 
 
-def example(contract: FeatureContract, bundle: Path) -> list[dict[str, Any]]:
+def example_rows(contract: FeatureContract, bundle: Path) -> list[dict[str, Any]]:
     """A few rows that the model learned from, as records: null stays null, and an integer beside it an integer."""
     inputs = read_golden(bundle).inputs
     names = [field.name for field in contract.inputs]

@@ -58,11 +58,13 @@ def labelled_rows(store: FeatureStore, contract: FeatureContract, as_of: datetim
     rows = in_order(read_rows(store, source, [*fields.values()]))
     sieve = Sieve(source.name, rows, [field.name for field in entities])
     take_out_undated(sieve, as_of)
-    sieve.take_out(NO_LABEL, missing(sieve.rows, contract.label))
+    sieve.take_out(NO_LABEL, missing_mask(sieve.rows, contract.label))
     for key in contract.keys:
-        sieve.take_out(NO_KEY, missing(sieve.rows, key.name))
-    sieve.take_out(DUPLICATE, repeated(sieve.rows, [field.name for field in entities], contract))
-    take_out_lacking(sieve, contract.request)
+        sieve.take_out(NO_KEY, missing_mask(sieve.rows, key.name))
+    sieve.take_out(
+        DUPLICATE, superseded_rows(sieve.rows, [field.name for field in entities], contract)
+    )
+    take_out_incomplete_requests(sieve, contract.request)
     return sieve
 
 
@@ -125,14 +127,14 @@ def in_order(rows: pa.Table) -> pa.Table:
 
 
 def take_out_undated(sieve: Sieve, as_of: datetime) -> None:
-    sieve.take_out(NO_DATE, missing(sieve.rows, TIME))
+    sieve.take_out(NO_DATE, missing_mask(sieve.rows, TIME))
     times = sieve.rows[TIME]
     outside = pc.or_(pc.less(times, instant(EARLIEST)), pc.greater_equal(times, instant(LATEST)))
     sieve.take_out(OUT_OF_RANGE, mask_of(outside))
     sieve.take_out(AFTER_AS_OF, mask_of(pc.greater(sieve.rows[TIME], instant(as_of))))
 
 
-def repeated(rows: pa.Table, keys: Sequence[str], contract: FeatureContract) -> Mask:
+def superseded_rows(rows: pa.Table, keys: Sequence[str], contract: FeatureContract) -> Mask:
     """Rows in whose place another one of the same keys, time and request fields counts.
 
     A row without a key is like no other one.
@@ -144,26 +146,26 @@ def repeated(rows: pa.Table, keys: Sequence[str], contract: FeatureContract) -> 
     best = rows.group_by(alike).aggregate([(RANK, "min")])[f"{RANK}_min"]
     gone = ~mask_of(pc.is_in(rows[RANK], value_set=best.combine_chunks()))
     for key in keys:
-        gone &= ~missing(rows, key)
+        gone &= ~missing_mask(rows, key)
     return gone
 
 
-def take_out_lacking(sieve: Sieve, fields: Sequence[Field]) -> None:
+def take_out_incomplete_requests(sieve: Sieve, fields: Sequence[Field]) -> None:
     """Leave out the rows that HTTP would refuse: without a value of a required field that has no default."""
     for field in fields:
         if must_be_there(field):
-            sieve.take_out(lacks(field), missing(sieve.rows, field.name))
+            sieve.take_out(no_value_reason(field), missing_mask(sieve.rows, field.name))
 
 
 def must_be_there(field: Field) -> bool:
     return field.required and field.default is None
 
 
-def lacks(field: Field) -> str:
+def no_value_reason(field: Field) -> str:
     return f"no value of {field.name}, which is required"
 
 
-def missing(rows: pa.Table, name: str) -> Mask:
+def missing_mask(rows: pa.Table, name: str) -> Mask:
     return mask_of(rows[name].is_null())
 
 

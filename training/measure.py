@@ -7,11 +7,11 @@ import numpy as np
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract, Literals, SplitKind
 from potluck.stores.definitions.contracts import Definition
-from training.booster import Table
-from training.candidates import SAMPLE_ROWS, Choice, choose, work
+from training.booster import EncodedTable
+from training.candidates import SAMPLE_ROWS, ParameterChoice, choose_parameters, count_iterations
 from training.champion import known_rows
 from training.dataset import Dataset
-from training.fit import completed, fit_completed
+from training.fit import complete_definition, fit_completed
 from training.metrics import ClassFigures, baseline, class_figures, evaluate
 from training.parameters import Parameters
 from training.progress import Meter
@@ -23,7 +23,7 @@ class Measured:
     """How well a model of some rows does on the others."""
 
     split: SplitKind
-    choice: Choice
+    choice: ParameterChoice
     metrics: dict[str, float]
     baseline: dict[str, float]
     classes: list[ClassFigures]
@@ -34,7 +34,7 @@ class Measured:
     """Classes that only the other rows hold, which no model can answer that did not learn them -> their rows."""
 
 
-def measure(
+def split_and_measure(
     definition: Definition,
     dataset: Dataset,
     kind: SplitKind,
@@ -52,11 +52,11 @@ def measure(
     parts = split(rows, kind, seed)
     learn, test = dataset.take(parts.learn), dataset.take(parts.test)
     check_classes(definition.contract, learn, kind)
-    contract, table = completed(definition, learn)
-    choice = chosen(table, rows.take(parts.learn), kind, given, seed, meter)
+    contract, table = complete_definition(definition, learn)
+    choice = choose_candidate(table, rows.take(parts.learn), kind, given, seed, meter)
     with meter.phase(meter.FIT, int(choice.parameters["num_iterations"])) as progress:
         model = fit_completed(definition, contract, table, choice.parameters, seed, progress).open()
-    known = checked_test(contract, test, kind)
+    known = keep_known_classes(contract, test, kind)
     predictions = model.score(known.inputs.columns, known.inputs.times).predictions
     return Measured(
         split=kind,
@@ -70,16 +70,21 @@ def measure(
     )
 
 
-def chosen(
-    table: Table, rows: Splittable, kind: SplitKind, given: Parameters, seed: int, meter: Meter
-) -> Choice:
+def choose_candidate(
+    table: EncodedTable,
+    rows: Splittable,
+    kind: SplitKind,
+    given: Parameters,
+    seed: int,
+    meter: Meter,
+) -> ParameterChoice:
     """The candidate for these learning rows; of very many, a sample is compared."""
     if len(table) > SAMPLE_ROWS:
         sample = np.sort(np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS])
         table, rows = table.take(sample), rows.take(sample)
     splits = windows(rows, kind, seed)
-    with meter.phase(meter.CHOOSE, work(table, splits, given)) as progress:
-        return choose(table, splits, given, seed, progress)
+    with meter.phase(meter.CHOOSE, count_iterations(table, splits, given)) as progress:
+        return choose_parameters(table, splits, given, seed, progress)
 
 
 def check_classes(contract: FeatureContract, learn: Dataset, kind: SplitKind) -> None:
@@ -95,7 +100,7 @@ def check_classes(contract: FeatureContract, learn: Dataset, kind: SplitKind) ->
         )
 
 
-def checked_test(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
+def keep_known_classes(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
     """The rows to measure on whose class the model knows.
 
     Raises:

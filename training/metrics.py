@@ -137,12 +137,14 @@ def class_figures(
             codes, named, labels=places, zero_division=np.nan
         )
     return [
-        ClassFigures(label, learnt.count(label), int(rows), number(exact), number(found))
+        ClassFigures(
+            label, learnt.count(label), int(rows), finite_or_none(exact), finite_or_none(found)
+        )
         for label, exact, found, rows in zip(
             contract.classes, precision, recall, support, strict=True
         )
     ]
 
 
-def number(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -48,7 +48,7 @@ def follow_home(settings: Settings) -> list[str]:
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database, database:
             former = list(former_places(database, new))
-            for table, column in columns_of(database) if former else ():
+            for table, column in artifact_columns(database) if former else ():
                 for old in former:
                     query = RENAME.format(table=table, column=column)
                     database.execute(query, {"old": old, "new": new})
@@ -61,7 +61,7 @@ def follow_home(settings: Settings) -> list[str]:
 
 def former_places(database: sqlite3.Connection, new: str) -> Iterator[str]:
     """Folders of artifacts of this home under its former names; others that somebody chose are none."""
-    if ("experiments", "artifact_location") not in set(columns_of(database)):
+    if ("experiments", "artifact_location") not in set(artifact_columns(database)):
         return  # MLflow has not made its tables yet
     query = "SELECT DISTINCT artifact_location FROM experiments"
     for (location,) in database.execute(query).fetchall():
@@ -70,7 +70,7 @@ def former_places(database: sqlite3.Connection, new: str) -> Iterator[str]:
             yield str(location)
 
 
-def columns_of(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+def artifact_columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     for table, column in COLUMNS:
         if column in {row[1] for row in database.execute(f"PRAGMA table_info({table})").fetchall()}:
             yield table, column

@@ -26,11 +26,11 @@ def named_digests(settings: Settings) -> frozenset[str]:
         digests = set()
         for model in models:
             versions = {registry.version_of(model.name, alias) for alias in (CHAMPION, CHALLENGER)}
-            digests |= {digest_of(model.name, each) for each in versions if each is not None}
+            digests |= {bundle_digest(model.name, each) for each in versions if each is not None}
         return frozenset(digests)
 
 
-def digest_of(service: str, version: str) -> str:
+def bundle_digest(service: str, version: str) -> str:
     """The digest of a version's bundle, from its manifest alone."""
     uri = f"models:/{service}/{version}/{MANIFEST}"
     with tempfile.TemporaryDirectory() as folder:

@@ -34,16 +34,16 @@ class Kind:
     """Raises ValueError where the text is none."""
 
 
-def whole(least: int, most: int | None = None) -> Kind:
+def integer_kind(least: int, most: int | None = None) -> Kind:
     def read(text: str) -> int:
-        return within(int(text), least, most)
+        return check_span(int(text), least, most)
 
     return Kind(f"a whole number {span(least, most)}", read)
 
 
-def number(least: float, most: float | None = None, *, open_below: bool = False) -> Kind:
+def number_kind(least: float, most: float | None = None, *, open_below: bool = False) -> Kind:
     def read(text: str) -> float:
-        found = within(float(text), least, most)
+        found = check_span(float(text), least, most)
         if open_below and found == least:
             raise ValueError(text)
         return found
@@ -54,7 +54,7 @@ def number(least: float, most: float | None = None, *, open_below: bool = False)
     return Kind(f"a number {told}", read)
 
 
-def one_of(*choices: str) -> Kind:
+def choice_kind(*choices: str) -> Kind:
     def read(text: str) -> str:
         if text not in choices:
             raise ValueError(text)
@@ -63,7 +63,7 @@ def one_of(*choices: str) -> Kind:
     return Kind(f"one of {', '.join(choices)}", read)
 
 
-def switch() -> Kind:
+def boolean_kind() -> Kind:
     names = {"true": True, "1": True, "false": False, "0": False}
 
     def read(text: str) -> bool:
@@ -74,7 +74,7 @@ def switch() -> Kind:
     return Kind("true or false", read)
 
 
-def within(found: Number, least: float, most: float | None) -> Number:
+def check_span(found: Number, least: float, most: float | None) -> Number:
     if not math.isfinite(found) or found < least or (most is not None and found > most):
         raise ValueError(found)
     return found
@@ -85,55 +85,57 @@ def span(least: float, most: float | None) -> str:
 
 
 ANY = -math.inf
-SHARE = number(0, 1, open_below=True)
-WEIGHT = number(0)
+SHARE = number_kind(0, 1, open_below=True)
+WEIGHT = number_kind(0)
 
 TUNABLE: Mapping[str, Kind] = {
     "bagging_fraction": SHARE,
-    "bagging_freq": whole(0),
-    "bin_construct_sample_cnt": whole(1),
-    "boost_from_average": switch(),
-    "boosting": one_of("gbdt", "dart"),  # rf averages its trees, and no raw score of it is a sum
+    "bagging_freq": integer_kind(0),
+    "bin_construct_sample_cnt": integer_kind(1),
+    "boost_from_average": boolean_kind(),
+    "boosting": choice_kind(
+        "gbdt", "dart"
+    ),  # rf averages its trees, and no raw score of it is a sum
     "cat_l2": WEIGHT,
     "cat_smooth": WEIGHT,
     "cegb_penalty_split": WEIGHT,
     "cegb_tradeoff": WEIGHT,
-    "data_sample_strategy": one_of("bagging", "goss"),
-    "drop_rate": number(0, 1),
-    "enable_bundle": switch(),
-    "extra_trees": switch(),
+    "data_sample_strategy": choice_kind("bagging", "goss"),
+    "drop_rate": number_kind(0, 1),
+    "enable_bundle": boolean_kind(),
+    "extra_trees": boolean_kind(),
     "feature_fraction": SHARE,
     "feature_fraction_bynode": SHARE,
-    "is_unbalance": switch(),
+    "is_unbalance": boolean_kind(),
     "lambda_l1": WEIGHT,
     "lambda_l2": WEIGHT,
-    "learning_rate": number(0, open_below=True),
+    "learning_rate": number_kind(0, open_below=True),
     "linear_lambda": WEIGHT,
-    "linear_tree": switch(),
-    "max_bin": whole(2),
-    "max_cat_threshold": whole(1),
-    "max_cat_to_onehot": whole(1),
-    "max_delta_step": number(ANY),
-    "max_depth": whole(-1),
-    "max_drop": whole(-1),
-    "min_data_in_bin": whole(1),
-    "min_data_in_leaf": whole(0),
-    "min_data_per_group": whole(1),
+    "linear_tree": boolean_kind(),
+    "max_bin": integer_kind(2),
+    "max_cat_threshold": integer_kind(1),
+    "max_cat_to_onehot": integer_kind(1),
+    "max_delta_step": number_kind(ANY),
+    "max_depth": integer_kind(-1),
+    "max_drop": integer_kind(-1),
+    "min_data_in_bin": integer_kind(1),
+    "min_data_in_leaf": integer_kind(0),
+    "min_data_per_group": integer_kind(1),
     "min_gain_to_split": WEIGHT,
     "min_sum_hessian_in_leaf": WEIGHT,
     "neg_bagging_fraction": SHARE,
-    "num_iterations": whole(1),
-    "num_leaves": whole(2, 131_072),
-    "other_rate": number(0, 1),
+    "num_iterations": integer_kind(1),
+    "num_leaves": integer_kind(2, 131_072),
+    "other_rate": number_kind(0, 1),
     "path_smooth": WEIGHT,
     "pos_bagging_fraction": SHARE,
-    "scale_pos_weight": number(0, open_below=True),
-    "skip_drop": number(0, 1),
-    "top_rate": number(0, 1),
-    "uniform_drop": switch(),
-    "use_missing": switch(),
-    "xgboost_dart_mode": switch(),
-    "zero_as_missing": switch(),
+    "scale_pos_weight": number_kind(0, open_below=True),
+    "skip_drop": number_kind(0, 1),
+    "top_rate": number_kind(0, 1),
+    "uniform_drop": boolean_kind(),
+    "use_missing": boolean_kind(),
+    "xgboost_dart_mode": boolean_kind(),
+    "zero_as_missing": boolean_kind(),
 }
 """What changes how a model is learnt, and leaves its answers what Potluck takes them for."""
 

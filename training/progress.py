@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from training.booster import Progress
+from training.booster import IterationProgress
 
 
 class Meter:
@@ -12,11 +12,11 @@ class Meter:
     CHOOSE, FIT = 600, 200
     WHOLE = CHOOSE + 2 * FIT
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: IterationProgress) -> None:
         self.progress = progress
 
     @contextlib.contextmanager
-    def phase(self, parts: int, iterations: int) -> Iterator[Progress]:
+    def phase(self, parts: int, iterations: int) -> Iterator[IterationProgress]:
         """Tell of so many parts, however many of the iterations are needed in the end."""
         done = told = 0
 

@@ -47,8 +47,8 @@ def promote_version(settings: Settings, service: str, version: str | None = None
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        check_service(registry, service)
-        wanted = chosen_version(registry, service, version)
+        check_trained_service(registry, service)
+        wanted = find_version(registry, service, version)
         former = registry.version_of(service, CHAMPION)
         releases = Releases(settings.releases)
         if former == wanted and releases.holds(service, wanted):
@@ -84,7 +84,7 @@ def retire_service(settings: Settings, service: str) -> Retired:
     return Retired(service, found, found is not None, filled)
 
 
-def check_service(registry: Registry, service: str) -> None:
+def check_trained_service(registry: Registry, service: str) -> None:
     """
     Raises:
         UsageError: MLflow holds no version of it.
@@ -95,7 +95,9 @@ def check_service(registry: Registry, service: str) -> None:
 
 
 def unknown_service(service: str, known: Iterable[str]) -> UsageError:
-    return UsageError(f"expected a service that was trained, one of {listed(known)}; got {service}")
+    return UsageError(
+        f"expected a service that was trained, one of {names_or_none(known)}; got {service}"
+    )
 
 
 def check_retirable(releases: Releases, service: str, known: Iterable[str]) -> None:
@@ -118,13 +120,13 @@ def publications_of(releases: Releases, service: str) -> tuple[str, ...]:
     return tuple(publication.service for publication in contract.publications)
 
 
-def chosen_version(registry: Registry, service: str, version: str | None) -> str:
+def find_version(registry: Registry, service: str, version: str | None) -> str:
     """The version that is asked for, or the challenger.
 
     Raises:
         UsageError: there is no such version, or no challenger.
     """
-    there_are = listed(version_names(registry, service))
+    there_are = names_or_none(version_names(registry, service))
     if version is None:
         challenger = registry.version_of(service, CHALLENGER)
         if challenger is None:
@@ -142,5 +144,5 @@ def version_names(registry: Registry, service: str) -> list[str]:
     return [f"{number}{marks.get(number, '')}" for number in numbers]
 
 
-def listed(names: Iterable[str]) -> str:
+def names_or_none(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"

@@ -76,7 +76,7 @@ def pull_champions(
             if resting and version in resting:
                 pull.failed[version] = resting[version]
             else:
-                attempt(pull, version, partial(pulled, settings, registry, model, here))
+                try_pull(pull, version, partial(pull_champion, settings, registry, model, here))
     if not pull.pulled and not pull.errors:
         whose = of_projects(registry.projects)
         raise MissingStepError(
@@ -85,7 +85,7 @@ def pull_champions(
     return pull
 
 
-def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> None:
+def try_pull(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> None:
     """Do one service's part, and note what went wrong with it."""
     name = f"the champion of {version[0]} (version {version[1]})"
     try:
@@ -100,7 +100,7 @@ def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> 
             pull.pulled.append(done)
 
 
-def pulled(
+def pull_champion(
     settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]
 ) -> Pulled | None:
     """What was done for one model; None where it has no champion and was not retired."""

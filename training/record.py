@@ -20,7 +20,7 @@ from training.measure import Measured
 from training.missing import training_shares
 
 
-def record(
+def record_run(
     seed: int,
     as_of: datetime,
     served: Fitted,

@@ -33,7 +33,7 @@ from potluck.scoring.bundle import CONTRACT_FILE
 from training.flavor import BundleFlavor
 from training.moved import artifact_location, follow_home
 from training.projects import wanted_projects
-from training.tracking_database import check_database, unreachable
+from training.tracking_database import check_database, database_unreachable
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SERVICE_TAG = "potluck.feature_service"
@@ -63,7 +63,7 @@ def reaching_mlflow(settings: Settings) -> Iterator[None]:
         check_database(settings.tracking_uri)
         yield
     except SQLAlchemyError as error:
-        raise unreachable(settings.tracking_uri, error) from error
+        raise database_unreachable(settings.tracking_uri, error) from error
     except MlflowException as error:
         said = masked(str(error)).splitlines()[0][:LONGEST_REASON]
         where = masked(settings.tracking_uri)

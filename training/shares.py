@@ -88,7 +88,7 @@ def by_night(
 ) -> tuple[Shares, pa.Table]:
     """Among the population, as a night of this date reads it; and the keys that were read."""
     population = Population.of(store, Champion("to be trained", contract), as_of)
-    shards = [population.read(shard) for shard in spread(population.shards())]
+    shards = [population.read(shard) for shard in spread_shards(population.shards())]
     read = pa.Table.from_batches([shard.batch for shard in shards])
     known = np.concatenate([shard.known.to_numpy(zero_copy_only=False) for shard in shards])
     missing = {
@@ -98,7 +98,7 @@ def by_night(
     return Holes(missing, strangers).shares(contract), read.select([contract.keys[0].name])
 
 
-def spread(shards: Sequence[Shard]) -> list[Shard]:
+def spread_shards(shards: Sequence[Shard]) -> list[Shard]:
     places = np.unique(np.linspace(0, len(shards) - 1, min(NIGHT_SHARDS, len(shards))).astype(int))
     return [shards[place] for place in places.tolist()]
 
@@ -158,7 +158,7 @@ def known_views(views: Sequence[LookupView], reply: Reply, now: datetime) -> lis
     rest = iter(reply if isinstance(reply, list) else [])
     known, missing = False, []
     for view in views:
-        moment = event_time(next(rest, None))
+        moment = stored_event_time(next(rest, None))
         values = [next(rest, None) for _ in view.features]
         stale = moment is None or bool(
             view.ttl_seconds and now.timestamp() - moment > view.ttl_seconds
@@ -168,7 +168,7 @@ def known_views(views: Sequence[LookupView], reply: Reply, now: datetime) -> lis
     return [known, *missing]
 
 
-def event_time(stored: bytes | None) -> float | None:
+def stored_event_time(stored: bytes | None) -> float | None:
     try:
         return decode_timestamp(stored)
     except DamagedValueError:

@@ -46,14 +46,14 @@ class Splittable:
 
 
 @dataclass(frozen=True)
-class Split:
+class RowSplit:
     """Rows by number, both in order of time."""
 
     learn: Places
     test: Places
 
 
-def split(rows: Splittable, kind: SplitKind, seed: int) -> Split:
+def split(rows: Splittable, kind: SplitKind, seed: int) -> RowSplit:
     """
     Raises:
         DataError: the rows can't be split so.
@@ -72,7 +72,7 @@ def split(rows: Splittable, kind: SplitKind, seed: int) -> Split:
     return before_and_after(cuts[0], len(rows))
 
 
-def windows(rows: Splittable, kind: SplitKind, seed: int) -> list[Split]:
+def windows(rows: Splittable, kind: SplitKind, seed: int) -> list[RowSplit]:
     """Splits within the learning rows, of the same kind: several where the rows are few."""
     several = len(rows) < FEW_ROWS
     if kind == "time":
@@ -100,21 +100,21 @@ def cuts_in_time(times: Sequence[datetime], shares: Sequence[float]) -> list[int
     return sorted(cuts - {0})
 
 
-def before_and_after(cut: int, end: int) -> Split:
-    return Split(np.arange(cut), np.arange(cut, end))
+def before_and_after(cut: int, end: int) -> RowSplit:
+    return RowSplit(np.arange(cut), np.arange(cut, end))
 
 
-def by_chance(rows: Splittable, seed: int) -> Split:
+def by_chance(rows: Splittable, seed: int) -> RowSplit:
     """Every fifth of the rows in random order; of classes, every fifth of each."""
     order = np.random.default_rng(seed).permutation(len(rows))
     if rows.classes:
         codes = np.unique([str(label) for label in rows.labels], return_inverse=True)[1]
         order = order[np.argsort(codes[order], kind="stable")]
     test = np.sort(order[:: round(1 / TEST_SHARE)])
-    return Split(np.setdiff1d(np.arange(len(rows)), test), test)
+    return RowSplit(np.setdiff1d(np.arange(len(rows)), test), test)
 
 
-def by_key(rows: Splittable, seed: int) -> Split:
+def by_key(rows: Splittable, seed: int) -> RowSplit:
     """Whole entities on one side: those whose hashes come first are measured on.
 
     Raises:
@@ -133,7 +133,7 @@ def by_key(rows: Splittable, seed: int) -> Split:
         )
     tested = set(order[: max(1, round(len(order) * TEST_SHARE))])
     mask = np.array([key in tested for key in keys])
-    return Split(np.flatnonzero(~mask), np.flatnonzero(mask))
+    return RowSplit(np.flatnonzero(~mask), np.flatnonzero(mask))
 
 
 def key_hash(key: tuple[Any, ...], seed: int) -> bytes:

@@ -39,7 +39,7 @@ def check_database(tracking_uri: str) -> None:
             "name one that is, as in postgresql+psycopg://…"
         ) from None
     except SQLAlchemyError as error:
-        raise unreachable(tracking_uri, error) from error
+        raise database_unreachable(tracking_uri, error) from error
 
 
 def database_url(tracking_uri: str) -> URL | None:
@@ -53,7 +53,7 @@ def database_url(tracking_uri: str) -> URL | None:
         raise UsageError(f"MLFLOW_TRACKING_URI is no valid URL of a database: {error}") from None
 
 
-def unreachable(tracking_uri: str, error: SQLAlchemyError) -> ServiceUnreachable:
+def database_unreachable(tracking_uri: str, error: SQLAlchemyError) -> ServiceUnreachable:
     """What the database says, on one line."""
     said = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:LONGEST_REASON]
     return ServiceUnreachable(

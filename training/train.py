@@ -17,20 +17,20 @@ from potluck.scoring.golden import golden_rows
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.definitions.contracts import Definition, definition_hash, definition_of
 from potluck.stores.definitions.repo import open_store
-from training.booster import Progress
-from training.candidates import Choice
+from training.booster import IterationProgress
+from training.candidates import ParameterChoice
 from training.champion import ChampionFigures, champion_figures
 from training.dataset import Dataset, Gathered, check_gathered, gather, sample_rows
 from training.fit import Fitted, fit
 from training.lineage import git_commit, lock_hash
-from training.measure import Measured, measure
+from training.measure import Measured, split_and_measure
 from training.metrics import ClassFigures
 from training.missing import MissingShare, training_shares
 from training.parameters import Parameters, Value, check_effect, read_parameters
 from training.progress import Meter
-from training.record import record
+from training.record import record_run
 from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
-from training.warn import warnings_of
+from training.warn import training_warnings
 
 GOLDEN_ROWS = 32
 
@@ -50,7 +50,7 @@ class Trained:
     baseline: dict[str, float]
     """The same metrics of the best constants."""
     split: SplitKind
-    choice: Choice
+    choice: ParameterChoice
     classes: list[ClassFigures]
     champion: ChampionFigures | None
     """The champion of before, on the same rows."""
@@ -61,7 +61,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What to train, all of it an argument: the same plan over the same data gives the same bundle.
 
     Raises:
@@ -88,7 +88,9 @@ class Plan:
         return read_parameters(self.parameters)
 
 
-def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -> Trained:
+def train(
+    settings: Settings, plan: TrainingPlan, progress: IterationProgress = lambda _: None
+) -> Trained:
     """Choose parameters and fit on the learning rows, measure on the others, refit on all, register, lay down.
 
     Args:
@@ -112,8 +114,11 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
         registry = Registry(settings)
         registry.check_owner(plan.service, store.project)  # before the work, not after it
         registry.experiment(store.project)
-        return registered(
-            settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress))
+        return register_and_promote(
+            settings,
+            registry,
+            plan,
+            fit_and_measure(settings, definition, gathered, plan, Meter(progress)),
         )
 
 
@@ -131,12 +136,12 @@ class Result:
         return training_shares(self.served.contract, self.gathered.dataset)
 
 
-def fitted(
-    settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter
+def fit_and_measure(
+    settings: Settings, definition: Definition, gathered: Gathered, plan: TrainingPlan, meter: Meter
 ) -> Result:
     dataset = gathered.dataset
     kind = plan.split or definition.contract.split
-    measured = measure(definition, dataset, kind, plan.given, plan.seed, meter)
+    measured = split_and_measure(definition, dataset, kind, plan.given, plan.seed, meter)
     champion = champion_figures(settings, definition.contract, measured.test)
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
@@ -149,24 +154,30 @@ def fitted(
     )
 
 
-def registered(settings: Settings, registry: Registry, plan: Plan, result: Result) -> Trained:
+def register_and_promote(
+    settings: Settings, registry: Registry, plan: TrainingPlan, result: Result
+) -> Trained:
     """Record the run, lay the bundle down, make it a version, and give that its alias."""
     served, dataset = result.served, result.gathered.dataset
     with (
         registry.run(served.contract, run_name(plan, result)) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
-        record(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
+        record_run(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
         if plan.force is not None:
             mlflow.set_tag("potluck.forced", plan.force)
         digest = pack(Path(folder), served, dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))
         version = registry.register(served.contract, Path(folder), run)
     alias = promote(settings, registry, Release(plan.service, digest, version), plan.promote)
-    return told(plan, result, Release(plan.service, digest, version), alias, run.info.run_id)
+    return summarize_training(
+        plan, result, Release(plan.service, digest, version), alias, run.info.run_id
+    )
 
 
-def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) -> Trained:
+def summarize_training(
+    plan: TrainingPlan, result: Result, release: Release, alias: str, run_id: str
+) -> Trained:
     measured = result.measured
     return Trained(
         service=plan.service,
@@ -183,13 +194,13 @@ def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) 
         classes=measured.classes,
         champion=result.champion,
         looked_up=result.looked_up,
-        warnings=warnings_of(result.served.contract, result.gathered, measured),
+        warnings=training_warnings(result.served.contract, result.gathered, measured),
         accounts=[result.gathered.account],
         forced=plan.force,
     )
 
 
-def run_name(plan: Plan, result: Result) -> str:
+def run_name(plan: TrainingPlan, result: Result) -> str:
     """What tells one run from another in MLflow's list."""
     objective = result.served.contract.objective
     return f"{plan.service} · {objective} · {result.measured.choice.candidate} · data to {plan.as_of:%Y-%m-%d}"

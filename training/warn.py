@@ -14,7 +14,9 @@ RARE = 20
 SHOWN = 8
 
 
-def warnings_of(contract: FeatureContract, gathered: Gathered, measured: Measured) -> list[str]:
+def training_warnings(
+    contract: FeatureContract, gathered: Gathered, measured: Measured
+) -> list[str]:
     """One sentence each; none where nothing is strange."""
     found = [
         few_kept(gathered),
@@ -40,7 +42,7 @@ def few_kept(gathered: Gathered) -> str:
 def empty(contract: FeatureContract, gathered: Gathered) -> str:
     names = empty_columns(contract, gathered.dataset)
     return (
-        f"missing in every training row, so that nothing is learnt from it: {listed(names)}"
+        f"missing in every training row, so that nothing is learnt from it: {first_names(names)}"
         if names
         else ""
     )
@@ -52,7 +54,7 @@ def rare(contract: FeatureContract, gathered: Gathered) -> str:
     counts = Counter(gathered.dataset.labels)
     found = [f"{label!r} ({counts[label]})" for label in sorted(counts) if counts[label] < RARE]
     return (
-        f"classes of fewer than {RARE} rows, too few to learn or to measure: {listed(found)}"
+        f"classes of fewer than {RARE} rows, too few to learn or to measure: {first_names(found)}"
         if found
         else ""
     )
@@ -64,7 +66,7 @@ def unheard(measured: Measured) -> str:
         return ""
     return (
         f"{sum(measured.unheard.values())} rows were not measured, as no row to learn from has their class: "
-        f"{listed(found)}; the served model, refitted on all rows, knows it"
+        f"{first_names(found)}; the served model, refitted on all rows, knows it"
     )
 
 
@@ -77,11 +79,13 @@ def one_sided(contract: FeatureContract, measured: Measured) -> str:
 def useless(measured: Measured) -> str:
     worse = no_better(measured.metrics, measured.baseline)
     return (
-        f"no better than the baseline, which knows no feature, in {listed(worse)}" if worse else ""
+        f"no better than the baseline, which knows no feature, in {first_names(worse)}"
+        if worse
+        else ""
     )
 
 
-def listed(names: Sequence[str] | Iterable[str]) -> str:
+def first_names(names: Sequence[str] | Iterable[str]) -> str:
     names = [*names]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -19,7 +19,14 @@ from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
 from batch.publish import View, new_pointer, predicted_rows, stage
-from batch.verify import Outcome, must_hold, predicted, refuse, should_hold, verify_staged
+from batch.verify import (
+    RunOutcome,
+    must_hold,
+    predictions_in,
+    refuse_broken,
+    should_hold,
+    verify_staged,
+)
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
 from potluck.contract.features import Field, Publication
@@ -67,9 +74,9 @@ SETTINGS = Settings.model_construct(
 RANDOM = np.random.default_rng(3)
 
 
-def outcome(rows: int = 1000, **changes: Any) -> Outcome:
+def outcome(rows: int = 1000, **changes: Any) -> RunOutcome:
     values = RANDOM.normal(100, 10, rows)
-    return replace(Outcome(rows, (), lost(0), values), **changes)
+    return replace(RunOutcome(rows, (), lost(0), values), **changes)
 
 
 def lost(count: int, reason: str = "could not be stored") -> LeftOut:
@@ -91,7 +98,7 @@ def test_a_prediction_that_is_not_finite_never_passes(value: float) -> None:
     found = must_hold(outcome(3, values=np.array([1.0, value, 2.0])))
     assert broken(found) == ["finite"]
     with pytest.raises(Refused, match="1 predictions are not finite"):
-        refuse(found)
+        refuse_broken(found)
 
 
 @pytest.mark.parametrize("population", [999, 1001])
@@ -100,7 +107,7 @@ def test_an_entity_too_few_or_too_many_never_passes(population: int) -> None:
     with pytest.raises(
         Refused, match=f"expected one prediction for each of {population} entities, got 1000"
     ):
-        refuse(found)
+        refuse_broken(found)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,7 @@ def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, hol
             Refused,
             match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force",
         ):
-            refuse(checks, ", so force")
+            refuse_broken(checks, ", so force")
 
 
 def test_a_run_like_the_last_one_passes() -> None:
@@ -139,7 +146,7 @@ def test_a_run_unlike_the_last_one_is_refused(values: Any, names: list[str]) -> 
     found = should_hold(outcome(len(values), values=values), last, SETTINGS)
     assert broken(found) == names
     with pytest.raises(Refused, match="expected at most"):
-        refuse(found)
+        refuse_broken(found)
 
 
 def test_other_shares_of_classes_are_refused() -> None:
@@ -255,7 +262,7 @@ def test_classes_are_stored_as_text_with_their_probabilities(
     verify_staged(text, table, pointer, 0)
     assert [stored(store, entity, pointer)["prediction"] for entity in ("S0", "S1")] == names
     assert stored(store, "S0", pointer)["probabilities"] == shares[0].as_py()
-    assert predicted([table]) == dict.fromkeys(names, 1)
+    assert predictions_in([table]) == dict.fromkeys(names, 1)
 
 
 def test_a_row_that_was_not_scored_is_not_stored(view: View, store: redis.Redis) -> None:

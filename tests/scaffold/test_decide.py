@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from scaffold.plan import Plan
+from scaffold.plan import RepoPlan
 
 ROWS = 200
 DRAW = random.Random(0)
@@ -19,11 +19,11 @@ AMOUNT = [round(20 + 5 * DRAW.gauss(0, 1), 2) for _ in range(ROWS)]
 PLAIN = {"x": NOISE, "z": OTHER, "y": COIN}
 
 
-def roles(plan: Plan) -> dict[str, str]:
+def roles(plan: RepoPlan) -> dict[str, str]:
     return {choice.name: choice.role for choice in plan.choices}
 
 
-def reason(plan: Plan, name: str) -> str:
+def reason(plan: RepoPlan, name: str) -> str:
     return next(choice.reason for choice in plan.choices if choice.name == name)
 
 

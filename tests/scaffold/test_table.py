@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from scaffold.table import Profile, read_table
+from scaffold.table import ColumnProfile, profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 
-def column(look: Any, *cells: object, **options: Any) -> Profile:
+def column(look: Any, *cells: object, **options: Any) -> ColumnProfile:
     """The first of two columns."""
     table = look({"a": cells, "last": ["x"] * len(cells)}, **options)
-    found: Profile = table.profiles["a"]
+    found: ColumnProfile = table.profiles["a"]
     return found
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_table_is_refused_in_words(tmp_path: Path, content: bytes, re
     path = tmp_path / "odd.csv"
     path.write_bytes(content)
     with pytest.raises((DataError, UsageError), match=reason):
-        read_table(path, Wishes(), nobody_asked)
+        profile_table(path, Wishes(), nobody_asked)
 
 
 def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
         "list": pa.array([[1], [2]]),
     }
     pq.write_table(pa.table(columns), path)
-    found = read_table(path, Wishes(), nobody_asked).profiles
+    found = profile_table(path, Wishes(), nobody_asked).profiles
     dtypes = {name: each.dtype for name, each in found.items() if each.declared}
     assert dtypes == {
         "whole": "int64",
