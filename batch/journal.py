@@ -34,8 +34,10 @@ class Journal:
         at: TracebackType | None,
     ) -> None:
         # Any other exception is a defect, or the process is told to stop: the run stays "running".
-        if isinstance(error, PotluckError):
-            self._end("refused" if isinstance(error, Refused) else "failed", str(error))
+        if isinstance(error, Refused):
+            self._end("refused", str(error))
+        elif isinstance(error, PotluckError):
+            self._end("failed", str(error))
 
     def open(self, folder: RunFolder, run_id: str, rows: Account) -> None:
         """Give the run its name and its folder.

@@ -1,4 +1,4 @@
-"""What is asked of one service's run, settled before anything is locked, read or written."""
+"""What is asked of one service's run, settled before anything is locked or written."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,9 +7,10 @@ from typing import Self
 from feast import FeatureStore
 
 from batch.history import History
-from batch.publish import NO_PROGRESS, StepProgress, View
+from batch.publish import NO_PROGRESS, StepProgress
 from batch.runs import Runs, utc_now
 from batch.tasks import Task
+from batch.view import View
 from potluck.contract.settings import Settings
 
 

@@ -44,10 +44,7 @@ class ScoredShard:
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Everything that scoring a shard takes.
-
-    It is plain data, as it travels to another process or machine.
-    """
+    """Everything that scoring a shard takes: plain data, which other processes and machines get."""
 
     contract: FeatureContract
     functions: str
@@ -57,7 +54,7 @@ class ScoringJob:
 
     @cached_property
     def model(self) -> Model:
-        """Opened once in each process."""
+        """The model, opened once in each process."""
         return Model(self.contract, self.functions, self.model_text)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -74,7 +71,7 @@ class ScoringJob:
 
 
 def score_batch(model: Model, rows: ShardRows, as_of: datetime) -> pa.RecordBatch:
-    """Score every row by itself: one that can't be scored says why, and harms no other.
+    """Score every row by itself: a row that fails has a reason, and the others are scored.
 
     Args:
         rows: the key and every input of the contract, and which entities are known.
@@ -163,7 +160,7 @@ RowScores = tuple[list[Any], list[str | None], list[str | None]]
 
 
 def score_rows(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:
-    """Score rows; where one makes an on-demand function fail, halve them until it stands alone."""
+    """Score rows; where an on-demand function fails, halve them until the failing row is alone."""
     height = len(times)
     if not height:
         return [], [], []
@@ -173,9 +170,10 @@ def score_rows(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowSc
         if height == 1:
             return [None], [None], [str(error)]
         return score_halves(model, inputs, times)
-    if predictions.probabilities is None:
-        return predictions.values, [None] * height, [None] * height
-    return predictions.values, list(map(json.dumps, predictions.probabilities)), [None] * height
+    shares: list[str | None] = [None] * height
+    if predictions.probabilities is not None:
+        shares = list(map(json.dumps, predictions.probabilities))
+    return predictions.values, shares, [None] * height
 
 
 def score_halves(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:

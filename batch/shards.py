@@ -1,4 +1,4 @@
-"""Scoring a run's shards, those that an interrupted run of the same name scored excepted."""
+"""Score a run's shards, except those that an interrupted run of the same name scored."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ class ScoredShards:
 
 
 def score_shards(run: LeasedRun, opened: OpenedRun) -> ScoredShards:
-    """Score every shard that is not on disk yet, and keep each as it comes.
+    """Score every shard that is not on disk yet, and write each as soon as it is scored.
 
     Raises:
         Locked: the lease is lost.
@@ -86,7 +86,8 @@ def score_and_keep(
     """Score the shards that are not kept.
 
     Returns:
-        Step -> seconds. Workers do both steps at once: each gets its share of the time that passed.
+        Step -> seconds. Workers do both steps at the same time, so that each step gets its share
+        of the time that passed.
     """
     settings = run.request.settings
     waiting = [shard for shard in opened.shards if shard.number not in kept]

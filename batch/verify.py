@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import redis
 
 from batch.admission import UNKNOWN
 from batch.profile import Predicted, Profile, count_predictions, share_outside, stability_index
-from batch.publish import View, stored_columns
+from batch.publish import is_another_type, stored_columns, values_of
 from batch.runs import Check
 from batch.score import PREDICTION
+from batch.view import View
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, StoredPredictions
@@ -29,7 +29,7 @@ WHERE_NORMAL = f"; where entities are unknown by nature, {TAG_AS_MISSING}"
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to."""
+    """What a run came to, before it is published."""
 
     population: int
     failures: tuple[LeftOut, ...]
@@ -79,10 +79,10 @@ def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
 
 
 def should_hold(outcome: RunOutcome, last: Profile | None, settings: Settings) -> list[Check]:
-    """Check the thresholds of the settings, most of them against the run that is read now.
+    """Check the thresholds of the settings, most of them against the published run.
 
     Args:
-        last: of the run that is read now; None where there is none, or where it is gone.
+        last: of the published run; None where nothing is published, or its history is gone.
     """
     missing = outcome.failed + outcome.rejected.count
     share = missing / max(1, outcome.population)
@@ -94,7 +94,7 @@ def should_hold(outcome: RunOutcome, last: Profile | None, settings: Settings) -
 
 
 def like_last(outcome: RunOutcome, last: Profile, settings: Settings) -> Iterator[Check]:
-    """Compare a run with the one that is read now."""
+    """Compare a run with the published one."""
     if last.rows:
         change = abs(outcome.rows / last.rows - 1)
         told = f"{outcome.rows} rows after {last.rows} last time"
@@ -185,35 +185,26 @@ def written_rows(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[st
     return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def values_of(column: pa.Array | str | None, rows: int) -> list[Any]:
-    """Return a column's values; one value stands for all rows."""
-    return column.to_pylist() if isinstance(column, pa.Array) else [column] * rows
-
-
-def is_another_type(reply: Any) -> bool:
-    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
-
-
 def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[str, Scalar] | None:
     """Return a row by the server's reader; None where the key holds something else."""
+    if not isinstance(reply, list):
+        return None
     try:
-        return reader.row(reply, pointer) if isinstance(reply, list) else None
+        return reader.row(reply, pointer)
     except DamagedValueError:
         return None
 
 
 def spread_rows(table: pa.Table, rows: int) -> pa.Table:
-    """Take a few rows from the first to the last."""
+    """Take a few rows, at even distances from the first to the last."""
     count = min(rows, table.num_rows)
     places = np.linspace(0, table.num_rows - 1, count).astype(np.int64)
     return table.take(pa.array(np.unique(places)))
 
 
 def predictions_in(tables: Iterable[pa.Table]) -> Predicted:
-    """Return what all shards predicted: numbers, or how often each label."""
-    columns = [table[PREDICTION] for table in tables]
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    whole = pa.chunked_array(chunks, columns[0].type)
+    """Join what all shards predicted: numbers, or how often each label."""
+    whole = pa.concat_tables(table.select([PREDICTION]) for table in tables)[PREDICTION]
     if pa.types.is_floating(whole.type):
         return np.asarray(whole.to_numpy())
     counts = pc.value_counts(whole).to_pylist()

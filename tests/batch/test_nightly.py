@@ -39,7 +39,8 @@ import batch.publish
 import batch.score
 import batch.slot
 from batch.journal import Journal
-from batch.publish import BulkWriter, View
+from batch.publish import BulkWriter
+from batch.view import View
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

@@ -18,7 +18,7 @@ from batch.lease import Lease
 from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
-from batch.publish import View, new_pointer, predicted_rows, stage
+from batch.publish import predicted_rows, stage
 from batch.verify import (
     RunOutcome,
     must_hold,
@@ -27,6 +27,7 @@ from batch.verify import (
     should_hold,
     verify_staged,
 )
+from batch.view import View, new_pointer
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
 from potluck.contract.features import Field, Publication
@@ -315,7 +316,7 @@ def test_a_store_that_went_away_is_unreachable(view: View, tmp_path: Path) -> No
         view, client=client(load_settings(redis_url=f"unix://{tmp_path}/nobody.sock"))
     )
     with pytest.raises(ServiceUnreachable):
-        nowhere.published()
+        nowhere.read_pointer()
     with pytest.raises(ServiceUnreachable):
         verify_staged(nowhere, scored(2), pointer, 0)
     with pytest.raises(ServiceUnreachable):
@@ -328,16 +329,16 @@ def test_staging_leaves_the_published_run_whole(view: View, store: redis.Redis) 
     first = published(view, scored(), "first")
     before = stored(store, "S3", first)
     second = staged(view, scored(values=[7.0] * 40), "second")
-    assert view.published() == first
+    assert view.read_pointer().pointer == first
     assert stored(store, "S3", first) == before
     with leased(view) as lease:
         view.switch(lease, view.read_pointer(), second)
-    assert view.published().run_id == "second"  # type: ignore[union-attr]
+    assert view.read_pointer().pointer.run_id == "second"  # type: ignore[union-attr]
     assert stored(store, "S3", second)["prediction"] == 7.0
 
 
 def test_nothing_published_is_no_pointer(view: View) -> None:
-    assert view.published() is None
+    assert view.read_pointer().pointer is None
 
 
 def test_tokens_and_moments_of_publication_count_up(view: View) -> None:
@@ -353,7 +354,7 @@ def test_a_run_is_rolled_back_and_forth(view: View) -> None:
     for expected in (first, second, first):
         with leased(view) as lease:
             now = view.roll_back(lease)
-        assert view.published() == now
+        assert view.read_pointer().pointer == now
         assert (now.run_id, now.slot) == (expected.run_id, expected.slot)
 
 
@@ -369,7 +370,7 @@ def test_there_is_no_way_back_to_a_slot_that_another_run_began_to_overwrite(view
     staged(view, scored(), "third")
     with leased(view) as lease, pytest.raises(MissingStepError, match="no run to roll back to"):
         view.roll_back(lease)
-    assert view.published() == second.alone()
+    assert view.read_pointer().pointer == second.alone()
 
 
 def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) -> None:
@@ -385,7 +386,7 @@ def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) ->
     assert stored(store, "S39", third)["run_id"] is None
     assert store.hget(key("S39"), b"_ts:another_view") == b"x"
     assert stored(store, "S29", third)["run_id"] == "third"
-    assert stored(store, "S39", view.published().previous)["run_id"] == "second"  # type: ignore[union-attr,arg-type]
+    assert stored(store, "S39", view.read_pointer().pointer.previous)["run_id"] == "second"  # type: ignore[union-attr,arg-type]
     assert store.hlen(entity_key("work" + PROJECT, ["shop_id"], ["S39"], ["string"])) > 0
 
 
