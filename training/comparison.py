@@ -10,7 +10,8 @@ from mlflow.entities.model_registry import ModelVersion
 from potluck.contract.errors import UsageError
 from potluck.contract.settings import Settings
 from training.promotion import check_trained_service, find_version, names_or_none, version_names
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 MILLISECONDS = 1000
 ROWS = ("rows_came", "rows_kept")

@@ -7,7 +7,8 @@ import mlflow
 
 from potluck.contract.manifest import MANIFEST, file_digest
 from potluck.contract.settings import Settings
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 
 def named_digests(settings: Settings) -> frozenset[str]:

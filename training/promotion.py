@@ -7,7 +7,8 @@ from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 from training.pull import fetch
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 
 @dataclass(frozen=True)

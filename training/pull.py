@@ -17,7 +17,8 @@ from potluck.contract.errors import BundleError, MissingStepError, PotluckError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Release, Releases
 from training.projects import of_projects
-from training.registry import CHAMPION, LONGEST_REASON, RETIRED_TAG, Registry, reaching_mlflow
+from training.registry import CHAMPION, RETIRED_TAG, Registry
+from training.tracking import reaching_mlflow, short_reason
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0
 """Seconds until a version that was not taken is fetched again."""
@@ -93,8 +94,8 @@ def try_pull(pull: Pull, version: Version, work: Callable[[], Pulled | None]) ->
     except PotluckError as error:
         pull.failed[version] = BundleError(f"{name} was not taken: {error}")
     except Exception as error:  # each store of artifacts has errors of its own library
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:LONGEST_REASON]
-        pull.failed[version] = BundleError(f"{name} can't be fetched or written: {said}")
+        told = f"{name} can't be fetched or written: {short_reason(error)}"
+        pull.failed[version] = BundleError(told)
     else:
         if done is not None:
             pull.pulled.append(done)

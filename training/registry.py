@@ -3,37 +3,25 @@
 import contextlib
 import io
 import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-QUIET_AND_IMPATIENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-for name, value in QUIET_AND_IMPATIENT.items():  # MLflow reads them when it is imported
-    os.environ.setdefault(name, value)
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from sqlalchemy.exc import SQLAlchemyError
 
 from potluck.contract.errors import BundleError, PotluckError, ServiceUnreachable, UsageError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.home import make_home
 from potluck.contract.manifest import MANIFEST
-from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import CONTRACT_FILE
 from training.flavor import BundleFlavor
 from training.moved import artifact_location, follow_home
 from training.projects import wanted_projects
-from training.tracking_database import check_database, database_unreachable
+from training.tracking import short_reason
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SERVICE_TAG = "potluck.feature_service"
@@ -44,32 +32,9 @@ RETIRED_TAG = "potluck.retired"
 """On a registered model that was taken out of service: homes that follow the registry take it out too."""
 ARTIFACT = "bundle"
 PAGE = 200
-LONGEST_REASON = 200
 NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 NOT_OURS = (*NO_SUCH_ALIAS, "PERMISSION_DENIED")
 """Codes for a run that is gone, or that another team keeps to itself."""
-
-
-@contextlib.contextmanager
-def reaching_mlflow(settings: Settings) -> Iterator[None]:
-    """Tell in our own words that MLflow did not do what it was asked.
-
-    Raises:
-        ServiceUnreachable: it does not answer, or refuses.
-        UsageError: its URL names no database that can be reached from here.
-    """
-    try:
-        make_home(settings.home)
-        check_database(settings.tracking_uri)
-        yield
-    except SQLAlchemyError as error:
-        raise database_unreachable(settings.tracking_uri, error) from error
-    except MlflowException as error:
-        said = masked(str(error)).splitlines()[0][:LONGEST_REASON]
-        where = masked(settings.tracking_uri)
-        raise ServiceUnreachable(
-            f"MLflow at {where} does not answer as expected: {said}"
-        ) from error
 
 
 class Registry:
@@ -186,10 +151,8 @@ class Registry:
                 if self.is_ours(model):
                     ours.append(model)
             except MlflowException as error:
-                said = str(error).splitlines()[0][:LONGEST_REASON]
-                errors.append(
-                    ServiceUnreachable(f"MLflow does not say whose model {model.name} is: {said}")
-                )
+                told = f"MLflow does not say whose model {model.name} is: {short_reason(error)}"
+                errors.append(ServiceUnreachable(told))
         return sorted(ours, key=lambda model: str(model.name)), errors
 
     def registered_models(self) -> Iterator[RegisteredModel]:

@@ -29,7 +29,8 @@ from training.missing import MissingShare, training_shares
 from training.parameters import Parameters, Value, check_effect, read_parameters
 from training.progress import Meter
 from training.record import record_run
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 from training.warn import training_warnings
 
 GOLDEN_ROWS = 32
