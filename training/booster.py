@@ -21,13 +21,13 @@ Places = npt.NDArray[np.int64]
 REPRODUCIBLE: Parameters = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
 ROWS_WORTH_THREADS = 50_000
 PATIENCE = 50
-"""Iterations without a better figure on held back rows, after which a candidate is not trained on."""
+"""After so many iterations without a smaller error on held back rows, a candidate is given up."""
 
 METRICS = {"regression": "rmse", "binary": "binary_logloss", "multiclass": "multi_logloss"}
 
 
-class Whisper:
-    """LightGBM prints its errors before it raises them; said once is enough."""
+class DebugLogger:
+    """Takes LightGBM's messages to the debug log: it prints its errors before it raises them."""
 
     def info(self, text: str) -> None:
         logging.getLogger("potluck.training").debug(text)
@@ -35,7 +35,7 @@ class Whisper:
     warning = info
 
 
-lightgbm.register_logger(Whisper())
+lightgbm.register_logger(DebugLogger())
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class EncodedTable:
 def train_booster(
     table: EncodedTable, parameters: Parameters, seed: int, progress: IterationProgress
 ) -> lightgbm.Booster:
-    """
+    """Train trees on all rows.
+
     Args:
         progress: called with 1 after each iteration.
 
@@ -80,10 +81,13 @@ def error_curve(
     *,
     patient: bool,
 ) -> list[float]:
-    """The error on held back rows after each iteration: log loss, or RMSE in the model's space.
+    """Measure the error on held back rows after each iteration.
 
     Args:
-        patient: go on to the last iteration, however the error goes.
+        patient: go on to the last iteration, even if the error does not fall any more.
+
+    Returns:
+        Log loss, or RMSE in the model's space; one value an iteration.
 
     Raises:
         UsageError: LightGBM refuses the parameters.
@@ -122,17 +126,16 @@ def run_lightgbm(
 
 
 def all_parameters(table: EncodedTable, parameters: Parameters, seed: int) -> dict[str, Any]:
-    """What LightGBM is really called with."""
-    threads = {"num_threads": 1} if len(table) < ROWS_WORTH_THREADS else {}
-    classes = {"num_class": table.classes} if table.objective == "multiclass" else {}
-    return {
-        **REPRODUCIBLE,
-        **threads,
-        **parameters,
-        "objective": table.objective,
-        **classes,
-        "seed": seed,
-    }
+    """Return everything that LightGBM is called with."""
+    found: dict[str, Any] = dict(REPRODUCIBLE)
+    if len(table) < ROWS_WORTH_THREADS:
+        found["num_threads"] = 1
+    found.update(parameters)
+    found["objective"] = table.objective
+    if table.objective == "multiclass":
+        found["num_class"] = table.classes
+    found["seed"] = seed
+    return found
 
 
 def lightgbm_data(table: EncodedTable, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:

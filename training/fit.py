@@ -1,4 +1,4 @@
-"""A model and the contract that goes with it, completed with what the rows taught."""
+"""Fit a model, and complete its contract with what the rows teach."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -65,18 +65,21 @@ def fit_completed(
     seed: int,
     progress: IterationProgress,
 ) -> Fitted:
-    """`fit` on what `complete_definition` answered."""
+    """Fit one model, as `fit` does, on what `complete_definition` returned."""
     booster = train_booster(table, parameters, seed, progress)
-    gains = dict(
-        zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True)
-    )
+    importance = booster.feature_importance("gain").tolist()
+    gains = dict(zip(booster.feature_name(), importance, strict=True))
     return Fitted(contract, definition.functions_source, booster.model_to_string().encode(), gains)
 
 
 def complete_definition(
     definition: Definition, dataset: Dataset
 ) -> tuple[FeatureContract, EncodedTable]:
-    """The contract with vocabularies, fills and classes of these rows, and the rows as the trees take them."""
+    """Complete the contract with what these rows teach, and encode the rows.
+
+    Returns:
+        The contract with vocabularies, fills and classes; the rows as the trees take them.
+    """
     bare = definition.contract
     functions = load_functions(definition.functions_source, bare)
     values = RowBuilder(bare, functions).columns(dataset.inputs.columns, dataset.inputs.times)
@@ -87,12 +90,12 @@ def complete_definition(
 
 
 def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> EncodedTable:
+    columns = contract.columns
+    categorical = [place for place, column in enumerate(columns) if column.categorical]
     return EncodedTable(
         objective=contract.objective,
-        names=tuple(column.name for column in contract.columns),
-        categorical=tuple(
-            place for place, column in enumerate(contract.columns) if column.categorical
-        ),
+        names=tuple(column.name for column in columns),
+        categorical=tuple(categorical),
         matrix=matrix,
         labels=labels,
         classes=len(contract.classes),
@@ -100,21 +103,28 @@ def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Encod
 
 
 def complete(column: Column, values: Sequence[Any]) -> Column:
-    """What these rows teach about a column: its categories, or its median where it was never missing."""
+    """Complete a column with its categories, or with its median where it was never missing.
+
+    Where a column was never missing in training, LightGBM reads a missing value as 0: there the
+    median stands in for it.
+    """
     if column.categorical:
-        return replace(
-            column, vocabulary=tuple(sorted({value for value in values if value is not None}))
-        )
+        known = {value for value in values if value is not None}
+        return replace(column, vocabulary=tuple(sorted(known)))
     numbers = Numbers(column).numbers(values)
-    return column if np.isnan(numbers).any() else replace(column, fill=float(np.median(numbers)))
+    if np.isnan(numbers).any():
+        return column
+    return replace(column, fill=float(np.median(numbers)))
 
 
 def classes_of(contract: FeatureContract, labels: Sequence[Any]) -> tuple[Literals, ...]:
-    return () if contract.objective == "regression" else tuple(sorted(set(labels)))
+    if contract.objective == "regression":
+        return ()
+    return tuple(sorted(set(labels)))
 
 
 def encoded_labels(contract: FeatureContract, labels: Sequence[Any]) -> Matrix:
-    """Labels as LightGBM takes them: in the model's space, or as class codes.
+    """Encode labels for LightGBM: in the model's space, or as class codes.
 
     Raises:
         DataError: a label is no class of the contract.
