@@ -1,4 +1,4 @@
-"""Parameters chosen and a model measured, on rows that take no part in either."""
+"""Choose parameters on some rows, and measure a model of them on the others."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from training.split import Splittable, split, windows
 
 @dataclass(frozen=True)
 class Measured:
-    """How well a model of some rows does on the others."""
+    """How well a model that learnt from some rows does on the others."""
 
     split: SplitKind
     choice: ParameterChoice
@@ -31,7 +31,7 @@ class Measured:
     test: Dataset
     """The rows that it was measured on."""
     unheard: dict[Literals, int]
-    """Classes that only the other rows hold, which no model can answer that did not learn them -> their rows."""
+    """Class that none of the rows to learn from has -> rows of it that were not measured."""
 
 
 def split_and_measure(
@@ -42,11 +42,13 @@ def split_and_measure(
     seed: int,
     meter: Meter,
 ) -> Measured:
-    """Split, choose parameters on the learning rows, fit on them and score the others by the path that serves.
+    """Split the rows, choose parameters and fit on one part, and score the other part.
+
+    Scores come from the same code that serves.
 
     Raises:
-        DataError: the rows can't be split so, or a class is missing on one side.
-        UsageError: they bear no key to split them by, or LightGBM refuses the parameters.
+        DataError: the rows can't be split in this way, or a class is missing on one side.
+        UsageError: they have no key to split by, or LightGBM refuses the parameters.
     """
     rows = dataset.splittable(definition.contract)
     parts = split(rows, kind, seed)
@@ -78,9 +80,10 @@ def choose_candidate(
     seed: int,
     meter: Meter,
 ) -> ParameterChoice:
-    """The candidate for these learning rows; of very many, a sample is compared."""
+    """Choose a candidate on these learning rows, or on a sample of them."""
     if len(table) > SAMPLE_ROWS:
-        sample = np.sort(np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS])
+        drawn = np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS]
+        sample = np.sort(drawn)  # a split by time needs the rows in their order
         table, rows = table.take(sample), rows.take(sample)
     splits = windows(rows, kind, seed)
     with meter.phase(meter.CHOOSE, count_iterations(table, splits, given)) as progress:
@@ -88,29 +91,31 @@ def choose_candidate(
 
 
 def check_classes(contract: FeatureContract, learn: Dataset, kind: SplitKind) -> None:
-    """
+    """Check that there are classes to learn from.
+
     Raises:
-        DataError: there is one class to learn from.
+        DataError: there is only one class.
     """
     if contract.objective != "regression" and len(set(learn.labels)) < 2:
         side = "earlier" if kind == "time" else "learning"
         raise DataError(
-            f"all {len(learn)} {side} rows of {contract.label_source} have the {contract.label} {learn.labels[0]!r}, "
-            f"and a model needs two classes to learn from; train with {other_split(kind)}, or ingest more"
+            f"all {len(learn)} {side} rows of {contract.label_source} have the "
+            f"{contract.label} {learn.labels[0]!r}, and a model needs two classes to learn from; "
+            f"train with {other_split(kind)}, or ingest more"
         )
 
 
 def keep_known_classes(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
-    """The rows to measure on whose class the model knows.
+    """Keep the rows to measure on whose class the model knows.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such row.
     """
     known = known_rows(contract, test)
     if not len(known):
         raise DataError(
-            f"none of the {len(test)} rows to measure on has a class that the other rows of {contract.label_source} "
-            f"hold; train with {other_split(kind)}"
+            f"none of the {len(test)} rows to measure on has a class that the other rows of "
+            f"{contract.label_source} hold; train with {other_split(kind)}"
         )
     return known
 
@@ -120,6 +125,7 @@ def other_split(kind: SplitKind) -> str:
 
 
 def unheard_classes(contract: FeatureContract, test: Dataset) -> dict[Literals, int]:
+    """Count the rows of classes that the model did not learn."""
     if contract.objective == "regression":
         return {}
     unheard = sorted(set(test.labels) - set(contract.classes))

@@ -12,7 +12,7 @@ from training.tracking import reaching_mlflow
 
 
 def named_digests(settings: Settings) -> frozenset[str]:
-    """Digests of the bundles behind the aliases of this registry's services.
+    """Find the digests of the bundles behind the aliases of this registry's services.
 
     Raises:
         ServiceUnreachable: MLflow does not answer, or keeps a manifest to itself.
@@ -32,7 +32,7 @@ def named_digests(settings: Settings) -> frozenset[str]:
 
 
 def bundle_digest(service: str, version: str) -> str:
-    """The digest of a version's bundle, from its manifest alone."""
+    """Compute the digest of a version's bundle; only its manifest is fetched."""
     uri = f"models:/{service}/{version}/{MANIFEST}"
     with tempfile.TemporaryDirectory() as folder:
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)

@@ -1,4 +1,4 @@
-"""Progress in parts of a whole: how many iterations a training takes is only known as it goes."""
+"""Progress in parts of a whole: the number of iterations is known only while a training runs."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Meter:
 
     @contextlib.contextmanager
     def phase(self, parts: int, iterations: int) -> Iterator[IterationProgress]:
-        """Tell of so many parts, however many of the iterations are needed in the end."""
+        """Report so many parts in all, even if fewer iterations are needed than announced."""
         done = told = 0
 
         def step(count: int) -> None:

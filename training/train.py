@@ -26,7 +26,8 @@ from training.lineage import git_commit, lock_hash
 from training.measure import Measured, split_and_measure
 from training.metrics import ClassFigures
 from training.missing import MissingShare, training_shares
-from training.parameters import Parameters, Value, check_effect, read_parameters
+from training.parameter_kinds import Value
+from training.parameters import Parameters, check_effect, read_parameters
 from training.progress import Meter
 from training.record import record_run
 from training.registry import CHALLENGER, CHAMPION, Registry
