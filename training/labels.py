@@ -21,7 +21,7 @@ from potluck.contract.errors import DataError
 from potluck.contract.features import DType, FeatureContract, Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.definitions.publications import read_key
-from potluck.stores.parquet.known import mask_of
+from potluck.stores.parquet.known import Mask, mask_of
 from potluck.stores.parquet.offline_reads import (
     RANK,
     TIME,
@@ -31,7 +31,7 @@ from potluck.stores.parquet.offline_reads import (
     read_rows,
 )
 from potluck.stores.parquet.reader import read_schema
-from training.sieve import Mask, Sieve
+from training.sieve import Sieve
 
 LABEL_DTYPES: dict[str, DType] = {
     **dict.fromkeys(
