@@ -88,7 +88,7 @@ def this_process(token: int) -> Holder:
 
 
 def process_namespace() -> str:
-    """Name this boot of this host, and the namespace of process ids; empty where there is no /proc."""
+    """Name this boot of the host and its namespace of process ids; empty where /proc is missing."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     if not boot.exists():
         return ""

@@ -1,4 +1,4 @@
-"""A precomputed view in Redis: two slots, blue and green, and the pointer to the one that is read."""
+"""A precomputed view in Redis: blue/green slots, and the pointer to the slot that is read."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

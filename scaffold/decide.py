@@ -12,29 +12,30 @@ from potluck.stores.ingest.intake import identities
 from scaffold.decider import Decider
 from scaffold.objective import choose_objective, choose_transform, class_notes, declare_label
 from scaffold.plan import ROW_NUMBER, ColumnChoice, Key, RepoPlan
+from scaffold.profile import ColumnProfile, ProfiledTable
 from scaffold.split_features import split_features
-from scaffold.table import ColumnProfile, ProfiledTable
 from scaffold.wishes import Asking, Wishes
 
 FEWEST_FEATURES = 2
 
 
 def decide(table: ProfiledTable, wishes: Wishes, name: str, ask: Asking) -> RepoPlan:
-    """Everything that the repo follows from.
+    """Decide everything that the written repo follows from.
 
     Raises:
         UsageError: a flag is wrong, or one is needed.
         DataError: three services can't be made of this table.
     """
     decider = Decider(table, wishes, ask)
-    label = decider.label()
-    key_profile = decider.key(label)
-    time = decider.time([label, *([key_profile] if key_profile else [])])
+    label = decider.decide_label()
+    key_profile = decider.decide_key(label)
+    taken_columns = [label] if key_profile is None else [label, key_profile]
+    time = decider.decide_time(taken_columns)
     objective = choose_objective(label, wishes, ask, decider.notes)
     label = declare_label(label, objective)
-    key = described_key(key_profile)
+    key = key_of(key_profile)
     taken = taken_choices(label, key_profile, time, key)
-    features = decider.features(taken, label, label_is_number=objective == "regression")
+    features = decider.decide_features(taken, label, label_is_number=objective == "regression")
     check_features(features)
     divided = split_features(features, key_profile if key.repeats else None, decider)
     choices = tuple(taken.get(header) or divided[header] for header in table.profiles)
@@ -56,7 +57,7 @@ def decide(table: ProfiledTable, wishes: Wishes, name: str, ask: Asking) -> Repo
     )
 
 
-def described_key(profile: ColumnProfile | None) -> Key:
+def key_of(profile: ColumnProfile | None) -> Key:
     if profile is None:
         return Key(ROW_NUMBER, "int64", None, repeats=False)
     known = len(profile.values) - profile.missing
@@ -66,7 +67,7 @@ def described_key(profile: ColumnProfile | None) -> Key:
 def taken_choices(
     label: ColumnProfile, key_profile: ColumnProfile | None, time: ColumnProfile | None, key: Key
 ) -> dict[str, ColumnChoice]:
-    """Those of label, key and time."""
+    """Return the choices of label, key and time, by header."""
     taken = {label.header: ColumnChoice(label, "label", "what is to be predicted")}
     if key_profile is not None:
         told = "the id; several rows share one" if key.repeats else "the id; each row has its own"
@@ -78,27 +79,35 @@ def taken_choices(
 
 
 def check_features(features: Mapping[str, ColumnChoice]) -> None:
-    usable = [choice.name for choice in features.values() if choice.role != "left out"]
+    """Check that there are enough columns to learn from.
+
+    Raises:
+        DataError: there are not.
+    """
+    usable, out = list[str](), list[str]()
+    for choice in features.values():
+        if choice.role == "left out":
+            out.append(f"{choice.name}: {choice.reason}")
+        else:
+            usable.append(choice.name)
     if len(usable) >= FEWEST_FEATURES:
         return
-    out = "; ".join(
-        f"{choice.name}: {choice.reason}"
-        for choice in features.values()
-        if choice.role == "left out"
+    reasons = f"; left out: {'; '.join(out)}" if out else ""
+    raise DataError(
+        f"expected at least {FEWEST_FEATURES} columns to learn from (one that a request brings, "
+        f"one that the store looks up), got {len(usable)} {usable}{reasons}"
     )
-    found = f"expected at least {FEWEST_FEATURES} columns to learn from (one that a request brings, one that the store"
-    told = f" looks up), got {len(usable)} {usable}"
-    raise DataError(found + told + (f"; left out: {out}" if out else ""))
 
 
 def choose_split(key: Key, time: ColumnProfile | None, notes: list[str]) -> SplitKind:
-    """By time, where rows have one."""
+    """Split by time where rows have dates that differ; else by id, or at random."""
     if time is not None and time.distinct > 1:
         return "time"
     split: SplitKind = "key" if key.repeats else "random"
     what = "by id" if split == "key" else "at random"
     notes.append(
-        f"without dates that differ, models are measured on rows chosen {what} (the tag split), not on later ones"
+        f"without dates that differ, models are measured on rows chosen {what} (the tag split), "
+        "not on later ones"
     )
     return split
 
@@ -106,7 +115,10 @@ def choose_split(key: Key, time: ColumnProfile | None, notes: list[str]) -> Spli
 def identity_of(
     key: Key, profile: ColumnProfile | None, time: ColumnProfile | None, request: Sequence[str]
 ) -> tuple[str, ...]:
-    """What says, beside the date, which observation a row is: the id, or id and request where an id comes twice."""
+    """Return the columns that, beside the date, say which observation a row is.
+
+    The id alone; where an id comes twice with one date, the id and the request.
+    """
     if profile is None:
         return (key.name,)
     columns = {"key": profile.values}

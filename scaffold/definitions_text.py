@@ -1,11 +1,11 @@
 """The repo's `definitions.py` and `feature_store.yaml`."""
 
-from scaffold.plan import ColumnChoice, RepoPlan
+from scaffold.plan import ColumnChoice, Key, RepoPlan
 from scaffold.python_text import (
     Expression,
     blocks,
     call_of,
-    comment,
+    commented,
     dict_of,
     docstring,
     list_of,
@@ -37,7 +37,7 @@ def feature_store_text(plan: RepoPlan) -> str:
 
 
 def definitions_text(plan: RepoPlan) -> str:
-    """The use case in Feast's words: an entity, what is looked up, what is requested, three services."""
+    """Write the use case in Feast's words: an entity, lookups, request fields, three services."""
     return blocks([*definitions_head(plan), *view_definitions(plan), *service_definitions(plan)])
 
 
@@ -46,13 +46,13 @@ def definitions_head(plan: RepoPlan) -> list[str]:
         f"{plan.name}: {plan.label.name}, from what a request brings and what is on record.",
         f"Written by `potluck init` from {plan.table.path.name}; yours to edit.",
     )
-    used = {choice.profile.dtype for choice in [*plan.of("request"), *plan.of("record")]} | {
-        plan.label_dtype
-    }
+    choices = [*plan.of("request"), *plan.of("record")]
+    used = {plan.label_dtype, *(choice.profile.dtype for choice in choices)}
     types = ", ".join(sorted(FEAST_TYPES[dtype] for dtype in used))
+    classes = "Entity, FeatureService, FeatureView, Field, RequestSource, ValueType"
     imports = "\n".join(
         [
-            "from feast import Entity, FeatureService, FeatureView, Field, RequestSource, ValueType",
+            f"from feast import {classes}",
             f"from feast.types import {types}",
             "from potluck.stores.declare import parquet, pass_through, predictions",
         ]
@@ -61,52 +61,69 @@ def definitions_head(plan: RepoPlan) -> list[str]:
 
 
 def view_definitions(plan: RepoPlan) -> list[str]:
-    key, name = plan.key, plan.key.entity
+    """Write the entity, the views, and what the request brings."""
+    return [
+        entity_definition(plan.key),
+        record_definition(plan),
+        request_definition(plan),
+        commented(
+            "A request field becomes a column of the model by passing through.",
+            "columns = pass_through(request)",
+        ),
+        published_definition(plan),
+        commented(
+            "The truth; its latest row of each entity is what the night scores.",
+            'observations = parquet(PROJECT, "observations")',
+        ),
+    ]
+
+
+def entity_definition(key: Key) -> str:
     entity = call_of(
         "Entity",
-        name=string_of(name),
+        name=string_of(key.entity),
         join_keys=f"[{string_of(key.name)}]",
         value_type=f"ValueType.{VALUE_TYPES[key.dtype]}",
     )
+    return statement("entity = ", entity)
+
+
+def record_definition(plan: RepoPlan) -> str:
+    told = (
+        f"What the store brings, by {plan.key.name}. One that it does not know is scored with "
+        "missing values, and named under not_found "
+        '("refuse" instead of "missing" would answer 404).'
+    )
     record = call_of(
         "FeatureView",
-        name=string_of(f"{name}_record"),
+        name=string_of(f"{plan.key.entity}_record"),
         entities="[entity]",
-        schema=list_of(field(choice) for choice in plan.of("record")),
+        schema=list_of(map(field, plan.of("record"))),
         source='parquet(PROJECT, "records")',
         tags=dict_of({"unknown": string_of("missing")}),
     )
+    return commented(told, statement("record = ", record))
+
+
+def request_definition(plan: RepoPlan) -> str:
+    told = "What a request brings; required is what no row of the file lacked."
     request = call_of(
         "RequestSource",
         name=string_of("request"),
-        schema=list_of(request_field(c) for c in plan.of("request")),
+        schema=list_of(map(request_field, plan.of("request"))),
     )
+    return commented(told, statement("request = ", request))
+
+
+def published_definition(plan: RepoPlan) -> str:
     published = call_of(
         "predictions",
         "PROJECT",
         "entity",
         FEAST_TYPES[plan.label_dtype],
-        string_of(f"{name}_predictions"),
+        string_of(f"{plan.key.entity}_predictions"),
     )
-    told = f"What the store brings, by {key.name}. One that it does not know is scored with missing values"
-    return [
-        statement("entity = ", entity),
-        comment(
-            f'{told}, and named under not_found ("refuse" instead of "missing" would answer 404).'
-        )
-        + "\n"
-        + statement("record = ", record),
-        comment("What a request brings; required is what no row of the file lacked.")
-        + "\n"
-        + statement("request = ", request),
-        comment("A request field becomes a column of the model by passing through.")
-        + "\n"
-        + "columns = pass_through(request)",
-        comment("What the night computes.") + "\n" + statement("published = ", published),
-        comment("The truth; its latest row of each entity is what the night scores.")
-        + "\n"
-        + 'observations = parquet(PROJECT, "observations")',
-    ]
+    return commented("What the night computes.", statement("published = ", published))
 
 
 def field(choice: ColumnChoice, **tags: str) -> Expression:
@@ -122,11 +139,36 @@ def field(choice: ColumnChoice, **tags: str) -> Expression:
 
 
 def request_field(choice: ColumnChoice) -> Expression:
-    return field(choice) if choice.profile.missing else field(choice, required="true")
+    if choice.profile.missing:
+        return field(choice)
+    return field(choice, required="true")
 
 
 def service_definitions(plan: RepoPlan) -> list[str]:
+    """Write the three services, and the tags of a model that two of them share."""
     realtime, hybrid, batch = plan.services
+    services = {
+        "realtime": service_call(realtime, features="[columns]", tags="MODEL"),
+        "hybrid": service_call(
+            hybrid,
+            features="[record, columns]",
+            tags='{**MODEL, "population": "observations"}',
+        ),
+        "batch": service_call(
+            batch,
+            features="[published]",
+            tags=dict_of({"scored_by": string_of(hybrid)}),
+        ),
+    }
+    lines = [statement(f"{name} = ", call) for name, call in services.items()]
+    return [statement("MODEL = ", model_tags(plan)), "\n".join(lines)]
+
+
+def service_call(name: str, *, features: str, tags: Expression) -> Expression:
+    return call_of("FeatureService", name=string_of(name), features=features, tags=tags)
+
+
+def model_tags(plan: RepoPlan) -> Expression:
     tags: dict[str, Expression] = {
         "label": string_of(f"observations.{plan.label.name}"),
         "objective": string_of(plan.objective),
@@ -135,27 +177,4 @@ def service_definitions(plan: RepoPlan) -> list[str]:
         tags["transform"] = string_of(plan.transform)
     if plan.split != "time":
         tags["split"] = string_of(plan.split)
-    scored = '{**MODEL, "population": "observations"}'
-    made = [
-        (
-            "realtime",
-            call_of("FeatureService", name=string_of(realtime), features="[columns]", tags="MODEL"),
-        ),
-        (
-            "hybrid",
-            call_of(
-                "FeatureService", name=string_of(hybrid), features="[record, columns]", tags=scored
-            ),
-        ),
-        (
-            "batch",
-            call_of(
-                "FeatureService",
-                name=string_of(batch),
-                features="[published]",
-                tags=dict_of({"scored_by": string_of(hybrid)}),
-            ),
-        ),
-    ]
-    lines = [statement(f"{name} = ", expression) for name, expression in made]
-    return ["\n".join([statement("MODEL = ", dict_of(tags))]), "\n".join(lines)]
+    return dict_of(tags)

@@ -9,6 +9,7 @@ from scaffold.python_text import (
     blocks,
     call_of,
     comment,
+    commented,
     dict_of,
     docstring,
     list_of,
@@ -46,18 +47,14 @@ def dated(table: pa.Table, columns: list[str]) -> pa.Table:
 
 
 def ingest_text(plan: RepoPlan) -> str:
-    """From the file to the sources that `definitions.py` names."""
-    return (
-        "\n\n\n".join(
-            [
-                blocks([*ingest_head(plan), *constants(plan)]).rstrip("\n"),
-                ingest_function(plan),
-                read_function(plan),
-                DATED if plan.time else DATED_ALIKE,
-            ]
-        )
-        + "\n"
-    )
+    """Write the module that turns the file into the sources of `definitions.py`."""
+    parts = [
+        blocks([*ingest_head(plan), *constants(plan)]).rstrip("\n"),
+        ingest_function(plan),
+        read_function(plan),
+        DATED if plan.time else DATED_ALIKE,
+    ]
+    return "\n\n\n".join(parts) + "\n"
 
 
 def ingest_head(plan: RepoPlan) -> list[str]:
@@ -66,40 +63,39 @@ def ingest_head(plan: RepoPlan) -> list[str]:
         "Written by `potluck init`; yours to edit.",
     )
     standard = ["from collections.abc import Sequence"]
-    standard += [] if plan.time else ["from datetime import UTC, datetime"]
-    standard += ["from pathlib import Path"]
-    source = (
-        ("parquet_table", "read_parquet") if plan.table.is_parquet else ("csv_source", "read_csv")
-    )
+    if not plan.time:
+        standard.append("from datetime import UTC, datetime")
+    standard.append("from pathlib import Path")
+    read = "from potluck.stores.csv_source import read_csv"
+    if plan.table.is_parquet:
+        read = "from potluck.stores.parquet_table import read_parquet"
     ours = [
         "from potluck.contract.errors import UsageError",
         "from potluck.stores.csv_cells import CsvColumn",
-        f"from potluck.stores.{source[0]} import {source[1]}",
+        read,
         "from potluck.stores.predictions import predictions_schema",
     ]
     return [title, "\n".join(standard), "\n".join(["import pyarrow as pa", *ours])]
 
 
 def constants(plan: RepoPlan) -> list[str]:
-    label = plan.label.name
-    data = statement("DATA = ", call_of("Path", string_of(str(plan.table.path))))
+    data = call_of("Path", string_of(str(plan.table.path)))
+    declared = [choice for choice in plan.choices if choice.profile.declared]
+    columns = dict_of({choice.profile.header: declaration(choice) for choice in declared})
     return [
-        comment("Read where `potluck ingest` names no file.") + "\n" + data,
+        commented("Read where `potluck ingest` names no file.", statement("DATA = ", data)),
         *missing_constant(plan),
-        comment(
-            "Every column of the file; a cell that holds something else is refused by its line."
-        )
-        + "\n"
-        + statement(
-            "COLUMNS = ",
-            dict_of({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared}),
+        commented(
+            "Every column of the file; a cell that holds something else is refused by its line.",
+            statement("COLUMNS = ", columns),
         ),
         *names_constant(plan),
-        comment(f"What the store looks up by {plan.key.name}.")
-        + "\n"
-        + columns_constant("RECORD", plan.of("record")),
-        comment("What a request brings.") + "\n" + columns_constant("REQUEST", plan.of("request")),
-        statement("LABEL = ", string_of(label)),
+        commented(
+            f"What the store looks up by {plan.key.name}.",
+            columns_constant("RECORD", plan.of("record")),
+        ),
+        commented("What a request brings.", columns_constant("REQUEST", plan.of("request"))),
+        statement("LABEL = ", string_of(plan.label.name)),
         *left_out(plan),
         statement("TIME = ", string_of(plan.time.name)) if plan.time else ALIKE,
         keys_constant(plan),
@@ -108,17 +104,15 @@ def constants(plan: RepoPlan) -> list[str]:
 
 
 def missing_constant(plan: RepoPlan) -> list[str]:
-    """The file's marks, where they are others than the usual."""
+    """Write the file's texts for a missing value, where they are not the usual ones."""
     marks = plan.table.notation.missing
     if plan.table.is_parquet or marks == MISSING:
         return []
-    return [
-        comment("Texts that mean a missing value.") + "\n" + statement("MISSING = ", set_of(marks))
-    ]
+    return [commented("Texts that mean a missing value.", statement("MISSING = ", set_of(marks)))]
 
 
 def declaration(choice: ColumnChoice) -> Expression:
-    """`CsvColumn(...)`, with what is not the default."""
+    """Write `CsvColumn(...)`, with the arguments that are not the default."""
     column, plain = choice.profile.column, CsvColumn("string")
     named: dict[str, Expression] = {}
     if choice.role == "label":
@@ -133,18 +127,15 @@ def declaration(choice: ColumnChoice) -> Expression:
 
 
 def names_constant(plan: RepoPlan) -> list[str]:
-    others = {
-        c.profile.header: string_of(c.name)
-        for c in plan.choices
-        if c.profile.header != c.name and c.profile.declared
-    }
+    others: dict[str, Expression] = {}
+    for choice in plan.choices:
+        header = choice.profile.header
+        if choice.profile.declared and header != choice.name:
+            others[header] = string_of(choice.name)
     if not others:
         return []
-    return [
-        comment("Names of the file that stores or models can't hold.")
-        + "\n"
-        + statement("NAMES = ", dict_of(others))
-    ]
+    told = "Names of the file that stores or models can't hold."
+    return [commented(told, statement("NAMES = ", dict_of(others)))]
 
 
 def columns_constant(name: str, choices: Sequence[ColumnChoice]) -> str:
@@ -155,22 +146,22 @@ def left_out(plan: RepoPlan) -> list[str]:
     out = plan.of("left out")
     if not out:
         return []
-    return ["\n".join([comment("Left out:"), *(comment(f"- {c.name}: {c.reason}") for c in out)])]
+    lines = ["Left out:", *(f"- {choice.name}: {choice.reason}" for choice in out)]
+    return ["\n".join(map(comment, lines))]
 
 
 def keys_constant(plan: RepoPlan) -> str:
-    """How rows are told apart."""
+    """Write the columns by which rows are told apart."""
     told = "Rows of one date that are alike in these columns are one, and the last counts."
     pairs = {"records": list_of_strings([plan.key.name]), "observations": identity(plan)}
-    return comment(told) + "\n" + statement("KEYS = ", dict_of(pairs))
+    return commented(told, statement("KEYS = ", dict_of(pairs)))
 
 
 def identity(plan: RepoPlan) -> Expression:
-    """The id, or id and request where one id comes twice with one date."""
-    alone = len(plan.identity) == 1
-    return (
-        list_of_strings(plan.identity) if alone else list_of([string_of(plan.key.name), "*REQUEST"])
-    )
+    """Write the id, or id and request where one id comes twice with one date."""
+    if len(plan.identity) == 1:
+        return list_of_strings(plan.identity)
+    return list_of([string_of(plan.key.name), "*REQUEST"])
 
 
 def ingest_function(plan: RepoPlan) -> str:
@@ -210,8 +201,10 @@ def read_function(plan: RepoPlan) -> str:
     if table.is_parquet:
         return "def read(path: Path) -> pa.Table:\n    return read_parquet(path, COLUMNS)"
     named: dict[str, Expression] = {}
-    if table.delimiter != ",":
-        named["delimiter"] = string_of(table.delimiter) if table.delimiter != "\t" else '"\\t"'
+    if table.delimiter == "\t":
+        named["delimiter"] = '"\\t"'
+    elif table.delimiter != ",":
+        named["delimiter"] = string_of(table.delimiter)
     if table.encoding != "utf-8":
         named["encoding"] = string_of(table.encoding)
     if table.notation.decimal != ".":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from potluck.contract.features import Objective, SplitKind, Transform
-from scaffold.table import ColumnProfile, ProfiledTable
+from scaffold.profile import ColumnProfile, ProfiledTable
 
 Role = Literal["key", "time", "label", "request", "record", "left out"]
 
@@ -30,18 +30,18 @@ class ColumnChoice:
 
 @dataclass(frozen=True)
 class Key:
-    """By what the store looks things up."""
+    """The key by which the store looks entities up."""
 
     name: str
     dtype: str
     header: str | None
     """None where the rows are numbered."""
     repeats: bool
-    """Whether several rows have the same one."""
+    """Whether several rows share one key."""
 
     @property
     def entity(self) -> str:
-        """What an id of it would be an id of."""
+        """The name of what has the key: `customer` for `customer_id`."""
         for ending in ("_id", "_ID", "Id", "ID", "id"):
             stem = self.name.removesuffix(ending).rstrip("_")
             if stem and stem != self.name:
@@ -65,7 +65,7 @@ class RepoPlan:
     identity: tuple[str, ...]
     """Columns that, with the date, say which observation it is."""
     notes: tuple[str, ...] = ()
-    """What was decided beside the columns, and by which flag it is decided otherwise."""
+    """Decisions beside the columns, with the flag that decides each in another way."""
 
     def of(self, role: Role) -> list[ColumnChoice]:
         return [choice for choice in self.choices if choice.role == role]
@@ -84,22 +84,18 @@ class RepoPlan:
 
 
 def as_document(plan: RepoPlan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    """For machines."""
+    """Describe a plan as JSON."""
     table = plan.table
-    dialect = {
-        "delimiter": table.delimiter,
-        "encoding": table.encoding,
-        "decimal": table.notation.decimal,
-    }
+    data: dict[str, Any] = {"path": str(table.path), "rows": table.rows}
+    if not table.is_parquet:
+        data["delimiter"] = table.delimiter
+        data["encoding"] = table.encoding
+        data["decimal"] = table.notation.decimal
     return {
         "project": plan.name,
         "folder": str(folder),
         "files": list(files),
-        "data": {
-            "path": str(table.path),
-            "rows": table.rows,
-            **({} if table.is_parquet else dialect),
-        },
+        "data": data,
         "services": list(plan.services),
         "objective": plan.objective,
         "transform": plan.transform,

@@ -1,9 +1,8 @@
-"""A file as it stands: its columns with types, what is missing, and how it is written."""
+"""Profile a file: its columns with types, what is missing, and how it is written."""
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,77 +17,15 @@ from potluck.stores.ingest.parquet_table import in_type
 from scaffold import dialect
 from scaffold.cells import ColumnTexts, Inferred, infer, infer_time
 from scaffold.names import column_names, find_column
+from scaffold.profile import ColumnProfile, ProfiledTable
 from scaffold.wishes import Asking, Wishes
 
 
-@dataclass(frozen=True)
-class ColumnProfile:
-    """One column of the file."""
-
-    header: str
-    """Its name in the file."""
-    name: str
-    """Its name in the repo."""
-    declared: tuple[CsvColumn, ...]
-    """What it holds; more than one where day and month can't be told apart; none where it can't be kept."""
-    values: pa.ChunkedArray
-    """In the first declaration's type; a missing value is a null."""
-    marks: frozenset[str] = frozenset()
-    """Texts in it that mean a missing value."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of it."""
-
-    @property
-    def column(self) -> CsvColumn:
-        return self.declared[0]
-
-    @property
-    def dtype(self) -> str:
-        return self.column.dtype if self.declared else str(self.values.type)
-
-    @property
-    def missing(self) -> int:
-        return int(self.values.null_count)
-
-    @cached_property
-    def distinct(self) -> int:
-        return (
-            int(pc.count_distinct(self.values, mode="only_valid").as_py()) if self.declared else 0
-        )
-
-    @property
-    def is_time(self) -> bool:
-        return self.dtype in ("date", "timestamp")
-
-
-@dataclass(frozen=True)
-class ProfiledTable:
-    """The whole file."""
-
-    path: Path
-    rows: int
-    profiles: Mapping[str, ColumnProfile]
-    """By the file's names."""
-    delimiter: str = ""
-    """Empty for parquet."""
-    encoding: str = ""
-    notation: Notation = field(default_factory=Notation)
-
-    @property
-    def is_parquet(self) -> bool:
-        return not self.delimiter
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The file's name of each column -> its name in the repo."""
-        return {header: profile.name for header, profile in self.profiles.items()}
-
-
 def profile_table(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
-    """Look at all of a CSV, TSV or parquet file.
+    """Profile a CSV, TSV or parquet file, all rows of it.
 
     Raises:
-        DataError: it is none, or its rows are broken.
+        DataError: it is of another kind, or its rows are broken.
         UsageError: something can't be told from the file; the message names the flag.
     """
     if dialect.is_parquet(path):
@@ -96,12 +33,12 @@ def profile_table(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
         table = look_at_parquet(path, wishes)
     else:
         table = look_at_text(path, wishes, ask)
-    form = wishes.date_format
-    if form is not None and all(
-        form != each.column.format for each in table.profiles.values() if each.declared
-    ):
+    formats = {each.column.format for each in table.profiles.values() if each.declared}
+    wanted = wishes.date_format
+    if wanted is not None and wanted not in formats:
         raise UsageError(
-            f"--date-format: no column of {path} holds days or times that are all written as {form}"
+            f"--date-format: no column of {path} holds days or times that are all written as "
+            f"{wanted}"
         )
     return table
 
@@ -132,51 +69,57 @@ def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
     names = column_names(raw.column_names)
     time = time_header(wishes, names)
     found = {each.header: infer_one(each, notation, wishes, time) for each in cells}
-    # what means a missing value in text means it in the whole file
+    # What means a missing value in text means it in the whole file.
     marks = MISSING.union(*(each.general_marks for each in cells))
     notation = replace(notation, missing=marks)
-    profiles = {
-        each.header: text_profile(each, names[each.header], found[each.header], notation)
-        for each in cells
-    }
+    profiles = {}
+    for each in cells:
+        header = each.header
+        profiles[header] = text_profile(each, names[header], found[header], notation)
     return ProfiledTable(path, raw.num_rows, profiles, delimiter, encoding, notation)
 
 
 def read_raw(path: Path, sample: str, delimiter: str, encoding: str) -> pa.Table:
-    """Every cell as text, by the reader that ingest uses."""
-    header = next(
-        row for row in csv.reader(sample.splitlines(keepends=True), delimiter=delimiter) if row
-    )
+    """Read every cell as text, by the reader that ingest uses."""
+    rows = csv.reader(sample.splitlines(keepends=True), delimiter=delimiter)
+    header = next(filter(None, rows))
     text = CsvColumn("string", missing=frozenset())
     columns = {name.strip(): text for name in header}
     return read_csv(path, columns, delimiter=delimiter, encoding=encoding).table
 
 
 def settle_separators(cells: Sequence[ColumnTexts], wishes: Wishes, ask: Asking) -> tuple[str, str]:
+    """Find decimal mark and group separator, or ask where the file can't tell."""
     texts = [known for each in cells if (known := each.known())]
     found = dialect.find_separators(texts, wishes.decimal)
     if found is None:
-        question = "Does 1,234 mean more than a thousand (a decimal point) or a little more than one (a comma)?"
-        found = dialect.find_separators(texts, ask("--decimal", question, (".", ","), None))
-    assert found is not None
+        question = (
+            "Does 1,234 mean more than a thousand (a decimal point) or a little more than one "
+            "(a comma)?"
+        )
+        decimal = ask("--decimal", question, (".", ","), None)
+        found = dialect.find_separators(texts, decimal)
+    assert found is not None  # with a decimal mark given, it always tells
     return found
 
 
 def time_header(wishes: Wishes, names: dict[str, str]) -> str | None:
-    """The file's name of the column that somebody called the time."""
+    """Find the file's name of the column that the user called the time."""
     if wishes.time is None or wishes.time == "none":
         return None
     return find_column("--time", wishes.time, names)
 
 
 def infer_one(cells: ColumnTexts, notation: Notation, wishes: Wishes, time: str | None) -> Inferred:
-    return infer_time(cells, wishes) if cells.header == time else infer(cells, notation, wishes)
+    if cells.header == time:
+        return infer_time(cells, wishes)
+    return infer(cells, notation, wishes)
 
 
 def text_profile(
     cells: ColumnTexts, name: str, found: Inferred, notation: Notation
 ) -> ColumnProfile:
-    """A column whose marks are the file's, or its own where they differ."""
+    """Profile a column of text; its own texts for a missing value stand where the file's differ."""
     marks_of_file = notation.missing & frozenset(cells.texts)
     own = None if found.marks == marks_of_file else found.marks | {""}
     declared = tuple(replace(column, missing=own) for column in found.declared)
@@ -193,12 +136,10 @@ def look_at_parquet(path: Path, wishes: Wishes) -> ProfiledTable:
         raise DataError(f"{path} holds no row; expected at least one")
     names = column_names(table.column_names)
     time = time_header(wishes, names)
-    profiles = {
-        header: parquet_profile(
-            header, names[header], table[header], wishes, is_time=header == time
-        )
-        for header in table.column_names
-    }
+    profiles = {}
+    for header, name in names.items():
+        is_time = header == time
+        profiles[header] = parquet_profile(header, name, table[header], wishes, is_time=is_time)
     return ProfiledTable(path, table.num_rows, profiles)
 
 
@@ -211,34 +152,39 @@ def parquet_profile(
     if dtype is None:
         told = f"{column.type} is no type that a model or JSON can hold"
         return ColumnProfile(header, name, (), column, notes=(told,))
-    counted = dtype in ("int64", "float64") and is_time
-    if dtype == "string" or counted:
-        texts = pc.cast(column, pa.string())
-        cells = ColumnTexts(header, texts)
-        found = (
-            infer_time(cells, wishes)
-            if is_time
-            else infer(cells, Notation(), wishes, numbers=False)
-        )
-        declared = found.declared
-    else:
-        declared = (CsvColumn(dtype, timezone=wishes.timezone if dtype == "timestamp" else "UTC"),)
+    declared = declare_parquet(header, column, dtype, wishes, is_time=is_time)
     return ColumnProfile(header, name, declared, in_type(column, declared[0]))
 
 
+def declare_parquet(
+    header: str, column: pa.ChunkedArray, dtype: CsvType, wishes: Wishes, *, is_time: bool
+) -> tuple[CsvColumn, ...]:
+    """Declare a parquet column; texts, and the numbers of a time, may hold days or times."""
+    if is_time and dtype in ("string", "int64", "float64"):
+        return infer_time(ColumnTexts(header, pc.cast(column, pa.string())), wishes).declared
+    if dtype == "string":
+        cells = ColumnTexts(header, pc.cast(column, pa.string()))
+        return infer(cells, Notation(), wishes, numbers=False).declared
+    if dtype == "timestamp":
+        return (CsvColumn(dtype, timezone=wishes.timezone),)
+    return (CsvColumn(dtype),)
+
+
 def declared_dtype(column: pa.ChunkedArray) -> CsvType | None:
-    """The declaration that holds a parquet column."""
-    held = column.type
-    if pa.types.is_integer(held):
-        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
-        return "string" if any(abs(end) > LARGEST_INTEGER for end in ends) else "int64"
-    tests: dict[CsvType, bool] = {
-        "float64": pa.types.is_floating(held) or pa.types.is_decimal(held),
-        "bool": pa.types.is_boolean(held),
-        "string": pa.types.is_string(held)
-        or pa.types.is_large_string(held)
-        or pa.types.is_null(held),
-        "date": pa.types.is_date(held),
-        "timestamp": pa.types.is_timestamp(held),
+    """Find the type that holds a parquet column; None where no type does."""
+    held, types = column.type, pa.types
+    if types.is_integer(held):
+        ends = pc.min_max(column).as_py().values()  # None where there is no value
+        too_large = any(abs(end) > LARGEST_INTEGER for end in ends if end is not None)
+        return "string" if too_large else "int64"
+    tests: dict[CsvType, tuple[Callable[[pa.DataType], bool], ...]] = {
+        "float64": (types.is_floating, types.is_decimal),
+        "bool": (types.is_boolean,),
+        "string": (types.is_string, types.is_large_string, types.is_null),
+        "date": (types.is_date,),
+        "timestamp": (types.is_timestamp,),
     }
-    return next((dtype for dtype, holds in tests.items() if holds), None)
+    for dtype, holds in tests.items():
+        if any(test(held) for test in holds):
+            return dtype
+    return None

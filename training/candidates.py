@@ -21,7 +21,7 @@ WITHOUT_COMPARISON = 100
 SAMPLE_ROWS = 50_000
 """Candidates are compared on at most so many rows, drawn by seed."""
 TOLERANCE = 1e-3
-"""Relative. The fewest iterations whose error is as near as this to the smallest error are taken."""
+"""Relative. The fewest iterations whose error is so near to the smallest error are taken."""
 
 
 Curve = npt.NDArray[np.float64]

@@ -108,6 +108,10 @@ def look_at_service(
             night, keys = by_night(store, contract, as_of)
         served = online(client(settings), contract, draw_entities(keys), now)
     columns, strangers = lines(contract, learnt, served, night)
+    problems = [
+        *training_problem(contract, gathered, as_of),
+        *empty_places(contract, served, night),
+    ]
     return Checked(
         service=contract.service,
         account=gathered.account,
@@ -115,10 +119,7 @@ def look_at_service(
         unknown=strangers,
         asked_online=served.rows,
         asked_by_night=night.rows,
-        problems=[
-            *training_problem(contract, gathered, as_of),
-            *empty_places(contract, served, night),
-        ],
+        problems=problems,
         warnings=check_warnings(contract, gathered, [*strangers, *columns]),
     )
 

@@ -1,4 +1,4 @@
-"""Versions of one service side by side: what each was made of, how they differ, how good they are."""
+"""Versions of one service side by side: what each was made of, and how good it is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -99,6 +99,7 @@ def read_version(registry: Registry, version: ModelVersion, alias: str | None) -
     run = registry.client.get_run(version.run_id).data
     params, tags = dict(run.params), run.tags
     rows = run.metrics.get("rows_kept")
+    metrics = {name: value for name, value in run.metrics.items() if name not in ROWS}
     contract = registry.contract(version.name, version.version)
     return ComparedVersion(
         model_version=str(version.version),
@@ -108,7 +109,7 @@ def read_version(registry: Registry, version: ModelVersion, alias: str | None) -
         data_hash=tags.get("potluck.data_hash"),
         rows=None if rows is None else int(rows),
         split=params.get(SPLIT),
-        metrics={name: value for name, value in run.metrics.items() if name not in ROWS},
+        metrics=metrics,
         parameters=params,
         columns=tuple(column.name for column in contract.columns),
     )

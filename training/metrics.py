@@ -151,18 +151,12 @@ def class_figures(
         precision, recall, _, support = metrics.precision_recall_fscore_support(
             codes, named, labels=places, zero_division=np.nan
         )
-    found = []
-    for place, label in enumerate(contract.classes):
-        figures = ClassFigures(
-            label=label,
-            learnt_from=learnt.count(label),
-            support=int(support[place]),
-            precision=finite_or_none(precision[place]),
-            recall=finite_or_none(recall[place]),
-        )
-        found.append(figures)
-    return found
+    rows = zip(contract.classes, support, precision, recall, strict=True)
+    return [
+        ClassFigures(label, learnt.count(label), int(count), none_for_nan(exact), none_for_nan(hit))
+        for label, count, exact, hit in rows
+    ]
 
 
-def finite_or_none(value: float) -> float | None:
+def none_for_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""Promote a version of a service to champion, or retire the service; MLflow and the home suffice."""
+"""Promote a version of a service to champion, or retire the service, in MLflow and in the home."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

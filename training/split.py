@@ -17,7 +17,7 @@ from training.booster import Places
 TEST_SHARE = 0.2
 WINDOW_STARTS = (0.4, 0.6, 0.8)
 FEW_ROWS = 5_000
-"""Below it, candidates are compared on several windows of the learning rows, as one does not tell enough."""
+"""Below it, candidates are compared on several windows of the learning rows: one is not enough."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from strangers import STRANGERS, Stranger
 from cli.main import potluck
 from scaffold.decide import decide
 from scaffold.plan import RepoPlan
-from scaffold.table import ProfiledTable, profile_table
+from scaffold.profile import ProfiledTable
+from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 Columns: TypeAlias = Mapping[str, Sequence[object]]

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from scaffold.table import ColumnProfile, profile_table
+from scaffold.profile import ColumnProfile
+from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 
