@@ -152,22 +152,34 @@ def parquet_profile(
     if dtype is None:
         told = f"{column.type} is no type that a model or JSON can hold"
         return ColumnProfile(header, name, (), column, notes=(told,))
-    declared = declare_parquet(header, column, dtype, wishes, is_time=is_time)
-    return ColumnProfile(header, name, declared, in_type(column, declared[0]))
+    found = declare_parquet(header, column, dtype, wishes, is_time=is_time)
+    values = in_type(column, found.declared[0])
+    return ColumnProfile(header, name, found.declared, values, found.marks)
 
 
 def declare_parquet(
     header: str, column: pa.ChunkedArray, dtype: CsvType, wishes: Wishes, *, is_time: bool
-) -> tuple[CsvColumn, ...]:
+) -> Inferred:
     """Declare a parquet column; texts, and the numbers of a time, may hold days or times."""
-    if is_time and dtype in ("string", "int64", "float64"):
-        return infer_time(ColumnTexts(header, pc.cast(column, pa.string())), wishes).declared
     if dtype == "string":
         cells = ColumnTexts(header, pc.cast(column, pa.string()))
-        return infer(cells, Notation(), wishes, numbers=False).declared
-    if dtype == "timestamp":
-        return (CsvColumn(dtype, timezone=wishes.timezone),)
-    return (CsvColumn(dtype),)
+        if is_time:
+            return with_own_marks(infer_time(cells, wishes))
+        return with_own_marks(infer(cells, Notation(), wishes, numbers=False))
+    declared: tuple[CsvColumn, ...] = (CsvColumn(dtype),)
+    if is_time and dtype in ("int64", "float64"):
+        declared = infer_time(ColumnTexts(header, pc.cast(column, pa.string())), wishes).declared
+    elif dtype == "timestamp":
+        declared = (CsvColumn(dtype, timezone=wishes.timezone),)
+    return Inferred(declared, frozenset())
+
+
+def with_own_marks(found: Inferred) -> Inferred:
+    """Declare the texts among days or times of a parquet column that mean a missing value."""
+    if found.declared[0].dtype == "string" or found.marks <= MISSING:
+        return Inferred(found.declared, frozenset())
+    own = found.marks | {""}
+    return Inferred(tuple(replace(column, missing=own) for column in found.declared), found.marks)
 
 
 def declared_dtype(column: pa.ChunkedArray) -> CsvType | None:

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
+from potluck.stores.ingest.csv_cells import CsvColumn
+from potluck.stores.ingest.parquet_table import read_parquet
 from scaffold.profile import ColumnProfile
 from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
@@ -187,6 +189,20 @@ def test_what_is_no_table_is_refused_in_words(tmp_path: Path, content: bytes, re
     path.write_bytes(content)
     with pytest.raises((DataError, UsageError), match=reason):
         profile_table(path, Wishes(), nobody_asked)
+
+
+@pytest.mark.parametrize("mark", ["-", "unknown", "?"])
+def test_dates_of_a_parquet_file_may_be_missing_as_text(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "some.parquet"
+    days = ["31.01.2024", mark, "01.02.2024"]
+    pq.write_table(pa.table({"day": days, "b": [1, 2, 3]}), path)
+    found = profile_table(path, Wishes(), nobody_asked).profiles["day"]
+    assert found.dtype == "date"
+    assert [value is None for value in found.values.to_pylist()] == [False, True, False]
+    assert found.column.missing == {mark, ""}
+    assert found.marks == {mark}
+    read = read_parquet(path, {"day": found.column, "b": CsvColumn("int64")})
+    assert read["day"].null_count == 1
 
 
 def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
