@@ -121,7 +121,8 @@ def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, hol
     if not holds:
         with pytest.raises(
             Refused,
-            match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force",
+            match=r"11 of 1000 entities.*no weight \(shop_id=S0.*"
+            r"expected at most 0.01; .* stays, so force",
         ):
             refuse_broken(checks, ", so force")
 

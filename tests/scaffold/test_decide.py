@@ -170,7 +170,7 @@ def test_a_good_feature_is_no_leak(make: Any) -> None:
 
 
 def test_a_rare_class_is_recognised_before_a_column_is_called_a_leak(make: Any) -> None:
-    """One in forty: who always says no is right in 97.5 % of the rows, and no column is a leak for that."""
+    """One in forty: always saying no is right in 97.5 % of the rows, and no column leaks that."""
     rare = ["yes" if n % 40 == 0 else "no" for n in range(2 * ROWS)]
     assert roles(make({"x": NOISE * 2, "z": OTHER * 2, "y": rare}))["z"] != "left out"
 

@@ -120,7 +120,7 @@ def test_a_window_with_one_class_to_learn_from_takes_no_part() -> None:
 def test_whatever_may_be_given_is_served_to_the_bit(
     given: dict[str, Any], parts: tuple[EncodedTable, Splittable, EncodedTable]
 ) -> None:
-    """What the fast scorer does not know, LightGBM itself serves; the probabilities are LightGBM's own."""
+    """LightGBM serves what the fast scorer does not know; the probabilities are LightGBM's own."""
     from potluck.scoring.scorer import open_scorer
     from potluck.scoring.transform import class_shares
 

@@ -1,4 +1,4 @@
-"""`--param`: LightGBM's names resolved, and what would be ignored or misread refused before anything is trained."""
+"""`--param`: names are resolved; what would be ignored or misread is refused before training."""
 
 import os
 import subprocess
