@@ -1,11 +1,11 @@
-"""What a night has to do: the precomputed services of a repo, and the champions that fill them."""
+"""The tasks of a night: the precomputed services of a repo, and the champions that fill them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from feast import FeatureStore
 
-from batch.publish import View
+from batch.view import View
 from potluck.contract.champion import Champion
 from potluck.contract.errors import MissingStepError
 from potluck.contract.publication import Publication

@@ -24,7 +24,8 @@ for verb in json.loads(sys.argv[1]):
     potluck.main(verb, standalone_mode=False)
 from potluck.contract.settings import load_settings
 from potluck.stores.definitions.repo import open_store
-features = ["petal_record:petal_length", "species_predictions:prediction", "species_predictions:run_id"]
+features = ["petal_record:petal_length"]
+features += [f"species_predictions:{name}" for name in ("prediction", "run_id")]
 rows = [{"flower_id": number} for number in (0, 70, 149)]
 print(json.dumps(open_store(load_settings().repo).get_online_features(features, rows).to_dict()))
 """

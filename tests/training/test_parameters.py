@@ -1,4 +1,4 @@
-"""`--param`: LightGBM's names resolved, and what would be ignored or misread refused before anything is trained."""
+"""`--param`: names are resolved; what would be ignored or misread is refused before training."""
 
 import os
 import sys
@@ -82,6 +82,7 @@ def test_what_potluck_decides_itself_is_refused_with_where_it_is_said(name: str,
         ("learning_rate", "0", "a number above 0"),
         ("learning_rate", "nan", "a number above 0"),
         ("num_iterations", "0", "a whole number of at least 1"),
+        pytest.param("num_iterations", "9" * 400, "a whole number of at least 1", id="400 digits"),
         ("num_iterations", "-3", "a whole number of at least 1"),
         ("num_iterations", "1.5", "a whole number of at least 1"),
         ("num_leaves", "1", "a whole number from 2 to 131072"),

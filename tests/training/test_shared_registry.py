@@ -1,4 +1,4 @@
-"""An MLflow that other teams share: our models are told by tag and project, and a bad one harms no other."""
+"""An MLflow that other teams share: our models have a tag, and a bad one does not stop the rest."""
 
 import os
 import shutil
