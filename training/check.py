@@ -67,7 +67,7 @@ class Checked:
     warnings: list[str]
 
 
-def check_services(
+def check_lookups(
     settings: Settings, as_of: datetime, now: datetime, service: str | None = None
 ) -> list[Checked]:
     """Check one service, or all services that have a model.
