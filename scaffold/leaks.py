@@ -99,9 +99,8 @@ def group_means(groups: Codes, label: Numbers) -> float:
     others = counts[groups] - 1
     guess = np.where(others > 0, (sums[groups] - label) / np.maximum(others, 1), label.mean())
     variation = float(((label - label.mean()) ** 2).sum())
-    if not variation:
-        return 0.0
-    return max(0.0, 1 - float(((label - guess) ** 2).sum()) / variation)
+    unexplained = float(((label - guess) ** 2).sum())
+    return max(0.0, 1 - unexplained / variation) if variation else 0.0
 
 
 def groups_of(values: pa.ChunkedArray) -> Codes:

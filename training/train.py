@@ -217,22 +217,14 @@ def with_lineage(
 
 
 def pack(folder: Path, fitted: Fitted, dataset: Dataset, seed: int) -> str:
-    """Write the bundle.
-
-    Returns:
-        Its digest.
-    """
+    """Write the bundle, and return its digest."""
     golden = sample_rows(dataset, GOLDEN_ROWS, seed)
     text = golden_rows(fitted.open(), golden.inputs.columns, golden.inputs.times)
     return write_bundle(folder, fitted.contract, fitted.functions_source, fitted.model_text, text)
 
 
 def promote(settings: Settings, registry: Registry, release: Release, *, wanted: bool) -> str:
-    """Make the first version champion, and a later one challenger, unless its promotion is wanted.
-
-    Returns:
-        The alias.
-    """
+    """Make the first version champion and a later one challenger, or champion if that is wanted."""
     if not wanted and not registry.awaits_champion(release.service):
         registry.point(release.service, CHALLENGER, release.model_version)
         return CHALLENGER
