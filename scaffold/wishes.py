@@ -25,7 +25,7 @@ class Asking(Protocol):
         Args:
             flag: the flag that would have answered it.
             likely: what an empty answer means.
-            needed: whether the user must answer; else the likely answer holds where nobody can.
+            needed: whether the user must answer; if not, and nobody can be asked, likely is taken.
 
         Raises:
             UsageError: nobody can be asked, and the user must answer.
