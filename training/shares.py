@@ -71,7 +71,7 @@ class Holes:
         return Shares(missing, unknown, rows)
 
 
-def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
+def shares_in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
     """Compute the shares of the rows that are learnt from."""
     rows = len(gathered.dataset)
     if not rows:
@@ -81,7 +81,7 @@ def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
     return Shares(missing, gathered.unknown, rows)
 
 
-def by_night(
+def read_nightly_shares(
     store: FeatureStore, contract: FeatureContract, as_of: datetime
 ) -> tuple[Shares, pa.Table]:
     """Compute the shares of the population, as a night of this date reads it.
@@ -107,7 +107,9 @@ def spread_shards(shards: Sequence[Shard]) -> list[Shard]:
     return [shards[place] for place in np.unique(places).tolist()]
 
 
-def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: datetime) -> Shares:
+def read_online_shares(
+    client: RedisClient, contract: FeatureContract, keys: pa.Table, now: datetime
+) -> Shares:
     """Compute the shares of entities as Redis holds them; an expired value is missing.
 
     Raises:

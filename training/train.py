@@ -19,7 +19,7 @@ from potluck.stores.definitions.contracts import Definition, definition_hash, de
 from potluck.stores.definitions.repo import open_store
 from training.booster import IterationProgress
 from training.candidates import ParameterChoice
-from training.champion import ChampionFigures, champion_figures
+from training.champion import ChampionFigures, measure_champion
 from training.dataset import Dataset, Gathered, check_gathered, gather, sample_rows
 from training.fit import Fitted, fit
 from training.lineage import git_commit, lock_hash
@@ -143,7 +143,7 @@ def fit_and_measure(
     dataset = gathered.dataset
     kind = plan.split or definition.contract.split
     measured = split_and_measure(definition, dataset, kind, plan.given, plan.seed, meter)
-    champion = champion_figures(settings, definition.contract, measured.test)
+    champion = measure_champion(settings, definition.contract, measured.test)
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
         served = fit(definition, dataset, parameters, plan.seed, progress)
