@@ -51,7 +51,7 @@ class OpenedRun:
         ended = self.earlier is None or self.earlier.status == "published"
         if self.published is None or not ended:
             return None
-        kept = history.profile(self.published) is not None
+        kept = history.read_profile(self.published) is not None
         return self.published if kept else None
 
 

@@ -68,7 +68,7 @@ def verify_slot(run: LeasedRun, scored: ScoredShards, staged: StagedSlot) -> Non
     request, current = run.request, staged.found.pointer
     with run.journal.step("verify"):
         outcome = RunOutcome(scored.population, scored.failures, staged.rejected, scored.values)
-        last = None if current is None else request.history.profile(current)
+        last = None if current is None else request.history.read_profile(current)
         required = must_hold(outcome)
         thresholds = [
             *not_earlier(request.as_of, current),
