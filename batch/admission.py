@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.features import FeatureContract
-from potluck.contract.fields import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import Field
+from potluck.scoring.frames import BOUNDS
 from potluck.stores.parquet.population import ShardRows
 
 UNKNOWN = "the feature store knows no such entity"
 NO_REQUEST_VALUE = "required, and the population holds no value"
 NO_STORED_VALUE = "required, and the feature store holds no value for this entity"
-LARGEST: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 
 ArrowMask = Any
 """A pyarrow array of truth values, one a row."""
@@ -77,13 +77,13 @@ def out_of_bounds(field: Field, column: pa.Array) -> ArrowMask:
     """
     if field.dtype == "float64":
         return pc.is_inf(column)
-    if field.dtype in LARGEST:
-        return pc.greater(pc.abs(column), LARGEST[field.dtype])
+    if field.dtype in BOUNDS:
+        return pc.greater(pc.abs(column), BOUNDS[field.dtype])
     return pa.repeat(pa.scalar(value=False), len(column))
 
 
 def bounds_of(field: Field) -> str:
-    limit = LARGEST.get(field.dtype)
+    limit = BOUNDS.get(field.dtype)
     if limit is None:
         return "expected a finite number"
     return f"expected a whole number within ±{limit}"

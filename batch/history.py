@@ -97,8 +97,8 @@ class History:
             arrays.append(array.cast(field.type))
         return pa.table(arrays, schema=self.schema)
 
-    def profile(self, pointer: Pointer) -> Profile | None:
-        """Return the profile of a kept run; None where the run is gone."""
+    def read_profile(self, pointer: Pointer) -> Profile | None:
+        """Read the profile of a kept run; None where the run is gone."""
         try:
             metadata = pq.read_schema(self.file(pointer.as_of)).metadata or {}
             found = PROFILE.validate_json(metadata.get(PROFILE_KEY, b""))

@@ -7,11 +7,12 @@ already leaves its manifest as it was.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from batch.lease import Lease
-from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status, utc_now
+from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status
 from potluck.contract.accounting import Account, LeftOut, account
 from potluck.contract.errors import PotluckError, Refused
 
@@ -124,7 +125,8 @@ class Journal:
 
     def _end(self, status: Status, error: str | None = None) -> None:
         manifest = self.manifest
-        manifest.status, manifest.error, manifest.finished_at = status, error, utc_now()
+        manifest.status, manifest.error = status, error
+        manifest.finished_at = datetime.now(UTC)
         manifest.rows = manifest.account.kept if manifest.account else 0
         self._write()
 

@@ -2,14 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from batch.admission import refuses_unknown
 from batch.history import History
 from batch.journal import Journal
 from batch.lease import Lease
 from batch.request import RunRequest
-from batch.runs import Manifest, RunFolder, utc_now
+from batch.runs import Manifest, RunFolder
 from batch.view import StoredPointer
 from potluck.contract.accounting import Account
 from potluck.contract.publication import Pointer
@@ -51,7 +51,7 @@ class OpenedRun:
         ended = self.earlier is None or self.earlier.status == "published"
         if self.published is None or not ended:
             return None
-        kept = history.profile(self.published) is not None
+        kept = history.read_profile(self.published) is not None
         return self.published if kept else None
 
 
@@ -105,7 +105,7 @@ def new_manifest(request: RunRequest, token: int) -> Manifest:
         bundle=release.digest,
         run_id="",
         as_of=request.as_of,
-        started_at=utc_now(),
+        started_at=datetime.now(UTC),
         forced=request.force,
         token=token,
     )

@@ -12,10 +12,10 @@ SMALLEST_SHARE = 1e-4
 FEWEST_ROWS = 200
 """Below it, the shares of ten bins say little."""
 
-Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
+NumberArray = np.ndarray[tuple[int], np.dtype[np.float64]]
 Labels = dict[str, int]
 """Label -> how often it was predicted."""
-Predicted = Numbers | Labels
+Predicted = NumberArray | Labels
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def shares_by_bin(values: Predicted, edges: tuple[float, ...]) -> dict[str, floa
     return shares_of_numbers(values, edges)
 
 
-def shares_of_numbers(values: Numbers, edges: tuple[float, ...]) -> dict[str, float]:
+def shares_of_numbers(values: NumberArray, edges: tuple[float, ...]) -> dict[str, float]:
     counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
     return {str(place): count / len(values) for place, count in enumerate(counts.tolist())}
 

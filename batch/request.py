@@ -8,7 +8,7 @@ from feast import FeatureStore
 
 from batch.history import History
 from batch.publish import NO_PROGRESS, StepProgress
-from batch.runs import Runs, utc_now
+from batch.runs import Runs
 from batch.tasks import Task
 from batch.view import View
 from potluck.contract.settings import Settings
@@ -53,7 +53,7 @@ class RunRequest:
         runs = Runs(settings.home, task.publication.service)
         unfinished = runs.unfinished() if resume else None
         resumed = unfinished.as_of if unfinished else None
-        moment = as_of or resumed or utc_now().replace(microsecond=0)
+        moment = as_of or resumed or datetime.now(UTC).replace(microsecond=0)
         return cls(
             settings=settings,
             store=store,

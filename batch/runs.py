@@ -10,7 +10,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -183,7 +183,3 @@ class Runs:
             folder.drop_shards()
         for folder in others[: max(0, len(others) - keep)]:
             shutil.rmtree(folder.path, ignore_errors=True)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -11,7 +11,7 @@ from batch.verify import (
     RunOutcome,
     must_hold,
     not_earlier,
-    refuse_broken,
+    refuse_failed_checks,
     should_hold,
     spread_rows,
     verify_staged,
@@ -68,7 +68,7 @@ def verify_slot(run: LeasedRun, scored: ScoredShards, staged: StagedSlot) -> Non
     request, current = run.request, staged.found.pointer
     with run.journal.step("verify"):
         outcome = RunOutcome(scored.population, scored.failures, staged.rejected, scored.values)
-        last = None if current is None else request.history.profile(current)
+        last = None if current is None else request.history.read_profile(current)
         required = must_hold(outcome)
         thresholds = [
             *not_earlier(request.as_of, current),
@@ -76,9 +76,9 @@ def verify_slot(run: LeasedRun, scored: ScoredShards, staged: StagedSlot) -> Non
         ]
         # Noted before anything is refused: the manifest shows all checks, not the first broken one.
         run.journal.note_checks(required + thresholds)
-        refuse_broken(required)
+        refuse_failed_checks(required)
         if request.force is None:
-            refuse_broken(thresholds, OVERRULE)
+            refuse_failed_checks(thresholds, OVERRULE)
         verify_staged(request.view, scored.sample, staged.pointer, staged.rejected.count)
 
 

@@ -125,7 +125,7 @@ def reasons_of(outcome: RunOutcome) -> str:
     return f" ({told}{remedy})"
 
 
-def refuse_broken(checks: Sequence[Check], way_out: str = "") -> None:
+def refuse_failed_checks(checks: Sequence[Check], way_out: str = "") -> None:
     """Refuse the run where a check does not hold.
 
     Args:

@@ -58,10 +58,11 @@ class View:
 
     def _read(self, key: str) -> bytes | None:
         try:
-            found: bytes | None = self.client.execute_command("GET", key)  # type: ignore[no-untyped-call]
+            found = self.client.execute_command("GET", key)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
             raise ServiceUnreachable(f"the online store does not answer: {error}") from None
-        return found
+        content: bytes | None = found
+        return content
 
     def keys(self, rows: pa.Table) -> pa.BinaryArray:
         """Return the Redis keys of these rows' entities."""

@@ -177,10 +177,7 @@ def no_dates(header: str, known: Sequence[str], wishes: Wishes) -> str:
 
 
 def note_almost_typed(cells: ColumnTexts, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
-    """Note of a column of text that nearly all its cells are numbers or dates.
-
-    The other cells may mean a missing value.
-    """
+    """Note that nearly all cells of a column of text are numbers or dates."""
     known = cells.known()
     total = sum(cells.counts[text] for text in known)
     tests: dict[str, Callable[[str], bool]] = {

@@ -40,14 +40,11 @@ MAYBE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]|[A-Za-z]{3,9} [0-9]{1,2}, [0
 
 
 def date_columns(texts: Sequence[str], timezone: str, wanted: str | None = None) -> list[CsvColumn]:
-    """Find every declaration that fits all texts.
+    """Find every declaration that fits all texts: several if day and month can't be told apart.
 
     Args:
         texts: different cells of a column, at least one, none of them missing.
         wanted: a format that the user named; tried before the others.
-
-    Returns:
-        More than one where day and month can't be told apart.
     """
     if wanted is not None:
         named = CsvColumn(dtype_of_format(wanted), format=wanted, timezone=timezone)

@@ -83,7 +83,7 @@ class Decider:
         key = self.find_profile("--key", wanted)
         if key.header == label.header:
             raise UsageError(f"--key: expected another column than the label {label.header}")
-        if key.dtype == "float64" and is_whole(key):
+        if key.dtype == "float64" and holds_integers(key):
             key = redeclare(key, "int64")
         if key.dtype not in ("int64", "string"):
             raise UsageError(f"--key: expected integers or text, {key.header} holds {key.dtype}")
@@ -243,7 +243,7 @@ def choice_of(
     return ColumnChoice(profile, "record", "; ".join(reasons), categorical=coded)
 
 
-def is_whole(profile: ColumnProfile) -> bool:
+def holds_integers(profile: ColumnProfile) -> bool:
     """Say whether all numbers are integers."""
     numbers = profile.values.drop_null().to_numpy()
     return bool((numbers == np.floor(numbers)).all())

@@ -74,10 +74,7 @@ def unusable(profile: ColumnProfile) -> Verdict | None:
 
 
 def unlikely(profile: ColumnProfile) -> Verdict | None:
-    """Judge a column that teaches nothing about the next row; None for any other.
-
-    The user may know better.
-    """
+    """Judge a column that hardly tells anything of the next row; None for any other."""
     known = len(profile.values) - profile.missing
     if profile.missing >= NEARLY_EMPTY * len(profile.values):
         return Verdict(

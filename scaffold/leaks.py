@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Codes = NDArray[np.int64]
-Numbers = NDArray[np.float64]
+CodeArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
 SURE = 0.995
 """From this value on, a column is a copy, a transform or a consequence of the label."""
@@ -42,14 +42,14 @@ def tell_label(values: pa.ChunkedArray, label: pa.ChunkedArray, *, is_number: bo
     return tell_class(values, category_codes(label))
 
 
-def tell_class(values: pa.ChunkedArray, classes: Codes) -> float:
+def tell_class(values: pa.ChunkedArray, classes: CodeArray) -> float:
     grouped = share_recognised(groups_of(values), classes)
     if not holds_numbers(values) or classes.max(initial=0) != 1:
         return grouped
     return max(grouped, area_under_curve(values, classes))
 
 
-def share_recognised(groups: Codes, classes: Codes) -> float:
+def share_recognised(groups: CodeArray, classes: CodeArray) -> float:
     """Compute the share of a class's rows whose group has mostly that class, as mean over classes.
 
     A row's own class is not counted in its group.
@@ -68,7 +68,7 @@ def share_recognised(groups: Codes, classes: Codes) -> float:
     return float((hits.sum(axis=0)[enough] / totals[enough]).mean())
 
 
-def area_under_curve(values: pa.ChunkedArray, classes: Codes) -> float:
+def area_under_curve(values: pa.ChunkedArray, classes: CodeArray) -> float:
     """Compute the area under the ROC curve of a number for two classes; at least one half."""
     known = values.is_valid().to_numpy().astype(bool)
     if known.mean() < SUSPICIOUS:
@@ -82,7 +82,7 @@ def area_under_curve(values: pa.ChunkedArray, classes: Codes) -> float:
     return float(max(area, 1 - area))
 
 
-def tell_number(values: pa.ChunkedArray, label: Numbers) -> float:
+def tell_number(values: pa.ChunkedArray, label: FloatArray) -> float:
     explained = group_means(groups_of(values), label)
     known = values.is_valid().to_numpy().astype(bool)
     if not holds_numbers(values) or known.mean() < SUSPICIOUS:
@@ -93,18 +93,17 @@ def tell_number(values: pa.ChunkedArray, label: Numbers) -> float:
     return max(explained, float(np.nan_to_num(same_order**2)))
 
 
-def group_means(groups: Codes, label: Numbers) -> float:
+def group_means(groups: CodeArray, label: FloatArray) -> float:
     """Compute R² of a guess: the mean of the other rows of a row's group."""
     counts, sums = np.bincount(groups), np.bincount(groups, weights=label)
     others = counts[groups] - 1
     guess = np.where(others > 0, (sums[groups] - label) / np.maximum(others, 1), label.mean())
     variation = float(((label - label.mean()) ** 2).sum())
-    if not variation:
-        return 0.0
-    return max(0.0, 1 - float(((label - guess) ** 2).sum()) / variation)
+    unexplained = float(((label - guess) ** 2).sum())
+    return max(0.0, 1 - unexplained / variation) if variation else 0.0
 
 
-def groups_of(values: pa.ChunkedArray) -> Codes:
+def groups_of(values: pa.ChunkedArray) -> CodeArray:
     """Group rows of the same value; of many different numbers, those in the same range.
 
     Rows without a value are a group.
@@ -119,17 +118,17 @@ def groups_of(values: pa.ChunkedArray) -> Codes:
     return groups
 
 
-def category_codes(values: pa.ChunkedArray) -> Codes:
+def category_codes(values: pa.ChunkedArray) -> CodeArray:
     encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: CodeArray = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 
 
-def ranks_of(numbers: Numbers) -> Numbers:
+def ranks_of(numbers: FloatArray) -> FloatArray:
     """Rank numbers from 1; equal numbers have the mean of their ranks."""
     _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    ranks: Numbers = (ends - (counts - 1) / 2)[places]
+    ranks: FloatArray = (ends - (counts - 1) / 2)[places]
     return ranks
 
 
@@ -140,10 +139,10 @@ def holds_numbers(values: pa.ChunkedArray) -> bool:
     )
 
 
-def as_numbers(values: pa.ChunkedArray) -> Numbers:
+def as_numbers(values: pa.ChunkedArray) -> FloatArray:
     if pa.types.is_date32(values.type):
         values = values.cast(pa.int32())
     if pa.types.is_temporal(values.type):
         values = values.cast(pa.int64())
-    numbers: Numbers = values.cast(pa.float64(), safe=False).to_numpy()
+    numbers: FloatArray = values.cast(pa.float64(), safe=False).to_numpy()
     return numbers

@@ -6,7 +6,7 @@ from dataclasses import replace
 from potluck.contract.errors import UsageError
 from scaffold.decider import Decider
 from scaffold.features import varies_within
-from scaffold.plan import ColumnChoice
+from scaffold.plan import ColumnChoice, Role
 from scaffold.profile import ColumnProfile
 
 STABLE = 0.01  # of the ids may have several values, by mistakes
@@ -33,9 +33,9 @@ def split_features(
         decider.notes.append(f"who brings which column is {GUESS}; here the first half")
     found = dict(features)
     for header, choice in usable.items():
-        role = "request" if header in requested else "record"
+        role: Role = "request" if header in requested else "record"
         reasons = filter(None, [reason[role], choice.reason])
-        found[header] = replace(choice, role=role, reason="; ".join(reasons))  # type: ignore[arg-type]
+        found[header] = replace(choice, role=role, reason="; ".join(reasons))
     return found
 
 

@@ -20,16 +20,12 @@ class Asking(Protocol):
         *,
         needed: bool = False,
     ) -> str:
-        """Ask a question.
+        """Ask a question, and return one of the choices.
 
         Args:
             flag: the flag that would have answered it.
             likely: what an empty answer means.
-            needed: whether the user must answer; otherwise, where nobody can be asked, the likely
-                answer is taken.
-
-        Returns:
-            One of the choices.
+            needed: whether the user must answer; if not, and nobody can be asked, likely is taken.
 
         Raises:
             UsageError: nobody can be asked, and the user must answer.

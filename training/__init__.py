@@ -5,7 +5,7 @@ import os
 MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # By default MLflow tries 7 times and waits 2 minutes each time: a command would seem to hang.
+    # By default MLflow repeats a request 7 times, for some 4 minutes: a command would seem to hang.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }

@@ -171,16 +171,14 @@ def mean_curve(
     *,
     patient: bool,
 ) -> Curve:
-    """Measure the mean error after each iteration, each split weighted by its rows.
-
-    A curve that ended early goes on with its last error.
-    """
+    """Measure the mean error after each iteration, each split weighted by its rows."""
     most = int(parameters["num_iterations"])
     curves = []
     for each in splits:
         learn, test = table.take(each.learn), table.take(each.test)
         curve = error_curve(learn, test, parameters, seed, progress, patient=patient)
         progress(most - len(curve))
+        # A curve that ended early goes on with its last error.
         curves.append(np.pad(curve, (0, most - len(curve)), mode="edge"))
     weights = [len(each.test) for each in splits]
     return np.average(curves, axis=0, weights=weights)

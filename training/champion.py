@@ -26,7 +26,7 @@ class ChampionFigures:
     """Why there are no metrics."""
 
 
-def champion_figures(
+def measure_champion(
     settings: Settings, contract: FeatureContract, test: Dataset
 ) -> ChampionFigures | None:
     """Measure the champion of this home; None where the service has no champion here."""

@@ -17,7 +17,7 @@ from potluck.stores.definitions.contracts import read_definitions
 from potluck.stores.definitions.repo import open_store
 from potluck.stores.parquet.known import join_keys
 from training.dataset import Gathered, check_gathered, gather
-from training.shares import Shares, by_night, in_training, online
+from training.shares import Shares, read_nightly_shares, read_online_shares, shares_in_training
 from training.split import distinct
 from training.warn import empty, few_kept, first_names
 
@@ -67,7 +67,7 @@ class Checked:
     warnings: list[str]
 
 
-def check_services(
+def check_lookups(
     settings: Settings, as_of: datetime, now: datetime, service: str | None = None
 ) -> list[Checked]:
     """Check one service, or all services that have a model.
@@ -101,12 +101,12 @@ def look_at_service(
     now: datetime,
 ) -> Checked:
     gathered = gather(store, contract, as_of)
-    learnt, served, night = in_training(contract, gathered), Shares(), Shares()
+    learnt, served, night = shares_in_training(contract, gathered), Shares(), Shares()
     if contract.views:
         keys = distinct(gathered.dataset.inputs.keys)
         if contract.population:
-            night, keys = by_night(store, contract, as_of)
-        served = online(client(settings), contract, draw_entities(keys), now)
+            night, keys = read_nightly_shares(store, contract, as_of)
+        served = read_online_shares(client(settings), contract, draw_entities(keys), now)
     columns, strangers = lines(contract, learnt, served, night)
     problems = [
         *training_problem(contract, gathered, as_of),

@@ -65,7 +65,7 @@ def compare_versions(settings: Settings, service: str, versions: Sequence[str] =
         check_trained_service(registry, service)
         chosen = [find_version(registry, service, version) for version in dict.fromkeys(versions)]
         if not chosen:
-            chosen = champion_and_challenger(registry, service)
+            chosen = find_champion_and_challenger(registry, service)
         found = read_versions(registry, service, chosen)
     return Comparison(
         service=service,
@@ -76,7 +76,7 @@ def compare_versions(settings: Settings, service: str, versions: Sequence[str] =
     )
 
 
-def champion_and_challenger(registry: Registry, service: str) -> list[str]:
+def find_champion_and_challenger(registry: Registry, service: str) -> list[str]:
     found = [registry.version_of(service, alias) for alias in (CHAMPION, CHALLENGER)]
     named = [version for version in found if version is not None]
     if not named:

@@ -19,7 +19,7 @@ from potluck.contract.features import FeatureContract
 from potluck.stores.parquet.known import FIRST, first_records, join_keys, policy, too_early, unknown
 from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
-from training.labels import labelled_rows, must_be_there, no_value_reason
+from training.labels import must_be_there, no_value_reason, read_labelled_rows
 from training.sieve import Sieve
 from training.split import Splittable
 
@@ -98,7 +98,7 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
         DefinitionError, MissingStepError: a source is unknown, or was never written.
         DataError: a source lacks a column, or holds another type than the declared one.
     """
-    sieve = labelled_rows(store, contract, as_of)
+    sieve = read_labelled_rows(store, contract, as_of)
     last = sieve.rows[TIME][-1].as_py() if sieve.rows.num_rows else None
     firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
     shares = {}

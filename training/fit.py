@@ -53,9 +53,8 @@ def fit(
         DataError: an on-demand function failed, or a column is not of its declared type.
         UsageError: LightGBM refuses the parameters.
     """
-    return fit_completed(
-        definition, *complete_definition(definition, dataset), parameters, seed, progress
-    )
+    contract, table = complete_definition(definition, dataset)
+    return fit_completed(definition, contract, table, parameters, seed, progress)
 
 
 def fit_completed(

@@ -44,7 +44,7 @@ LABEL_DTYPES: dict[str, DType] = {
 }
 
 
-def labelled_rows(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Sieve:
+def read_labelled_rows(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Sieve:
     """Read the rows that can be learnt from, as far as the label source alone can tell.
 
     They have a label, a date up to `as_of`, a key and what a request must bring. Each is there

@@ -10,11 +10,7 @@ LOCK_FILE = "requirements.lock"
 
 
 def git_commit(folder: Path) -> str | None:
-    """Read the commit of the checkout that a folder lies in, marked where files differ from it.
-
-    Returns:
-        None where the folder lies in no checkout.
-    """
+    """Read the commit of a folder's checkout, marked if files differ; None outside of one."""
     try:
         return git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or None
     except (OSError, subprocess.CalledProcessError):

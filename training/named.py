@@ -27,11 +27,11 @@ def named_digests(settings: Settings) -> frozenset[str]:
         digests = set()
         for model in models:
             versions = {registry.version_of(model.name, alias) for alias in (CHAMPION, CHALLENGER)}
-            digests |= {bundle_digest(model.name, each) for each in versions if each is not None}
+            digests |= {version_digest(model.name, each) for each in versions if each is not None}
         return frozenset(digests)
 
 
-def bundle_digest(service: str, version: str) -> str:
+def version_digest(service: str, version: str) -> str:
     """Compute the digest of a version's bundle; only its manifest is fetched."""
     uri = f"models:/{service}/{version}/{MANIFEST}"
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Value = str | int | float | bool
-Number = TypeVar("Number", int, float)
+Bounded = TypeVar("Bounded", int, float)
 
 LARGEST_INT32 = 2**31 - 1
 """LightGBM keeps every integer parameter in 32 bits."""
@@ -64,7 +64,7 @@ def boolean_kind() -> Kind:
     return Kind("true or false", read)
 
 
-def check_span(found: Number, least: float, most: float | None) -> Number:
+def check_span(found: Bounded, least: float, most: float | None) -> Bounded:
     """Return the number if it is finite and within the span.
 
     Raises:

@@ -131,14 +131,10 @@ DECIDED: Mapping[str, str] = {
 
 
 def read_parameters(given: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """Resolve names and read values.
-
-    Returns:
-        LightGBM's own name -> value.
+    """Resolve names and read values: LightGBM's own name -> value.
 
     Raises:
-        UsageError: a name is unknown, not to be given or given twice, or its value is of a wrong
-            kind.
+        UsageError: a name is unknown, refused or given twice, or a value is of a wrong kind.
     """
     found: dict[str, Value] = {}
     said: dict[str, str] = {}

@@ -36,8 +36,8 @@ NIGHT_SHARDS = 4
 ONE_TRIP = 500
 """Entities that Redis is asked for at once."""
 
-Names = tuple[str, ...]
-Reply = Sequence[bytes | None]
+JoinKeys = tuple[str, ...]
+HashReply = Sequence[bytes | None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Shares:
 
     missing: Mapping[str, float] = field(default_factory=dict)
     """Looked-up column -> share of the answered rows."""
-    unknown: Mapping[Names, float] = field(default_factory=dict)
+    unknown: Mapping[JoinKeys, float] = field(default_factory=dict)
     """Join keys -> share of all rows."""
     rows: int = 0
 
@@ -56,7 +56,7 @@ class Holes:
     """Which of some rows lack what."""
 
     missing: Mapping[str, Mask]
-    unknown: Mapping[Names, Mask]
+    unknown: Mapping[JoinKeys, Mask]
 
     def shares(self, contract: FeatureContract) -> Shares:
         rows = len(next(iter(self.unknown.values())))
@@ -71,7 +71,7 @@ class Holes:
         return Shares(missing, unknown, rows)
 
 
-def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
+def shares_in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
     """Compute the shares of the rows that are learnt from."""
     rows = len(gathered.dataset)
     if not rows:
@@ -81,7 +81,7 @@ def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
     return Shares(missing, gathered.unknown, rows)
 
 
-def by_night(
+def read_nightly_shares(
     store: FeatureStore, contract: FeatureContract, as_of: datetime
 ) -> tuple[Shares, pa.Table]:
     """Compute the shares of the population, as a night of this date reads it.
@@ -107,7 +107,9 @@ def spread_shards(shards: Sequence[Shard]) -> list[Shard]:
     return [shards[place] for place in np.unique(places).tolist()]
 
 
-def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: datetime) -> Shares:
+def read_online_shares(
+    client: RedisClient, contract: FeatureContract, keys: pa.Table, now: datetime
+) -> Shares:
     """Compute the shares of entities as Redis holds them; an expired value is missing.
 
     Raises:
@@ -116,7 +118,7 @@ def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: 
     if not keys.num_rows:
         return Shares()
     missing: dict[str, Mask] = {}
-    strangers: dict[Names, Mask] = {}
+    strangers: dict[JoinKeys, Mask] = {}
     for names in join_keys(contract):
         views = [view for view in contract.views if view.join_keys == names]
         replies = read_replies(client, contract, keys, views)
@@ -130,7 +132,7 @@ def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: 
 
 def read_replies(
     client: RedisClient, contract: FeatureContract, keys: pa.Table, views: Sequence[LookupView]
-) -> list[Reply]:
+) -> list[HashReply]:
     """Read what Redis holds of each entity: for each view its timestamp, then its features."""
     names = views[0].join_keys
     dtypes = {key.name: key.dtype for key in contract.keys}
@@ -140,7 +142,7 @@ def read_replies(
         fields += [timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids)]
     columns = [keys[name].to_pylist() for name in names]
     asked = [key_of(values) for values in zip(*columns, strict=True)]
-    found: list[Reply] = []
+    found: list[HashReply] = []
     try:
         for start in range(0, len(asked), ONE_TRIP):
             pipeline = client.pipeline(transaction=False)
@@ -152,7 +154,7 @@ def read_replies(
     return found
 
 
-def flags_of(views: Sequence[LookupView], reply: Reply, now: datetime) -> list[bool]:
+def flags_of(views: Sequence[LookupView], reply: HashReply, now: datetime) -> list[bool]:
     """Say of one entity whether any view knows it; then of each feature whether it is missing."""
     # The error of a single key, as where it holds something else than a hash, is a reply too.
     rest = iter(reply if isinstance(reply, list) else [])

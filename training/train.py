@@ -19,7 +19,7 @@ from potluck.stores.definitions.contracts import Definition, definition_hash, de
 from potluck.stores.definitions.repo import open_store
 from training.booster import IterationProgress
 from training.candidates import ParameterChoice
-from training.champion import ChampionFigures, champion_figures
+from training.champion import ChampionFigures, measure_champion
 from training.dataset import Dataset, Gathered, check_gathered, gather, sample_rows
 from training.fit import Fitted, fit
 from training.lineage import git_commit, lock_hash
@@ -143,7 +143,7 @@ def fit_and_measure(
     dataset = gathered.dataset
     kind = plan.split or definition.contract.split
     measured = split_and_measure(definition, dataset, kind, plan.given, plan.seed, meter)
-    champion = champion_figures(settings, definition.contract, measured.test)
+    champion = measure_champion(settings, definition.contract, measured.test)
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
         served = fit(definition, dataset, parameters, plan.seed, progress)
@@ -217,22 +217,14 @@ def with_lineage(
 
 
 def pack(folder: Path, fitted: Fitted, dataset: Dataset, seed: int) -> str:
-    """Write the bundle.
-
-    Returns:
-        Its digest.
-    """
+    """Write the bundle, and return its digest."""
     golden = sample_rows(dataset, GOLDEN_ROWS, seed)
     text = golden_rows(fitted.open(), golden.inputs.columns, golden.inputs.times)
     return write_bundle(folder, fitted.contract, fitted.functions_source, fitted.model_text, text)
 
 
 def promote(settings: Settings, registry: Registry, release: Release, *, wanted: bool) -> str:
-    """Make the first version champion, and a later one challenger, unless its promotion is wanted.
-
-    Returns:
-        The alias.
-    """
+    """Make the first version champion and a later one challenger, or champion if that is wanted."""
     if not wanted and not registry.awaits_champion(release.service):
         registry.point(release.service, CHALLENGER, release.model_version)
         return CHALLENGER

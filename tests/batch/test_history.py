@@ -150,15 +150,17 @@ def test_a_run_that_can_not_be_written_leaves_the_history_as_it_was(store: Any) 
 def test_the_shape_of_a_run_is_kept_with_it(store: Any) -> None:
     keep(store, JUNE, "first", 10.0, 20.0)
     history = History(store, PUBLICATION)
-    assert history.profile(pointer(JUNE, "first")) == profile_of("first", np.array([10.0, 20.0]))
-    assert history.profile(pointer(JUNE, "another")) is None
-    assert history.profile(pointer(JULY, "first")) is None
+    assert history.read_profile(pointer(JUNE, "first")) == profile_of(
+        "first", np.array([10.0, 20.0])
+    )
+    assert history.read_profile(pointer(JUNE, "another")) is None
+    assert history.read_profile(pointer(JULY, "first")) is None
 
 
 def test_a_damaged_file_has_no_shape(store: Any) -> None:
     keep(store, JUNE, "first", 10.0)
     (store.path / "20260601T000000.000000Z.parquet").write_bytes(b"PAR1")
-    assert History(store, PUBLICATION).profile(pointer(JUNE, "first")) is None
+    assert History(store, PUBLICATION).read_profile(pointer(JUNE, "first")) is None
 
 
 def test_a_published_run_is_read_back(store: Any) -> None:

@@ -23,7 +23,7 @@ from batch.verify import (
     RunOutcome,
     must_hold,
     predictions_in,
-    refuse_broken,
+    refuse_failed_checks,
     should_hold,
     verify_staged,
 )
@@ -99,7 +99,7 @@ def test_a_prediction_that_is_not_finite_never_passes(value: float) -> None:
     found = must_hold(outcome(3, values=np.array([1.0, value, 2.0])))
     assert broken(found) == ["finite"]
     with pytest.raises(Refused, match="1 predictions are not finite"):
-        refuse_broken(found)
+        refuse_failed_checks(found)
 
 
 @pytest.mark.parametrize("population", [999, 1001])
@@ -108,7 +108,7 @@ def test_an_entity_too_few_or_too_many_never_passes(population: int) -> None:
     with pytest.raises(
         Refused, match=f"expected one prediction for each of {population} entities, got 1000"
     ):
-        refuse_broken(found)
+        refuse_failed_checks(found)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, hol
             match=r"11 of 1000 entities.*no weight \(shop_id=S0.*"
             r"expected at most 0.01; .* stays, so force",
         ):
-            refuse_broken(checks, ", so force")
+            refuse_failed_checks(checks, ", so force")
 
 
 def test_a_run_like_the_last_one_passes() -> None:
@@ -148,7 +148,7 @@ def test_a_run_unlike_the_last_one_is_refused(values: Any, names: list[str]) -> 
     found = should_hold(outcome(len(values), values=values), last, SETTINGS)
     assert broken(found) == names
     with pytest.raises(Refused, match="expected at most"):
-        refuse_broken(found)
+        refuse_failed_checks(found)
 
 
 def test_other_shares_of_classes_are_refused() -> None:
