@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
+from cli.failures import place_in_repo, told_error
 from cli.output import say, tell
-from cli.unforeseen import place_in_repo, told_error
 from potluck import __version__
 from potluck.contract import logs
 from potluck.contract.errors import PotluckError, UsageError
@@ -19,29 +19,29 @@ from potluck.contract.secrets import masked
 STANDARD_OUTPUT = 1
 
 VERBS = {
-    "init": "cli.init",
-    "ingest": "cli.data",
-    "apply": "cli.data",
-    "materialize": "cli.data",
-    "check": "cli.check",
-    "train": "cli.models",
-    "promote": "cli.versions",
-    "compare": "cli.versions",
-    "retire": "cli.versions",
-    "pull": "cli.models",
-    "nightly": "cli.night",
-    "export": "cli.night",
-    "schedule": "cli.schedule",
-    "serve": "cli.server",
-    "predict": "cli.calls",
-    "lookup": "cli.calls",
-    "up": "cli.stack",
-    "down": "cli.stack",
-    "status": "cli.stack",
-    "env": "cli.stack",
-    "gc": "cli.gc",
-    "backup": "cli.backup",
-    "restore": "cli.backup",
+    "init": "cli.data.init",
+    "ingest": "cli.data.ingest",
+    "apply": "cli.data.ingest",
+    "materialize": "cli.data.ingest",
+    "check": "cli.data.check",
+    "train": "cli.models.train",
+    "promote": "cli.models.promote",
+    "compare": "cli.models.promote",
+    "retire": "cli.models.promote",
+    "pull": "cli.models.train",
+    "nightly": "cli.nightly.nightly",
+    "export": "cli.nightly.nightly",
+    "schedule": "cli.nightly.schedule",
+    "serve": "cli.stack.serve",
+    "predict": "cli.client.calls",
+    "lookup": "cli.client.calls",
+    "up": "cli.stack.up",
+    "down": "cli.stack.up",
+    "status": "cli.stack.up",
+    "env": "cli.stack.up",
+    "gc": "cli.upkeep.gc",
+    "backup": "cli.upkeep.backup",
+    "restore": "cli.upkeep.backup",
 }
 
 

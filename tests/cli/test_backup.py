@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.copies import copy_database
+from cli.upkeep.home_copy import copy_database
 
 
 @pytest.fixture(scope="module")

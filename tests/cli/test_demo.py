@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.demo_calls import show_services
+from cli.demo.service_calls import show_services
 from potluck.contract.errors import PotluckError
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings

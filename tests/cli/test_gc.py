@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.gc import collect
+from cli.upkeep.gc import collect
 from potluck.contract.errors import Locked
 from potluck.contract.lock import shared
 from potluck.contract.manifest import write_manifest

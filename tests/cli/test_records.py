@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.records import CHUNK, Reading, Unreadable, read_rows
-from cli.streams import MOST_ROWS, batches
+from cli.client.batch_calls import MOST_ROWS, batches
+from cli.client.records import CHUNK, Reading, Unreadable, read_rows
 from potluck.contract.errors import DataError, UsageError
 
 DTYPES = {"id": "int64", "area": "float64", "town": "string", "new": "bool"}

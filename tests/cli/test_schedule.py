@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-import cli.schedule
-from cli.cron import Cron
-from cli.nights import Nights, Record, read_record, write_record
-from cli.schedule import NightlyProcess, Schedule, schedule_status, schedule_text
+import cli.nightly.schedule
+from cli.nightly.cron import Cron
+from cli.nightly.due_runs import Nights, Record, read_record, write_record
+from cli.nightly.schedule import NightlyProcess, Schedule, schedule_status, schedule_text
 from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
 
@@ -105,7 +105,7 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked.append(command)
         return start(["sleep", "60"])
 
-    monkeypatch.setattr(cli.schedule.subprocess, "Popen", popen)
+    monkeypatch.setattr(cli.nightly.schedule.subprocess, "Popen", popen)
     return asked
 
 
@@ -142,7 +142,7 @@ def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
         asked.append(command[3])
         return start(["true" if command[3] == "nightly" else "false"])
 
-    monkeypatch.setattr(cli.schedule.subprocess, "Popen", popen)
+    monkeypatch.setattr(cli.nightly.schedule.subprocess, "Popen", popen)
     assert NightlyProcess().run(NIGHT) == 0
     assert asked == ["nightly"]
     assert NightlyProcess(tidies=True).run(NIGHT) == 0

@@ -12,7 +12,7 @@ import pytest
 
 from cli.main import run
 from cli.output import printable
-from cli.supervisor import commands
+from cli.stack.supervisor import commands
 from potluck.contract.home import is_open_to_others
 from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.nights import Record, read_record, write_record
+from cli.nightly.due_runs import Record, read_record, write_record
 
 PATIENCE_SECONDS = 90
 

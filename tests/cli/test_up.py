@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-import cli.parts
-import cli.supervisor
-from cli.parts import Part
-from cli.supervisor import Supervisor, orphans
+import cli.stack.supervised
+import cli.stack.supervisor
+from cli.stack.supervised import Part
+from cli.stack.supervisor import Supervisor, orphans
 from potluck.contract.processes import MARK, end_all, mark, marked
 from potluck.contract.settings import Settings
 
@@ -173,8 +173,8 @@ def handlers() -> Iterator[None]:
 
 
 def supervisor(home: Path, monkeypatch: pytest.MonkeyPatch, **commands: list[str]) -> Supervisor:
-    monkeypatch.setattr(cli.supervisor, "commands", lambda *_: commands)
-    monkeypatch.setattr(cli.parts, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(cli.stack.supervisor, "commands", lambda *_: commands)
+    monkeypatch.setattr(cli.stack.supervised, "FIRST_PAUSE_SECONDS", 0.01)
     settings = Settings(home=home, redis_url="redis://127.0.0.1:9")
     return Supervisor(settings, "127.0.0.1", 0, 1)
 
@@ -189,7 +189,7 @@ def test_a_server_that_ends_at_once_each_time_ends_up_with_1(
     assert asked.run() == 1
     told = [record.getMessage() for record in caplog.records]
     ends = [line for line in told if "server ended with exit code 3" in line]
-    assert len(ends) == cli.supervisor.SERVER_ATTEMPTS
+    assert len(ends) == cli.stack.supervisor.SERVER_ATTEMPTS
     assert "ended 5 times in a row" in told[-1]
     assert not marked(tmp_path)
 
@@ -208,7 +208,7 @@ def test_another_part_is_tried_for_ever_with_longer_and_longer_pauses(tmp_path: 
     part.start(now)
     assert part.process is not None
     part.process.wait(10)
-    ended = part.ended(now + cli.parts.STEADY_SECONDS)
+    ended = part.ended(now + cli.stack.supervised.STEADY_SECONDS)
     assert ended is not None
     assert ended.pause == 1
     assert part.told().restarts == 9

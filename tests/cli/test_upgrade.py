@@ -30,7 +30,7 @@ from redis_servers import free_port
 
 from batch.profile import PROFILE, Profile
 from batch.runs import Manifest, Runs
-from cli.nights import Record, write_record
+from cli.nightly.due_runs import Record, write_record
 from potluck.contract.feed import Feed
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release, Releases
@@ -251,7 +251,7 @@ import sys
 from pathlib import Path
 from batch.profile import PROFILE
 from batch.runs import Runs
-from cli.nights import read_record
+from cli.nightly.due_runs import read_record
 from potluck.contract.feed import read_feed
 from potluck.contract.publication import read_pointer
 from potluck.scoring.releases import Releases

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from batch.profile import PROFILE, Profile
 from batch.runs import MANIFEST, Manifest, Runs
-from cli.backup import BACKUP, Backup
-from cli.nights import RECORD, Record, read_record
+from cli.nightly.due_runs import RECORD, Record, read_record
+from cli.upkeep.backup import BACKUP, Backup
 from potluck.contract.errors import BundleError, NewerFormat, PotluckError
 from potluck.contract.feed import FEED, Feed, read_feed
 from potluck.contract.formats import NEWEST

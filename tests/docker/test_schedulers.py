@@ -16,8 +16,8 @@ import pytest
 import yaml
 from tools import tool
 
-from cli.cron import Cron
 from cli.main import potluck
+from cli.nightly.cron import Cron
 from cli.output import Moment
 from potluck.contract.errors import Locked, Refused, UsageError
 

@@ -96,7 +96,7 @@ SOURCES: Mapping[str, pa.Schema] = {
 FORKS = """
 import contextlib, io, json, os, sys
 from pathlib import Path
-import cli.main, cli.applied, cli.output
+import cli.main, cli.data.apply_text, cli.output
 cli.output.prepare_libraries(cli.output.load_settings())
 import potluck.stores.apply.applying
 

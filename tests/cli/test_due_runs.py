@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.cron import Cron
-from cli.nights import (
+from cli.nightly.cron import Cron
+from cli.nightly.due_runs import (
     LOCKED_PAUSE,
     PAUSES,
     Nights,

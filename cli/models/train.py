@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.models.training_text import training_text
 from cli.output import (
     answer,
     as_of_option,
@@ -20,7 +21,6 @@ from cli.output import (
     settings_for,
     tell,
 )
-from cli.training_text import training_text
 from potluck.contract import logs
 from potluck.contract.errors import PotluckError
 from potluck.contract.secrets import masked

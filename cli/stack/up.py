@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from cli.cron import Cron
+from cli.nightly.cron import Cron
+from cli.nightly.schedule import schedule_status, schedule_text, utc_now
 from cli.output import answer, common_options, settings_for
-from cli.schedule import schedule_status, schedule_text, utc_now
-from cli.supervisor import (
+from cli.stack.supervisor import (
     Supervisor,
     by_part,
     orphans,

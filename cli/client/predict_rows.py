@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cli.calls import call, quoted
+from cli.client.batch_calls import Tally, Write, answers, json_writer, writer_for
+from cli.client.calls import call, quoted
+from cli.client.records import Reading, read_rows
 from cli.files import check_destination, replaced
 from cli.output import answer, progress_bar, say
-from cli.records import Reading, read_rows
-from cli.streams import Tally, Write, answers, json_writer, writer_for
 from potluck.contract.accounting import Account
 from potluck.contract.errors import DataError, UsageError
 from potluck.scoring.transform import probability_column

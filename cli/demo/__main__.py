@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from cli.demo_calls import show_services
+from cli.demo.service_calls import show_services
 from cli.first_run import fill_home, verb
 from cli.main import run
 from potluck.contract.errors import PotluckError

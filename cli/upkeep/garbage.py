@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batch.runs import Manifest, RunFolder, Runs
-from cli.named import Named
+from cli.upkeep.references import Named
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from cli.address import check_address
-from cli.parts import Ended, Part, PartState, read_states, write_states
+from cli.stack.listen_address import check_address
+from cli.stack.supervised import Ended, Part, PartState, read_states, write_states
 from potluck.contract.errors import Locked, PotluckError
 from potluck.contract.lock import exclusive
 from potluck.contract.processes import Marked, end_all, marked

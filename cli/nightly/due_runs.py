@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cli.cron import Cron
+from cli.nightly.cron import Cron
 from potluck.contract.errors import Locked, Refused
 from potluck.contract.files import write_whole
 from potluck.contract.formats import NEWEST, Format

@@ -99,7 +99,7 @@ def predict_verb(
             )
         show(as_json, call(f"{url}/predict/{quoted(service)}", checked_record(source)))
         return
-    from cli.rows import Wanted, predict_rows
+    from cli.client.predict_rows import Wanted, predict_rows
 
     predict_rows(
         Wanted(service, source, url, to, frozenset(missing), only_known, encoding), as_json=as_json

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from cli.relay import relay
+from cli.stack.process_output import relay
 from potluck.contract.files import write_whole
 from potluck.contract.processes import mark
 

@@ -19,7 +19,7 @@ from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 
 if TYPE_CHECKING:
-    from cli.waste import Waste
+    from cli.upkeep.garbage import Waste
 
 logger = logging.getLogger("potluck.gc")
 
@@ -52,8 +52,8 @@ def collect(settings: Settings, now: datetime, *, dry_run: bool) -> dict[str, An
     Raises:
         Locked: a bundle is being laid down, or another `gc` is at work.
     """
-    from cli.named import what_is_named
-    from cli.waste import Wasted
+    from cli.upkeep.garbage import Wasted
+    from cli.upkeep.references import what_is_named
 
     with only_look() if dry_run else Releases(settings.releases).tidying():
         named = what_is_named(settings)

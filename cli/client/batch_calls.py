@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from cli.calls import Refusal, call
-from cli.records import Row, Unreadable
+from cli.client.calls import Refusal, call
+from cli.client.records import Row, Unreadable
 from potluck.contract.accounting import SHOWN, Account, LeftOut, account
 from potluck.contract.errors import PotluckError
 

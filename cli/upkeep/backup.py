@@ -40,7 +40,7 @@ BACKUP = TypeAdapter(Backup)
 @common_options
 def backup_verb(to: Path, repo: Path | None, as_json: bool) -> None:
     """Copy this home into the new folder TO, while everything runs."""
-    from cli.copies import copy_home, not_in_it
+    from cli.upkeep.home_copy import copy_home, not_in_it
 
     settings = settings_for(repo)
     target = to.expanduser().absolute()

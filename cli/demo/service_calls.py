@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.calls import Refusal, call
+from cli.client.calls import Refusal, call
 from potluck.contract.errors import PotluckError
 from potluck.contract.features import FeatureContract, Publication, read_contract
 from potluck.contract.settings import Settings

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from cli.cron import Cron
-from cli.nights import Nights, read_record, record_or_new, write_record
+from cli.nightly.cron import Cron
+from cli.nightly.due_runs import Nights, read_record, record_or_new, write_record
 from cli.output import common_options, settings_for
 from potluck.contract import logs
 from potluck.contract.errors import Locked, UsageError

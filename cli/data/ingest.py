@@ -178,8 +178,8 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     """Check the repo's definitions against each other, the data and the champions, and register them with Feast."""
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from cli.applied import applied_json, applied_text
-    from cli.champions import champions_of
+    from cli.data.apply_text import applied_json, applied_text
+    from cli.data.champions import champions_of
     from potluck.stores.apply.applying import apply_repo
     from potluck.stores.definitions.repo import project_name
 
@@ -208,7 +208,7 @@ def materialize_verb(
     check_as_of(as_of, force)
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from cli.champions import champions_of
+    from cli.data.champions import champions_of
     from potluck.stores.definitions.repo import open_store
     from potluck.stores.materialize.materializing import materialize
 

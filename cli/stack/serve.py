@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from cli.address import check_address
 from cli.output import common_options, settings_for
+from cli.stack.listen_address import check_address
 from potluck.contract import logs
 from potluck.redis.embedded import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
