@@ -1,7 +1,7 @@
-"""How a command ends that nobody foresaw: one line, and a file with the whole trace.
+"""How a command ends at an error that is not one of Potluck's.
 
-A failing disk or a file in a folder's place is foreseen, wherever it shows; so is an error of the repo's
-own code.
+One that nobody foresaw is told on one line, and its whole trace goes into a file. A failing disk or
+a file in a folder's place is foreseen, wherever it shows; so is an error of the repo's own code.
 """
 
 import errno
@@ -20,8 +20,10 @@ from potluck.contract.secrets import masked
 from potluck.contract.settings import load_settings
 
 LONGEST_REASON = 300
+"""Characters of an error's text that are told."""
 ADVICE = {
-    errno.EACCES: "this user may not do that; give it the right to, or set POTLUCK_HOME to a folder of its own",
+    errno.EACCES: "this user may not do that; give it the right to, or set POTLUCK_HOME to a "
+    "folder of its own",
     errno.EPERM: "this is not permitted; set POTLUCK_HOME to a folder that this user may write",
     errno.EROFS: "the file system is read-only; set POTLUCK_HOME to a folder that can be written",
     errno.ENOSPC: "no space is left on the device; make room and run it again",
@@ -35,31 +37,36 @@ ADVICE = {
 
 
 class Unforeseen(PotluckError):
-    """An error that nobody foresaw, as it is told."""
+    """An error that nobody foresaw, as it is told; `--json` shows the name of this class."""
 
 
-def told_error(error: BaseException) -> PotluckError:
-    """The error that a command ends with, in place of one that is none of Potluck's."""
+def explain_error(error: BaseException) -> PotluckError:
+    """Make the error that a command ends with of one that is not Potluck's.
+
+    The trace of one that nobody foresaw is written to a file.
+    """
     if not working_directory():
         return PotluckError("the working directory is gone; change to another one and run it again")
     if isinstance(error, OSError) and error.errno in ADVICE:
-        return PotluckError(f"{named(error)}{ADVICE[error.errno]}")
+        path = f"{error.filename}: " if error.filename is not None else ""
+        return PotluckError(f"{path}{ADVICE[error.errno]}")
     place = place_in_repo(error)
     if isinstance(error, ModuleNotFoundError):
-        return lacking_module(error, place)
-    said = f"{type(error).__name__}: {first_line(error)}"
-    log = keep_trace(error)
+        return missing_module_error(error, place)
+    said = f"{type(error).__name__}: {short_reason(error)}"
+    log = write_trace(error)
     if place:
         return Unforeseen(
             f"the repo's own code failed at {place}: {said}; the whole trace stands in {log}"
         )
     verb = verb_of(sys.argv)
     return Unforeseen(
-        f"unexpected failure of `{verb}`: {said}; the whole trace stands in {log}; please report it with that file"
+        f"unexpected failure of `{verb}`: {said}; the whole trace stands in {log}; "
+        "please report it with that file"
     )
 
 
-def lacking_module(error: ModuleNotFoundError, place: str) -> PotluckError:
+def missing_module_error(error: ModuleNotFoundError, place: str) -> PotluckError:
     if place:
         return UsageError(
             f"{place} imports {error.name}, which is not installed; install it beside Potluck"
@@ -69,23 +76,22 @@ def lacking_module(error: ModuleNotFoundError, place: str) -> PotluckError:
     )
 
 
-def named(error: OSError) -> str:
-    """The path that an error is about, if it names one."""
-    return f"{error.filename}: " if error.filename is not None else ""
-
-
-def first_line(error: BaseException) -> str:
+def short_reason(error: BaseException) -> str:
+    """The first line of an error's text."""
     lines = str(error).strip().splitlines()
     return lines[0][:LONGEST_REASON] if lines else "it says no more"
 
 
 def place_in_repo(error: BaseException) -> str:
-    """The innermost file and line of the feature repo that an error passed; empty if it passed none."""
+    """The innermost file and line of the feature repo that an error passed.
+
+    Empty if it passed none.
+    """
     repo = Path(os.environ.get("POTLUCK_REPO", "")).absolute()
     if not (repo / "feature_store.yaml").is_file():
         return ""
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError):  # its file was read, and did not run
         places.append((error.filename or "", error.lineno))
     own = [f"{file}, line {line}" for file, line in places if is_own(Path(file), repo)]
     return own[-1] if own else ""
@@ -98,15 +104,19 @@ def is_own(file: Path, repo: Path) -> bool:
 
 def verb_of(words: list[str]) -> str:
     """The command without its arguments, which may be anything."""
-    verbs = [word for word in words[1:2] if word.isidentifier()]
-    return " ".join(["potluck", *verbs])
+    word = words[1] if len(words) > 1 else ""
+    return f"potluck {word}" if word.isidentifier() else "potluck"
 
 
-def keep_trace(error: BaseException) -> str:
-    """Write the trace to a file and answer its path; on standard error where no file can be written."""
+def write_trace(error: BaseException) -> str:
+    """Write the trace to a file, or to standard error where no file can be written.
+
+    Returns:
+        Where it stands.
+    """
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%S%fZ}-{verb_of(sys.argv).removeprefix('potluck ')}.log"
-    text = masked(report_text(error, now))
+    text = masked(trace_text(error, now))
     for folder in log_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +128,7 @@ def keep_trace(error: BaseException) -> str:
     return "the lines above"
 
 
-def report_text(error: BaseException, now: datetime) -> str:
+def trace_text(error: BaseException, now: datetime) -> str:
     head = [
         f"time: {now.isoformat()}",
         f"potluck {__version__}, Python {sys.version}, {sys.platform}",
@@ -129,7 +139,7 @@ def report_text(error: BaseException, now: datetime) -> str:
 
 
 def working_directory() -> str:
-    """Empty if it was deleted."""
+    """The working directory; empty if it was deleted."""
     try:
         return str(Path.cwd())
     except FileNotFoundError:
@@ -143,5 +153,5 @@ def log_folders() -> list[Path]:
         home = load_settings().home
         make_home(home)
         return [home / "logs", *folders]
-    except Exception:  # whatever is wrong with the settings: this is how it is told
+    except Exception:  # the settings may be what is wrong
         return folders

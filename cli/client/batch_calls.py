@@ -1,31 +1,25 @@
 """Rows to the server in batches, answers back in their order."""
 
-import csv
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
 
-from cli.client.calls import Refusal, call
+from cli.client.calls import Document, Refusal, call_server
 from cli.client.records import Row, Unreadable
 from potluck.contract.accounting import SHOWN, Account, LeftOut, account
 from potluck.contract.errors import PotluckError
 
-Answer = dict[str, Any]
-Write = Callable[[Answer], None]
-
 MOST_ROWS = 1000
 MOST_BYTES = 4 << 20
+"""The server's limits of one call, in docs/http-contract.md."""
 BUSY_TRIES, BUSY_SECONDS = 6, 0.5
+"""Attempts at a busy server, and the pause after the first one; each pause is twice the last."""
 UNREADABLE = "UNREADABLE"
 WHOLE_BATCH = frozenset({"SCHEMA_VALIDATION", "BODY_TOO_LARGE", "BATCH_TOO_LARGE"})
 """Codes that refuse a batch for what some row of it holds."""
 
 
-class Tally:
+class AnswerCounts:
     """Counts answers, and remembers the first rows of each reason."""
 
     def __init__(self) -> None:
@@ -33,15 +27,15 @@ class Tally:
         self.refused: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Document) -> None:
         self.came += 1
         code = answer.get("error_code")
         if code is None:
             return
         self.refused[code] += 1
-        named = self.examples.setdefault(code, [])
-        if len(named) < SHOWN:
-            named.append(f"row {answer['row']}")
+        examples = self.examples.setdefault(code, [])
+        if len(examples) < SHOWN:
+            examples.append(f"row {answer['row']}")
 
     def account(self, table: str) -> Account:
         reasons = [
@@ -51,8 +45,8 @@ class Tally:
         return account(table, self.came, reasons)
 
 
-def answers(url: str, rows: Iterator[Row]) -> Iterator[Answer]:
-    """An answer for each row, in their order, each with its number in the input, from 1.
+def stream_answers(url: str, rows: Iterator[Row]) -> Iterator[Document]:
+    """Yield an answer for each row, in their order, each with its number in the input, from 1.
 
     Raises:
         ServiceUnreachable: the server does not answer.
@@ -60,15 +54,19 @@ def answers(url: str, rows: Iterator[Row]) -> Iterator[Answer]:
     """
     number = 0
     for batch in batches(rows):
-        asked = iter(ask(url, [row for row in batch if not isinstance(row, Unreadable)]))
+        records = [row for row in batch if not isinstance(row, Unreadable)]
+        answers = iter(ask(url, records))
         for row in batch:
             number += 1
-            answer = unreadable(row) if isinstance(row, Unreadable) else next(asked)
+            answer = unreadable_answer(row) if isinstance(row, Unreadable) else next(answers)
             yield {"row": number, **answer}
 
 
 def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    """As many rows as one call takes; what was read before the rest could not be is a batch too."""
+    """As many rows as one call takes.
+
+    Where the rows come to an error, those before it are a batch too; then the error is raised.
+    """
     batch: list[Row] = []
     size, failure = 0, None
     try:
@@ -87,8 +85,8 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         raise failure
 
 
-def ask(url: str, records: Sequence[bytes]) -> list[Answer]:
-    """The answers to some records; where one spoils the whole call, the halves are asked."""
+def ask(url: str, records: Sequence[bytes]) -> list[Document]:
+    """Ask for the answers to some records; where one spoils the whole call, ask for its halves."""
     if not records:
         return []
     body = b'{"dataframe_records":[' + b",".join(records) + b"]}"
@@ -99,15 +97,15 @@ def ask(url: str, records: Sequence[bytes]) -> list[Answer]:
             raise
         if refusal.error_code in WHOLE_BATCH and len(records) > 1:
             middle = len(records) // 2
-            return [*chain(ask(url, records[:middle]), ask(url, records[middle:]))]
+            return ask(url, records[:middle]) + ask(url, records[middle:])
         return [refusal.body] * len(records)
 
 
-def ask_patiently(url: str, body: bytes) -> Answer:
+def ask_patiently(url: str, body: bytes) -> Document:
     """Ask, and ask again for a while where the server says that it is busy."""
     for turn in range(BUSY_TRIES):
         try:
-            return call(url, body)
+            return call_server(url, body)
         except Refusal as refusal:
             if refusal.error_code != "OVERLOADED" or turn == BUSY_TRIES - 1:
                 raise
@@ -115,68 +113,32 @@ def ask_patiently(url: str, body: bytes) -> Answer:
     raise AssertionError("the last turn answers or raises")
 
 
-def row_answers(body: Answer, count: int) -> list[Answer]:
-    """A batch's answer, row by row."""
-    found: list[Answer] = [{"prediction": value} for value in body["predictions"]]
-    if len(found) != count:
-        raise ValueError(f"the server answered {len(found)} rows for {count}")
-    for answer, shares, served in zip(
-        found, body.get("probabilities", found), body["served_by"], strict=True
-    ):
-        if "probabilities" in body:
-            answer["probabilities"] = shares
-        answer.update(served_by=served, model_version=body["model_version"])
-    for note in body.get("notes", ()):
-        found[note["row"]].update({name: value for name, value in note.items() if name != "row"})
-    for error in body["errors"]:
-        found[error["row"]] = {name: value for name, value in error.items() if name != "row"}
-    return found
+def row_answers(body: Document, count: int) -> list[Document]:
+    """Take a batch's answer apart, row by row.
 
-
-def unreadable(row: Unreadable) -> Answer:
-    return {"error_code": UNREADABLE, "message": row.reason, "details": []}
-
-
-def json_writer(stream: TextIO) -> Write:
-    """Writes one JSON line an answer."""
-
-    def write(answer: Answer) -> None:
-        stream.write(json.dumps(answer) + "\n")
-
-    return write
-
-
-def csv_writer(stream: TextIO, probabilities: Sequence[str]) -> Write:
-    """Writes one line of a CSV an answer.
-
-    Args:
-        probabilities: names of the columns for the classes, in the order of an answer's probabilities.
+    Raises:
+        ValueError: the server did not answer every row.
     """
-    table = csv.writer(stream)
-    table.writerow(
-        ["row", "prediction", *probabilities, "served_by", "model_version", "error_code", "message"]
-    )
-
-    def write(answer: Answer) -> None:
-        shares = [*(answer.get("probabilities") or {}).values()] or [None] * len(probabilities)
-        told = [answer.get(name) for name in ("served_by", "model_version", "error_code")]
-        table.writerow(
-            [answer["row"], csv_cell(answer.get("prediction")), *shares, *told, message_of(answer)]
-        )
-
-    return write
-
-
-def csv_cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+    answers: list[Document] = [{"prediction": value} for value in body["predictions"]]
+    if len(answers) != count:
+        raise ValueError(f"the server answered {len(answers)} rows for {count}")
+    # The order of a row's fields is that of its line of JSON.
+    if "probabilities" in body:
+        for answer, probabilities in zip(answers, body["probabilities"], strict=True):
+            answer["probabilities"] = probabilities
+    for answer, served_by in zip(answers, body["served_by"], strict=True):
+        answer.update(served_by=served_by, model_version=body["model_version"])
+    for note in body.get("notes", ()):
+        answers[note["row"]].update(without_row(note))
+    for error in body["errors"]:
+        answers[error["row"]] = without_row(error)
+    return answers
 
 
-def message_of(answer: Answer) -> str | None:
-    if "message" not in answer:
-        return None
-    reasons = [f"{detail['field']}: {detail['reason']}" for detail in answer.get("details", ())]
-    return "; ".join([answer["message"], *reasons])
+def without_row(document: Document) -> Document:
+    """A note or an error without the row's place in its batch."""
+    return {name: value for name, value in document.items() if name != "row"}
 
 
-def writer_for(path: Path, stream: TextIO, probabilities: Sequence[str]) -> Write:
-    return csv_writer(stream, probabilities) if path.suffix == ".csv" else json_writer(stream)
+def unreadable_answer(row: Unreadable) -> Document:
+    return {"error_code": UNREADABLE, "message": row.reason, "details": []}

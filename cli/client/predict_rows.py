@@ -4,16 +4,19 @@ import codecs
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from cli.client.batch_calls import Tally, Write, answers, json_writer, writer_for
-from cli.client.calls import call, quoted
-from cli.client.records import Reading, read_rows
-from cli.files import check_destination, replaced
-from cli.output import answer, progress_bar, say
+from cli.client.answer_writers import Write, json_writer, writer_for
+from cli.client.batch_calls import AnswerCounts, stream_answers
+from cli.client.calls import Document, call_server, url_part
+from cli.client.records import RowFormat
+from cli.client.row_files import stream_rows
+from cli.files import check_destination, replace_file
+from cli.output import print_result, say
+from cli.progress import progress_bar
 from potluck.contract.accounting import Account
 from potluck.contract.errors import DataError, UsageError
 from potluck.scoring.transform import probability_column
@@ -21,10 +24,11 @@ from potluck.scoring.transform import probability_column
 STDIN = "-"
 SUFFIXES = (".csv", ".jsonl")
 TAKEN = ("key", "request", "online")
+"""Sources of fields that a record may hold: one that is looked up may be given as well."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RowsRequest:
     """What `potluck predict` was asked for."""
 
     service: str
@@ -36,88 +40,97 @@ class Wanted:
     encoding: str = "utf-8"
 
 
-def predict_rows(wanted: Wanted, *, as_json: bool = False) -> None:
+def predict_rows(request: RowsRequest, *, as_json: bool = False) -> None:
     """Send every row, write every answer, and account for them.
 
     Raises:
-        UsageError: the file, the place for the answers, the encoding or the service is none.
+        UsageError: the file, the place for the answers or the encoding can't be used, or the
+            service is a precomputed one.
         DataError: some rows were refused, or the rest of the file can't be read.
+        Refusal: the server knows no such service.
         ServiceUnreachable: the server does not answer.
     """
-    check(wanted)
-    contract = service_contract(wanted)
-    tally = Tally()
+    check_request(request)
+    described = describe_service(request)
+    counts = AnswerCounts()
     try:
-        stream_answers(wanted, contract, tally)
-    except BrokenPipeError:  # whoever read the answers has enough of them
+        write_answers(request, described, counts)
+    except BrokenPipeError:
+        # Whoever read the answers has enough of them. Python would write what is left to the pipe
+        # when it ends, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except (UnicodeError, OSError) as error:
-        raise DataError(f"{wanted.source} can't be read: {error}") from error
+        raise DataError(f"{request.source} can't be read: {error}") from error
     finally:
-        if tally.came:  # also where it came to an end before the last row
-            tell(wanted, tally, as_json=as_json)
-    refused = tally.refused.total()
+        if counts.came:  # also where it came to an end before the last row
+            print_account(request, counts, as_json=as_json)
+    refused = counts.refused.total()
     if refused:
-        raise DataError(f"{refused} of {tally.came} rows were refused; each answer says why")
+        raise DataError(f"{refused} of {counts.came} rows were refused; each answer says why")
 
 
-def check(wanted: Wanted) -> None:
-    if wanted.to is not None:
-        check_destination(wanted.to, SUFFIXES)
-    if wanted.source != STDIN and not Path(wanted.source).is_file():
+def check_request(request: RowsRequest) -> None:
+    """
+    Raises:
+        UsageError: the file, the place for the answers or the encoding can't be used.
+    """
+    if request.to is not None:
+        check_destination(request.to, SUFFIXES)
+    if request.source != STDIN and not Path(request.source).is_file():
         raise UsageError(
-            'expected a JSON record such as {"area": 8450}, the name of a file, or - for standard input; '
-            f"there is no file {wanted.source}"
+            'expected a JSON record such as {"area": 8450}, the name of a file, or - for standard '
+            f"input; there is no file {request.source}"
         )
     try:
-        codecs.lookup(wanted.encoding)
+        codecs.lookup(request.encoding)
     except LookupError:
         raise UsageError(
-            f"expected an encoding such as utf-8 or cp1252, got {wanted.encoding}"
+            f"expected an encoding such as utf-8 or cp1252, got {request.encoding}"
         ) from None
 
 
-def service_contract(wanted: Wanted) -> dict[str, Any]:
-    """What the server says that the service takes.
+def describe_service(request: RowsRequest) -> Document:
+    """Ask the server what the service takes.
 
     Raises:
         Refusal: it knows no such service.
         UsageError: the service is a precomputed one.
     """
-    contract = call(f"{wanted.url}/services/{quoted(wanted.service)}")
-    if contract["served_by"] == "precomputed":
+    described = call_server(f"{request.url}/services/{url_part(request.service)}")
+    if described["served_by"] == "precomputed":
         raise UsageError(
-            f"{wanted.service} is precomputed: ask `potluck lookup {wanted.service} ID`"
+            f"{request.service} is precomputed: ask `potluck lookup {request.service} ID`"
         )
-    return contract
+    return described
 
 
-def stream_answers(wanted: Wanted, contract: dict[str, Any], tally: Tally) -> None:
-    dtypes = {
-        field["name"]: field["dtype"] for field in contract["fields"] if field["source"] in TAKEN
-    }
-    reading = Reading(dtypes, wanted.missing, wanted.encoding, wanted.only_known, wanted.service)
-    url = f"{wanted.url}/predict/{quoted(wanted.service)}/batch"
-    progressing = progress_bar(None, wanted.service)
+def write_answers(request: RowsRequest, described: Document, counts: AnswerCounts) -> None:
+    taken = [field for field in described["fields"] if field["source"] in TAKEN]
+    row_format = RowFormat(
+        dtypes={field["name"]: field["dtype"] for field in taken},
+        missing=request.missing,
+        encoding=request.encoding,
+        only_known=request.only_known,
+        service=request.service,
+    )
+    url = f"{request.url}/predict/{url_part(request.service)}/batch"
     with (
-        opened(wanted.source) as stream,
-        writing(wanted, contract) as write,
-        progressing as progress,
+        open_source(request.source) as stream,
+        open_writer(request.to, described["classes"]) as write,
+        progress_bar(None, request.service) as progress,
     ):
-        for each in answers(url, read_rows(stream, reading)):
-            write(each)
-            tally.add(each)
+        for answer in stream_answers(url, stream_rows(stream, row_format)):
+            write(answer)
+            counts.add(answer)
             progress(1)
-    if reading.dropped:
-        say(
-            f"left out, as {wanted.service} does not take them: {', '.join(sorted(reading.dropped))}",
-            err=True,
-        )
+    if row_format.dropped:
+        names = ", ".join(sorted(row_format.dropped))
+        say(f"left out, as {request.service} does not take them: {names}", err=True)
 
 
 @contextmanager
-def opened(source: str) -> Iterator[BinaryIO]:
+def open_source(source: str) -> Iterator[BinaryIO]:
     if source == STDIN:
         yield sys.stdin.buffer
         return
@@ -126,31 +139,42 @@ def opened(source: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing(wanted: Wanted, contract: dict[str, Any]) -> Iterator[Write]:
-    """Where answers go: standard output, or a file that takes its place at the end."""
-    if wanted.to is None:
+def open_writer(to: Path | None, classes: list[str]) -> Iterator[Write]:
+    """Write to standard output, or to a file that takes its place at the end."""
+    if to is None:
         yield json_writer(sys.stdout)
         sys.stdout.flush()
         return
-    names = [probability_column(label) for label in contract["classes"]]
-    with ExitStack() as stack:
-        staging = stack.enter_context(replaced(wanted.to))
-        stream = stack.enter_context(staging.open("w", newline="", encoding="utf-8"))
-        yield writer_for(wanted.to, stream, names)
+    names = [probability_column(label) for label in classes]
+    with (
+        replace_file(to) as staging,
+        staging.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        yield writer_for(to, stream, names)
 
 
-def tell(wanted: Wanted, tally: Tally, *, as_json: bool) -> None:
-    """The account: on standard error, or as the one document on standard output that --json promises with --to."""
-    name = "standard input" if wanted.source == STDIN else wanted.source
-    told = tally.account(name)
-    if as_json and wanted.to is not None:
-        answer(True, {"file": str(wanted.to), "rows": told.kept, "accounts": [asdict(told)]}, "")
+def print_account(request: RowsRequest, counts: AnswerCounts, *, as_json: bool) -> None:
+    """Print the account on standard error.
+
+    With --json and --to it is the one document on standard output that --json promises.
+    """
+    name = "standard input" if request.source == STDIN else request.source
+    account = counts.account(name)
+    if as_json and request.to is not None:
+        document = {
+            "file": str(request.to),
+            "rows": account.kept,
+            "accounts": [asdict(account)],
+        }
+        print_result(document, "", as_json=True)
     else:
-        say(account_text(told), err=True)
+        say(account_text(account), err=True)
 
 
-def account_text(told: Account) -> str:
-    refused = told.came - told.kept
-    line = f"{told.table}: {told.came} rows came = {told.kept} answered + {refused} refused"
-    reasons = "; ".join(each.text() for each in told.left_out)
+def account_text(account: Account) -> str:
+    refused = account.came - account.kept
+    line = (
+        f"{account.table}: {account.came} rows came = {account.kept} answered + {refused} refused"
+    )
+    reasons = "; ".join(each.text() for each in account.left_out)
     return f"{line}: {reasons}" if reasons else line

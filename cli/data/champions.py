@@ -9,7 +9,12 @@ from potluck.scoring.releases import Releases
 
 
 def champions_of(settings: Settings, project: str) -> tuple[list[Champion], list[str]]:
-    """A project's models that answer now, by service, and a sentence for each champion that can't be read."""
+    """Read the champions of a project.
+
+    Returns:
+        Its models that answer now, by service, and a sentence for each champion that can't be
+        read.
+    """
     releases = Releases(settings.releases)
     found, unread = [], []
     for service in releases.services():

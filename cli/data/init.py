@@ -8,16 +8,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from cli.output import answer
+from cli.options import json_option
+from cli.output import print_result
 
 if TYPE_CHECKING:
     from scaffold.plan import Choice, Plan
+    from scaffold.table import Table
     from scaffold.wishes import Asking
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
 
 
-class Names(click.ParamType[tuple[str, ...]]):
+class ColumnNames(click.ParamType[tuple[str, ...]]):
     """Column names, divided by commas."""
 
     name = "a,b,c"
@@ -30,7 +32,7 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(name.strip() for name in str(value).split(",") if name.strip())
 
 
-class Zone(click.ParamType[str]):
+class TimeZone(click.ParamType[str]):
     """A time zone of the IANA database."""
 
     name = "zone"
@@ -43,8 +45,8 @@ class Zone(click.ParamType[str]):
         return str(value)
 
 
-def delimiter_of(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """One character, or its name."""
+def parse_delimiter(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Take one character, or its name."""
     if value is None:
         return None
     found = DELIMITERS.get(value.lower(), value)
@@ -56,7 +58,7 @@ def delimiter_of(_: click.Context, __: click.Parameter, value: str | None) -> st
 
 
 def names_option(flag: str, text: str) -> Callable[..., Any]:
-    return click.option(flag, type=Names(), default=(), help=text)
+    return click.option(flag, type=ColumnNames(), default=(), help=text)
 
 
 @click.command("init")
@@ -85,23 +87,21 @@ def names_option(flag: str, text: str) -> Callable[..., Any]:
 @click.option("--date-format", help="As strptime takes it, such as %d.%m.%Y.")
 @click.option(
     "--timezone",
-    type=Zone(),
+    type=TimeZone(),
     default="UTC",
     show_default=True,
     help="Where the data's clocks stood.",
 )
 @click.option(
     "--delimiter",
-    callback=delimiter_of,
+    callback=parse_delimiter,
     help="Between cells: a character, or tab, comma, semicolon, bar.",
 )
 @click.option("--encoding", help="Of a text file, such as cp1252.")
 @click.option("--decimal", type=click.Choice([".", ","]), help="Before the decimals of a number.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("--repo", type=click.Path(path_type=Path), help="The same as --to.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output."
-)
+@json_option
 def init_verb(
     data: Path,
     folder: Path | None,
@@ -127,12 +127,13 @@ def init_verb(
     check_folder(to, force=force)
     project = project_name(name or to.name)
     wishes = Wishes(missing=frozenset(missing), **wished)
-    ask = asking()
+    ask = choose_ask()
     table = read_table(data.absolute(), wishes, ask)
     plan = decide(table, wishes, project, ask)
     files = repo_files(plan, to)
     write_folder(files, to, force=force)
-    answer(as_json, as_document(plan, to, list(files)), told(plan, to, name or to.name))
+    document = as_document(plan, to, list(files))
+    print_result(document, plan_text(plan, to, name or to.name), as_json=as_json)
 
 
 def destination(folder: Path | None, repo: Path | None) -> Path:
@@ -142,8 +143,8 @@ def destination(folder: Path | None, repo: Path | None) -> Path:
     return to.expanduser().absolute()
 
 
-def asking() -> "Asking":
-    """Somebody at a terminal, or nobody."""
+def choose_ask() -> "Asking":
+    """Ask somebody at a terminal; elsewhere nobody is asked."""
     from scaffold.wishes import nobody_asked
 
     return ask_somebody if sys.stdin.isatty() else nobody_asked
@@ -152,60 +153,65 @@ def asking() -> "Asking":
 def ask_somebody(
     flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
 ) -> str:
-    """A question on standard error, which takes one of the choices."""
+    """Ask on standard error for one of the choices."""
     answered: str = click.prompt(
         f"{question} ({flag})", type=click.Choice(choices), default=likely, err=True
     )
     return answered
 
 
-def told(plan: "Plan", folder: Path, wanted: str) -> str:
-    """What was found and decided, for people."""
+def plan_text(plan: "Plan", folder: Path, wanted: str) -> str:
+    """What was found and decided, for people.
+
+    Args:
+        wanted: the name that was given to the project, which may not be a valid one.
+    """
     table = plan.table
-    form = (
-        "parquet" if table.is_parquet else f"{table.encoding}, cells divided by {table.delimiter!r}"
-    )
-    comma = ", decimal comma" if table.notation.decimal == "," else ""
-    lines = [
-        f"{table.path}: {table.rows} rows, {len(plan.choices)} columns ({form}{comma})",
-        "",
-        *column_lines(plan),
-        "",
-    ]
+    found = f"{table.rows} rows, {len(plan.choices)} columns ({form_text(table)})"
+    lines = [f"{table.path}: {found}", "", *column_lines(plan), ""]
     lines += [f"- {note}" for note in plan.notes]
     if wanted != plan.name:
         lines.append(
-            f"- the project is called {plan.name}: letters, digits and _ are what all of its names can be made of"
+            f"- the project is called {plan.name}: letters, digits and _ are what all of its names "
+            "can be made of"
         )
+    services = ", ".join(plan.services)
     lines += [
         "",
-        f"wrote {folder}: {plan.objective} of {plan.label.name}; {', '.join(plan.services)}",
+        f"wrote {folder}: {plan.objective} of {plan.label.name}; {services}",
+        f"next: make demo REPO={folder}, or the commands in {folder / 'README.md'}",
     ]
-    lines += [f"next: make demo REPO={folder}, or the commands in {folder / 'README.md'}"]
     return "\n".join(lines)
+
+
+def form_text(table: "Table") -> str:
+    """How the file is written."""
+    comma = ", decimal comma" if table.notation.decimal == "," else ""
+    if table.is_parquet:
+        return f"parquet{comma}"
+    return f"{table.encoding}, cells divided by {table.delimiter!r}{comma}"
 
 
 def column_lines(plan: "Plan") -> list[str]:
     """A table of all columns: name, type, missing, different values, role, reason."""
-    rows = [
-        ("column", "type", "missing", "different", "role", "why"),
-        *map(column_row, plan.choices),
-    ]
-    widths = [max(len(row[place]) for row in rows) for place in range(5)]
+    head = ("column", "type", "missing", "different", "role", "why")
+    rows = [head, *map(column_row, plan.choices)]
+    # The last column, the reason, is the longest, and not padded.
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[5]]).rstrip())
+    for *cells, why in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        lines.append("  ".join([*padded, why]).rstrip())
     return lines
 
 
 def column_row(choice: "Choice") -> tuple[str, str, str, str, str, str]:
     profile = choice.profile
-    called = (
-        profile.header
-        if profile.header == profile.name
-        else f"{profile.header or repr('')} -> {profile.name}"
-    )
+    called = profile.name
+    if profile.header != profile.name:
+        called = f"{profile.header or repr('')} -> {profile.name}"
+    missing = str(profile.missing)
     marks = sorted(profile.marks - {""})
-    missing = str(profile.missing) + (f" ({' '.join(marks)})" if marks else "")
+    if marks:
+        missing += f" ({' '.join(marks)})"
     return called, profile.dtype, missing, str(profile.distinct), choice.role, choice.reason

@@ -1,4 +1,4 @@
-"""`make demo`: every verb in its order on a fresh home, then one call to each of the three services."""
+"""`make demo`: every verb in its order on a fresh home, then one call to each service."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 
 from cli.demo.service_calls import show_services
-from cli.first_run import fill_home, verb
-from cli.main import run
+from cli.first_run import fill_home, run_verb
+from cli.main import run_command
 from potluck.contract.errors import PotluckError
 from potluck.contract.settings import Settings, load_settings
 
@@ -42,20 +42,23 @@ READY_SECONDS = 60.0
 def demo(data: Path | None, repo: Path | None, port: int) -> None:
     """Show the whole of Potluck in one go; leaves nothing behind."""
     started = time.monotonic()
-    with fresh_home() as home:
+    with make_fresh_home() as home:
         settings = load_settings(home=home, repo=repo)
         environment = {**os.environ, **stores_within(settings), "POTLUCK_REPO": str(settings.repo)}
         try:
             fill_home(environment, data)
-            with server(environment, port or free_port()) as url:
+            with start_server(environment, port or free_port()) as url:
                 show_services(settings, url)
         finally:
-            verb(environment, "down")
+            run_verb(environment, "down")
     click.secho(f"\ndone in {time.monotonic() - started:.0f} s", bold=True)
 
 
 def stores_within(settings: Settings) -> dict[str, str]:
-    """The home's own Redis, MLflow and registry, whatever the environment or a `.env` file says of others."""
+    """The home's own Redis, MLflow and registry.
+
+    They win over others that the environment or a `.env` file names.
+    """
     return {
         "POTLUCK_HOME": str(settings.home),
         "REDIS_URL": settings.embedded_redis_url,
@@ -65,8 +68,8 @@ def stores_within(settings: Settings) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def fresh_home() -> Iterator[Path]:
-    """A new home, in the given one or among temporary files, gone at the end."""
+def make_fresh_home() -> Iterator[Path]:
+    """Make a home below the given one or among temporary files, and remove it at the end."""
     parent = os.environ.get("POTLUCK_HOME")
     if parent is not None:
         Path(parent).mkdir(parents=True, exist_ok=True)
@@ -78,8 +81,8 @@ def fresh_home() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def server(environment: dict[str, str], port: int) -> Iterator[str]:
-    """`potluck serve` until the block ends."""
+def start_server(environment: dict[str, str], port: int) -> Iterator[str]:
+    """Run `potluck serve` until the block ends."""
     url = f"http://127.0.0.1:{port}"
     click.secho(f"\n$ potluck serve --port {port}", bold=True)
     command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
@@ -113,4 +116,4 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
-    run(demo)
+    run_command(demo)

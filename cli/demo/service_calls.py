@@ -1,16 +1,15 @@
-"""What `make demo` shows of a running server: a call to each service, and where features come from."""
+"""What `make demo` shows of a running server: a call to each service, and its features' origins."""
 
 import datetime
 import json
 import math
-import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.client.calls import Refusal, call
+from cli.client.calls import Refusal, call_server, url_part
 from potluck.contract.errors import PotluckError
 from potluck.contract.features import FeatureContract, Publication, read_contract
 from potluck.contract.settings import Settings
@@ -24,6 +23,7 @@ SOURCES = {
     "key": "sent as the key",
     "request": "sent in the request",
     "online": "looked up in the online store",
+    "on-demand": "computed on demand",
 }
 
 Row = dict[str, Any]
@@ -35,29 +35,30 @@ def show_services(settings: Settings, url: str) -> None:
     Raises:
         PotluckError: a service answered no row; the others were shown.
     """
-    contracts = champions(settings)
+    contracts = champion_contracts(settings)
     answered = {}
     for contract in sorted(contracts, key=lambda each: len(each.views)):
-        answered[contract.service] = show_prediction(
-            url, contract, first_rows(settings, contract, contracts)
-        )
+        rows = first_rows(settings, contract, contracts)
+        answered[contract.service] = show_prediction(url, contract, rows)
     for contract in contracts:
         for publication in contract.publications:
             rows = first_rows(settings, contract, contracts)
             answered[publication.service] = show_lookup(url, publication, rows)
     silent = [service for service, shown in answered.items() if not shown]
     if silent:
+        names = ", ".join(silent)
         raise PotluckError(
-            f"{', '.join(silent)} answered none of the rows that were tried; the reasons stand above"
+            f"{names} answered none of the rows that were tried; the reasons stand above"
         )
 
 
-def champions(settings: Settings) -> list[FeatureContract]:
+def champion_contracts(settings: Settings) -> list[FeatureContract]:
     releases = Releases(settings.releases)
-    folders = [
-        releases.bundles / releases.champion(service).digest for service in releases.services()
-    ]
-    return [read_contract((folder / CONTRACT_FILE).read_bytes()) for folder in folders]
+    contracts = []
+    for service in releases.services():
+        folder = releases.bundles / releases.champion(service).digest
+        contracts.append(read_contract((folder / CONTRACT_FILE).read_bytes()))
+    return contracts
 
 
 def first_rows(
@@ -68,20 +69,21 @@ def first_rows(
     populations = [each.population for each in together if each.population]
     labels = [each.label_source for each in together]
     for source in dict.fromkeys([*populations, *labels]):
-        rows = read_rows(settings.data_folder(contract.project) / f"{source}.parquet", contract)
+        path = settings.data_folder(contract.project) / f"{source}.parquet"
+        rows = read_sample(path, contract)
         if rows:
             return rows
     return []
 
 
-def read_rows(path: Path, contract: FeatureContract) -> list[Row]:
+def read_sample(path: Path, contract: FeatureContract) -> list[Row]:
     """Keys and request fields of a source's first rows; none where it lacks a required one."""
     import pyarrow
     import pyarrow.dataset
 
     wanted = contract.keys + contract.request
-    needed = {field.name for field in wanted if field.required and field.default is None}
-    needed |= {key.name for key in contract.keys}
+    needed = {key.name for key in contract.keys}
+    needed |= {field.name for field in wanted if field.required and field.default is None}
     try:
         source = pyarrow.dataset.dataset(path, format="parquet")
         columns = [field.name for field in wanted if field.name in source.schema.names]
@@ -93,33 +95,52 @@ def read_rows(path: Path, contract: FeatureContract) -> list[Row]:
 
 
 def show_prediction(url: str, contract: FeatureContract, rows: Sequence[Row]) -> bool:
-    """Show a record that the service answers. Answers whether there was one."""
+    """Show a record that the service answers.
+
+    Returns:
+        Whether there was one.
+    """
     click.secho(f"\nPOST /predict/{contract.service}", bold=True)
-    records = [{name: sendable(value) for name, value in row.items()} for row in rows]
-    address = f"{url}/predict/{quoted(contract.service)}"
-    place = show_first_answer([(address, json.dumps(record).encode()) for record in records])
-    if place is not None:
-        show_sources(url, contract.service, records[place])
-    return place is not None
+    address = f"{url}/predict/{url_part(contract.service)}"
+    records, requests = [], []
+    for row in rows:
+        record = {name: to_json_value(value) for name, value in row.items()}
+        records.append(record)
+        requests.append((address, json.dumps(record).encode()))
+    place = show_first_answer(requests)
+    if place is None:
+        return False
+    show_sources(url, contract.service, records[place])
+    return True
 
 
 def show_lookup(url: str, publication: Publication, rows: Sequence[Row]) -> bool:
-    """Show an entity that the published run holds. Answers whether there was one."""
-    click.secho(f"\nGET /lookup/{publication.service}/{{{publication.key.name}}}", bold=True)
-    entities = [row[publication.key.name] for row in rows if publication.key.name in row]
-    address = f"{url}/lookup/{quoted(publication.service)}"
-    place = show_first_answer([(f"{address}/{quoted(entity)}", None) for entity in entities])
-    if place is not None:
-        click.echo("  nothing is sent but the id: last night's run computed it")
-    return place is not None
+    """Show an entity that the published run holds.
+
+    Returns:
+        Whether there was one.
+    """
+    key = publication.key.name
+    click.secho(f"\nGET /lookup/{publication.service}/{{{key}}}", bold=True)
+    address = f"{url}/lookup/{url_part(publication.service)}"
+    entities = [str(to_json_value(row[key])) for row in rows if key in row]
+    place = show_first_answer([(f"{address}/{url_part(entity)}", None) for entity in entities])
+    if place is None:
+        return False
+    click.echo("  nothing is sent but the id: last night's run computed it")
+    return True
 
 
 def show_first_answer(requests: Sequence[tuple[str, bytes | None]]) -> int | None:
-    """Show the first answer and say which request got it; else why the first one was refused."""
+    """Show the first answer, or why the first request was refused.
+
+    Returns:
+        The place of the request that was answered.
+    """
     refusals = []
     for place, (address, body) in enumerate(requests):
         try:
-            answer = call(address, body)
+            answer = call_server(address, body)
         except Refusal as refusal:
             refusals.append(str(refusal))
             continue
@@ -127,28 +148,28 @@ def show_first_answer(requests: Sequence[tuple[str, bytes | None]]) -> int | Non
             click.echo(f"  (the {place} row(s) before were refused: {refusals[0]})")
         click.echo(f"  {json.dumps(answer)}")
         return place
-    click.echo(
-        f"  {refusals[0]}" if refusals else "  no source of the home holds the fields that it takes"
-    )
+    if refusals:
+        click.echo(f"  {refusals[0]}")
+    else:
+        click.echo("  no source of the home holds the fields that it takes")
     return None
 
 
 def show_sources(url: str, service: str, record: Row) -> None:
-    """Where each of the service's features came from."""
-    described = call(f"{url}/services/{quoted(service)}")["fields"]
-    for source in ("key", "request", "online", "on-demand"):
-        names = [field["name"] for field in described if field["source"] == source]
-        if names:
-            shown = [
-                f"{name}={json.dumps(record[name])}" if name in record else name for name in names
-            ]
-            more = f" … and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-            click.echo(
-                f"  {SOURCES.get(source, 'computed on demand')}: {', '.join(shown[:SHOWN])}{more}"
-            )
+    """Show where each of the service's features came from."""
+    fields = call_server(f"{url}/services/{url_part(service)}")["fields"]
+    for source, came in SOURCES.items():
+        texts = []
+        for field in fields:
+            name = field["name"]
+            if field["source"] == source:
+                texts.append(f"{name}={json.dumps(record[name])}" if name in record else name)
+        if texts:
+            more = f" … and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+            click.echo(f"  {came}: {', '.join(texts[:SHOWN])}{more}")
 
 
-def sendable(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """A value of a table as JSON takes it; the server says whether it fits the field."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -156,8 +177,6 @@ def sendable(value: Any) -> Any:
         return value
     if isinstance(value, datetime.date):
         return value.isoformat()
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def quoted(part: Any) -> str:
-    return urllib.parse.quote(str(sendable(part)), safe="")
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value)

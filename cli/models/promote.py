@@ -1,20 +1,16 @@
-"""Verbs about who answers for a service: promote, compare, retire."""
+"""Verbs about who answers for a service: promote, retire."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import answer, common_options, prepare_libraries, settings_for
+from cli.options import common_options
+from cli.output import print_result
+from cli.startup import prepare_libraries, settings_for
 
 if TYPE_CHECKING:
-    from training.comparison import Compared, Comparison
     from training.promotion import Promoted, Retired
-
-HASH_SHOWN = 12
-ABSENT = "-"
-BASELINE = "baseline."
 
 
 @click.command("promote")
@@ -31,7 +27,7 @@ def promote_verb(service: str, version: str | None, repo: Path | None, as_json: 
     from training.promotion import promote_version
 
     promoted = promote_version(settings, service, version)
-    answer(as_json, promoted, promotion_text(promoted))
+    print_result(promoted, promotion_text(promoted), as_json=as_json)
 
 
 def promotion_text(promoted: "Promoted") -> str:
@@ -56,7 +52,7 @@ def retire_verb(service: str, repo: Path | None, as_json: bool) -> None:
     from training.promotion import retire_service
 
     retired = retire_service(settings, service)
-    answer(as_json, retired, retirement_text(retired))
+    print_result(retired, retirement_text(retired), as_json=as_json)
 
 
 def retirement_text(retired: "Retired") -> str:
@@ -69,92 +65,8 @@ def retirement_text(retired: "Retired") -> str:
     ]
     if retired.precomputed:
         names = ", ".join(retired.precomputed)
-        lines.append(
-            f"  {names}, which its model fills, is gone with it; the rows it published stay in the"
-        )
-        lines.append("  online store, where nobody reads them, and in the history")
-    return "\n".join(lines)
-
-
-@click.command("compare")
-@click.argument("service")
-@click.argument("versions", nargs=-1, metavar="[VERSION]...")
-@common_options
-def compare_verb(service: str, versions: tuple[str, ...], repo: Path | None, as_json: bool) -> None:
-    """Show versions of SERVICE side by side: champion and challenger, if none is named."""
-    settings = settings_for(repo)
-    prepare_libraries(settings)
-    from training.comparison import compare_versions
-
-    comparison = compare_versions(settings, service, versions)
-    answer(as_json, comparison, comparison_text(comparison))
-
-
-def comparison_text(comparison: "Comparison") -> str:
-    versions = comparison.versions
-    lines = table_lines(
-        [[comparison.service, *map(title, versions)], *facts(versions), *metric_rows(versions)]
-    )
-    if len(versions) == 1:
-        return "\n".join(
-            [
-                *lines,
-                "",
-                "there is no other version to compare it with: train one, or name versions",
-            ]
-        )
-    return "\n".join([*lines, "", rows_text(comparison), *differences(comparison)])
-
-
-def title(version: "Compared") -> str:
-    return f"version {version.model_version}" + (f" ({version.alias})" if version.alias else "")
-
-
-def facts(versions: Sequence["Compared"]) -> list[list[str]]:
-    known = {
-        "trained at": [f"{version.trained_at:%F %H:%M}" for version in versions],
-        "as of": [(version.as_of or ABSENT)[:10] for version in versions],
-        "data": [(version.data_hash or ABSENT)[:HASH_SHOWN] for version in versions],
-        "rows": [str(version.rows or ABSENT) for version in versions],
-        "split": [version.split or ABSENT for version in versions],
-        "columns": [str(len(version.columns)) for version in versions],
-    }
-    told = {name: cells for name, cells in known.items() if set(cells) != {ABSENT}}
-    return [[name, *cells] for name, cells in told.items()]
-
-
-def metric_rows(versions: Sequence["Compared"]) -> list[list[str]]:
-    """The model's own, then those of the baseline; a run's other figures are in `--json`."""
-    held = dict.fromkeys(name for version in versions for name in version.metrics)
-    own = [name for name in held if "." not in name]
-    names = own + [name for name in held if name.startswith(BASELINE)]
-    return [[name, *(metric_cell(version, name) for version in versions)] for name in names]
-
-
-def metric_cell(version: "Compared", name: str) -> str:
-    return f"{version.metrics[name]:.5g}" if name in version.metrics else ABSENT
-
-
-def rows_text(comparison: "Comparison") -> str:
-    if comparison.same_rows:
-        return "measured on the same rows: the metrics say which one is better"
-    return "NOT measured on the same rows (another data hash or split): the metrics don't say which one is better"
-
-
-def differences(comparison: "Comparison") -> list[str]:
-    lines = []
-    for name, values in comparison.differing_parameters.items():
-        lines.append(f"parameter {name}: {' | '.join(value or ABSENT for value in values)}")
-    for name, present in comparison.differing_columns.items():
-        holders = [
-            v.model_version for v, has in zip(comparison.versions, present, strict=True) if has
+        lines += [
+            f"  {names}, which its model fills, is gone with it; the rows it published stay in the",
+            "  online store, where nobody reads them, and in the history",
         ]
-        lines.append(f"column {name}: only in version {', '.join(holders)}")
-    return lines or ["the same parameters and columns"]
-
-
-def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns, padded with spaces."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    return ["  ".join(row).rstrip() for row in padded]
+    return "\n".join(lines)

@@ -1,36 +1,19 @@
-"""Verbs about models: train, pull."""
+"""The verb train."""
 
-import logging
-import time
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.models.training_text import training_text
-from cli.output import (
-    answer,
-    as_of_option,
-    check_as_of,
-    common_options,
-    now_or,
-    prepare_libraries,
-    progress_bar,
-    settings_for,
-    tell,
-)
-from potluck.contract import logs
-from potluck.contract.errors import PotluckError
-from potluck.contract.secrets import masked
-from potluck.contract.settings import Settings
+from cli.options import as_of_option, check_as_of, common_options, now_or
+from cli.output import print_result
+from cli.progress import progress_bar
+from cli.startup import prepare_libraries, settings_for
 
 if TYPE_CHECKING:
     from potluck.contract.features import SplitKind
-    from training.pull import Pulled
-
-logger = logging.getLogger("potluck.pull")
 
 
 class Parameter(click.ParamType[tuple[str, str]]):
@@ -70,8 +53,8 @@ class Parameter(click.ParamType[tuple[str, str]]):
     "--split",
     type=click.Choice(["time", "random", "key"]),
     default=None,
-    help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some entities.  "
-    "[default: the service's tag split, or time]",
+    help="Which fifth to measure on: the latest rows, rows drawn at random, or all rows of some "
+    "entities.  [default: the service's tag split, or time]",
 )
 @click.option(
     "--force",
@@ -91,7 +74,9 @@ def train_verb(
     repo: Path | None,
     as_json: bool,
 ) -> None:
-    """Train SERVICE's model, measure it on rows that it did not see, register it and lay it down."""
+    """Train SERVICE's model, measure it on rows that it did not see, register it and lay it
+    down.
+    """
     check_as_of(as_of, force)
     settings = settings_for(repo)
     prepare_libraries(settings)
@@ -101,75 +86,4 @@ def train_verb(
     plan = Plan(service, now_or(as_of), seed, promote, parameters, split, force)
     with progress_bar(Meter.WHOLE, f"training {service}") as progress:
         trained = train(settings, plan, progress)
-    answer(as_json, trained, training_text(plan, trained))
-
-
-@click.command("pull")
-@click.option(
-    "--every",
-    type=click.FloatRange(min=1),
-    default=None,
-    help="Go on, looking again after so many seconds.",
-)
-@click.option(
-    "--project",
-    "projects",
-    multiple=True,
-    help="A Feast project whose models are taken; may be repeated.",
-)
-@common_options
-def pull_verb(
-    every: float | None, projects: tuple[str, ...], repo: Path | None, as_json: bool
-) -> None:
-    """Lay down the champions of MLflow's registry under the home, where the server finds them.
-
-    Those of the repo's project and of the projects that the home serves already; without a repo, of every
-    project. What can't be taken is named, the others are laid down, and the exit code is 1.
-    """
-    settings = settings_for(repo, mlflow_projects=",".join(projects) or None)
-    prepare_libraries(settings)
-    if every is not None:
-        follow(settings, every)
-    from training.pull import pull_champions
-
-    pull = pull_champions(settings)
-    if pull.pulled:
-        answer(as_json, pull.pulled, pulled_text(pull.pulled))
-    for error in pull.errors[1:]:
-        tell(error, as_json)
-    if pull.errors:
-        raise pull.errors[0]
-
-
-def follow(settings: Settings, every: float) -> NoReturn:
-    """Pull again and again, and log what changes; an error once, until it is another or none."""
-    from training.pull import Follower, Pulled
-
-    logs.set_up(settings)
-    logs.adopt("mlflow")
-    follower, told = Follower(settings), set[str]()
-    while True:
-        pulled: list[Pulled] = []
-        try:
-            pull = follower.pull()
-            pulled, errors = pull.pulled, {str(error) for error in pull.errors}
-        except (PotluckError, OSError) as error:
-            errors = {str(error)}
-        if any(each.changed for each in pulled):
-            logger.info(pulled_text(pulled).replace("\n", "; "))
-        for text in sorted(errors - told):
-            logger.error("%s; looking again every %g s", masked(text), every)
-        told = errors
-        time.sleep(every)
-
-
-def pulled_text(pulled: "Sequence[Pulled]") -> str:
-    return "\n".join(
-        f"{each.service} version {each.model_version}{pull_note(each)}" for each in pulled
-    )
-
-
-def pull_note(pulled: "Pulled") -> str:
-    if pulled.retired:
-        return " (retired: nothing answers for it here any more)"
-    return " (new)" if pulled.changed else ""
+    print_result(trained, training_text(plan, trained), as_json=as_json)

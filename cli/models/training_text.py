@@ -15,18 +15,20 @@ def training_text(plan: "Plan", trained: "Trained") -> str:
     """A line for the version, then what it was made of, how well it does and what is strange."""
     from training.missing import shares_text
 
-    head = f"trained {trained.service} version {trained.model_version} ({trained.alias}), data up to {plan.as_of:%F}"
+    version = f"version {trained.model_version} ({trained.alias})"
     lines = [account.text() for account in trained.accounts]
     lines += shares_text(trained.looked_up).splitlines()
     lines += [
         choice_text(trained),
         metrics_text(trained.metrics, trained.baseline),
         measured_text(trained),
+        *champion_lines(trained),
+        *class_lines(trained),
     ]
-    lines += champion_lines(trained)
-    lines += class_lines(trained)
     lines += [f"warning: {sentence}" for sentence in trained.warnings]
-    lines += [f"forced: {trained.forced}"] if trained.forced is not None else []
+    if trained.forced is not None:
+        lines.append(f"forced: {trained.forced}")
+    head = f"trained {trained.service} {version}, data up to {plan.as_of:%F}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
@@ -38,19 +40,17 @@ def choice_text(trained: "Trained") -> str:
     others = ", ".join(
         f"{name} {error:.5g}" for name, error in choice.errors.items() if name != choice.candidate
     )
-    best = choice.errors[choice.candidate]
-    return (
-        f"{head}: {choice.measure} {best:.5g} on rows held back from those to learn from ({others})"
-    )
+    best = f"{choice.measure} {choice.errors[choice.candidate]:.5g}"
+    return f"{head}: {best} on rows held back from those to learn from ({others})"
 
 
 def metrics_text(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
     """Each metric beside that of the best constant."""
-    told = [
-        f"{name} {value:.5g}" + (f" (baseline {baseline[name]:.5g})" if name in baseline else "")
-        for name, value in metrics.items()
-    ]
-    return ", ".join(told)
+    texts = []
+    for name, value in metrics.items():
+        beside = f" (baseline {baseline[name]:.5g})" if name in baseline else ""
+        texts.append(f"{name} {value:.5g}{beside}")
+    return ", ".join(texts)
 
 
 def measured_text(trained: "Trained") -> str:
@@ -71,33 +71,29 @@ def champion_lines(trained: "Trained") -> list[str]:
     if champion.reason:
         return [f"{head}: {champion.reason}"]
     metrics = ", ".join(f"{name} {value:.5g}" for name, value in champion.metrics.items())
-    seen = (
-        f"; it may have learnt from {champion.seen} of them, which flatters it"
-        if champion.seen
-        else ""
-    )
-    return [f"{head}, on {champion.rows} of the same rows: {metrics}{seen}"]
+    line = f"{head}, on {champion.rows} of the same rows: {metrics}"
+    if champion.seen:
+        line += f"; it may have learnt from {champion.seen} of them, which flatters it"
+    return [line]
 
 
 def class_lines(trained: "Trained") -> list[str]:
     """The classes that the model finds rarely, or that are rare themselves."""
-    poor = [
-        each
-        for each in trained.classes
-        if each.support + each.learnt_from < FEW_ROWS
-        or (each.recall is not None and each.recall < POOR_RECALL)
-    ]
-    lines = [
-        f"class {each.label!r}: precision {share(each.precision)}, recall {share(each.recall)} "
-        f"of {each.support} rows; {each.learnt_from} to learn from"
-        for each in sorted(poor, key=lambda each: each.recall or 0.0)[:SHOWN_CLASSES]
-    ]
-    more = (
-        [f"and {len(poor) - SHOWN_CLASSES} more classes like these"]
-        if len(poor) > SHOWN_CLASSES
-        else []
-    )
-    return lines + more
+    poor = []
+    for each in trained.classes:
+        is_rare = each.support + each.learnt_from < FEW_ROWS
+        is_missed = each.recall is not None and each.recall < POOR_RECALL
+        if is_rare or is_missed:
+            poor.append(each)
+    poor.sort(key=lambda each: each.recall or 0.0)
+    lines = []
+    for each in poor[:SHOWN_CLASSES]:
+        found = f"precision {share(each.precision)}, recall {share(each.recall)}"
+        rows = f"{each.support} rows; {each.learnt_from} to learn from"
+        lines.append(f"class {each.label!r}: {found} of {rows}")
+    if len(poor) > SHOWN_CLASSES:
+        lines.append(f"and {len(poor) - SHOWN_CLASSES} more classes like these")
+    return lines
 
 
 def share(value: float | None) -> str:

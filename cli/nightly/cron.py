@@ -6,8 +6,8 @@ from typing import Any
 from potluck.contract.errors import UsageError
 
 EXPECTED = (
-    "POTLUCK_NIGHTLY_CRON (or --nightly, --cron): expected minute, hour, day, month and weekday in UTC, such as "
-    '"0 2 * * *" or "30 1 * * mon-fri", or "off"'
+    "POTLUCK_NIGHTLY_CRON (or --nightly, --cron): expected minute, hour, day, month and weekday "
+    'in UTC, such as "0 2 * * *" or "30 1 * * mon-fri", or "off"'
 )
 
 
@@ -15,12 +15,12 @@ class Cron:
     """Five fields. A day must fit both the day and the weekday field.
 
     Raises:
-        UsageError: it is no cron expression, or one that never comes.
+        UsageError: it is not a cron expression, or it names a date that never comes.
     """
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
-        self.trigger = trigger_of(expression)
+        self.trigger = parse_cron(expression)
 
     def next(self, after: datetime) -> datetime:
         """The first due time later than a moment."""
@@ -29,7 +29,9 @@ class Cron:
         return found.astimezone(UTC)
 
     def latest(self, since: datetime, until: datetime) -> datetime | None:
-        """The last due time later than `since` and not later than `until`; looks back further and further."""
+        """The last due time later than `since` and not later than `until`, if there is one."""
+        # APScheduler looks forward only. So begin a minute back, and twice as far each time, until
+        # a due time lies ahead; then go forward to the last one.
         back = timedelta(minutes=1)
         while (found := self.next(max(since, until - back))) > until:
             if until - back <= since:
@@ -40,12 +42,20 @@ class Cron:
         return found
 
 
-def trigger_of(expression: str) -> Any:
+def parse_cron(expression: str) -> Any:
+    """Make APScheduler's trigger of a cron expression.
+
+    Raises:
+        UsageError: it is not a cron expression, or it names a date that never comes.
+    """
     from apscheduler.triggers.cron import CronTrigger
 
-    if any(map(str.isdigit, "".join(expression.split()[4:]))):
+    # 0 is Sunday for cron and Monday for APScheduler.
+    weekdays = "".join(expression.split()[4:])
+    if any(map(str.isdigit, weekdays)):
         raise UsageError(
-            f"{EXPECTED}; got {expression!r}: name the weekdays, as cron and APScheduler number them apart"
+            f"{EXPECTED}; got {expression!r}: name the weekdays, as cron and APScheduler number "
+            "them apart"
         )
     try:
         trigger = CronTrigger.from_crontab(expression, timezone=UTC)

@@ -1,4 +1,4 @@
-"""What the schedule remembers, and which run it owes: no clock, no process, no scheduler."""
+"""Which nightly run is due, and what the schedule remembers: no clock, no process, no scheduler."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ LOCKED_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Record:
+class ScheduleRecord:
     """How far the schedule of a home came; `schedule.json`."""
 
     since: AwareDatetime
@@ -33,21 +33,22 @@ class Record:
     format: Format = NEWEST
 
 
-RECORD = TypeAdapter(Record)
+RECORD = TypeAdapter(ScheduleRecord)
 
 
-class Nights:
+class DueRuns:
     """Says which run is due, from what came of the earlier ones.
 
-    Of several missed due times only the last is run. A failed run is tried again after a pause, a refused one never,
-    and either gives way to the next due time.
+    Of several missed due times only the last is run. A failed run is tried again after a pause, a
+    refused one never, and either gives way to the next due time.
     """
 
-    def __init__(self, cron: Cron, record: Record) -> None:
+    def __init__(self, cron: Cron, record: ScheduleRecord) -> None:
         self.cron = cron
         self.record = record
         self.failures = 0
         self.again_at: datetime | None = None
+        # A refused run stays refused in the next process; a failed one is tried again at once.
         self.settled = record.tried if record.exit_code == Refused.exit_code else None
 
     def due(self, now: datetime) -> datetime | None:
@@ -55,10 +56,12 @@ class Nights:
         due = self.cron.latest(self.record.done or self.record.since, now)
         if due is None or due == self.settled:
             return None
-        waits = due == self.record.tried and self.again_at is not None and now < self.again_at
-        return None if waits else due
+        is_pausing = self.again_at is not None and now < self.again_at
+        if is_pausing and due == self.record.tried:
+            return None
+        return due
 
-    def ended(self, due: datetime, exit_code: int, now: datetime) -> None:
+    def record_end(self, due: datetime, exit_code: int, now: datetime) -> None:
         """Take note of a run's end."""
         if due != self.record.tried:
             self.failures = 0
@@ -77,33 +80,31 @@ class Nights:
         self.failures += 1
         return PAUSES[self.failures - 1] if self.failures <= len(PAUSES) else None
 
-    def told(self, now: datetime) -> str:
-        """What came of the last run and what follows."""
+    def end_text(self, now: datetime) -> str:
+        """What came of the last run and what follows, for people."""
         record = self.record
         assert record.tried is not None
         run = f"nightly run of {record.tried.isoformat()}"
-        then = (
-            f"trying again at {self.again_at:%H:%M:%S} UTC"
-            if self.again_at
-            else self.next_text(now)
-        )
+        following = self.next_text(now)
+        if self.again_at:
+            following = f"trying again at {self.again_at:%H:%M:%S} UTC"
         if record.exit_code == 0:
-            return f"{run}: done; {then}"
+            return f"{run}: done; {following}"
         if record.exit_code == Locked.exit_code:
-            return f"{run}: another run of this home is at work; {then}"
+            return f"{run}: another run of this home is at work; {following}"
         if record.exit_code == Refused.exit_code:
             by_hand = f"`potluck nightly --as-of {record.tried.isoformat()}`"
             return (
-                f"{run}: REFUSED by verification, so the last published run stays; it is not tried again: see above "
-                f"what was wrong, put it right and call {by_hand}; {then}"
+                f"{run}: REFUSED by verification, so the last published run stays; it is not tried "
+                f"again: see above what was wrong, put it right and call {by_hand}; {following}"
             )
-        return f"{run}: FAILED with exit code {record.exit_code}; {then}"
+        return f"{run}: FAILED with exit code {record.exit_code}; {following}"
 
     def next_text(self, now: datetime) -> str:
         return f"the next is due at {self.cron.next(now).isoformat()}"
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path) -> ScheduleRecord | None:
     """What was written; None where nothing was, or where it can't be read."""
     try:
         return RECORD.validate_json(path.read_bytes())
@@ -111,14 +112,15 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def record_or_new(path: Path, now: datetime) -> Record:
-    """The record to go on from; one that comes from a clock ahead of ours would hold back every run until then."""
+def record_or_new(path: Path, now: datetime) -> ScheduleRecord:
+    """The record to go on from."""
     record = read_record(path)
+    # A record from a clock ahead of ours would hold back every run until then.
     if record is None or max(filter(None, (record.since, record.done))) > now:
-        return Record(since=now)
+        return ScheduleRecord(since=now)
     return record
 
 
-def write_record(path: Path, record: Record) -> None:
+def write_record(path: Path, record: ScheduleRecord) -> None:
     """Replace the file whole."""
     write_whole(path, RECORD.dump_json(record, indent=1) + b"\n")

@@ -1,4 +1,4 @@
-"""Verbs about the nightly run: nightly, export."""
+"""The verb nightly: the population is scored and published."""
 
 import logging
 import signal
@@ -9,26 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.files import check_destination, replaced
-from cli.output import (
-    answer,
-    as_of_option,
-    check_as_of,
-    common_options,
-    prepare_libraries,
-    settings_for,
-    steps_progress,
-    tell,
-)
+from cli.options import as_of_option, check_as_of, common_options
+from cli.output import print_error, print_result
+from cli.progress import rows_progress
+from cli.startup import prepare_libraries, settings_for
 from potluck.contract import logs
-from potluck.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from batch.summary import RunSummary
 
 logger = logging.getLogger("potluck.nightly")
-
-EXPORTED = (".csv", ".parquet")
 
 
 @click.command("nightly")
@@ -57,7 +47,8 @@ def nightly_verb(
 ) -> None:
     """Score the population with the champions and publish the predictions.
 
-    Exit codes: 0 done or already done, 1 failed, 65 refused by a check, 75 another run holds the lease.
+    Exit codes: 0 done or already done, 1 failed, 65 refused by a check, 75 another run holds the
+    lease.
     """
     if rollback and (as_of or resume or force):
         raise click.UsageError("--rollback takes none of --as-of, --resume, --force")
@@ -66,24 +57,23 @@ def nightly_verb(
     if logged:
         logs.set_up(settings)
     prepare_libraries(settings)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
-    )  # unwinds, so that the lease is given back
+    # An exit in place of a sudden end unwinds the run, which gives its lease back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from batch.nightly import roll_back, run_nightly
 
-    with steps_progress() as progress:
-        night = (
-            roll_back(settings)
-            if rollback
-            else run_nightly(settings, as_of, progress, resume=resume, force=force)
-        )
+    if rollback:
+        night = roll_back(settings)
+    else:
+        with rows_progress() as progress:
+            night = run_nightly(settings, as_of, progress, resume=resume, force=force)
     if logged:
         for run in night.runs:
             logger.info(run_line(run))
     elif night.runs or not night.errors:
-        answer(as_json, night.runs, "\n".join(map(run_text, night.runs)))
+        print_result(night.runs, "\n".join(map(run_text, night.runs)), as_json=as_json)
+    # The first error ends the verb, and is printed where every verb's error is.
     for error in night.errors[1:]:
-        tell(error, as_json)
+        print_error(error, as_json=as_json)
     if night.errors:
         raise night.errors[0]
 
@@ -94,8 +84,12 @@ def run_line(run: "RunSummary") -> str:
 
 
 def run_text(run: "RunSummary") -> str:
-    head = f"{run.status}: {run.service}, {run.rows} predictions of {run.scored_by} version {run.model_version}"
-    lines = [head, f"  run {run.run_id}, as of {run.as_of.isoformat()}"]
+    """What became of a run, for people."""
+    scored = f"{run.rows} predictions of {run.scored_by} version {run.model_version}"
+    lines = [
+        f"{run.status}: {run.service}, {scored}",
+        f"  run {run.run_id}, as of {run.as_of.isoformat()}",
+    ]
     if run.seconds:
         steps = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in run.seconds.items())
         lines.append(f"  {steps}; {run.rows_per_second:,.0f} rows/s")
@@ -106,63 +100,6 @@ def run_text(run: "RunSummary") -> str:
     if run.pruned:
         lines.append(f"  predictions of {run.pruned} former entities deleted")
     lines += [f"  note: {note}" for note in run.notes]
-    return "\n".join([*lines, *([f"  forced: {run.forced}"] if run.forced else [])])
-
-
-@click.command("export")
-@click.argument("service")
-@click.option(
-    "--to",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A .csv or .parquet file, replaced whole.",
-)
-@click.option(
-    "--name", default="prediction", show_default=True, help="Name of the column of predictions."
-)
-@click.option(
-    "--keys",
-    type=click.Path(path_type=Path),
-    help="A CSV whose key column chooses and orders the rows.",
-)
-@click.option(
-    "--details", is_flag=True, help="With probabilities, model version, run and as-of date."
-)
-@common_options
-def export_verb(
-    service: str,
-    to: Path,
-    name: str,
-    keys: Path | None,
-    details: bool,
-    repo: Path | None,
-    as_json: bool,
-) -> None:
-    """Write the published run of SERVICE to a file; for a contest, name the column and choose the keys as it wants.
-
-    The file holds the key and the prediction, and with --details also one column probability_CLASS for each class,
-    model_version, run_id and as_of.
-    """
-    check_destination(to, EXPORTED)
-    if keys is not None and not keys.is_file():
-        raise UsageError(f"expected a CSV file for --keys, got {keys}, which is none")
-    settings = settings_for(repo)
-    prepare_libraries(settings)
-    from batch.export import Export, published_table, repeated, some, write_table
-
-    table = published_table(settings, Export(service, name, keys, details))
-    with replaced(to) as staging:
-        write_table(table, staging)
-    twice = repeated(table) if keys is not None else {}
-    text = f"wrote {table.num_rows} predictions of {service} to {to}"
-    if twice:
-        text += (
-            f"\n  {len(twice)} keys come more than once, as {keys} has them: {some(list(twice))}"
-        )
-    told = {
-        "file": str(to),
-        "rows": table.num_rows,
-        "columns": table.column_names,
-        "repeated_keys": len(twice),
-    }
-    answer(as_json, told, text)
+    if run.forced:
+        lines.append(f"  forced: {run.forced}")
+    return "\n".join(lines)

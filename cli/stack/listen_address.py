@@ -10,24 +10,25 @@ def check_address(host: str, port: int) -> None:
     """See that a server may listen there.
 
     Raises:
-        UsageError: the host is no address of this machine.
+        UsageError: the host is not an address of this machine.
         PotluckError: the port is taken, or this user may not listen there.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as listening:
+            # As servers do: connections of an earlier server that still close do not count.
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
     except OSError as error:
-        raise refusal(host, port, error) from None
+        raise address_error(host, port, error) from None
 
 
-def refusal(host: str, port: int, error: OSError) -> PotluckError:
+def address_error(host: str, port: int, error: OSError) -> PotluckError:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return UsageError(
-            f"--host {host} is no address of this machine; expected one such as 127.0.0.1 or 0.0.0.0"
+            f"--host {host} is no address of this machine; "
+            "expected one such as 127.0.0.1 or 0.0.0.0"
         )
     if error.errno == errno.EADDRINUSE:
         return PotluckError(

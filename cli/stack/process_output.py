@@ -5,17 +5,18 @@ import threading
 from typing import IO
 
 
-def relay(name: str, output: IO[bytes]) -> None:
+def log_in_background(name: str, output: IO[bytes]) -> None:
     """Log what comes, line by line, until the other end closes."""
     thread = threading.Thread(
-        target=pass_on, args=(name, output), name=f"relay-{name}", daemon=True
+        target=log_lines, args=(name, output), name=f"output-{name}", daemon=True
     )
     thread.start()
 
 
-def pass_on(name: str, output: IO[bytes]) -> None:
+def log_lines(name: str, output: IO[bytes]) -> None:
     logger = logging.getLogger(name)
     with output:
         for line in output:
-            if text := line.decode(errors="replace").strip():
+            text = line.decode(errors="replace").strip()
+            if text:
                 logger.info(text)

@@ -1,4 +1,4 @@
-"""The verb that serves."""
+"""The verb serve: the HTTP server."""
 
 import contextlib
 import os
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from cli.output import common_options, settings_for
+from cli.options import common_options
 from cli.stack.listen_address import check_address
+from cli.startup import settings_for
 from potluck.contract import logs
 from potluck.redis.embedded import ensure_redis
 from serving.metrics import MULTIPROCESS_FOLDER
@@ -33,9 +34,9 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
     logs.set_up(settings)
     check_address(host, port)
     ensure_redis(settings)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit()
-    )  # uvicorn raises it again when all is answered
+    # uvicorn raises the signal again when all is answered. Without a handler that would kill the
+    # process: another exit code, and the folder below would stay.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with tempfile.TemporaryDirectory(prefix="potluck-metrics-") as folder:
         if workers > 1:
             os.environ.setdefault(MULTIPROCESS_FOLDER, folder)

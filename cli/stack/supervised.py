@@ -1,9 +1,10 @@
-"""One process of `potluck up`: started, and started again when it ends, after ever longer pauses."""
+"""One process of `potluck up`: started, and restarted when it ends, after ever longer pauses."""
 
 import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from cli.stack.process_output import relay
+from cli.stack.process_output import log_in_background
 from potluck.contract.files import write_whole
 from potluck.contract.processes import mark
 
@@ -22,7 +23,7 @@ STEADY_SECONDS = 30.0
 
 
 @checked_dataclass(frozen=True)
-class PartState:
+class ProcessState:
     """A process as `potluck status` tells it."""
 
     state: Literal["running", "waiting"]
@@ -39,11 +40,11 @@ class PartState:
         return f"{head}; started again {self.restarts} times, last exit code {self.last_exit_code}"
 
 
-PARTS = TypeAdapter(dict[str, PartState])
+STATES = TypeAdapter(dict[str, ProcessState])
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessEnd:
     """An end that nobody asked for."""
 
     exit_code: int
@@ -53,36 +54,40 @@ class Ended:
     """Seconds until the next start."""
 
 
-class Part:
+class SupervisedProcess:
     """A process and its successors."""
 
-    def __init__(self, name: str, command: list[str], home: Path, *, relayed: bool = False) -> None:
+    def __init__(
+        self, name: str, command: list[str], home: Path, *, log_output: bool = False
+    ) -> None:
         """
         Args:
-            relayed: its output is no log of ours, and becomes one.
+            name: what it does for `up`; it stands in the process's mark and in the log.
+            log_output: make log lines of its output, which is not a log of ours.
         """
-        self.name, self.command, self.home, self.relayed = name, command, home, relayed
+        self.name, self.command, self.home, self.log_output = name, command, home, log_output
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = self.again_at = 0.0
         self.starts = self.failures = 0
         self.exit_code: int | None = None
 
     def start(self, now: float) -> None:
-        """In a session of its own: a key press at the terminal is for `up` alone."""
-        environment = {**os.environ, **mark(self.home, self.name)}
+        logged = (subprocess.PIPE, subprocess.STDOUT)
+        stdout, stderr = logged if self.log_output else (None, None)
         self.process = subprocess.Popen(
             self.command,
-            env=environment,
+            env={**os.environ, **mark(self.home, self.name)},
+            # A session of its own: Ctrl-C at the terminal is for `up` alone, which stops the rest.
             start_new_session=True,
-            stdout=subprocess.PIPE if self.relayed else None,
-            stderr=subprocess.STDOUT if self.relayed else None,
+            stdout=stdout,
+            stderr=stderr,
         )
         if self.process.stdout is not None:
-            relay(self.name, self.process.stdout)
+            log_in_background(self.name, self.process.stdout)
         self.started_at = now
         self.starts += 1
 
-    def ended(self, now: float) -> Ended | None:
+    def poll_end(self, now: float) -> ProcessEnd | None:
         """Take note of the process's end, if it has come."""
         if self.process is None or self.process.poll() is None:
             return None
@@ -91,18 +96,19 @@ class Part:
         self.failures = 1 if steady else self.failures + 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (self.failures - 1), LONGEST_PAUSE_SECONDS)
         self.again_at = now + pause
-        return Ended(self.exit_code, self.failures, pause)
+        return ProcessEnd(self.exit_code, self.failures, pause)
 
     def is_due(self, now: float) -> bool:
         """Whether it is to be started, for the first time or again."""
         return self.process is None and now >= self.again_at
 
-    def ask_to_stop(self) -> None:
+    def terminate(self) -> None:
+        """Ask it to end."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def insist(self, seconds: float) -> None:
-        """Wait for the end, and bring it about after so many seconds."""
+    def wait_or_kill(self, seconds: float) -> None:
+        """Wait for its end, and kill it with all of its session after so many seconds."""
         if self.process is None:
             return
         try:
@@ -112,21 +118,21 @@ class Part:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def told(self) -> PartState:
+    def state(self) -> ProcessState:
         restarts = max(self.starts - 1, 0)
         if self.process is None:
-            return PartState("waiting", None, restarts, self.exit_code)
-        return PartState("running", self.process.pid, restarts, self.exit_code)
+            return ProcessState("waiting", None, restarts, self.exit_code)
+        return ProcessState("running", self.process.pid, restarts, self.exit_code)
 
 
-def write_states(path: Path, parts: list[Part]) -> None:
-    states = {part.name: part.told() for part in parts}
-    write_whole(path, PARTS.dump_json(states, indent=1) + b"\n")
+def write_states(path: Path, processes: Iterable[SupervisedProcess]) -> None:
+    states = {process.name: process.state() for process in processes}
+    write_whole(path, STATES.dump_json(states, indent=1) + b"\n")
 
 
-def read_states(path: Path) -> dict[str, PartState]:
-    """None of them where nothing was written, or where it can't be read."""
+def read_states(path: Path) -> dict[str, ProcessState]:
+    """What was written; empty where nothing was, or where it can't be read."""
     try:
-        return PARTS.validate_json(path.read_bytes())
+        return STATES.validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return {}

@@ -1,34 +1,32 @@
 """What `potluck up` keeps going.
 
 The server, MLflow's pages or the watcher of a registry that lies elsewhere, the nightly run's
-schedule, and the home's own Redis. Each is started again when it ends, and no end takes another
-along.
+schedule, and the home's own Redis. Each is started again when it ends; the others go on.
 """
 
-import contextlib
 import logging
-import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 from cli.stack.listen_address import check_address
-from cli.stack.supervised import Ended, Part, PartState, read_states, write_states
-from potluck.contract.errors import Locked, PotluckError
-from potluck.contract.lock import exclusive
-from potluck.contract.processes import Marked, end_all, marked
+from cli.stack.running import (
+    LOOK_SECONDS,
+    end_left_behind,
+    hold_pid_file,
+    states_file,
+    stop_seconds,
+)
+from cli.stack.supervised import ProcessEnd, SupervisedProcess, write_states
+from potluck.contract.errors import PotluckError
+from potluck.contract.processes import end_all, marked
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import ensure_redis, has_ended
 
 logger = logging.getLogger("potluck.up")
 
-STOP_SECONDS = 10.0
-"""How long a process may take to end, beyond what the server takes to drain."""
-LOOK_SECONDS = 0.2
 REDIS_LOOK_SECONDS = 2.0
 PULL_SECONDS = 10
 SERVER, PAGES = "server", "mlflow"
@@ -43,8 +41,8 @@ class Supervisor:
         self.settings, self.host = settings, host
         self.stop_seconds = stop_seconds(settings)
         wanted = commands(settings, host, port, workers)
-        self.parts = [
-            Part(name, command, settings.home, relayed=name == PAGES)
+        self.processes = [
+            SupervisedProcess(name, command, settings.home, log_output=name == PAGES)
             for name, command in wanted.items()
         ]
         self.ports = [port, port + 1] if PAGES in wanted else [port]
@@ -52,24 +50,32 @@ class Supervisor:
         self.stopping = False
 
     def run(self) -> int:
-        """Block until stopped; answers the exit code.
+        """Block until stopped.
+
+        Returns:
+            The exit code.
 
         Raises:
             Locked: the home is up already.
             PotluckError: a port is taken.
         """
-        with claimed(pid_file(self.settings)):
-            end_orphans(self.settings)
+        with hold_pid_file(self.settings):
+            # First, as they may hold the ports.
+            end_left_behind(self.settings)
             for port in self.ports:
                 check_address(self.host, port)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self.stop)
-            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under `nohup`
-                signal.signal(signal.SIGHUP, self.stop)
+            self.handle_signals()
             try:
                 return self.watch()
             finally:
                 self.end()
+
+    def handle_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        # Under `nohup` it is ignored, and has to stay so.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.stop)
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
@@ -77,31 +83,40 @@ class Supervisor:
     def watch(self) -> int:
         while not self.stopping:
             if self.look(time.monotonic()):
-                write_states(states_file(self.settings), self.parts)
-            if self.server_is_hopeless():
-                told = "the server ended %d times in a row; see above why; stopping the rest"
-                logger.error(told, SERVER_ATTEMPTS)
+                write_states(states_file(self.settings), self.processes)
+            if self.server_keeps_failing():
+                message = "the server ended %d times in a row; see above why; stopping the rest"
+                logger.error(message, SERVER_ATTEMPTS)
                 return 1
             self.look_after_redis(time.monotonic())
             time.sleep(LOOK_SECONDS)
         return 0
 
-    def server_is_hopeless(self) -> bool:
-        servers = [part for part in self.parts if part.name == SERVER]
-        return any(part.failures >= SERVER_ATTEMPTS for part in servers)
+    def server_keeps_failing(self) -> bool:
+        servers = [process for process in self.processes if process.name == SERVER]
+        return any(server.failures >= SERVER_ATTEMPTS for server in servers)
 
     def look(self, now: float) -> bool:
-        """Tell who ended and start who is due; answers whether anything changed."""
-        ended = {part.name: end for part in self.parts if (end := part.ended(now)) is not None}
-        for name, end in ended.items():
-            self.tell(name, end)
-            end_all(partial(marked, self.settings.home, name), self.stop_seconds)
-        due = [part for part in self.parts if part.is_due(now)]
-        for part in due:
-            part.start(now)
-        return bool(ended or due)
+        """Log who ended and start who is due.
 
-    def tell(self, name: str, end: Ended) -> None:
+        Returns:
+            Whether anything changed.
+        """
+        changed = False
+        for process in self.processes:
+            end = process.poll_end(now)
+            if end is not None:
+                changed = True
+                self.log_end(process.name, end)
+                # Its children may live on, and hold its port.
+                end_all(partial(marked, self.settings.home, process.name), self.stop_seconds)
+        for process in self.processes:
+            if process.is_due(now):
+                changed = True
+                process.start(now)
+        return changed
+
+    def log_end(self, name: str, end: ProcessEnd) -> None:
         again = f"starting it again in {end.pause:g} s"
         logger.error("%s ended with exit code %d; %s, the rest goes on", name, end.exit_code, again)
 
@@ -118,121 +133,27 @@ class Supervisor:
             logger.error("the home's redis-server can't be started: %s", error)
 
     def end(self) -> None:
-        """Ask every process to stop, and insist after a while; what they left behind ends too."""
-        for part in self.parts:
-            part.ask_to_stop()
+        """Ask every process to stop, and kill after a while; what they left behind ends too."""
+        for process in self.processes:
+            process.terminate()
         deadline = time.monotonic() + self.stop_seconds
-        for part in self.parts:
-            part.insist(deadline - time.monotonic())
+        for process in self.processes:
+            process.wait_or_kill(deadline - time.monotonic())
         end_all(partial(marked, self.settings.home), self.stop_seconds)
         states_file(self.settings).unlink(missing_ok=True)
 
 
-def stop_seconds(settings: Settings) -> float:
-    """How long to wait for the end of what was asked to stop."""
-    return settings.drain_pause_seconds + settings.drain_seconds + STOP_SECONDS
-
-
 def commands(settings: Settings, host: str, port: int, workers: int) -> dict[str, list[str]]:
+    """The command of each process, by its name."""
     verb = [sys.executable, "-m", "cli.main"]
-    serve = [*verb, "serve", "--host", host, "--port", str(port), "--workers", str(workers)]
-    cron = settings.nightly_cron
-    nightly = {"nightly": [*verb, "schedule", "--cron", cron]} if cron else {}
-    if settings.tracking_uri != settings.local_tracking_uri:
-        return {SERVER: serve, "watcher": [*verb, "pull", "--every", str(PULL_SECONDS)], **nightly}
-    pages = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        host,
-        "--port",
-        str(port + 1),
-        "--workers",
-        "1",
-    ]
-    mlflow = [*pages, "--backend-store-uri", settings.tracking_uri]
-    return {SERVER: serve, PAGES: mlflow, **nightly}
-
-
-def pid_file(settings: Settings) -> Path:
-    return settings.home / "up.pid"
-
-
-def states_file(settings: Settings) -> Path:
-    return settings.home / "up.json"
-
-
-@contextlib.contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Hold the home's pid file, with this process's number in it."""
-    with exclusive(path, "this home is up already; `potluck down` stops it") as file:
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-        file.truncate(0)
-
-
-def running_supervisor(settings: Settings) -> int | None:
-    """The process that holds the home's pid file, if one does."""
-    path = pid_file(settings)
-    if not path.exists():
-        return None
-    try:
-        with exclusive(path, "up"):
-            return None
-    except Locked:
-        return int(path.read_text() or 0) or None
-
-
-def part_states(settings: Settings) -> dict[str, PartState]:
-    """The processes of a running `up`; what one wrote that was killed is past."""
-    return read_states(states_file(settings)) if running_supervisor(settings) else {}
-
-
-def orphans(settings: Settings) -> list[Marked]:
-    """Processes whose `up` was killed: they go on until the next `up` or `down`."""
-    return [] if running_supervisor(settings) else marked(settings.home)
-
-
-def end_orphans(settings: Settings) -> list[Marked]:
-    """Stop what an earlier `up` left behind, and say so. Call it with the pid file held."""
-    ended = end_all(partial(marked, settings.home), stop_seconds(settings))
-    for part, pids in by_part(ended).items():
-        told = "stopped %s of an earlier `potluck up`, which was killed: process %s"
-        logger.warning(told, part, pids)
-    return ended
-
-
-def by_part(processes: list[Marked]) -> dict[str, str]:
-    """Process numbers of each part, for people."""
-    pids: dict[str, list[str]] = {}
-    for each in processes:
-        pids.setdefault(each.part, []).append(str(each.pid))
-    return {part: ", ".join(numbers) for part, numbers in pids.items()}
-
-
-def stop_supervisor(settings: Settings) -> bool:
-    """Stop `potluck up` and wait for its end. Answers whether it ran."""
-    pid = running_supervisor(settings)
-    if pid is None:
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 2 * stop_seconds(settings) + 5
-    while running_supervisor(settings) is not None and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
-    return True
-
-
-def stop_orphans(settings: Settings) -> list[Marked]:
-    """Stop what an `up` that was killed left behind.
-
-    Raises:
-        Locked: another `up` has begun meanwhile.
-    """
-    if not settings.home.is_dir() or not orphans(settings):
-        return []
-    with claimed(pid_file(settings)):
-        return end_orphans(settings)
+    listen = ["--host", host, "--port", str(port), "--workers", str(workers)]
+    found = {SERVER: [*verb, "serve", *listen]}
+    if settings.tracking_uri == settings.local_tracking_uri:
+        mlflow = [sys.executable, "-m", "mlflow", "server", "--host", host]
+        database = ["--backend-store-uri", settings.tracking_uri]
+        found[PAGES] = [*mlflow, "--port", str(port + 1), "--workers", "1", *database]
+    else:
+        found["watcher"] = [*verb, "pull", "--every", str(PULL_SECONDS)]
+    if settings.nightly_cron:
+        found["nightly"] = [*verb, "schedule", "--cron", settings.nightly_cron]
+    return found

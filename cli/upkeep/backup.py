@@ -9,7 +9,9 @@ import click
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cli.output import answer, common_options, settings_for
+from cli.options import common_options
+from cli.output import print_result
+from cli.startup import settings_for
 from potluck import __version__
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.files import staging_folder, write_whole
@@ -21,7 +23,7 @@ DESCRIPTION, HOME = "backup.json", "home"
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup says of itself; written last, so that one without it is not whole."""
+    """What a backup says of itself; it is written last, so a backup without it is not whole."""
 
     version: str
     made_at: AwareDatetime
@@ -40,7 +42,7 @@ BACKUP = TypeAdapter(Backup)
 @common_options
 def backup_verb(to: Path, repo: Path | None, as_json: bool) -> None:
     """Copy this home into the new folder TO, while everything runs."""
-    from cli.upkeep.home_copy import copy_home, not_in_it
+    from cli.upkeep.home_copy import copy_home, not_in_backup
 
     settings = settings_for(repo)
     target = to.expanduser().absolute()
@@ -53,9 +55,10 @@ def backup_verb(to: Path, repo: Path | None, as_json: bool) -> None:
         made = staging / target.name
         made.mkdir(mode=0o700)  # it holds what the home holds
         copy_home(settings, made / HOME)
-        described = describe(made, settings.home, list(not_in_it(settings)))
-        put(made, target)
-    answer(as_json, {"to": str(target), **told(described)}, made_text(target, described))
+        backup = write_description(made, settings.home, list(not_in_backup(settings)))
+        move_into_place(made, target)
+    found = {"to": str(target), **backup_json(backup)}
+    print_result(found, backup_text(target, backup), as_json=as_json)
 
 
 @click.command("restore")
@@ -65,15 +68,15 @@ def restore_verb(source: Path, repo: Path | None, as_json: bool) -> None:
     """Make a home of the backup FROM, where there is none yet (POTLUCK_HOME)."""
     settings = settings_for(repo)
     check_new(settings.home)
-    described = read_backup(source)
+    backup = read_backup(source)
     with staging_folder(settings.home.parent) as staging:
         made = staging / settings.home.name
         shutil.copytree(source / HOME, made)
-        check_whole(made, described)
+        check_whole(made, backup)
         made.chmod(0o700)
-        put(made, settings.home)
-    found = {"home": str(settings.home), **told(described)}
-    answer(as_json, found, restored_text(settings.home, described))
+        move_into_place(made, settings.home)
+    found = {"home": str(settings.home), **backup_json(backup)}
+    print_result(found, restored_text(settings.home, backup), as_json=as_json)
 
 
 def check_new(folder: Path) -> None:
@@ -85,65 +88,68 @@ def check_new(folder: Path) -> None:
         raise UsageError(f"expected a new or an empty folder, but there is something in {folder}")
 
 
-def put(made: Path, target: Path) -> None:
-    """Give a folder its place, in one step."""
+def move_into_place(made: Path, target: Path) -> None:
+    """Move a folder to where nothing is, or an empty folder, in one step."""
     if target.is_dir():
         target.rmdir()
     os.replace(made, target)
 
 
-def describe(made: Path, home: Path, not_in_it: list[str]) -> Backup:
+def write_description(made: Path, home: Path, not_in_it: list[str]) -> Backup:
+    """Write what a backup says of itself, with the digests of the files that it holds."""
     folder = made / HOME
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {str(path.relative_to(folder)): file_digest(path) for path in paths}
-    described = Backup(__version__, datetime.now(UTC), str(home), files, not_in_it)
-    write_whole(made / DESCRIPTION, BACKUP.dump_json(described, indent=1) + b"\n")
-    return described
+    backup = Backup(__version__, datetime.now(UTC), str(home), files, not_in_it)
+    write_whole(made / DESCRIPTION, BACKUP.dump_json(backup, indent=1) + b"\n")
+    return backup
 
 
 def read_backup(source: Path) -> Backup:
     """
     Raises:
-        DataError: the folder is no whole backup.
+        DataError: the folder is not a whole backup.
         NewerFormat: a newer version made it.
     """
     try:
         return BACKUP.validate_json((source / DESCRIPTION).read_bytes())
     except (OSError, ValidationError):
         raise DataError(
-            f"expected a backup that `potluck backup` made, found no {DESCRIPTION} that can be read in {source}"
+            f"expected a backup that `potluck backup` made, found no {DESCRIPTION} that can be "
+            f"read in {source}"
         ) from None
 
 
-def check_whole(folder: Path, described: Backup) -> None:
+def check_whole(folder: Path, backup: Backup) -> None:
     """
     Raises:
         DataError: a file is gone or changed.
     """
-    for name, expected in described.files.items():
+    for name, expected in backup.files.items():
         path = folder / name
         if not path.is_file() or file_digest(path) != expected:
             raise DataError(f"{name} of the backup is gone or changed; expected sha256 {expected}")
 
 
-def told(described: Backup) -> dict[str, object]:
+def backup_json(backup: Backup) -> dict[str, object]:
     return {
-        "made_at": described.made_at.isoformat(),
-        "version": described.version,
-        "files": len(described.files),
-        "not_in_it": described.not_in_it,
+        "made_at": backup.made_at.isoformat(),
+        "version": backup.version,
+        "files": len(backup.files),
+        "not_in_it": backup.not_in_it,
     }
 
 
-def made_text(target: Path, described: Backup) -> str:
-    lines = [f"copied {len(described.files)} files of {described.home} to {target}"]
-    return "\n".join([*lines, *(f"  not in it: {each}" for each in described.not_in_it)])
+def backup_text(target: Path, backup: Backup) -> str:
+    lines = [f"copied {len(backup.files)} files of {backup.home} to {target}"]
+    lines += [f"  not in it: {each}" for each in backup.not_in_it]
+    return "\n".join(lines)
 
 
-def restored_text(home: Path, described: Backup) -> str:
-    lines = [f"made {home} of the backup of {described.made_at:%F %T} UTC; it can be served"]
-    lines += [f"  not in it: {each}" for each in described.not_in_it]
-    if str(home) != described.home:
+def restored_text(home: Path, backup: Backup) -> str:
+    lines = [f"made {home} of the backup of {backup.made_at:%F %T} UTC; it can be served"]
+    lines += [f"  not in it: {each}" for each in backup.not_in_it]
+    if str(home) != backup.home:
         lines.append(
             "  run `potluck apply` before ingest, materialize, train or nightly: the home moved"
         )

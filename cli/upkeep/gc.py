@@ -1,9 +1,8 @@
-"""The verb that tidies a home."""
+"""The verb gc: what nobody needs any more is deleted from a home."""
 
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import answer, common_options, prepare_libraries, settings_for
+from cli.options import common_options
+from cli.output import print_result
+from cli.startup import prepare_libraries, settings_for
 from potluck.contract import logs
 from potluck.contract.files import remove_unless_locked
 from potluck.contract.secrets import masked
@@ -19,7 +20,7 @@ from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 
 if TYPE_CHECKING:
-    from cli.upkeep.garbage import Waste
+    from cli.upkeep.garbage import Garbage
 
 logger = logging.getLogger("potluck.gc")
 
@@ -39,65 +40,59 @@ def gc_verb(dry_run: bool, logged: bool, repo: Path | None, as_json: bool) -> No
     if logged:
         logs.set_up(settings)
     prepare_libraries(settings)
-    found = collect(settings, datetime.now(UTC), dry_run=dry_run)
+    found = collect_garbage(settings, datetime.now(UTC), dry_run=dry_run)
     if logged:
         logger.info(gc_text(found).replace("\n ", ";"))
     else:
-        answer(as_json, found, gc_text(found))
+        print_result(found, gc_text(found), as_json=as_json)
 
 
-def collect(settings: Settings, now: datetime, *, dry_run: bool) -> dict[str, Any]:
-    """Find what is waste and delete it; answers what went, why, and how many bytes.
+def collect_garbage(settings: Settings, now: datetime, *, dry_run: bool) -> dict[str, Any]:
+    """Find what nobody needs and delete it.
+
+    Returns:
+        What went, why, and how many bytes; and what could not be decided on.
 
     Raises:
         Locked: a bundle is being laid down, or another `gc` is at work.
     """
-    from cli.upkeep.garbage import Wasted
-    from cli.upkeep.references import what_is_named
+    from cli.upkeep.garbage import GarbageSearch
+    from cli.upkeep.references import find_references
 
-    with only_look() if dry_run else Releases(settings.releases).tidying():
-        named = what_is_named(settings)
-        waste = Wasted(settings, named, now).find()
+    # The lock spans the search and the deletion: a bundle that is laid down again between them
+    # would be deleted.
+    lock = contextlib.nullcontext() if dry_run else Releases(settings.releases).tidying()
+    with lock:
+        references = find_references(settings)
+        garbage = GarbageSearch(settings, references, now).find()
         if not dry_run:
-            for each in waste:
+            for each in garbage:
                 delete(each)
-    return {
-        "dry_run": dry_run,
-        "bytes": sum(each.size for each in waste),
-        "waste": [{**asdict(each), "path": str(each.path)} for each in waste],
-        "undecided": [masked(doubt) for doubt in named.doubts],
-    }
+    size = sum(each.size for each in garbage)
+    waste = [{**asdict(each), "path": str(each.path)} for each in garbage]
+    undecided = [masked(doubt) for doubt in references.doubts]
+    return {"dry_run": dry_run, "bytes": size, "waste": waste, "undecided": undecided}
 
 
-@contextlib.contextmanager
-def only_look() -> Iterator[None]:
-    yield
-
-
-def delete(waste: "Waste") -> None:
-    if waste.kind == "leftover":
+def delete(garbage: "Garbage") -> None:
+    if garbage.kind == "leftover":
         with contextlib.suppress(OSError):  # somebody is writing it after all
-            remove_unless_locked(waste.path)
-    elif waste.path.is_dir():
-        shutil.rmtree(waste.path, ignore_errors=True)
+            remove_unless_locked(garbage.path)
+    elif garbage.path.is_dir():
+        shutil.rmtree(garbage.path, ignore_errors=True)
     else:
-        waste.path.unlink(missing_ok=True)
+        garbage.path.unlink(missing_ok=True)
 
 
 def gc_text(found: dict[str, Any]) -> str:
     """For people: a line for each, and what stays as it could not be decided on."""
-    verb = "would delete" if found["dry_run"] else "deleted"
     count = len(found["waste"])
-    head = (
-        f"{verb} {count} files and folders of {found['bytes']} bytes"
-        if count
-        else "nothing to delete"
-    )
-    gone = [
-        f"  {each['kind']} {each['path']}: {each['why']}; {each['size']} bytes"
-        for each in found["waste"]
-    ]
-    stays = [
-        f"  bundles stay, and runs that may be published: {doubt}" for doubt in found["undecided"]
-    ]
-    return "\n".join([head, *gone, *stays])
+    deleted = "would delete" if found["dry_run"] else "deleted"
+    lines = ["nothing to delete"]
+    if count:
+        lines = [f"{deleted} {count} files and folders of {found['bytes']} bytes"]
+    for each in found["waste"]:
+        lines.append(f"  {each['kind']} {each['path']}: {each['why']}; {each['size']} bytes")
+    for doubt in found["undecided"]:
+        lines.append(f"  bundles stay, and runs that may be published: {doubt}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a backup is made of: consistent copies of the parts of a home, while everything runs.
+"""Consistent copies of the parts of a home, while everything runs: what a backup is made of.
 
 <backup>/
   backup.json              format, version, time, the home, what is not in it; sha256 of every file
@@ -14,7 +14,7 @@ import fnmatch
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.releases import Releases
 from potluck.stores.ingest.sources import LOCK_FILE
 
-FIRST = ("releases/champions", "feast.db", "mlflow.db", "schedule.json")
-THEN = ("releases", "mlartifacts", "runs", "data")
+POINTING = ("releases/champions", "feast.db", "mlflow.db", "schedule.json")
+POINTED_TO = ("releases", "mlartifacts", "runs", "data")
 LEFT_OUT = (".potluck-*", ".staging-*", ".history-*", ".staged", ".lock", LOCK_FILE)
 """What is being written, and locks."""
 DATABASES = "*.db"
@@ -51,12 +51,12 @@ def copy_home(settings: Settings, target: Path) -> None:
         for folder in sorted(settings.home.glob("data/*/")):
             busy = "`potluck ingest` is at work; make the backup when it is done"
             locks.enter_context(exclusive(folder / LOCK_FILE, busy))
-        for name in (*FIRST, *THEN):
+        for name in (*POINTING, *POINTED_TO):
             copy_tree(settings.home / name, target / name)
 
 
 def copy_redis(settings: Settings, to: Path) -> None:
-    """Have the home's Redis write what it holds at one moment, and keep that as its append-only file.
+    """Have the home's Redis write a snapshot, and keep that as its append-only file.
 
     Redis reads a snapshot at the head of such a file.
     """
@@ -65,6 +65,8 @@ def copy_redis(settings: Settings, to: Path) -> None:
     snapshot = settings.home / "redis" / "dump.rdb"
     try:
         wait_for_snapshot(settings)
+        # SCHEDULE: a rewrite of the append-only file that begins meanwhile delays the snapshot, in
+        # place of an error.
         redis.execute_command("BGSAVE", "SCHEDULE")  # type: ignore[no-untyped-call]
         wait_for_snapshot(settings)
     except REDIS_ERRORS as error:
@@ -75,17 +77,17 @@ def copy_redis(settings: Settings, to: Path) -> None:
 
 
 def wait_for_snapshot(settings: Settings) -> None:
-    """
+    """Wait until Redis writes neither a snapshot nor its append-only file.
+
     Raises:
         ServiceUnreachable: the snapshot failed, or takes too long.
     """
     deadline = time.monotonic() + SNAPSHOT_SECONDS
     while time.monotonic() < deadline:
-        told: dict[str, Any] = client(settings).info("persistence")  # type: ignore[assignment]
-        busy = (told["rdb_bgsave_in_progress"], told["aof_rewrite_in_progress"])
-        scheduled = told.get("aof_rewrite_scheduled", 0)
-        if not any((*busy, scheduled)):
-            if told["rdb_last_bgsave_status"] == "ok":
+        state: dict[str, Any] = client(settings).info("persistence")  # type: ignore[assignment]
+        writes = state["rdb_bgsave_in_progress"] or state["aof_rewrite_in_progress"]
+        if not writes and not state.get("aof_rewrite_scheduled", 0):
+            if state["rdb_last_bgsave_status"] == "ok":
                 return
             break
         time.sleep(STEP_SECONDS)
@@ -94,8 +96,11 @@ def wait_for_snapshot(settings: Settings) -> None:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """A file or a folder; what is there already is left, and what goes meanwhile was not needed."""
-    for path in [source] if source.is_file() else wanted(source):
+    """Copy a file or a folder.
+
+    What is in the copy already is left as it is; what is deleted meanwhile was not needed.
+    """
+    for path in [source] if source.is_file() else files_to_copy(source):
         to = target / path.relative_to(source)
         if to.exists():
             continue
@@ -104,13 +109,15 @@ def copy_tree(source: Path, target: Path) -> None:
             copy_file(path, to)
 
 
-def wanted(folder: Path) -> Iterator[Path]:
+def files_to_copy(folder: Path) -> Iterator[Path]:
     """The files of a folder, and of those in it."""
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
         if any(fnmatch.fnmatch(path.name, pattern) for pattern in LEFT_OUT):
             continue
         if path.is_dir():
-            yield from wanted(path)
+            yield from files_to_copy(path)
         elif path.is_file():
             yield path
 
@@ -123,13 +130,13 @@ def copy_file(path: Path, to: Path) -> None:
 
 
 def copy_database(path: Path, to: Path) -> None:
-    """A SQLite database as of one moment, while others write into it."""
+    """Copy a SQLite database as of one moment, while others write into it."""
     source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
     with contextlib.closing(source), contextlib.closing(sqlite3.connect(to)) as copy:
         source.backup(copy)
 
 
-def not_in_it(settings: Settings) -> Iterable[str]:
+def not_in_backup(settings: Settings) -> Iterator[str]:
     """What a home uses and a backup of it does not hold."""
     if not settings.uses_embedded_redis:
         yield "Redis (REDIS_URL)"

@@ -1,4 +1,4 @@
-"""Which bundles, runs and dates of a home somebody names: champions, MLflow, runs, publications."""
+"""Which bundles, runs and dates champions, MLflow, runs and publications of a home refer to."""
 
 import os
 from collections.abc import Iterator
@@ -17,60 +17,70 @@ from potluck.scoring.releases import Releases
 
 
 @dataclass
-class Named:
+class References:
     """What is found; where something could not be asked, the sentence that says so."""
 
     digests: set[str] = field(default_factory=set)
+    """Of bundles."""
     run_ids: set[str] = field(default_factory=set)
     as_ofs: set[datetime] = field(default_factory=set)
     doubts: list[str] = field(default_factory=list)
-    knows_runs: bool = True
+    knows_published_runs: bool = True
     """Whether the online store said which runs are published."""
 
 
-def what_is_named(settings: Settings) -> Named:
-    """Ask everybody who may name a bundle or a run; who does not answer is a doubt."""
-    named = Named()
-    for ask in (champions, registry, publications, runs):
+def find_references(settings: Settings) -> References:
+    """Ask everybody who may refer to a bundle or a run; who does not answer is a doubt."""
+    found = References()
+    for add in (add_champions, add_registry, add_published_runs, add_runs):
         try:
-            ask(settings, named)
+            add(settings, found)
         except (PotluckError, OSError) as error:
-            named.doubts.append(str(error))
-            named.knows_runs = named.knows_runs and ask is not publications
-    return named
+            found.doubts.append(str(error))
+            if add is add_published_runs:
+                found.knows_published_runs = False
+    return found
 
 
-def champions(settings: Settings, named: Named) -> None:
+def add_champions(settings: Settings, found: References) -> None:
     releases = Releases(settings.releases)
-    named.digests |= {releases.champion(service).digest for service in releases.services()}
+    for service in releases.services():
+        found.digests.add(releases.champion(service).digest)
 
 
-def registry(settings: Settings, named: Named) -> None:
+def add_registry(settings: Settings, found: References) -> None:
     from training.named import named_digests
 
-    named.digests |= named_digests(settings)
+    found.digests |= named_digests(settings)
 
 
-def publications(settings: Settings, named: Named) -> None:
-    """The published runs, and those that can be rolled back to."""
-    known = list(known_publications(settings))
-    if not known:
+def add_published_runs(settings: Settings, found: References) -> None:
+    """Add the published runs, and those that can be rolled back to."""
+    publications = known_publications(settings)
+    if not publications:
         return
     ensure_redis(settings)
-    for project, publication in known:
+    for project, publication in publications:
         stored = View(client(settings), project, publication).stored_pointer()
         pointer = read_pointer(stored)
         if stored is not None and pointer is None:
             raise BundleError(f"the pointer of {publication.service} can't be read")
         for each in with_previous(pointer):
-            named.run_ids.add(each.run_id)
-            named.as_ofs.add(each.as_of.astimezone(UTC))
-            if Runs(settings.home, publication.service).folder(each.run_id).read() is None:
-                version = f"version {each.model_version}"
-                raise BundleError(
-                    f"run {each.run_id} of {publication.service} is published, and its manifest, "
-                    f"which names the bundle of {version}, is gone"
-                )
+            found.run_ids.add(each.run_id)
+            found.as_ofs.add(each.as_of.astimezone(UTC))
+            check_manifest(settings, publication, each)
+
+
+def check_manifest(settings: Settings, publication: Publication, pointer: Pointer) -> None:
+    """
+    Raises:
+        BundleError: the run's manifest is gone, so that nobody knows which bundle it needs.
+    """
+    if Runs(settings.home, publication.service).folder(pointer.run_id).read() is None:
+        raise BundleError(
+            f"run {pointer.run_id} of {publication.service} is published, and its manifest, "
+            f"which names the bundle of version {pointer.model_version}, is gone"
+        )
 
 
 def with_previous(pointer: Pointer | None) -> Iterator[Pointer]:
@@ -82,24 +92,30 @@ def with_previous(pointer: Pointer | None) -> Iterator[Pointer]:
 def known_publications(settings: Settings) -> list[tuple[str, Publication]]:
     """Project and publication of every model that was laid down here, retired ones included."""
     found = {}
-    for contract in contracts(settings):
+    for contract in laid_down_contracts(settings):
         for publication in contract.publications:
             found[contract.project, publication.view] = publication
     return [(project, publication) for (project, _), publication in found.items()]
 
 
-def contracts(settings: Settings) -> Iterator[FeatureContract]:
+def laid_down_contracts(settings: Settings) -> Iterator[FeatureContract]:
     bundles = Releases(settings.releases).bundles
-    for name in sorted(os.listdir(bundles)) if bundles.is_dir() else []:
+    if not bundles.is_dir():
+        return
+    for name in sorted(os.listdir(bundles)):
         path = bundles / name / CONTRACT_FILE
         if path.is_file():
             yield read_contract(path.read_bytes())
 
 
-def runs(settings: Settings, named: Named) -> None:
-    """Bundles that a run's manifest names: it may be resumed, and it tells where predictions came from."""
+def add_runs(settings: Settings, found: References) -> None:
+    """Add the bundles that runs' manifests name.
+
+    A run may be resumed, and its manifest tells where predictions came from.
+    """
     for path in sorted(settings.home.glob("runs/*/*/manifest.json")):
         try:
-            named.digests.add(MANIFEST.validate_json(path.read_bytes()).bundle)
+            found.digests.add(MANIFEST.validate_json(path.read_bytes()).bundle)
         except ValueError as error:
-            raise BundleError(f"{path} can't be read: {str(error).splitlines()[0]}") from None
+            reason = str(error).splitlines()[0]
+            raise BundleError(f"{path} can't be read: {reason}") from None

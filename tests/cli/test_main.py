@@ -13,9 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import cli.stack.up
+import cli.stack.status
 from cli.main import VERBS, main, potluck
-from cli.output import Moment
+from cli.options import Moment
 from potluck.contract import errors
 from potluck.contract.errors import PotluckError, RequestError
 from potluck.contract.settings import Settings
@@ -177,7 +177,7 @@ def raised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> P
     def fail(_: Settings) -> Any:
         raise error
 
-    monkeypatch.setattr(cli.stack.up, "home_status", fail)
+    monkeypatch.setattr(cli.stack.status, "home_status", fail)
     return error
 
 
@@ -212,7 +212,7 @@ def test_an_interrupt_ends_with_130_and_without_a_trace(
     def interrupt(_: Settings) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.stack.up, "home_status", interrupt)
+    monkeypatch.setattr(cli.stack.status, "home_status", interrupt)
     monkeypatch.setattr(sys, "argv", ["potluck", "status"])
     with pytest.raises(SystemExit) as ended:
         main()

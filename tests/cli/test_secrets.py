@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from cli.main import run
+from cli.main import run_command
 from cli.output import printable
 from cli.stack.supervisor import commands
 from potluck.contract.home import is_open_to_others
@@ -206,7 +206,7 @@ def fail_unforeseen() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["potluck"])
         with pytest.raises(SystemExit):
-            run(broken)
+            run_command(broken)
 
 
 def test_a_home_that_is_there_keeps_its_mode_and_status_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.nightly.due_runs import Record, read_record, write_record
+from cli.nightly.due_runs import ScheduleRecord, read_record, write_record
 
 PATIENCE_SECONDS = 90
 
@@ -98,7 +98,7 @@ def up(stack: Any, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
 def record(iris: Any) -> Iterator[Path]:
     """The record of a schedule that ran last years ago; afterwards the stack's own run is published again."""
     path = iris.home / "schedule.json"
-    write_record(path, Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    write_record(path, ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC)))
     yield path
     path.unlink()
     assert (

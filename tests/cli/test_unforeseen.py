@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import cli.stack.up
+import cli.stack.status
 from cli.main import main
 from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
@@ -36,7 +36,7 @@ def status_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException, *option
     def fail(_: Settings) -> Any:
         raise error
 
-    monkeypatch.setattr(cli.stack.up, "home_status", fail)
+    monkeypatch.setattr(cli.stack.status, "home_status", fail)
     monkeypatch.setattr(sys, "argv", ["potluck", "status", *options])
     with pytest.raises(SystemExit) as ended:
         main()

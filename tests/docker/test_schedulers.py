@@ -18,7 +18,7 @@ from tools import tool
 
 from cli.main import potluck
 from cli.nightly.cron import Cron
-from cli.output import Moment
+from cli.options import Moment
 from potluck.contract.errors import Locked, Refused, UsageError
 
 DOCKER = Path(__file__).resolve().parent.parent.parent / "docker"

@@ -229,7 +229,7 @@ def test_a_wrong_command_line_ends_with_2_and_writes_nothing(
 def test_at_a_terminal_it_asks_and_takes_the_likely_answer_for_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.data.init, "asking", lambda: cli.data.init.ask_somebody)
+    monkeypatch.setattr(cli.data.init, "choose_ask", lambda: cli.data.init.ask_somebody)
     answers = "\n".join(["fare", "", "", "no"]) + "\n"
     ended = init(taxi(tmp_path), "--to", tmp_path / "repo", "--json", answers=answers)
     assert ended.exit_code == 0
