@@ -21,10 +21,15 @@ KEYS = {"readings": ["id"]}
 
 
 def ingest(files, rows, seed):
-    days = [None if number == 3 else datetime(1939, 1, 1 + number, tzinfo=UTC) for number in range(rows)]
+    days = [datetime(1939, 1, 1 + number, tzinfo=UTC) for number in range(rows)]
+    days = [None if day.day == 4 else day for day in days]
     return {
         "readings": pa.table(
-            {"id": range(rows), "event_timestamp": pa.array(days, pa.timestamp("us", "UTC")), "seed": [seed] * rows}
+            {
+                "id": range(rows),
+                "event_timestamp": pa.array(days, pa.timestamp("us", "UTC")),
+                "seed": [seed] * rows,
+            }
         ),
         "history": pa.schema([("id", pa.int64())]),
     }

@@ -1,4 +1,4 @@
-"""`potluck materialize` and the champions that a home holds: they are fed, or it refuses before it writes."""
+"""`potluck materialize` feeds the champions that a home holds, or refuses before it writes."""
 
 import json
 from collections.abc import Iterator

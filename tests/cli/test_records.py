@@ -1,4 +1,4 @@
-"""Rows of a file, each as the record that the server takes; one that can't be read is told in its place."""
+"""Rows of a file become records that the server takes; what can't be read is told in its place."""
 
 import io
 import json
@@ -78,7 +78,10 @@ def test_a_row_in_another_encoding_is_told_and_the_next_one_is_read() -> None:
         ("id,id", "names each column once, got id"),
         (
             "id,rooms",
-            "price takes no rooms; --only-known leaves such columns out. It takes: id, area, town, new",
+            (
+                "price takes no rooms; --only-known leaves such columns out. "
+                "It takes: id, area, town, new"
+            ),
         ),
         ("a,b", r"a header with fields of price \(id, area, town, new\), got a, b"),
     ],

@@ -1,4 +1,7 @@
-"""The schedule's process: what it starts, what it remembers, how it ends. Hours pass on a clock of our own."""
+"""The schedule's process: what it starts, what it remembers, how it ends.
+
+Hours pass on a clock of our own.
+"""
 
 import json
 import os
@@ -31,7 +34,7 @@ YEARLY = "0 0 1 1 *"
 
 
 class Runs:
-    """Stands in for the child process: takes its time, and ends with the codes that were ordered."""
+    """Stands in for the child process: takes its time, and ends with the given codes."""
 
     def __init__(self, *exit_codes: int | None, takes: timedelta = MINUTE) -> None:
         self.now = NIGHT

@@ -1,4 +1,4 @@
-"""No password is printed, the home is its owner's alone, and nothing that is printed steers a terminal."""
+"""No password is printed, the home is its owner's alone, and no output steers a terminal."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`potluck up` keeps server, MLflow and schedule running, `status` tells, `down` stops them and Redis."""
+"""`potluck up` keeps the stack running, `status` describes it, `down` stops it and Redis."""
 
 import contextlib
 import json
@@ -96,7 +96,10 @@ def up(stack: Any, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.fixture
 def record(iris: Any) -> Iterator[Path]:
-    """The record of a schedule that ran last years ago; afterwards the stack's own run is published again."""
+    """The record of a schedule that ran last years ago.
+
+    Afterwards the stack's own run is published again.
+    """
     path = iris.home / "schedule.json"
     write_record(path, ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC)))
     yield path

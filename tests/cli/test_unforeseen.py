@@ -21,7 +21,10 @@ SECRET = "redis://admin:s3cret/w@rd@store:6379/0?password=hunter2"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of this test; a verb also writes its settings to the environment, which is put back."""
+    """A home of this test.
+
+    A verb also writes its settings to the environment, which is put back.
+    """
     for name in Settings(home=tmp_path).variables():
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

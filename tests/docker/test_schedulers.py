@@ -1,4 +1,4 @@
-"""The nightly run under other schedulers: each file is what its tool reads, and minds the exit codes."""
+"""The nightly run under other schedulers: their tools read the files, which mind the exit codes."""
 
 import configparser
 import importlib.util
