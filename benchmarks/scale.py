@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale [--rows N ...]
 
-One set of synthetic houses is copied under new ids until there are enough. Each night begins with an empty Redis; the
-second slot, which the night after it fills, takes as much again.
+One set of synthetic houses is copied under new ids until there are enough. Each night begins with
+an empty Redis; the second slot, which the night after it fills, takes as much again.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ import redis
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, machine, table, write_result
-from benchmarks.nightly import NOTES, SERVICE, TRAINING_ROWS, Night, night, tell
+from benchmarks.nightly import SERVICE, TRAINING_ROWS, night, tell
+from benchmarks.nightly_report import NIGHT_NOTES, Night
 
 SIZES = (100_000, 1_000_000, 4_000_000, 10_000_000)
 MILLION = 1_000_000
@@ -93,9 +94,8 @@ def report(surroundings: dict[str, object], seed: int, points: Sequence[Point]) 
         "kind": "made by the repo's ingest, copied under new ids beyond a million",
         "seed": seed,
     }
-    print(
-        f"\nwrote {write_result('scale', surroundings, data, figures, [], NOTES[:2]).relative_to(PROJECT)}"
-    )
+    path = write_result("scale", surroundings, data, figures, [], NIGHT_NOTES)
+    print(f"\nwrote {path.relative_to(PROJECT)}")
 
 
 if __name__ == "__main__":

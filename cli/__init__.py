@@ -1,1 +1,1 @@
-"""The front door: one verb a command. Each verb imports only what it needs, so that `serve` starts fast."""
+"""The front door: one verb a command; each verb imports only what it needs, and starts fast."""

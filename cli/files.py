@@ -13,7 +13,8 @@ def check_destination(path: Path, suffixes: Collection[str]) -> None:
     """Refuse a place that can't hold the file, before the work and not after it.
 
     Raises:
-        UsageError: another kind of file, a folder that is missing, or something that is no file.
+        UsageError: another kind of file, a folder that is missing, or something that is not a
+            file.
     """
     if path.suffix not in suffixes:
         raise UsageError(f"expected a file that ends with {' or '.join(suffixes)}, got {path.name}")
@@ -28,8 +29,10 @@ def check_destination(path: Path, suffixes: Collection[str]) -> None:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which takes its place when the block ends well; else the former one stays.
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a new file beside `path`, which takes its place when the block ends well.
+
+    Where the block fails, what was there before stays.
 
     Raises:
         DataError: it can't be written: no right to, no space, a broken disk.

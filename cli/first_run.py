@@ -1,4 +1,7 @@
-"""From an empty home to published predictions, verb by verb: what `make demo` and the first `make up` begin with."""
+"""From an empty home to published predictions, verb by verb.
+
+`make demo` and the first `make up` begin with it.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import run
+from cli.main import run_command
 from cli.output import say
 from potluck.contract.settings import load_settings
 from potluck.scoring.releases import Releases
@@ -26,7 +29,9 @@ Environment = dict[str, str]
     help="A raw file; else synthetic.",
 )
 def first_run(data: Path | None) -> None:
-    """Fill the home, once: what broke off is taken up again, what is there already is not trained again."""
+    """Fill the home, once: what broke off is taken up again, what is there already is not trained
+    again.
+    """
     settings = load_settings()
     done = settings.home / "first_run.done"
     if not done.exists():
@@ -35,51 +40,68 @@ def first_run(data: Path | None) -> None:
 
 
 def fill_home(environment: Environment, data: Path | None, trained: Sequence[str] = ()) -> None:
-    """Ingest, apply, materialize, train every model that is not trained yet, score what is precomputed."""
-    if not ingested(environment):
-        ingest(environment, data)
-    applied = json.loads(captured(environment, "apply", "--json"))
-    verb(environment, "materialize")
+    """Ingest, apply, materialize, train and score, as far as it is not done.
+
+    Args:
+        environment: names the home and the repo.
+        trained: models that are trained already.
+    """
+    if not holds_sources(environment):
+        ingest_data(environment, data)
+    applied = json.loads(capture_verb(environment, "apply", "--json"))
+    run_verb(environment, "materialize")
     for service in sorted(set(applied["models"]) - set(trained)):
-        verb(environment, "train", service)
+        run_verb(environment, "train", service)
     if applied["precomputed"]:
-        verb(environment, "nightly")
+        run_verb(environment, "nightly")
 
 
-def ingest(environment: Environment, data: Path | None) -> None:
-    try:
-        verb(environment, "ingest", *([str(data)] if data else []))
-    except SystemExit:
-        if data is None:
-            told = (
-                "if the repo's ingest.py needs a file, give it: `make … DATA=FILE`, or --data FILE"
-            )
-            say(f"potluck: {told}", err=True)
-        raise
+def holds_sources(environment: Environment) -> bool:
+    """Whether the home holds the repo's sources.
 
-
-def ingested(environment: Environment) -> bool:
-    """Whether the home holds the repo's sources: they may be somebody's own, and ingesting would replace them."""
+    They may be somebody's own, and ingesting would replace them.
+    """
     settings = load_settings(
         home=environment.get("POTLUCK_HOME"), repo=environment.get("POTLUCK_REPO")
     )
     files = settings.data_folder(project_name(settings.repo)).rglob("*.parquet")
-    return any(
-        file.is_file() and file.name != SCHEMA_FILE for file in files
-    )  # `apply` makes the histories
+    # `apply` makes the folders of histories, which hold a schema and no rows yet.
+    return any(file.is_file() and file.name != SCHEMA_FILE for file in files)
 
 
-def verb(environment: Environment, *words: str) -> None:
-    """Run one verb as a user would, and show it; ends with its exit code where it fails."""
-    click.secho(f"\n$ potluck {' '.join(words)}", bold=True)
-    ended = subprocess.run([sys.executable, "-m", "cli.main", *words], env=environment, check=False)
+def ingest_data(environment: Environment, data: Path | None) -> None:
+    words = [] if data is None else [str(data)]
+    try:
+        run_verb(environment, "ingest", *words)
+    except SystemExit:
+        if data is None:
+            advice = "give it: `make … DATA=FILE`, or --data FILE"
+            say(f"potluck: if the repo's ingest.py needs a file, {advice}", err=True)
+        raise
+
+
+def run_verb(environment: Environment, *words: str) -> None:
+    """Run one verb as a user would, and show it.
+
+    Raises:
+        SystemExit: it failed; the exit code is the verb's.
+    """
+    command = show_command(words)
+    ended = subprocess.run(command, env=environment, check=False)
     if ended.returncode != 0:
         raise SystemExit(ended.returncode)
 
 
-def captured(environment: Environment, *words: str) -> str:
-    click.secho(f"\n$ potluck {' '.join(words)}", bold=True)
-    command = [sys.executable, "-m", "cli.main", *words]
+def capture_verb(environment: Environment, *words: str) -> str:
+    """Run one verb like `run_verb`.
+
+    Returns:
+        What it printed on standard output.
+
+    Raises:
+        SystemExit: it failed; the exit code is the verb's.
+    """
+    command = show_command(words)
     ended = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE, text=True)
     click.echo(ended.stdout, nl=False)
     if ended.returncode != 0:
@@ -87,5 +109,15 @@ def captured(environment: Environment, *words: str) -> str:
     return ended.stdout
 
 
+def show_command(words: Sequence[str]) -> list[str]:
+    """Print a verb as a user would type it.
+
+    Returns:
+        The command that runs it.
+    """
+    click.secho(f"\n$ potluck {' '.join(words)}", bold=True)
+    return [sys.executable, "-m", "cli.main", *words]
+
+
 if __name__ == "__main__":
-    run(first_run)
+    run_command(first_run)

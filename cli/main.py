@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
-from cli.output import say, tell
-from cli.unforeseen import place_in_repo, told_error
+from cli.failures import explain_error, place_in_repo
+from cli.output import print_error, say
 from potluck import __version__
 from potluck.contract import logs
 from potluck.contract.errors import PotluckError, UsageError
@@ -19,41 +19,45 @@ from potluck.contract.secrets import masked
 STANDARD_OUTPUT = 1
 
 VERBS = {
-    "init": "cli.init",
-    "ingest": "cli.data",
-    "apply": "cli.data",
-    "materialize": "cli.data",
-    "check": "cli.check",
-    "train": "cli.models",
-    "promote": "cli.versions",
-    "compare": "cli.versions",
-    "retire": "cli.versions",
-    "pull": "cli.models",
-    "nightly": "cli.night",
-    "export": "cli.night",
-    "schedule": "cli.schedule",
-    "serve": "cli.server",
-    "predict": "cli.calls",
-    "lookup": "cli.calls",
-    "up": "cli.stack",
-    "down": "cli.stack",
-    "status": "cli.stack",
-    "env": "cli.stack",
-    "gc": "cli.gc",
-    "backup": "cli.backup",
-    "restore": "cli.backup",
+    "init": "cli.data.init",
+    "ingest": "cli.data.ingest",
+    "apply": "cli.data.apply",
+    "materialize": "cli.data.materialize",
+    "check": "cli.data.check",
+    "train": "cli.models.train",
+    "promote": "cli.models.promote",
+    "compare": "cli.models.compare",
+    "retire": "cli.models.promote",
+    "pull": "cli.models.pull",
+    "nightly": "cli.nightly.nightly",
+    "export": "cli.nightly.export",
+    "schedule": "cli.nightly.schedule",
+    "serve": "cli.stack.serve",
+    "predict": "cli.client.predict",
+    "lookup": "cli.client.lookup",
+    "up": "cli.stack.up",
+    "down": "cli.stack.up",
+    "status": "cli.stack.status",
+    "env": "cli.stack.status",
+    "gc": "cli.upkeep.gc",
+    "backup": "cli.upkeep.backup",
+    "restore": "cli.upkeep.backup",
 }
+"""Verb -> the module of its command; in the order of `potluck --help`."""
 
 
 class Mistakable(Exception):
-    """Around an error at which click would end as if the user had left: a broken pipe, an end of file."""
+    """Around an error at which click would end as if the user had left.
+
+    These are a broken pipe and an end of file, which may come from anywhere in a verb.
+    """
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
 class LazyVerbs(click.Group):
-    """Imports a verb's module when it is asked for."""
+    """Imports a verb's module when it is asked for: some take seconds to import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -83,25 +87,24 @@ def potluck() -> None:
 
 
 def main() -> None:
-    """Run a verb."""
-    run(potluck)
+    """Run the verb that the command line names."""
+    run_command(potluck)
 
 
-def run(command: click.Command) -> None:
+def run_command(command: click.Command) -> None:
     """Run a command; whatever fails ends with an exit code and words of its own, not a trace."""
     as_json = "--json" in sys.argv
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a terminal without UTF-8 shows what it can
+        # A terminal without UTF-8 shows what it can.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command.main(standalone_mode=False)
     except PotluckError as error:
-        end(error, as_json)
+        exit_with(error, as_json=as_json)
     except click.ClickException as error:
         if as_json:
-            end(UsageError(error.format_message()), as_json)
-        show(error)
+            exit_with(UsageError(error.format_message()), as_json=True)
+        print_usage_error(error)
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         say_interrupted()
@@ -109,13 +112,14 @@ def run(command: click.Command) -> None:
     except Mistakable as wrapped:
         if isinstance(wrapped.error, BrokenPipeError) and nobody_reads(STANDARD_OUTPUT):
             raise SystemExit(1) from None
-        end(told_error(wrapped.error), as_json)
+        exit_with(explain_error(wrapped.error), as_json=as_json)
     except SystemExit as error:
-        if place_in_repo(error):  # whatever its code: the verb was not done
-            end(told_error(error), as_json)
+        # A repo's own `sys.exit()` is an error, whatever its code: the verb was not done.
+        if place_in_repo(error):
+            exit_with(explain_error(error), as_json=as_json)
         raise
     except Exception as error:
-        end(told_error(error), as_json)
+        exit_with(explain_error(error), as_json=as_json)
 
 
 def say_interrupted() -> None:
@@ -125,22 +129,22 @@ def say_interrupted() -> None:
         click.echo("potluck: interrupted", err=True)
 
 
-def end(error: PotluckError, as_json: bool) -> NoReturn:
-    tell(error, as_json)
+def exit_with(error: PotluckError, *, as_json: bool) -> NoReturn:
+    print_error(error, as_json=as_json)
     raise SystemExit(error.exit_code) from None
 
 
-def show(error: click.ClickException) -> None:
+def print_usage_error(error: click.ClickException) -> None:
     """Print a usage error as click does, but without what a terminal would obey."""
-    told = io.StringIO()
-    error.show(told)
-    say(masked(told.getvalue().rstrip("\n")), err=True)
+    shown = io.StringIO()
+    error.show(shown)
+    say(masked(shown.getvalue().rstrip("\n")), err=True)
 
 
 def nobody_reads(stream: int) -> bool:
     """Whether the other end of a pipe is closed, as `potluck status | head -1` leaves it."""
     poll = select.poll()
-    poll.register(stream, 0)  # which asks for errors alone
+    poll.register(stream, 0)  # no event is asked for: errors are told in any case
     return bool(poll.poll(0))
 
 

@@ -1,4 +1,4 @@
-"""What is known of houses in Ames: neighbourhoods, styles, shares of categories; all of it rounded."""
+"""What is known of houses in Ames: neighbourhoods, styles, shares of categories; all rounded."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
@@ -8,27 +8,25 @@ Shares: TypeAlias = Mapping[str, float]
 
 
 class Hood(NamedTuple):
-    """A neighbourhood: share, year built (mean, sd), overall quality, effect on the log price, lot area."""
+    """A neighbourhood."""
 
-    share: float
-    built: float
-    spread: float
-    quality: float
-    effect: float
-    lot: float
-    town: float = 0
-    """Share of town houses."""
-    zone: str = "RL"
-    """Most usual zoning."""
+    share: float  # of all houses, in percent
+    built: float  # mean year
+    spread: float  # standard deviation of the year built
+    quality: float  # mean overall quality, from 1 to 10
+    effect: float  # on the log price
+    lot: float  # usual area (sq ft)
+    town: float = 0  # share of town houses
+    zone: str = "RL"  # most usual zoning
 
 
 class Style(NamedTuple):
-    """A style of house: usual living area (sq ft), the share of it upstairs, its codes in MSSubClass."""
+    """A style of house."""
 
-    area: float
-    upstairs: float
-    subclass: int
-    town_subclass: int
+    area: float  # usual living area (sq ft)
+    upstairs: float  # share of the living area
+    subclass: int  # its code in MSSubClass
+    town_subclass: int  # the code where it is a town house
 
 
 HOODS = {

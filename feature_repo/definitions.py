@@ -1,32 +1,26 @@
-"""House prices in Ames, Iowa: a seller describes the listing, the assessor's record brings the rest.
+"""House prices in Ames, Iowa: a seller describes the listing, the assessor's record adds the rest.
 
-Columns keep the names of Kaggle's data; areas are in square feet, lengths in feet. A feature never reads the
-clock: the date of valuation is the listing's own `YrSold`, `MoSold`.
+Columns keep the names of Kaggle's data; areas are in square feet, lengths in feet. A feature never
+reads the clock: the date of valuation is the listing's own `YrSold`, `MoSold`.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast import Entity, FeatureService, FeatureView, Field, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String
 
-from potluck.contract.settings import source_path
+from potluck.stores.declare import parquet
 
 Columns = dict[str, list[Any]]
-"""What an on-demand function takes and gives: name -> one value per row, None where it is missing."""
+"""What an on-demand function takes and gives: name -> one value a row, None where it is missing."""
 
-
-def parquet(name: str) -> FileSource:
-    return FileSource(
-        name=name, path=source_path("house_prices", name), timestamp_field="event_timestamp"
-    )
-
-
-assessor = parquet("assessor")
-sales = parquet("sales")
-listings = parquet("listings")
-predictions = parquet("predictions")
+# What `potluck ingest` writes: `ingest.py` gives the content of each.
+assessor = parquet("house_prices", "assessor")
+sales = parquet("house_prices", "sales")
+listings = parquet("house_prices", "listings")
+predictions = parquet("house_prices", "predictions")
 
 house = Entity(name="house", join_keys=["Id"], value_type=ValueType.INT64)
 
@@ -37,29 +31,15 @@ RECORD_NUMBERS = (
     *("BsmtFullBath", "BsmtHalfBath", "FullBath", "HalfBath"),
     *("BedroomAbvGr", "KitchenAbvGr", "TotRmsAbvGrd", "Fireplaces"),
     *("GarageYrBlt", "GarageCars", "GarageArea"),
-    *(
-        "WoodDeckSF",
-        "OpenPorchSF",
-        "EnclosedPorch",
-        "3SsnPorch",
-        "ScreenPorch",
-        "PoolArea",
-        "MiscVal",
-    ),
+    *("WoodDeckSF", "OpenPorchSF", "EnclosedPorch", "3SsnPorch", "ScreenPorch"),
+    *("PoolArea", "MiscVal"),
 )
 RECORD_TEXTS = (
     *("Utilities", "RoofStyle", "RoofMatl", "Exterior1st", "Exterior2nd", "MasVnrType"),
     *("ExterQual", "ExterCond", "Foundation", "PavedDrive", "MiscFeature", "PoolQC"),
     *("BsmtQual", "BsmtCond", "BsmtExposure", "BsmtFinType1", "BsmtFinType2"),
-    *(
-        "Heating",
-        "HeatingQC",
-        "CentralAir",
-        "Electrical",
-        "KitchenQual",
-        "Functional",
-        "FireplaceQu",
-    ),
+    *("Heating", "HeatingQC", "CentralAir", "Electrical"),
+    *("KitchenQual", "Functional", "FireplaceQu"),
     *("GarageType", "GarageFinish", "GarageQual", "GarageCond"),
 )
 
@@ -73,7 +53,8 @@ assessor_record = FeatureView(
     source=assessor,
 )
 
-# What a seller knows without the assessor. A default says what silence means: who mentions no alley has none.
+# What a seller knows without the assessor. A default says what a field means that is not sent: who
+# mentions no alley has none.
 seller = RequestSource(
     name="seller",
     schema=[
@@ -103,7 +84,8 @@ seller = RequestSource(
 )
 
 
-# Feast wants an on-demand view's schema without tags; a pass-through keeps those of its request field.
+# Feast wants an on-demand view's schema without tags. A field that an on-demand view hands on as it
+# came keeps the tags of its request field.
 SELLER_FIELDS = [Field(name=field.name, dtype=field.dtype) for field in seller.schema]
 
 
@@ -113,30 +95,15 @@ SELLER_FIELDS = [Field(name=field.name, dtype=field.dtype) for field in seller.s
 def listing(inputs: "Columns") -> "Columns":
     """What the seller says, as it is, and the age of the house at the date of valuation (years)."""
     said = (
-        *(
-            "LotArea",
-            "Neighborhood",
-            "YearBuilt",
-            "LotFrontage",
-            "LotShape",
-            "LotConfig",
-            "LandContour",
-        ),
-        *(
-            "LandSlope",
-            "MSZoning",
-            "MSSubClass",
-            "BldgType",
-            "HouseStyle",
-            "OverallCond",
-            "Street",
-            "Alley",
-        ),
-        *("Fence", "Condition1", "Condition2", "SaleType", "SaleCondition", "YrSold", "MoSold"),
+        *("LotArea", "Neighborhood", "YearBuilt", "LotFrontage", "LotShape", "LotConfig"),
+        *("LandContour", "LandSlope", "MSZoning", "MSSubClass", "BldgType", "HouseStyle"),
+        *("OverallCond", "Street", "Alley", "Fence", "Condition1", "Condition2"),
+        *("SaleType", "SaleCondition", "YrSold", "MoSold"),
     )
+    columns = {name: inputs[name] for name in said}
     years = zip(inputs["YrSold"], inputs["YearBuilt"], strict=True)
-    ages = [None if sold is None or built is None else sold - built for sold, built in years]
-    return {**{name: inputs[name] for name in said}, "house_age": ages}
+    columns["house_age"] = [None if None in pair else pair[0] - pair[1] for pair in years]
+    return columns
 
 
 @on_demand_feature_view(  # type: ignore[untyped-decorator]
@@ -152,7 +119,7 @@ def listing(inputs: "Columns") -> "Columns":
     ],
 )
 def house_on_listing(inputs: "Columns") -> "Columns":
-    """The record beside the listing: ages at the date of valuation (years), areas (sq ft) and shares of them.
+    """The record beside the listing: ages at the date of valuation (years), areas (sq ft), shares.
 
     A feature is missing where one of its parts is.
     """
@@ -160,24 +127,20 @@ def house_on_listing(inputs: "Columns") -> "Columns":
     def rows(*names: str) -> "Iterator[tuple[Any, ...]]":
         return zip(*(inputs[name] for name in names), strict=True)
 
+    remodelled = rows("YrSold", "YearRemodAdd")
+    garages = rows("YrSold", "GarageYrBlt")
     floors = rows("TotalBsmtSF", "1stFlrSF", "2ndFlrSF")
+    lots = rows("GrLivArea", "LotArea")
+    quality = rows("OverallQual", "GrLivArea")
     baths = rows("FullBath", "BsmtFullBath", "HalfBath", "BsmtHalfBath")
     return {
-        "years_since_remodel": [
-            None if None in row else row[0] - row[1] for row in rows("YrSold", "YearRemodAdd")
-        ],
-        "garage_age": [
-            None if None in row else row[0] - row[1] for row in rows("YrSold", "GarageYrBlt")
-        ],
+        "years_since_remodel": [None if None in row else row[0] - row[1] for row in remodelled],
+        "garage_age": [None if None in row else row[0] - row[1] for row in garages],
         "total_area": [None if None in row else sum(row) for row in floors],
         "living_area_share": [
-            None if None in row or not row[1] else row[0] / row[1]
-            for row in rows("GrLivArea", "LotArea")
+            None if None in row or not row[1] else row[0] / row[1] for row in lots
         ],
-        "quality_area": [
-            None if None in row else float(row[0]) * row[1]
-            for row in rows("OverallQual", "GrLivArea")
-        ],
+        "quality_area": [None if None in row else float(row[0]) * row[1] for row in quality],
         "total_baths": [
             None if None in row else row[0] + row[1] + (row[2] + row[3]) / 2 for row in baths
         ],

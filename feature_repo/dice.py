@@ -52,8 +52,11 @@ class Dice:
     def by_era(self, built: Column, *names: str) -> Columns:
         """Columns of categories that depend on the year built."""
         eras = [built < 1946, built < 1985]
-        choices = {name: [self.pick(shares) for shares in ames.BY_ERA[name]] for name in names}
-        return {name: np.select(eras, picked[:2], picked[2]) for name, picked in choices.items()}
+        columns = {}
+        for name in names:
+            early, middle, late = (self.pick(shares) for shares in ames.BY_ERA[name])
+            columns[name] = np.select(eras, [early, middle], late)
+        return columns
 
     def grade(self, quality: Column) -> Column:
         """A grade from Fa to Ex that goes with an overall quality (1..10)."""
@@ -65,8 +68,8 @@ def none_where(absent: Column, values: Column) -> Column:
     return np.where(absent, "None" if values.dtype == object else 0, values)
 
 
-def unknown(lost: Column, values: Column) -> Column:
-    """A missing value where it got lost; integers become floats."""
+def lose(lost: Column, values: Column) -> Column:
+    """A missing value where the value got lost; integers become floats."""
     missing: Any = None if values.dtype == object else np.nan
     return np.where(lost, missing, values)
 
@@ -86,6 +89,5 @@ def fact(table: Mapping[str, NamedTuple], names: Column, wanted: str) -> Column:
 def to_arrow(name: str, values: Column) -> pa.Array:
     if values.dtype == object:
         return pa.array(values, pa.string())
-    return pa.array(values, from_pandas=True).cast(
-        pa.float64() if name in FRACTIONAL else pa.int64()
-    )
+    kind = pa.float64() if name in FRACTIONAL else pa.int64()
+    return pa.array(values, from_pandas=True).cast(kind)  # NaN becomes null

@@ -1,7 +1,8 @@
 """Kaggle's House Prices files, or synthetic houses -> the sources of `definitions.py`.
 
-The month of sale is all that the data tells of time. The assessor's record and the listing are dated to its
-first day, the sale to its middle: a sale sees its own record, and none of a later month.
+The month of sale is all that the data tells of time. The assessor's record and the listing are
+dated to its first day, the sale to its middle: a sale sees its own record, and none of a later
+month.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,8 @@ COUNT = CsvColumn("int64", least=0)
 GRADE = CsvColumn("int64", least=1, most=10)
 YEAR = CsvColumn("int64", least=1700, most=2100)
 
-# Here Kaggle's data description spells "there is none" as NA. It becomes None, the data's own word for it in
-# MasVnrType, where NA means "not known", as it does in every other column.
+# Here Kaggle's data description spells "there is none" as NA. It becomes None, the data's own word
+# for it in MasVnrType, where NA means "not known", as it does in every other column.
 NONE = CsvColumn("string", categories={"NA": "None"})
 
 
@@ -54,23 +55,14 @@ RECORD: Mapping[str, CsvColumn] = {
     "OverallQual": GRADE,
     "YearRemodAdd": YEAR,
     "GarageYrBlt": CsvColumn("int64"),
-    **alike(
-        COUNT,
-        "MasVnrArea BsmtFinSF1 BsmtFinSF2 BsmtUnfSF TotalBsmtSF 1stFlrSF 2ndFlrSF LowQualFinSF",
-    ),
-    **alike(
-        COUNT, "GrLivArea BsmtFullBath BsmtHalfBath FullBath HalfBath BedroomAbvGr KitchenAbvGr"
-    ),
-    **alike(
-        COUNT, "TotRmsAbvGrd Fireplaces GarageCars GarageArea WoodDeckSF OpenPorchSF EnclosedPorch"
-    ),
-    **alike(COUNT, "3SsnPorch ScreenPorch PoolArea MiscVal"),
-    **alike(
-        TEXT, "Utilities RoofStyle RoofMatl Exterior1st Exterior2nd MasVnrType ExterQual ExterCond"
-    ),
-    **alike(
-        TEXT, "Foundation Heating HeatingQC CentralAir Electrical KitchenQual Functional PavedDrive"
-    ),
+    **alike(COUNT, "MasVnrArea BsmtFinSF1 BsmtFinSF2 BsmtUnfSF TotalBsmtSF"),
+    **alike(COUNT, "1stFlrSF 2ndFlrSF LowQualFinSF GrLivArea"),
+    **alike(COUNT, "BsmtFullBath BsmtHalfBath FullBath HalfBath"),
+    **alike(COUNT, "BedroomAbvGr KitchenAbvGr TotRmsAbvGrd Fireplaces GarageCars GarageArea"),
+    **alike(COUNT, "WoodDeckSF OpenPorchSF EnclosedPorch 3SsnPorch ScreenPorch PoolArea MiscVal"),
+    **alike(TEXT, "Utilities RoofStyle RoofMatl Exterior1st Exterior2nd MasVnrType"),
+    **alike(TEXT, "ExterQual ExterCond Foundation PavedDrive"),
+    **alike(TEXT, "Heating HeatingQC CentralAir Electrical KitchenQual Functional"),
     **alike(NONE, "BsmtQual BsmtCond BsmtExposure BsmtFinType1 BsmtFinType2 FireplaceQu"),
     **alike(NONE, "GarageType GarageFinish GarageQual GarageCond PoolQC MiscFeature"),
 }
@@ -86,18 +78,24 @@ KEYS = {source: ["Id"] for source in ("assessor", "listings", "sales")}
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
-    """Sources by name, of every house in the files; without files, of `rows` synthetic houses by `seed`.
+    """Make the sources of every house in the files; without files, of synthetic houses.
 
     A file without SalePrice (Kaggle's test.csv) brings houses to predict and no sale.
+
+    Args:
+        rows: number of synthetic houses.
+        seed: of synthetic houses; the same one gives the same houses.
+
+    Returns:
+        A table, or the schema of what others fill, by the source's name.
 
     Raises:
         DataError: a file is not one of Kaggle's House Prices files, or an Id stands there twice.
         UsageError: `rows` is below 1.
     """
     if files:
-        return sources(
-            without_later_garages(join_tables([read_csv(path, COLUMNS) for path in files], "Id"))
-        )
+        houses = join_tables([read_csv(path, COLUMNS) for path in files], "Id")
+        return sources(without_later_garages(houses))
     if rows < 1:
         raise UsageError(
             f"expected 1 synthetic house or more, got {rows}; give --rows, or Kaggle's files"
@@ -106,7 +104,11 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
 
 
 def sources(houses: pa.Table) -> dict[str, pa.Table | pa.Schema]:
-    """Split houses (Kaggle's columns, one row each) into what the assessor, the seller and the sale tell."""
+    """Split houses into what the assessor, the seller and the sale tell.
+
+    Args:
+        houses: Kaggle's columns, one row a house.
+    """
     months = month_starts(houses["YrSold"], houses["MoSold"])
     closing = months + np.timedelta64(DAYS_TO_SALE, "D")
     listing = houses.select(["Id", *LISTING])
@@ -130,9 +132,9 @@ def dated(table: pa.Table, moments: Moments) -> pa.Table:
 
 
 def without_later_garages(houses: pa.Table) -> pa.Table:
-    """A garage can't be built after the year that follows the sale: Kaggle's one of 2207 has no known year.
+    """Houses whose garage, if it was built after the year that follows the sale, has no known year.
 
-    Surely 2007 was meant, but a guess would look like a fact.
+    Kaggle has one of 2207. Surely 2007 was meant, but a guess would look like a fact.
     """
     built, place = houses["GarageYrBlt"], houses.column_names.index("GarageYrBlt")
     later = pc.greater(built, pc.add(houses["YrSold"], 1))

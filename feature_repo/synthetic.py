@@ -1,7 +1,8 @@
 """Synthetic houses with Kaggle's columns and categories, as many as asked for.
 
-The neighbourhood sets era, lot, kind and quality of a house, these set its rooms, and all of them its price.
-Much lies in the record (quality, areas, garage): there a hybrid model can win over a realtime one.
+The neighbourhood sets era, lot, kind and quality of a house, these set its rooms, and all of them
+its price. Much lies in the record (quality, areas, garage): there a hybrid model can win over a
+realtime one.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 import ames
 import numpy as np
 import pyarrow as pa
-from dice import Column, Columns, Dice, fact, none_where, to_arrow, translate, unknown
+from dice import Column, Columns, Dice, fact, lose, none_where, to_arrow, translate
 
 NOISE = 0.1  # sd of the log price that no column explains
 FIRST_YEAR, MONTHS = 2006, 55  # 2006-01 to 2010-07
@@ -26,17 +27,19 @@ def houses(rows: int, seed: int) -> pa.Table:
     """`rows` houses with Kaggle's 81 columns; the same rows and seed give the same houses."""
     dice = Dice(np.random.default_rng(seed), rows)
     house: Columns = {"Id": np.arange(1, rows + 1)}
-    site = (moment, place, building, state)
+    # In this order: each part looks at columns of those before it. And a seed gives the same houses
+    # only as long as the draws come in the same order.
+    site = (date_of_sale, place, building, state)
     inside = (floors, rooms, basement, garage, shell, comfort)
     for part in (*site, *inside, outside, sale, price):
         house |= part(dice, house)
-    house |= {name: unknown(dice.chance(share), house[name]) for name, share in UNKNOWN.items()}
-    return pa.table(
-        {name: to_arrow(name, house.pop(name)) for name in list(house)}
-    )  # each frees its objects
+    for name, share in UNKNOWN.items():
+        house[name] = lose(dice.chance(share), house[name])
+    # `pop` frees a column's Python objects before the next one is made.
+    return pa.table({name: to_arrow(name, house.pop(name)) for name in list(house)})
 
 
-def moment(dice: Dice, house: Columns) -> Columns:
+def date_of_sale(dice: Dice, house: Columns) -> Columns:
     season = np.resize(SEASON, MONTHS)
     month = dice.rng.choice(MONTHS, dice.rows, p=season / season.sum())
     return {"YrSold": FIRST_YEAR + month // 12, "MoSold": month % 12 + 1}
@@ -49,30 +52,27 @@ def place(dice: Dice, house: Columns) -> Columns:
     street = dice.anywhere(
         "Street", "LotShape", "LandContour", "LandSlope", "LotConfig", "Utilities", "Condition1"
     )
+    frontage = np.sqrt(lot * 0.53) * np.exp(dice.normal(0, 0.15))
+    alley = np.where(zone == "RM", dice.pick(ames.ALLEY_OF_RM), "None")
+    second = np.where(street["Condition1"] == "Norm", "Norm", dice.pick(ames.SECOND_CONDITION))
     return {
         **street,
         "Neighborhood": hood,
         "MSZoning": zone,
         "LotArea": lot.astype(np.int64),
-        "LotFrontage": np.clip(
-            np.rint(np.sqrt(lot * 0.53) * np.exp(dice.normal(0, 0.15))), 21, 313
-        ),
-        "Alley": np.where(zone == "RM", dice.pick(ames.ALLEY_OF_RM), "None"),
-        "Condition2": np.where(
-            street["Condition1"] == "Norm", "Norm", dice.pick(ames.SECOND_CONDITION)
-        ),
+        "LotFrontage": np.clip(np.rint(frontage), 21, 313),
+        "Alley": alley,
+        "Condition2": second,
     }
 
 
 def building(dice: Dice, house: Columns) -> Columns:
     hood = house["Neighborhood"]
-    built = dice.count(
-        fact(ames.HOODS, hood, "built"), fact(ames.HOODS, hood, "spread"), 1872, house["YrSold"]
-    )
+    mean, spread = fact(ames.HOODS, hood, "built"), fact(ames.HOODS, hood, "spread")
+    built = dice.count(mean, spread, 1872, house["YrSold"])
     town = dice.chance(fact(ames.HOODS, hood, "town"))
-    style = np.where(
-        town, dice.pick(ames.TOWN_STYLE), dice.by_era(built, "HouseStyle")["HouseStyle"]
-    )
+    town_style = dice.pick(ames.TOWN_STYLE)
+    style = np.where(town, town_style, dice.by_era(built, "HouseStyle")["HouseStyle"])
     kind = np.where(town, dice.pick(ames.TOWN_TYPE), dice.pick(ames.FREE_TYPE))
     code = subclass(kind, style, built, town)
     return {"BldgType": kind, "YearBuilt": built, "HouseStyle": style, "MSSubClass": code}
@@ -80,14 +80,12 @@ def building(dice: Dice, house: Columns) -> Columns:
 
 def subclass(kind: Column, style: Column, built: Column, town: Column) -> Column:
     """MSSubClass, which says type, style and era in one code."""
-    usual = np.where(
-        town, fact(ames.STYLES, style, "town_subclass"), fact(ames.STYLES, style, "subclass")
-    )
+    of_town, of_others = (fact(ames.STYLES, style, name) for name in ("town_subclass", "subclass"))
+    usual = np.where(town, of_town, of_others)
     early = [(built < 1946) & (usual == code) for code in ames.EARLIER_SUBCLASS]
     shared = [kind == name for name in ames.SUBCLASS_OF_TYPE]
-    return np.select(
-        early + shared, [*ames.EARLIER_SUBCLASS.values(), *ames.SUBCLASS_OF_TYPE.values()], usual
-    )
+    codes = [*ames.EARLIER_SUBCLASS.values(), *ames.SUBCLASS_OF_TYPE.values()]
+    return np.select(early + shared, codes, usual)
 
 
 def state(dice: Dice, house: Columns) -> Columns:
@@ -105,9 +103,8 @@ def state(dice: Dice, house: Columns) -> Columns:
 
 
 def floors(dice: Dice, house: Columns) -> Columns:
-    usual = fact(ames.STYLES, house["HouseStyle"], "area") * np.exp(
-        0.1 * (house["OverallQual"] - 6)
-    )
+    size = np.exp(0.1 * (house["OverallQual"] - 6))
+    usual = fact(ames.STYLES, house["HouseStyle"], "area") * size
     living = np.clip(np.rint(usual * np.exp(dice.normal(0, 0.2))), 334, 5700)
     upstairs = fact(ames.STYLES, house["HouseStyle"], "upstairs") * dice.between(0.85, 1.1)
     second = np.rint(living * upstairs)
@@ -136,13 +133,11 @@ def rooms(dice: Dice, house: Columns) -> Columns:
 
 def basement(dice: Dice, house: Columns) -> Columns:
     none = dice.chance(0.025)
-    total = none_where(
-        none, np.rint(house["1stFlrSF"] * np.clip(dice.normal(0.97, 0.08), 0.4, 1.2))
-    )
+    below = np.clip(dice.normal(0.97, 0.08), 0.4, 1.2)
+    total = none_where(none, np.rint(house["1stFlrSF"] * below))
     first = np.rint(total * np.where(dice.chance(0.31), 0, dice.between(0.15, 0.95)))
-    second = np.rint(
-        (total - first) * np.where(dice.chance(0.88) | (first == 0), 0, dice.between(0.1, 0.9))
-    )
+    no_second = dice.chance(0.88) | (first == 0)
+    second = np.rint((total - first) * np.where(no_second, 0, dice.between(0.1, 0.9)))
     areas = {
         "BsmtFinSF1": first,
         "BsmtFinSF2": second,
@@ -168,17 +163,16 @@ def garage(dice: Dice, house: Columns) -> Columns:
     built = house["YearBuilt"]
     none = dice.chance(np.where(built < 1946, 0.16, 0.04))
     cars = dice.count(0.3 + 0.26 * house["OverallQual"] + (built - 1970) * 0.004, 0.4, 1, 4)
-    kinds = dice.by_era(built, "GarageType", "GarageFinish") | dice.anywhere(
-        "GarageQual", "GarageCond"
-    )
+    kinds = dice.by_era(built, "GarageType", "GarageFinish")
+    kinds |= dice.anywhere("GarageQual", "GarageCond")
     year = np.where(dice.chance(0.8), built, np.rint(dice.between(built, house["YrSold"])))
     sizes = {
         "GarageCars": cars,
         "GarageArea": np.rint(cars * 265 * np.exp(dice.normal(0, 0.12))).astype(np.int64),
     }
-    return {name: none_where(none, values) for name, values in (kinds | sizes).items()} | {
-        "GarageYrBlt": unknown(none, year)
-    }
+    columns = {name: none_where(none, values) for name, values in (kinds | sizes).items()}
+    columns["GarageYrBlt"] = lose(none, year)
+    return columns
 
 
 def shell(dice: Dice, house: Columns) -> Columns:
@@ -192,28 +186,26 @@ def shell(dice: Dice, house: Columns) -> Columns:
         **kinds,
         **dice.anywhere("RoofStyle", "RoofMatl", "ExterCond"),
         "Exterior2nd": np.where(dice.chance(0.9), second, dice.pick(ames.OTHER_EXTERIOR)),
-        "MasVnrType": unknown(lost, kinds["MasVnrType"]),
-        "MasVnrArea": unknown(lost, veneer),
+        "MasVnrType": lose(lost, kinds["MasVnrType"]),
+        "MasVnrArea": lose(lost, veneer),
         "ExterQual": dice.grade(house["OverallQual"] - 0.5),
     }
 
 
 def comfort(dice: Dice, house: Columns) -> Columns:
-    return {
-        **dice.by_era(house["YearBuilt"], "Heating", "HeatingQC", "CentralAir", "Electrical"),
-        **dice.anywhere("Functional"),
-        "KitchenQual": dice.grade(house["OverallQual"]),
-        "FireplaceQu": none_where(
-            house["Fireplaces"] == 0, dice.pick(ames.ANYWHERE["FireplaceQu"])
-        ),
-    }
+    columns = dice.by_era(house["YearBuilt"], "Heating", "HeatingQC", "CentralAir", "Electrical")
+    columns |= dice.anywhere("Functional")
+    columns["KitchenQual"] = dice.grade(house["OverallQual"])
+    fireplaces = dice.pick(ames.ANYWHERE["FireplaceQu"])
+    columns["FireplaceQu"] = none_where(house["Fireplaces"] == 0, fireplaces)
+    return columns
 
 
 def outside(dice: Dice, house: Columns) -> Columns:
-    sizes = {
-        name: none_where(~dice.chance(share), np.rint(np.exp(dice.normal(5, 0.6))).astype(np.int64))
-        for name, share in ames.OUTSIDE.items()
-    }
+    sizes = {}
+    for name, share in ames.OUTSIDE.items():
+        none = ~dice.chance(share)
+        sizes[name] = none_where(none, np.rint(np.exp(dice.normal(5, 0.6))).astype(np.int64))
     kinds = dice.anywhere("Fence", "PoolQC", "MiscFeature")
     kinds["PoolQC"] = none_where(sizes["PoolArea"] == 0, kinds["PoolQC"])
     kinds["MiscFeature"] = none_where(sizes["MiscVal"] == 0, kinds["MiscFeature"])

@@ -1,7 +1,8 @@
-"""The nightly run as an Airflow 3 DAG: calls the command that everybody else calls, and knows its exit codes.
+"""The nightly run as an Airflow 3 DAG: it calls the command, and knows its exit codes.
 
-Put it into the DAGs folder of workers that have the batch installation and the home. POTLUCK_COMMAND names the command
-where it is not on PATH; POTLUCK_HOME, REDIS_URL and the rest come from the worker's environment.
+Put it into the DAGs folder of workers that have the batch installation and the home.
+POTLUCK_COMMAND names the command where it is not on PATH; POTLUCK_HOME, REDIS_URL and the rest come
+from the worker's environment.
 """
 
 import os
@@ -19,7 +20,10 @@ REFUSED, LOCKED = 65, 75
 
 
 def run_nightly(as_of: str) -> None:
-    """Run it to its end; the run of one due time has one as-of date, however often it is tried."""
+    """Run the command to its end.
+
+    A run of one due time has one as-of date, however often it is tried.
+    """
     command = [os.environ.get("POTLUCK_COMMAND", "potluck"), "nightly", "--as-of", as_of]
     exit_code = subprocess.run(command, check=False).returncode
     if exit_code == REFUSED:
@@ -50,7 +54,7 @@ def run_nightly(as_of: str) -> None:
     doc_md=__doc__,
 )
 def potluck_nightly() -> None:
-    """One task; `run_after` is the due time, and of a run that was started by hand the moment of that."""
+    """One task; `run_after` is the due time, or the moment at which somebody started the run."""
     task(task_id="nightly")(run_nightly)("{{ dag_run.run_after.isoformat() }}")
 
 

@@ -1,4 +1,7 @@
-"""scikit-learn's bundled breast cancer data -> the sources of `definitions.py`: one diagnosis a day from 2024 on."""
+"""scikit-learn's breast cancer data -> the sources of `definitions.py`.
+
+One diagnosis a day from 2024 on.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +22,16 @@ KEYS = {source: ["patient_id"] for source in ("slides", "population", "diagnoses
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
-    """Sources by name. The data is bundled: `rows` cuts it, `seed` shuffles the days, files are refused."""
+    """Make the sources of the bundled data.
+
+    Args:
+        files: refused.
+        rows: the most rows to take.
+        seed: shuffles the days.
+
+    Returns:
+        A table, or the schema of what others fill, by the source's name.
+    """
     from sklearn.datasets import load_breast_cancer
 
     if files:
@@ -29,13 +41,14 @@ def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | 
     names = [name.replace(" ", "_") for name in bundled.feature_names]
     measured = dict(zip(names, bundled.data[order].T))
     days = [START + timedelta(days=day) for day in range(len(order))]
+    slide_days = [day - FROM_SLIDE_TO_DIAGNOSIS for day in days]
     patients = [f"P{row + 1:04d}" for row in order.tolist()]
     means = {name: values for name, values in measured.items() if name.startswith("mean_")}
     rest = {name: values for name, values in measured.items() if name not in means}
     visits = dated(patients, days, means)
     diagnosis = pa.array([str(bundled.target_names[code]) for code in bundled.target[order]])
     return {
-        "slides": dated(patients, [day - FROM_SLIDE_TO_DIAGNOSIS for day in days], rest),
+        "slides": dated(patients, slide_days, rest),
         "population": visits,
         "diagnoses": visits.append_column("diagnosis", diagnosis),
         "predictions": predictions_schema("patient_id", "string", "string"),

@@ -1,19 +1,16 @@
 """Fisher's irises: sepals are measured by the visitor, petals are on record."""
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast import Entity, FeatureService, FeatureView, Field, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, String
 
-from potluck.contract.settings import source_path
+from potluck.stores.declare import parquet
 
-
-def parquet(name: str) -> FileSource:
-    return FileSource(name=name, path=source_path("iris", name), timestamp_field="event_timestamp")
-
-
-observations, population, petals, predictions = map(
-    parquet, ("observations", "population", "petals", "predictions")
-)
+# What `potluck ingest` writes: `ingest.py` gives the content of each.
+observations = parquet("iris", "observations")
+population = parquet("iris", "population")
+petals = parquet("iris", "petals")
+predictions = parquet("iris", "predictions")
 
 flower = Entity(name="flower", join_keys=["flower_id"], value_type=ValueType.INT64)
 
@@ -30,8 +27,8 @@ SEPALS = [
 ]
 visit = RequestSource(name="visit", schema=SEPALS)
 
-
-# Feast wants an on-demand view's schema without tags; a pass-through keeps those of its request field.
+# Feast wants an on-demand view's schema without tags. A field that an on-demand view hands on as it
+# came keeps the tags of its request field.
 UNTAGGED = [Field(name=field.name, dtype=field.dtype) for field in SEPALS]
 
 
@@ -40,7 +37,7 @@ UNTAGGED = [Field(name=field.name, dtype=field.dtype) for field in SEPALS]
 )
 def sepals(inputs):
     """The visitor's measurements (cm), and their area (cm²)."""
-    pairs = list(zip(inputs["sepal_length"], inputs["sepal_width"]))
+    pairs = zip(inputs["sepal_length"], inputs["sepal_width"])
     return {
         "sepal_length": inputs["sepal_length"],
         "sepal_width": inputs["sepal_width"],
@@ -54,13 +51,13 @@ def sepals(inputs):
     schema=[Field(name="petal_to_sepal_length", dtype=Float64)],
 )
 def proportions(inputs):
-    """Petal length as a share of sepal length; missing where either is, or where the sepal has no length."""
+    """Petal length as a share of sepal length.
+
+    Missing where either is, or where the sepal has no length.
+    """
     pairs = zip(inputs["petal_length"], inputs["sepal_length"])
-    return {
-        "petal_to_sepal_length": [
-            None if petal is None or not sepal else petal / sepal for petal, sepal in pairs
-        ]
-    }
+    shares = [None if petal is None or not sepal else petal / sepal for petal, sepal in pairs]
+    return {"petal_to_sepal_length": shares}
 
 
 species_predictions = FeatureView(

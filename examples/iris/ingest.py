@@ -1,4 +1,4 @@
-"""scikit-learn's bundled iris data -> the sources of `definitions.py`: one flower a day from 2020 on."""
+"""scikit-learn's iris data -> the sources of `definitions.py`: one flower a day from 2020 on."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,18 +18,24 @@ KEYS = {source: ["flower_id"] for source in ("petals", "population", "observatio
 
 
 def ingest(files: Sequence[Path], rows: int, seed: int) -> dict[str, pa.Table | pa.Schema]:
-    """Sources by name. The data is bundled: `rows` cuts it, `seed` shuffles the days, files are refused."""
+    """Make the sources of the bundled data.
+
+    Args:
+        files: refused.
+        rows: the most rows to take.
+        seed: shuffles the days.
+
+    Returns:
+        A table, or the schema of what others fill, by the source's name.
+    """
     from sklearn.datasets import load_iris
 
     if files:
         raise UsageError(f"iris comes with scikit-learn; expected no file, got {files[0]}")
     iris = load_iris()
     order = np.random.default_rng(seed).permutation(len(iris.data))[:rows]
-    measured = pa.table(
-        dict(
-            zip(("sepal_length", "sepal_width", "petal_length", "petal_width"), iris.data[order].T)
-        )
-    )
+    names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+    measured = pa.table(dict(zip(names, iris.data[order].T)))
     species = pa.array([str(iris.target_names[code]) for code in iris.target[order]])
     days = [START + timedelta(days=day) for day in range(len(order))]
     keys = pa.table(

@@ -111,8 +111,10 @@ class Settings(BaseSettings):
     """Population stability index of the predictions against the published run; not looked at below
     200 rows."""
     nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
-    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows
-    what is valid."""
+    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`.
+
+    `cli.nightly.cron` knows what is valid.
+    """
 
     keep_runs: int = Field(default=100, alias="POTLUCK_KEEP_RUNS", ge=1)
     """Folders of ended nightly runs that a service keeps."""

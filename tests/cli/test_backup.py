@@ -14,7 +14,7 @@ import httpx
 import pytest
 import warm_python
 
-from cli.copies import copy_database
+from cli.upkeep.home_copy import copy_database
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.cron import Cron
+from cli.nightly.cron import Cron
 from potluck.contract.errors import UsageError
 
 NIGHT = datetime(2026, 3, 5, 2, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.demo_calls import show_services
+from cli.demo.service_calls import show_services
 from potluck.contract.errors import PotluckError
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings
@@ -128,7 +128,7 @@ def demo(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def plain_repo(tmp_path: Path) -> Path:
-    """A repo without a population, a precomputed service and a looked-up feature, whose data is a file."""
+    """A repo of a realtime service alone, whose data is a file."""
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "feature_store.yaml").write_text(
@@ -148,8 +148,11 @@ from feast.types import Float64
 
 from potluck.contract.settings import source_path
 
-sizes = FileSource(name="sizes", path=source_path("plain", "sizes"), timestamp_field="event_timestamp")
-asked = RequestSource(name="asked", schema=[Field(name="width", dtype=Float64, tags={"required": "true"})])
+sizes = FileSource(
+    name="sizes", path=source_path("plain", "sizes"), timestamp_field="event_timestamp"
+)
+width = Field(name="width", dtype=Float64, tags={"required": "true"})
+asked = RequestSource(name="asked", schema=[width])
 
 
 @on_demand_feature_view(mode="python", sources=[asked], schema=[Field(name="area", dtype=Float64)])
@@ -173,8 +176,10 @@ def ingest(files, rows, seed):
     if not files:
         raise UsageError("expected the file of sizes, got none")
     widths = [float(line) for line in files[0].read_text().split()]
-    days = [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(days=n) for n in range(len(widths))]
-    return {"sizes": pa.table({"width": widths, "price": [w * 3 for w in widths], "event_timestamp": days})}
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    days = [start + datetime.timedelta(days=day) for day in range(len(widths))]
+    prices = [width * 3 for width in widths]
+    return {"sizes": pa.table({"width": widths, "price": prices, "event_timestamp": days})}
 """
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.files import check_destination, replaced
+from cli.files import check_destination, replace_file
 from potluck.contract.errors import DataError, UsageError
 
 SUFFIXES = (".csv", ".parquet")
@@ -38,7 +38,7 @@ def test_a_device_is_no_file(tmp_path: Path) -> None:
 def test_the_file_is_replaced_when_all_went_well(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     path.write_text("former")
-    with replaced(path) as staging:
+    with replace_file(path) as staging:
         staging.write_text("new")
         assert path.read_text() == "former"
     assert path.read_text() == "new"
@@ -58,7 +58,7 @@ def test_a_failure_leaves_the_former_file(tmp_path: Path) -> None:
 
 
 def fail_while_writing(path: Path) -> None:
-    with replaced(path) as staging:
+    with replace_file(path) as staging:
         staging.write_text("half")
         with open("/dev/full", "w") as full:
             full.write("x" * 100_000)
@@ -67,7 +67,7 @@ def fail_while_writing(path: Path) -> None:
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "run.csv").write_text("former")
     (tmp_path / "latest.csv").symlink_to("run.csv")
-    with replaced(tmp_path / "latest.csv") as staging:
+    with replace_file(tmp_path / "latest.csv") as staging:
         staging.write_text("new")
     assert os.readlink(tmp_path / "latest.csv") == "run.csv"
     assert (tmp_path / "run.csv").read_text() == "new"
@@ -76,6 +76,6 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_file_is_told_in_one_sentence() -> None:
     with (
         pytest.raises(DataError, match=r"/proc/run\.csv can't be written"),
-        replaced(Path("/proc/run.csv")),
+        replace_file(Path("/proc/run.csv")),
     ):
         pass

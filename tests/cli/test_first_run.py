@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cli.first_run import ingested
+from cli.first_run import holds_sources
 from potluck.stores.ingest.sources import write_sources
 
 
@@ -18,9 +18,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_history_that_apply_made_is_no_ingested_data(environment: dict[str, str]) -> None:
-    assert not ingested(environment)
+    assert not holds_sources(environment)
     data = Path(environment["POTLUCK_HOME"]) / "data" / "pumps"
     write_sources(data, {"predictions": pa.schema([("pump_id", pa.int64())])})
-    assert not ingested(environment)
+    assert not holds_sources(environment)
     write_sources(data, {"records": pa.table({"pump_id": [1]})})
-    assert ingested(environment)
+    assert holds_sources(environment)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.gc import collect
+from cli.upkeep.gc import collect_garbage
 from potluck.contract.errors import Locked
 from potluck.contract.lock import shared
 from potluck.contract.manifest import write_manifest
@@ -66,9 +66,9 @@ def test_only_a_bundle_that_nobody_names_goes_and_its_receipt_with_it(
     releases = Releases(home / "releases")
     there = {path.name for path in releases.bundles.iterdir()}
     nobodys = another_bundle(releases, iris.repo.hybrid)
-    seen = collect(settings(home), NOW, dry_run=True)
+    seen = collect_garbage(settings(home), NOW, dry_run=True)
     assert nobodys.is_dir()
-    found = collect(settings(home), NOW, dry_run=False)
+    found = collect_garbage(settings(home), NOW, dry_run=False)
     assert {**seen, "dry_run": False} == found
     assert found["undecided"] == []
     assert kinds(found) == ["bundle", "receipt"]
@@ -77,7 +77,7 @@ def test_only_a_bundle_that_nobody_names_goes_and_its_receipt_with_it(
     assert {path.name for path in releases.bundles.iterdir()} == there
     for service in releases.services():
         releases.open(releases.champion(service))
-    assert collect(settings(home), NOW, dry_run=False)["waste"] == []
+    assert collect_garbage(settings(home), NOW, dry_run=False)["waste"] == []
 
 
 def test_the_bundle_of_an_alias_stays_and_goes_with_it(iris: Any, home: Path) -> None:
@@ -86,12 +86,12 @@ def test_the_bundle_of_an_alias_stays_and_goes_with_it(iris: Any, home: Path) ->
     releases = Releases(home / "releases")
     aliased = releases.bundles / releases.champion(service).digest
     releases.promote(Release(service, another_bundle(releases, service).name, "9"))
-    assert kinds(collect(settings(home), NOW, dry_run=True)) == []
+    assert kinds(collect_garbage(settings(home), NOW, dry_run=True)) == []
 
     from training.registry import CHAMPION, Registry
 
     Registry(settings(home)).unpoint(service, CHAMPION)
-    found = collect(settings(home), NOW, dry_run=True)
+    found = collect_garbage(settings(home), NOW, dry_run=True)
     assert [each["path"] for each in found["waste"] if each["kind"] == "bundle"] == [str(aliased)]
 
 
@@ -104,7 +104,7 @@ def test_what_a_run_or_a_publication_names_stays(iris: Any, home: Path) -> None:
     from training.registry import CHAMPION, Registry
 
     Registry(settings(home)).unpoint(service, CHAMPION)
-    found = collect(settings(home, keep_runs=1), NOW, dry_run=False)
+    found = collect_garbage(settings(home, keep_runs=1), NOW, dry_run=False)
     assert "bundle" not in kinds(found)
     assert (releases.bundles / former).is_dir()
 
@@ -114,12 +114,15 @@ def test_a_young_bundle_stays_as_does_one_that_is_laid_down_again(iris: Any, hom
     bundle = another_bundle(releases, iris.repo.hybrid)
     hour = timedelta(hours=1)
     os.utime(bundle, ((NOW - 23 * hour).timestamp(),) * 2)
-    assert kinds(collect(settings(home), NOW, dry_run=True)) == []
-    assert kinds(collect(settings(home), NOW + 2 * hour, dry_run=True)) == ["bundle", "receipt"]
+    assert kinds(collect_garbage(settings(home), NOW, dry_run=True)) == []
+    assert kinds(collect_garbage(settings(home), NOW + 2 * hour, dry_run=True)) == [
+        "bundle",
+        "receipt",
+    ]
     source = home / "source"
     shutil.copytree(bundle, source)
     releases.lay_down(source)
-    assert "bundle" not in kinds(collect(settings(home), NOW + 2 * hour, dry_run=True))
+    assert "bundle" not in kinds(collect_garbage(settings(home), NOW + 2 * hour, dry_run=True))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_who_does_not_answer_is_told_and_everything_that_he_may_name_stays(
     releases = Releases(home / "releases")
     bundle = another_bundle(releases, iris.repo.hybrid)
     keeping = settings(home, keep_history_days=1, keep_runs=1, **away)
-    found = collect(keeping, NOW, dry_run=False)
+    found = collect_garbage(keeping, NOW, dry_run=False)
     assert said in " ".join(found["undecided"])
     assert bundle.is_dir()
     assert kinds(found) == []
@@ -149,12 +152,14 @@ def test_a_champion_file_or_manifest_that_can_not_be_read_keeps_all_bundles(
     champion = releases.champions / f"{iris.repo.realtime}.json"
     whole = champion.read_bytes()
     champion.write_bytes(whole[:20])
-    found = collect(settings(home), NOW, dry_run=False)
+    found = collect_garbage(settings(home), NOW, dry_run=False)
     assert f"the champion file of {iris.repo.realtime} can't be read" in found["undecided"][0]
     champion.write_bytes(whole)
     manifest = next(home.glob("runs/*/*/manifest.json"))
     manifest.write_text("{")
-    assert str(manifest) in " ".join(collect(settings(home), NOW, dry_run=False)["undecided"])
+    assert str(manifest) in " ".join(
+        collect_garbage(settings(home), NOW, dry_run=False)["undecided"]
+    )
     assert bundle.is_dir()
 
 
@@ -175,8 +180,8 @@ def earlier_runs(home: Path, service: str, count: int) -> list[Path]:
 
 def test_runs_beyond_the_number_that_is_kept_go(iris: Any, home: Path) -> None:
     earlier = earlier_runs(home, iris.repo.batch, 3)
-    assert kinds(collect(settings(home), NOW, dry_run=False)) == []
-    found = collect(settings(home, keep_runs=2), NOW, dry_run=False)
+    assert kinds(collect_garbage(settings(home), NOW, dry_run=False)) == []
+    found = collect_garbage(settings(home, keep_runs=2), NOW, dry_run=False)
     assert [each["path"] for each in found["waste"]] == [str(path) for path in earlier[:2]]
     assert [path.exists() for path in earlier] == [False, False, True]
 
@@ -186,9 +191,9 @@ def test_history_is_kept_for_ever_unless_a_setting_says_otherwise(home: Path) ->
     old = published.with_name("20200101T000000.000000Z.parquet")
     shutil.copy(published, old)
     age(old)
-    assert kinds(collect(settings(home), NOW, dry_run=False)) == []
+    assert kinds(collect_garbage(settings(home), NOW, dry_run=False)) == []
     later = NOW + timedelta(days=3650)
-    found = collect(settings(home, keep_history_days=30), later, dry_run=False)
+    found = collect_garbage(settings(home, keep_history_days=30), later, dry_run=False)
     assert [each["path"] for each in found["waste"] if each["kind"] == "history"] == [str(old)]
     assert published.exists(), "it is read by `export` and by the next night"
 
@@ -203,7 +208,7 @@ def test_traces_and_leftovers_go_and_young_ones_stay(home: Path) -> None:
         path.write_text("trace")
     for path in (old, left):
         age(path)
-    found = collect(settings(home), NOW, dry_run=False)
+    found = collect_garbage(settings(home), NOW, dry_run=False)
     assert sorted(kinds(found)) == ["leftover", "log"]
     assert [path.exists() for path in (old, young, left)] == [False, True, False]
 
@@ -212,16 +217,16 @@ def test_replaced_sources_stay_until_a_setting_says_otherwise(home: Path) -> Non
     replaced = home / "data" / "iris" / ".replaced"
     replaced.mkdir(exist_ok=True)
     age(replaced)
-    assert kinds(collect(settings(home), NOW, dry_run=False)) == []
-    found = collect(settings(home, keep_replaced_days=30), NOW, dry_run=False)
+    assert kinds(collect_garbage(settings(home), NOW, dry_run=False)) == []
+    found = collect_garbage(settings(home, keep_replaced_days=30), NOW, dry_run=False)
     assert kinds(found) == ["replaced"]
     assert not replaced.exists()
 
 
 def test_it_does_not_run_while_a_bundle_is_laid_down(home: Path) -> None:
     with shared(Releases(home / "releases").lock), pytest.raises(Locked):
-        collect(settings(home), NOW, dry_run=False)
-    collect(settings(home), NOW, dry_run=True)
+        collect_garbage(settings(home), NOW, dry_run=False)
+    collect_garbage(settings(home), NOW, dry_run=True)
 
 
 def test_the_verb_tells_what_it_did(iris: Any, home: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import cli.data
+import cli.data.ingest
 from cli.main import main, potluck
 from potluck.contract.errors import MissingStepError, Refused
 
@@ -21,10 +21,15 @@ KEYS = {"readings": ["id"]}
 
 
 def ingest(files, rows, seed):
-    days = [None if number == 3 else datetime(1939, 1, 1 + number, tzinfo=UTC) for number in range(rows)]
+    days = [datetime(1939, 1, 1 + number, tzinfo=UTC) for number in range(rows)]
+    days = [None if day.day == 4 else day for day in days]
     return {
         "readings": pa.table(
-            {"id": range(rows), "event_timestamp": pa.array(days, pa.timestamp("us", "UTC")), "seed": [seed] * rows}
+            {
+                "id": range(rows),
+                "event_timestamp": pa.array(days, pa.timestamp("us", "UTC")),
+                "seed": [seed] * rows,
+            }
         ),
         "history": pa.schema([("id", pa.int64())]),
     }
@@ -103,7 +108,7 @@ def test_a_refusal_ends_with_65(
 @pytest.mark.parametrize(("answer", "rows"), [("y\n", 5), ("n\n", 9), ("\n", 9)])
 def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch, answer: str, rows: int) -> None:
     ingest("--rows", "10")
-    monkeypatch.setattr(cli.data, "at_terminal", lambda: True)
+    monkeypatch.setattr(cli.data.ingest, "at_terminal", lambda: True)
     asked = ingest("--rows", "6", answers=answer)
     assert "readings holds 9 rows; it would hold 5" in asked.stderr
     assert readings(ingest("--append", "--rows", "1", "--json"))[0] == rows

@@ -13,9 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import cli.stack
+import cli.stack.status
 from cli.main import VERBS, main, potluck
-from cli.output import Moment
+from cli.options import Moment
 from potluck.contract import errors
 from potluck.contract.errors import PotluckError, RequestError
 from potluck.contract.settings import Settings
@@ -64,7 +64,10 @@ ERRORS = [
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of this test; a verb also writes its settings to the environment, which is put back."""
+    """A home of this test.
+
+    A verb also writes its settings to the environment, which is put back.
+    """
     for name in Settings(home=tmp_path).variables():
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -177,7 +180,7 @@ def raised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> P
     def fail(_: Settings) -> Any:
         raise error
 
-    monkeypatch.setattr(cli.stack, "home_status", fail)
+    monkeypatch.setattr(cli.stack.status, "home_status", fail)
     return error
 
 
@@ -212,7 +215,7 @@ def test_an_interrupt_ends_with_130_and_without_a_trace(
     def interrupt(_: Settings) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.stack, "home_status", interrupt)
+    monkeypatch.setattr(cli.stack.status, "home_status", interrupt)
     monkeypatch.setattr(sys, "argv", ["potluck", "status"])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -1,4 +1,4 @@
-"""`potluck materialize` and the champions that a home holds: they are fed, or it refuses before it writes."""
+"""`potluck materialize` feeds the champions that a home holds, or refuses before it writes."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cli.champions import champions_of
+from cli.data.champions import champions_of
 from potluck.contract.feed import feed_key, read_feed
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client

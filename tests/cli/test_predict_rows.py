@@ -1,4 +1,4 @@
-"""`potluck predict` with a file or standard input: an answer for each row in its place, and an account that adds up."""
+"""`potluck predict` with many rows: an answer for each in its place, an account that adds up."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Rows of a file, each as the record that the server takes; one that can't be read is told in its place."""
+"""Rows of a file become records that the server takes; what can't be read is told in its place."""
 
 import io
 import json
@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.records import CHUNK, Reading, Unreadable, read_rows
-from cli.streams import MOST_ROWS, batches
+from cli.client.batch_calls import MOST_ROWS, batches
+from cli.client.records import CHUNK, RowFormat, Unreadable
+from cli.client.row_files import stream_rows
 from potluck.contract.errors import DataError, UsageError
 
 DTYPES = {"id": "int64", "area": "float64", "town": "string", "new": "bool"}
-READING = Reading(DTYPES, service="price")
+ROW_FORMAT = RowFormat(DTYPES, service="price")
 
 
-def read(text: str | bytes, reading: Reading = READING) -> list[Any]:
+def read(text: str | bytes, row_format: RowFormat = ROW_FORMAT) -> list[Any]:
     """Records, and the reasons of those that are none."""
     content = text if isinstance(text, bytes) else text.encode()
-    rows = read_rows(io.BytesIO(content), reading)  # type: ignore[arg-type]
+    rows = stream_rows(io.BytesIO(content), row_format)  # type: ignore[arg-type]
     return [row.reason if isinstance(row, Unreadable) else json.loads(row) for row in rows]
 
 
@@ -34,11 +35,16 @@ def test_csv_cells_become_values_of_the_contracts_types() -> None:
 def test_an_empty_cell_is_missing_and_so_is_what_the_caller_names() -> None:
     text = "id,area,town\n1,,NA\n"
     assert read(text) == [{"id": 1, "town": "NA"}]
-    assert read(text, Reading(DTYPES, frozenset({"NA"}))) == [{"id": 1}]
+    assert read(text, RowFormat(DTYPES, frozenset({"NA"}))) == [{"id": 1}]
 
 
 def test_a_cell_that_does_not_fit_is_left_to_the_server_which_names_the_field() -> None:
     assert read("id,area\n1.5,nan\n") == [{"id": "1.5", "area": "nan"}]
+
+
+def test_a_number_that_python_does_not_read_is_left_to_the_server() -> None:
+    digits = "1" * 5000
+    assert read(f"id\n{digits}\n") == [{"id": digits}]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -61,7 +67,7 @@ def test_a_row_in_another_encoding_is_told_and_the_next_one_is_read() -> None:
     first, second = read("id,town\n1,Köln\n2,Ulm\n".encode("cp1252"))
     assert "name another --encoding" in first
     assert second == {"id": 2, "town": "Ulm"}
-    assert read("id,town\n1,Köln\n".encode("cp1252"), Reading(DTYPES, encoding="cp1252")) == [
+    assert read("id,town\n1,Köln\n".encode("cp1252"), RowFormat(DTYPES, encoding="cp1252")) == [
         {"id": 1, "town": "Köln"}
     ]
 
@@ -72,7 +78,10 @@ def test_a_row_in_another_encoding_is_told_and_the_next_one_is_read() -> None:
         ("id,id", "names each column once, got id"),
         (
             "id,rooms",
-            "price takes no rooms; --only-known leaves such columns out. It takes: id, area, town, new",
+            (
+                "price takes no rooms; --only-known leaves such columns out. "
+                "It takes: id, area, town, new"
+            ),
         ),
         ("a,b", r"a header with fields of price \(id, area, town, new\), got a, b"),
     ],
@@ -83,10 +92,10 @@ def test_a_wrong_header_is_a_usage_error(header: str, said: str) -> None:
 
 
 def test_unknown_columns_are_left_out_on_demand_and_remembered() -> None:
-    reading = Reading(DTYPES, only_known=True)
-    assert read("id,rooms\n1,2\n", reading) == [{"id": 1}]
-    assert read('{"id": 1, "floors": 2}', reading) == [{"id": 1}]
-    assert reading.dropped == {"rooms", "floors"}
+    row_format = RowFormat(DTYPES, only_known=True)
+    assert read("id,rooms\n1,2\n", row_format) == [{"id": 1}]
+    assert read('{"id": 1, "floors": 2}', row_format) == [{"id": 1}]
+    assert row_format.dropped == {"rooms", "floors"}
 
 
 def test_json_lines_are_read_one_by_one() -> None:
@@ -120,7 +129,7 @@ def test_parquet_is_told_what_to_do() -> None:
 
 @pytest.mark.parametrize("text", ['[{"id": 1}, {"id": ', '[{"id": 1}', '[{"id": 1}, nope]'])
 def test_what_was_read_of_a_broken_array_is_sent_before_the_rest_is_refused(text: str) -> None:
-    sent = batches(read_rows(io.BytesIO(text.encode()), READING))  # type: ignore[arg-type]
+    sent = batches(stream_rows(io.BytesIO(text.encode()), ROW_FORMAT))  # type: ignore[arg-type]
     assert next(sent) == [b'{"id":1}']
     with pytest.raises(DataError, match="after record 1 it can't be read"):
         next(sent)

@@ -1,4 +1,7 @@
-"""The schedule's process: what it starts, what it remembers, how it ends. Hours pass on a clock of our own."""
+"""The schedule's process: what it starts, what it remembers, how it ends.
+
+Hours pass on a clock of our own.
+"""
 
 import json
 import os
@@ -14,10 +17,11 @@ from typing import Any
 
 import pytest
 
-import cli.schedule
-from cli.cron import Cron
-from cli.nights import Nights, Record, read_record, write_record
-from cli.schedule import NightlyProcess, Schedule, schedule_status, schedule_text
+import cli.nightly.schedule
+from cli.nightly.cron import Cron
+from cli.nightly.due_runs import DueRuns, ScheduleRecord, read_record, write_record
+from cli.nightly.schedule import NightlyProcess, Schedule
+from cli.nightly.schedule_status import schedule_status, schedule_text
 from potluck.contract.lock import exclusive
 from potluck.contract.settings import Settings
 
@@ -30,7 +34,7 @@ YEARLY = "0 0 1 1 *"
 
 
 class Runs:
-    """Stands in for the child process: takes its time, and ends with the codes that were ordered."""
+    """Stands in for the child process: takes its time, and ends with the given codes."""
 
     def __init__(self, *exit_codes: int | None, takes: timedelta = MINUTE) -> None:
         self.now = NIGHT
@@ -45,8 +49,8 @@ class Runs:
 
 
 def schedule_with(runs: Runs, path: Path) -> Schedule:
-    nights = Nights(Cron("0 2 * * *"), Record(since=NIGHT - DAY))
-    return Schedule(nights, path, runs, lambda: runs.now)
+    due_runs = DueRuns(Cron("0 2 * * *"), ScheduleRecord(since=NIGHT - DAY))
+    return Schedule(due_runs, path, runs, lambda: runs.now)
 
 
 def test_a_due_run_is_started_once_and_taken_down(tmp_path: Path) -> None:
@@ -55,7 +59,7 @@ def test_a_due_run_is_started_once_and_taken_down(tmp_path: Path) -> None:
     for _ in range(3):
         schedule.look()
     assert runs.started == [NIGHT]
-    assert read_record(tmp_path / "schedule.json") == Record(
+    assert read_record(tmp_path / "schedule.json") == ScheduleRecord(
         NIGHT - DAY, NIGHT, NIGHT, 0, NIGHT + MINUTE
     )
 
@@ -86,7 +90,7 @@ def test_a_run_that_was_stopped_with_the_schedule_is_still_owed(tmp_path: Path) 
     schedule = schedule_with(runs, tmp_path / "schedule.json")
     schedule.look()
     assert not (tmp_path / "schedule.json").exists()
-    assert schedule.nights.due(runs.now) == NIGHT
+    assert schedule.runs.due(runs.now) == NIGHT
 
 
 def test_a_refusal_is_an_error_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +109,7 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked.append(command)
         return start(["sleep", "60"])
 
-    monkeypatch.setattr(cli.schedule.subprocess, "Popen", popen)
+    monkeypatch.setattr(cli.nightly.schedule.subprocess, "Popen", popen)
     return asked
 
 
@@ -142,10 +146,10 @@ def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
         asked.append(command[3])
         return start(["true" if command[3] == "nightly" else "false"])
 
-    monkeypatch.setattr(cli.schedule.subprocess, "Popen", popen)
+    monkeypatch.setattr(cli.nightly.schedule.subprocess, "Popen", popen)
     assert NightlyProcess().run(NIGHT) == 0
     assert asked == ["nightly"]
-    assert NightlyProcess(tidies=True).run(NIGHT) == 0
+    assert NightlyProcess(gc_after=True).run(NIGHT) == 0
     assert asked == ["nightly", "nightly", "gc"]
 
 
@@ -177,7 +181,7 @@ def process(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A schedule of a home without data, so that its nightly run, which it missed, fails."""
     home = tmp_path / "home"
     home.mkdir()
-    write_record(home / "schedule.json", Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    write_record(home / "schedule.json", ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC)))
     nowhere = {"REDIS_URL": "redis://127.0.0.1:9", "POTLUCK_REPO": str(ROOT / "examples" / "iris")}
     environment = {**os.environ, **nowhere, "POTLUCK_HOME": str(home)}
     command = [sys.executable, "-m", "cli.main", "schedule", "--cron", YEARLY]
@@ -192,7 +196,7 @@ def test_a_failed_run_does_not_end_the_schedule_and_a_signal_does_at_once(
 ) -> None:
     home = tmp_path / "home"
     due = datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
-    wait_for(lambda: (read_record(home / "schedule.json") or Record(NIGHT)).exit_code)
+    wait_for(lambda: (read_record(home / "schedule.json") or ScheduleRecord(NIGHT)).exit_code)
     assert process.poll() is None
     found = schedule_status(Settings(home=home), datetime.now(UTC))
     assert (found["scheduled"], found["cron"], found["last_due"]) == (True, YEARLY, due)
@@ -213,7 +217,7 @@ def test_schedule_and_night_log_json_on_demand(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    write_record(home / "schedule.json", Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    write_record(home / "schedule.json", ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC)))
     monkeypatch.setenv("POTLUCK_LOG_FORMAT", "json")
     monkeypatch.setenv("POTLUCK_HOME", str(home))
     monkeypatch.setenv("POTLUCK_REPO", str(ROOT / "examples" / "iris"))
@@ -221,7 +225,7 @@ def test_schedule_and_night_log_json_on_demand(
     command = [sys.executable, "-m", "cli.main", "schedule", "--cron", YEARLY]
     with (tmp_path / "log").open("wb") as log:
         started = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(lambda: (read_record(home / "schedule.json") or Record(NIGHT)).exit_code)
+        wait_for(lambda: (read_record(home / "schedule.json") or ScheduleRecord(NIGHT)).exit_code)
         started.send_signal(signal.SIGTERM)
         assert started.wait(20) == 0
     told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
@@ -248,7 +252,7 @@ def test_a_signal_ends_the_run_that_is_at_work_and_it_is_still_owed(
     with pytest.raises(ProcessLookupError):
         os.kill(nightly, 0)
     record = read_record(tmp_path / "home" / "schedule.json")
-    assert record == Record(since=datetime(2020, 1, 1, tzinfo=UTC))
+    assert record == ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 def test_a_home_is_scheduled_once(process: "subprocess.Popen[str]", tmp_path: Path) -> None:

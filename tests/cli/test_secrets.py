@@ -1,4 +1,4 @@
-"""No password is printed, the home is its owner's alone, and nothing that is printed steers a terminal."""
+"""No password is printed, the home is its owner's alone, and no output steers a terminal."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ import click
 import pytest
 import warm_python
 
-from cli.main import run
+from cli.main import run_command
 from cli.output import printable
-from cli.supervisor import commands
+from cli.stack.supervisor import commands
 from potluck.contract.home import is_open_to_others
 from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
@@ -207,7 +207,7 @@ def fail_unforeseen() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["potluck"])
         with pytest.raises(SystemExit):
-            run(broken)
+            run_command(broken)
 
 
 def test_a_home_that_is_there_keeps_its_mode_and_status_says_so(tmp_path: Path) -> None:

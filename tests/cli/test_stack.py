@@ -1,4 +1,4 @@
-"""`potluck up` keeps server, MLflow and schedule running, `status` tells, `down` stops them and Redis."""
+"""`potluck up` keeps the stack running, `status` describes it, `down` stops it and Redis."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import warm_python
 
-from cli.nights import Record, read_record, write_record
+from cli.nightly.due_runs import ScheduleRecord, read_record, write_record
 
 PATIENCE_SECONDS = 90
 
@@ -97,9 +97,12 @@ def up(stack: Any, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.fixture
 def record(iris: Any) -> Iterator[Path]:
-    """The record of a schedule that ran last years ago; afterwards the stack's own run is published again."""
+    """The record of a schedule that ran last years ago.
+
+    Afterwards the stack's own run is published again.
+    """
     path = iris.home / "schedule.json"
-    write_record(path, Record(since=datetime(2020, 1, 1, tzinfo=UTC)))
+    write_record(path, ScheduleRecord(since=datetime(2020, 1, 1, tzinfo=UTC)))
     yield path
     path.unlink()
     assert (

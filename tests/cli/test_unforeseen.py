@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import warm_python
 
-import cli.stack
+import cli.stack.status
 from cli.main import main
 from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
@@ -22,7 +22,10 @@ SECRET = "redis://admin:s3cret/w@rd@store:6379/0?password=hunter2"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of this test; a verb also writes its settings to the environment, which is put back."""
+    """A home of this test.
+
+    A verb also writes its settings to the environment, which is put back.
+    """
     for name in Settings(home=tmp_path).variables():
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -37,7 +40,7 @@ def status_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException, *option
     def fail(_: Settings) -> Any:
         raise error
 
-    monkeypatch.setattr(cli.stack, "home_status", fail)
+    monkeypatch.setattr(cli.stack.status, "home_status", fail)
     monkeypatch.setattr(sys, "argv", ["potluck", "status", *options])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-import cli.parts
-import cli.supervisor
-from cli.parts import Part
-from cli.supervisor import Supervisor, orphans
+import cli.stack.supervised
+import cli.stack.supervisor
+from cli.stack.running import left_behind
+from cli.stack.supervised import SupervisedProcess
+from cli.stack.supervisor import Supervisor
 from potluck.contract.processes import MARK, end_all, mark, marked
 from potluck.contract.settings import Settings
 
@@ -173,8 +174,8 @@ def handlers() -> Iterator[None]:
 
 
 def supervisor(home: Path, monkeypatch: pytest.MonkeyPatch, **commands: list[str]) -> Supervisor:
-    monkeypatch.setattr(cli.supervisor, "commands", lambda *_: commands)
-    monkeypatch.setattr(cli.parts, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(cli.stack.supervisor, "commands", lambda *_: commands)
+    monkeypatch.setattr(cli.stack.supervised, "FIRST_PAUSE_SECONDS", 0.01)
     settings = Settings(home=home, redis_url="redis://127.0.0.1:9")
     return Supervisor(settings, "127.0.0.1", 0, 1)
 
@@ -189,29 +190,29 @@ def test_a_server_that_ends_at_once_each_time_ends_up_with_1(
     assert asked.run() == 1
     told = [record.getMessage() for record in caplog.records]
     ends = [line for line in told if "server ended with exit code 3" in line]
-    assert len(ends) == cli.supervisor.SERVER_ATTEMPTS
+    assert len(ends) == cli.stack.supervisor.SERVER_ATTEMPTS
     assert "ended 5 times in a row" in told[-1]
     assert not marked(tmp_path)
 
 
 def test_another_part_is_tried_for_ever_with_longer_and_longer_pauses(tmp_path: Path) -> None:
-    part = Part("mlflow", ["false"], tmp_path)
+    process = SupervisedProcess("mlflow", ["false"], tmp_path)
     now, pauses = 0.0, []
     for _ in range(9):
-        assert part.is_due(now)
-        part.start(now)
-        ended = until(lambda now=now: part.ended(now))
+        assert process.is_due(now)
+        process.start(now)
+        ended = until(lambda now=now: process.poll_end(now))
         pauses.append(ended.pause)
-        assert not part.is_due(now + ended.pause / 2)
+        assert not process.is_due(now + ended.pause / 2)
         now += ended.pause
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    part.start(now)
-    assert part.process is not None
-    part.process.wait(10)
-    ended = part.ended(now + cli.parts.STEADY_SECONDS)
+    process.start(now)
+    assert process.process is not None
+    process.process.wait(10)
+    ended = process.poll_end(now + cli.stack.supervised.STEADY_SECONDS)
     assert ended is not None
     assert ended.pause == 1
-    assert part.told().restarts == 9
+    assert process.state().restarts == 9
 
 
 def test_a_process_that_carries_no_mark_of_this_home_is_never_stopped(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_a_process_that_carries_no_mark_of_this_home_is_never_stopped(tmp_path: 
         (ours / "up.pid").write_text(
             str(processes[2].pid)
         )  # a number that was given to somebody else since
-        assert [each.pid for each in orphans(settings)] == [processes[0].pid]
+        assert [each.pid for each in left_behind(settings)] == [processes[0].pid]
         ended = end_all(lambda: marked(ours), 10)
         assert [each.pid for each in ended] == [processes[0].pid]
         assert processes[0].wait(10) == -signal.SIGTERM

@@ -30,7 +30,7 @@ from redis_servers import free_port
 
 from batch.profile import PROFILE, Profile
 from batch.runs import Manifest, Runs
-from cli.nights import Record, write_record
+from cli.nightly.due_runs import ScheduleRecord, write_record
 from potluck.contract.feed import Feed
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release, Releases
@@ -246,6 +246,7 @@ def expect_no_error(asked: Asking, documented: list[tuple[str, int]]) -> None:
     assert {what: count for what, count in others.items() if what not in documented} == {}
 
 
+# Runs on the code of that version: its modules keep the names that they had there.
 READ_STATES = """
 import sys
 from pathlib import Path
@@ -276,7 +277,7 @@ def test_readers_from_before_there_was_a_format_take_what_is_written(tmp_path: P
     (home / "feed").write_bytes(Feed(THEN, {"view": ("feature",)}).to_json())
     Releases(home / "releases").promote(Release("s", "digest", "1"))
     Runs(home, "s").folder("run").write(Manifest("s", "m", "1", "bundle", "run", THEN, THEN))
-    write_record(home / "schedule.json", Record(THEN))
+    write_record(home / "schedule.json", ScheduleRecord(THEN))
     profile = Profile("run", 3, 0.0, 1.0, (), {})
     (home / "profile").write_bytes(PROFILE.dump_json(profile))
     command = [sys.executable, "-W", "ignore", "-c", READ_STATES, str(home)]

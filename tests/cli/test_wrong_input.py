@@ -1,4 +1,7 @@
-"""Every verb with every wrong input that came to mind: an exit code, a line or two that say what to do, no trace."""
+"""Every verb with every wrong input that came to mind.
+
+It ends with an exit code and a line or two that say what to do, and without a trace.
+"""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""Every verb over a home, data or stores that are spoilt or gone: an exit code, a line or two, no trace."""
+"""Verbs over a home, data or stores that are spoilt or gone: an exit code, a line, no trace."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -50,7 +50,10 @@ ANOTHER_HOME = [
 
 @pytest.fixture
 def copied(iris: Any, tmp_path: Path) -> Iterator[Path]:
-    """A copy of iris's home, for what would spoil the shared one. Until `apply` its registry names the shared data."""
+    """A copy of iris's home, for what would spoil the shared one.
+
+    Until `apply` its registry names the shared data.
+    """
     home = tmp_path / "home"
     shutil.copytree(iris.home, home, ignore=shutil.ignore_patterns("redis", "*.log"))
     yield home

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from batch.profile import PROFILE, Profile
 from batch.runs import MANIFEST, Manifest, Runs
-from cli.backup import BACKUP, Backup
-from cli.nights import RECORD, Record, read_record
+from cli.nightly.due_runs import RECORD, ScheduleRecord, read_record
+from cli.upkeep.backup import BACKUP, Backup
 from potluck.contract.errors import BundleError, NewerFormat, PotluckError
 from potluck.contract.feed import FEED, Feed, read_feed
 from potluck.contract.formats import NEWEST
@@ -28,7 +28,7 @@ STATES: dict[str, tuple[TypeAdapter[Any], Any]] = {
     "champion": (RELEASE, Release("s", "digest", "1")),
     "manifest": (MANIFEST, MANIFEST_OF_A_RUN),
     "profile": (PROFILE, Profile("run", 3, 0.0, 1.0, (), {})),
-    "schedule": (RECORD, Record(THEN)),
+    "schedule": (RECORD, ScheduleRecord(THEN)),
     "backup": (BACKUP, Backup("0.1.0", THEN, "/home", {}, [])),
 }
 

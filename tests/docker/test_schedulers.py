@@ -1,4 +1,4 @@
-"""The nightly run under other schedulers: each file is what its tool reads, and minds the exit codes."""
+"""The nightly run under other schedulers: their tools read the files, which mind the exit codes."""
 
 import configparser
 import importlib.util
@@ -16,9 +16,9 @@ import pytest
 import yaml
 from tools import tool
 
-from cli.cron import Cron
 from cli.main import potluck
-from cli.output import Moment
+from cli.nightly.cron import Cron
+from cli.options import Moment
 from potluck.contract.errors import Locked, Refused, UsageError
 
 DOCKER = Path(__file__).resolve().parent.parent.parent / "docker"

@@ -1,4 +1,4 @@
-"""What the docs print is what happens: every command of a page is run, and every output compared."""
+"""The docs print what happens: every command of a page is run, and every output compared."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""The house-price definitions as Feast's registry holds them: columns, tags, features and their values in time."""
+"""The house-price definitions as Feast's registry holds them, and their features in time."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -154,10 +154,8 @@ def test_the_label_is_never_a_feature_or_a_request_field(contracts: dict[str, De
 
 
 def test_the_three_services_say_how_they_are_answered(contracts: dict[str, Definition]) -> None:
-    realtime, hybrid = (
-        contracts["house_price_realtime"].contract,
-        contracts["house_price_hybrid"].contract,
-    )
+    realtime = contracts["house_price_realtime"].contract
+    hybrid = contracts["house_price_hybrid"].contract
     assert (realtime.served_by, hybrid.served_by) == ("realtime", "hybrid")
     assert {(c.objective, c.transform, c.label_source) for c in (realtime, hybrid)} == {
         ("regression", "log", "sales")

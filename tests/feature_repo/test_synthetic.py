@@ -128,7 +128,7 @@ def test_the_record_explains_what_the_listing_cannot(houses: pd.DataFrame) -> No
 
 
 def log_error(houses: pd.DataFrame, columns: list[str]) -> float:
-    """RMSE of the log price on the last third, of a model that knows these columns and the neighbourhood."""
+    """RMSE of the log price on the last third: the model knows columns and neighbourhood."""
     features = houses[columns].assign(hood=houses.Neighborhood.astype("category"))
     price, cut = np.log(houses.SalePrice), 2 * ROWS // 3
     data = lightgbm.Dataset(features[:cut], price[:cut])

@@ -2,9 +2,9 @@
 
     python tests/mutations [--of batch] [--of potluck/contract/manifest.py] [--count 20] [--seed 0]
 
-Every mutation is made in a copy of the checkout, one at a time, and the tests of its module run there until the first
-one fails. A mutation that no test catches is printed: it needs a test, or it changes nothing that matters. Run by hand;
-a room takes minutes to hours.
+Every mutation is made in a copy of the checkout, one at a time, and the tests of its module run
+there until the first one fails. A mutation that no test catches is printed: it needs a test, or it
+changes nothing that matters. Run by hand; a room takes minutes to hours.
 """
 
 import os

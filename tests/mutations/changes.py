@@ -95,7 +95,10 @@ def is_none(node: ast.AST) -> bool:
 
 
 def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what runs: no annotations, and nothing inside of f-strings, whose places Python 3.11 does not tell."""
+    """Yield what runs.
+
+    No annotations, and nothing inside of f-strings, whose places Python 3.11 does not tell.
+    """
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns", "decorator_list"):
             continue

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tables import bank, comics, letters, taxi
 
-import cli.init
+import cli.data.init
 from cli.main import main, potluck
 from potluck.contract.errors import PotluckError, UsageError
 from potluck.stores.ingest.sources import load_ingest, write_sources
@@ -229,7 +229,7 @@ def test_a_wrong_command_line_ends_with_2_and_writes_nothing(
 def test_at_a_terminal_it_asks_and_takes_the_likely_answer_for_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.init, "asking", lambda: cli.init.ask_somebody)
+    monkeypatch.setattr(cli.data.init, "choose_ask", lambda: cli.data.init.ask_somebody)
     answers = "\n".join(["fare", "", "", "no"]) + "\n"
     ended = init(taxi(tmp_path), "--to", tmp_path / "repo", "--json", answers=answers)
     assert ended.exit_code == 0

@@ -39,7 +39,7 @@ def copy(iris: Any, tmp_path: Path) -> Path:
             "needs mode=.python.",
         ),
         ("petal / sepal", "petal / sepal * SCALE", "SCALE"),
-        ("def parquet", "def parquet(:", "SyntaxError"),
+        ("def sepals", "def sepals(:", "SyntaxError"),
     ],
 )
 def test_a_definition_that_breaks_a_rule_is_refused(

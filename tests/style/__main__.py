@@ -11,12 +11,12 @@ Run by hand. A figure serves the reader: where a figure and a reader disagree, t
 import ast
 import io
 import statistics
-import sys
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import click
 
@@ -24,18 +24,23 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("potluck", "training", "serving", "batch", "scaffold", "cli", "feature_repo")
 WIDTH = 100
 """Columns of the longest line."""
+PROGRAM = "main"
+"""What each program may call its own; no repeated name."""
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DENSE = (*COMPREHENSIONS, ast.IfExp)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
+LISTS = ("wide", "dense_statements", "positional_booleans", "late_attributes", "repeated_names")
+"""Figures that are lists of places."""
 
 
 @dataclass
 class Figures:
-    """What was counted over some files."""
+    """What was counted over some files; a place is `file:line`."""
 
-    code_lines: int = 0
     lines: int = 0
+    code_lines: int = 0
     nodes: int = 0
     comments: int = 0
     comprehensions: int = 0
@@ -47,15 +52,16 @@ class Figures:
     positional_booleans: list[str] = field(default_factory=list)
     late_attributes: list[str] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Top-level name of a class or function -> where it is defined."""
 
     @property
     def repeated_names(self) -> list[str]:
-        """Top-level names of classes and functions that more than one module defines."""
-        return [
-            f"{name}: {', '.join(places)}"
-            for name, places in sorted(self.names.items())
-            if len(places) > 1
-        ]
+        """Names that more than one module defines."""
+        repeated = []
+        for name, places in sorted(self.names.items()):
+            if len(places) > 1 and name != PROGRAM:
+                repeated.append(f"{name}: {', '.join(places)}")
+        return repeated
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Each figure's name and value."""
@@ -77,42 +83,50 @@ class Figures:
         yield "names defined in more than one module", str(len(self.repeated_names))
 
 
-def measure(folders: list[Path]) -> Figures:
-    """Count over every Python file below these folders."""
-    figures = Figures()
-    for folder in folders:
-        files = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
-        for path in files:
-            measure_file(path, figures)
-    return figures
+def python_files(path: Path) -> list[Path]:
+    """A file, or those below a folder; hidden folders, such as `.venv`, are left out."""
+    if path.is_file():
+        return [path]
+    found = []
+    for file in sorted(path.rglob("*.py")):
+        inner = file.relative_to(path).parts
+        if not any(part.startswith(".") for part in inner):
+            found.append(file)
+    return found
 
 
 def measure_file(path: Path, figures: Figures) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     lines = text.splitlines()
     figures.lines += len(lines)
-    figures.code_lines += code_lines(tree, text)
+    figures.code_lines += count_code_lines(tree, lines)
     figures.wide += [f"{path}:{n}" for n, line in enumerate(lines, 1) if len(line) > WIDTH]
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    figures.comments += sum(token.type == tokenize.COMMENT for token in tokens)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            figures.comments += 1
     for node in tree.body:
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             figures.names[node.name].append(f"{path}:{node.lineno}")
-    for node in ast.walk(tree):
-        measure_node(node, path, figures)
+    for inner in ast.walk(tree):
+        measure_node(inner, path, figures)
 
 
 def measure_node(node: ast.AST, path: Path, figures: Figures) -> None:
-    figures.nodes += not isinstance(node, ast.expr_context)
-    figures.comprehensions += isinstance(node, COMPREHENSIONS)
-    figures.conditionals += isinstance(node, ast.IfExp)
-    if isinstance(node, FUNCTIONS):
+    if isinstance(node, ast.expr_context):  # `Load` or `Store`: Python adds one to every name
+        return
+    figures.nodes += 1
+    if isinstance(node, COMPREHENSIONS):
+        figures.comprehensions += 1
+    elif isinstance(node, ast.IfExp):
+        figures.conditionals += 1
+    elif isinstance(node, FUNCTIONS):
         figures.function_lengths.append((node.end_lineno or node.lineno) - node.lineno + 1)
-        figures.keyword_only += bool(node.args.kwonlyargs)
-    if isinstance(node, ast.ClassDef):
+        if node.args.kwonlyargs:
+            figures.keyword_only += 1
+    elif isinstance(node, ast.ClassDef):
         figures.late_attributes += [f"{path}:{late}" for late in late_attributes(node)]
-    if isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call):
         for given in node.args:
             if isinstance(given, ast.Constant) and isinstance(given.value, bool):
                 figures.positional_booleans.append(f"{path}:{node.lineno}")
@@ -120,23 +134,22 @@ def measure_node(node: ast.AST, path: Path, figures: Figures) -> None:
         figures.dense_statements.append(f"{path}:{node.lineno}")
 
 
-def code_lines(tree: ast.Module, text: str) -> int:
+def count_code_lines(tree: ast.Module, lines: list[str]) -> int:
     """Lines that are neither blank, nor a comment, nor part of a docstring."""
-    skipped: set[int] = set()
+    in_docstrings: set[int] = set()
     for node in ast.walk(tree):
-        body = getattr(node, "body", [])
-        for statement in body if isinstance(body, list) else []:
-            if is_text_alone(statement):
-                skipped.update(range(statement.lineno, statement.end_lineno + 1))
-    return sum(
-        bool(line.strip()) and not line.strip().startswith("#")
-        for number, line in enumerate(text.splitlines(), 1)
-        if number not in skipped
-    )
+        if is_docstring(node):
+            in_docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    count = 0
+    for number, line in enumerate(lines, 1):
+        content = line.strip()
+        if content and not content.startswith("#") and number not in in_docstrings:
+            count += 1
+    return count
 
 
-def is_text_alone(node: object) -> bool:
-    """Whether a statement is a docstring, or a text that stands below an attribute."""
+def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
+    """Whether a node is a docstring, or a text that stands below an attribute."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -146,25 +159,28 @@ def is_text_alone(node: object) -> bool:
 
 def dense_expressions(statement: ast.stmt) -> int:
     """Comprehensions and conditional expressions of a statement, without its inner statements."""
-    found, waiting = 0, list(ast.iter_child_nodes(statement))
+    count, waiting = 0, list(ast.iter_child_nodes(statement))
     while waiting:
         node = waiting.pop()
         if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
             continue
-        found += isinstance(node, DENSE)
+        if isinstance(node, DENSE):
+            count += 1
         waiting.extend(ast.iter_child_nodes(node))
-    return found
+    return count
 
 
 def late_attributes(node: ast.ClassDef) -> Iterator[str]:
     """Attributes that a method sets, and that neither the class nor its `__init__` names."""
-    known = {name for statement in node.body for name in names_in_class(statement)}
-    methods = [each for each in node.body if isinstance(each, FUNCTIONS)]
-    for method in methods:
-        if method.name in ("__init__", "__new__", "__post_init__"):
-            known |= {name for name, _ in attributes_set(method)}
-    if not any(method.name == "__init__" for method in methods) and node.bases:
+    methods = [statement for statement in node.body if isinstance(statement, FUNCTIONS)]
+    if node.bases and not any(method.name == "__init__" for method in methods):
         return  # a base class may set them
+    known = {method.name for method in methods}  # a property may have a setter
+    for statement in node.body:
+        known.update(names_in_class(statement))
+    for method in methods:
+        if method.name in CONSTRUCTORS:
+            known.update(name for name, _ in attributes_set(method))
     for method in methods:
         for name, line in attributes_set(method):
             if name not in known:
@@ -172,21 +188,19 @@ def late_attributes(node: ast.ClassDef) -> Iterator[str]:
 
 
 def names_in_class(statement: ast.stmt) -> Iterator[str]:
+    """Names that a statement of a class's body gives to attributes, also by `__slots__`."""
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
         yield statement.target.id
     if isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
-            if isinstance(target, ast.Name) and target.id == "__slots__":
-                words = (
-                    each for each in ast.walk(statement.value) if isinstance(each, ast.Constant)
-                )
-                yield from (str(word.value) for word in words)
-    if isinstance(statement, FUNCTIONS):
-        yield statement.name  # a property that has a setter
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+            elif isinstance(node, ast.Constant):
+                yield str(node.value)  # a word of `__slots__`, if it is a name at all
 
 
 def attributes_set(method: ast.AST) -> Iterator[tuple[str, int]]:
+    """Attributes of `self` that a method sets, and the line of each."""
     for node in ast.walk(method):
         if (
             isinstance(node, ast.Attribute)
@@ -197,15 +211,17 @@ def attributes_set(method: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
-LISTS = ("wide", "dense_statements", "positional_booleans", "late_attributes", "repeated_names")
-
-
 @click.command()
 @click.option("--list", "listed", is_flag=True, help="Name each place.")
-@click.argument("folders", nargs=-1, type=click.Path(exists=True, path_type=Path))
-def main(listed: bool, folders: tuple[Path, ...]) -> None:
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def main(listed: bool, paths: tuple[Path, ...]) -> None:
     """Print figures of style."""
-    figures = measure(list(folders) or [PROJECT / room for room in ROOMS])
+    figures = Figures()
+    for path in paths or [PROJECT / room for room in ROOMS]:
+        for file in python_files(path):
+            measure_file(file, figures)
+    if not figures.function_lengths:
+        raise click.UsageError("found no function in these folders")
     if listed:
         for name in LISTS:
             click.echo(f"{name}:")
@@ -216,4 +232,4 @@ def main(listed: bool, folders: tuple[Path, ...]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -97,8 +97,8 @@ SOURCES: Mapping[str, pa.Schema] = {
 FORKS = """
 import contextlib, io, json, os, sys
 from pathlib import Path
-import cli.main, cli.applied, cli.output
-cli.output.prepare_libraries(cli.output.load_settings())
+import cli.main, cli.data.apply, cli.startup
+cli.startup.prepare_libraries(cli.startup.load_settings())
 import potluck.stores.apply.applying
 
 for repo in sys.argv[1:]:

@@ -1,6 +1,6 @@
-"""Every Feast object and option that Potluck supports, for the parity test: items on shelves in shops, and their sales.
+"""Every Feast object and option that Potluck supports: items on shelves in shops, and their sales.
 
-What is not in here is refused at `apply`: `tests/stores/test_supported.py`.
+For the parity test. What is not in here is refused at `apply`: `tests/stores/test_supported.py`.
 """
 
 from datetime import timedelta
@@ -87,7 +87,8 @@ item_price = FeatureView(
     tags={"unknown": "missing"},
 )
 
-# A batch view that takes its source as it is, of which one field is read; and one that can be pushed to.
+# A batch view that takes its source as it is, of which one field is read; and a view that can be
+# pushed to.
 item_stock = BatchFeatureView(
     name="item_stock",
     entities=[item],
@@ -163,7 +164,10 @@ basket_columns, visit_columns = pass_through(basket), pass_through(visit)
     org="shops",
 )
 def basket_of_item(inputs):
-    """The basket's price and weight, years since 1900, and a class of the price; missing where a part is."""
+    """The basket's price and weight, years since 1900, and a class of the price.
+
+    Missing where a part is.
+    """
 
     def product(*names):
         return [
@@ -171,12 +175,18 @@ def basket_of_item(inputs):
             for row in zip(*(inputs[name] for name in names), strict=True)
         ]
 
+    def band(total):
+        if total is None:
+            return None
+        return "low" if total < 100 else "high"
+
     totals = product("wanted", "price")
+    years = [None if year is None else year - 1900 for year in inputs["year"]]
     return {
         "total": totals,
         "load": product("wanted", "weight"),
-        "since": [None if year is None else year - 1900 for year in inputs["year"]],
-        "band": [None if total is None else "low" if total < 100 else "high" for total in totals],
+        "since": years,
+        "band": [band(total) for total in totals],
         "unused": [total is None for total in totals],
     }
 

@@ -1,4 +1,4 @@
-"""Invented data for every source of `definitions.py`, with the corners on which paths could part."""
+"""Invented data for every source of `definitions.py`, with the cases in which paths could part."""
 
 import random
 from collections.abc import Sequence
@@ -143,7 +143,10 @@ def item(draw: random.Random, number: int) -> Row:
 
 
 def prices(draw: random.Random, items: Sequence[int]) -> pa.Table:
-    """Columns under the till's names; each price was entered twice, and some are older than the view's ttl."""
+    """Columns under the till's names.
+
+    Each price was entered twice, and some are older than the view's ttl.
+    """
     rows = []
     for number in items:
         seen_at = old(draw) if number % 4 == 0 else NEW - timedelta(seconds=draw.randrange(10**6))

@@ -1,0 +1,1 @@
+"""The feature repo and its data: init, ingest, apply, materialize, check."""

@@ -1,0 +1,1 @@
+"""`make demo`: every verb in its order, then a call to each service."""

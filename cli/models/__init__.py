@@ -1,0 +1,1 @@
+"""Models and their versions: train, pull, promote, retire, compare."""

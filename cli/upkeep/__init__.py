@@ -1,0 +1,1 @@
+"""A home kept small and safe: gc, backup, restore."""
