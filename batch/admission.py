@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from potluck.stores.parquet.population import ShardRows
 
 UNKNOWN = "the feature store knows no such entity"
@@ -18,7 +19,7 @@ NO_REQUEST_VALUE = "required, and the population holds no value"
 NO_STORED_VALUE = "required, and the feature store holds no value for this entity"
 LARGEST: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 
-Mask = Any
+ArrowMask = Any
 """A pyarrow array of truth values, one a row."""
 
 
@@ -39,11 +40,12 @@ def refusals(contract: FeatureContract, rows: ShardRows) -> pa.StringArray | Non
     reasons = None
     for mask, reason in broken_rules(contract, rows):
         told = pc.if_else(mask, reason, pa.scalar(None, pa.string()))
+        # The first reason stays: it is the one that HTTP would answer with.
         reasons = told if reasons is None else pc.coalesce(reasons, told)
     return reasons
 
 
-def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[Mask, str]]:
+def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[ArrowMask, str]]:
     """Yield every rule that some row breaks: which rows, and the reason."""
     for field in (*contract.keys, *contract.request):
         column = rows.batch.column(field.name)
@@ -51,7 +53,7 @@ def broken_rules(contract: FeatureContract, rows: ShardRows) -> Iterator[tuple[M
             yield column.is_null(), f"{field.name}: {NO_REQUEST_VALUE}"
         beyond = out_of_bounds(field, column)
         if pc.any(beyond).as_py():
-            yield pc.fill_null(beyond, False), f"{field.name}: {bounds_of(field)}"
+            yield pc.fill_null(beyond, fill_value=False), f"{field.name}: {bounds_of(field)}"
     if refuses_unknown(contract) and pc.any(pc.invert(rows.known)).as_py():
         yield pc.invert(rows.known), UNKNOWN
     for field in contract.online:
@@ -68,7 +70,7 @@ def lacks(field: Field, column: pa.Array) -> bool:
     return field.required and field.default is None and column.null_count > 0
 
 
-def out_of_bounds(field: Field, column: pa.Array) -> Mask:
+def out_of_bounds(field: Field, column: pa.Array) -> ArrowMask:
     """Find the numbers that no request can carry.
 
     JSON knows no infinity, and a model does not tell larger integers apart.
@@ -77,7 +79,7 @@ def out_of_bounds(field: Field, column: pa.Array) -> Mask:
         return pc.is_inf(column)
     if field.dtype in LARGEST:
         return pc.greater(pc.abs(column), LARGEST[field.dtype])
-    return pa.repeat(False, len(column))
+    return pa.repeat(pa.scalar(value=False), len(column))
 
 
 def bounds_of(field: Field) -> str:

@@ -1,4 +1,4 @@
-"""The steps after readers were switched: history, pruning, and the end of the run."""
+"""The steps after the switch: history, pruning, and the end of the run."""
 
 from batch.opening import LeasedRun
 from batch.profile import profile_of
@@ -10,7 +10,7 @@ from potluck.contract.publication import Pointer
 
 
 def write_history(run: LeasedRun, scored: ScoredShards, pointer: Pointer) -> None:
-    """Keep the run in the offline store, with the profile that the next run is compared with."""
+    """Write the run into the offline store, with the profile that the next run is compared with."""
     with run.journal.step("history"):
         profile = profile_of(pointer.run_id, scored.values)
         run.request.history.write(scored.tables(), pointer, profile)
@@ -29,15 +29,20 @@ def prune_former(run: LeasedRun, scored: ScoredShards, pointer: Pointer) -> None
 
 
 def close_run(run: LeasedRun, scored: ScoredShards, pointer: Pointer) -> RunSummary:
-    """End the run; its shards are in the history now, and go."""
+    """End the run, and delete its shards: their rows are in the history now."""
     manifest = run.journal.close()
     run.request.runs.tidy(manifest.run_id, run.request.settings.keep_runs)
     scored.folder.drop_shards()
-    task, seconds = run.request.task, manifest.seconds
-    return summary_of(task, pointer, "published", manifest, seconds=seconds)
+    return summary_of(
+        run.request.task,
+        pointer,
+        "published",
+        manifest,
+        seconds=manifest.seconds,
+    )
 
 
-def already_done(request: RunRequest, pointer: Pointer) -> RunSummary:
-    """Return the summary of a run that was published before."""
+def summarize_done(request: RunRequest, pointer: Pointer) -> RunSummary:
+    """Summarize a run that was published before."""
     manifest = request.runs.folder(pointer.run_id).read()
     return summary_of(request.task, pointer, "already done", manifest)

@@ -1,6 +1,6 @@
-"""Where shards are scored: in this process, in several on this machine, or on a Ray cluster.
+"""Where shards are scored: in this process, in several processes of this machine, or on Ray.
 
-The rows are the same.
+Every engine gives the same rows.
 """
 
 import contextlib
@@ -17,30 +17,32 @@ from potluck.contract.errors import PotluckError, UsageError
 from potluck.stores.parquet.population_part import Shard
 
 Engine = Callable[[ScoringJob, Sequence[Shard], int], Iterator[ScoredShard]]
-"""Job, shards and how many to score at once -> the scored shards, as they get ready."""
+"""Job, shards, and how many to score at once -> the scored shards, in the order they are ready."""
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def local(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
-    """Score in processes of this machine; a single shard, or a single worker, in this one."""
-    if min(workers, len(shards)) <= 1:
+def score_locally(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+    """Score in processes of this machine; with a single shard or worker, in this process."""
+    processes = min(workers, len(shards))
+    if processes <= 1:
         return map(job.run, shards)
-    return in_processes(job, shards, min(workers, len(shards)))
+    return score_in_processes(job, shards, processes)
 
 
-def in_processes(
+def score_in_processes(
     job: ScoringJob,
     shards: Sequence[Shard],
     workers: int,
 ) -> Iterator[ScoredShard]:
-    """Score shards in processes that are started afresh.
+    """Score shards in new processes.
 
     Twice as many shards as workers are under way, so that no worker waits and few are in memory.
 
     Raises:
         PotluckError: a process was killed.
     """
+    # Not forked: a fork after LightGBM or Arrow used threads can hang.
     spawn = multiprocessing.get_context("spawn")
     waiting, running = iter(shards), set[Future[ScoredShard]]()
     with ProcessPoolExecutor(workers, spawn, initializer=prepare, initargs=(job,)) as pool:
@@ -67,7 +69,8 @@ prepared: list[ScoringJob] = []
 
 
 def prepare(job: ScoringJob) -> None:
-    """Make ready a scoring process: it ends with its parent, even if that one is killed."""
+    """Prepare a scoring process: it ends with its parent, even if the parent is killed."""
+    # Ctrl-C reaches the whole process group; the parent ends the pool in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
@@ -78,10 +81,10 @@ def run_prepared(shard: Shard) -> ScoredShard:
     return prepared[-1].run(shard)
 
 
-def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
-    """Score on Ray Data: on the cluster that RAY_ADDRESS names, or on one of this machine.
+def score_with_ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[ScoredShard]:
+    """Score on Ray Data: on the cluster that RAY_ADDRESS names, or on this machine.
 
-    Every node must see the sources' paths.
+    Every node must be able to read the sources at the same paths.
 
     Raises:
         UsageError: Ray is not installed.
@@ -93,4 +96,4 @@ def ray(job: ScoringJob, shards: Sequence[Shard], workers: int) -> Iterator[Scor
     return score_on_ray(job, shards, workers)
 
 
-ENGINES: dict[str, Engine] = {"local": local, "ray": ray}
+ENGINES: dict[str, Engine] = {"local": score_locally, "ray": score_with_ray}

@@ -12,12 +12,17 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from batch.history import History
-from batch.publish import View
-from batch.score import PREDICTION, PROBABILITIES
 from batch.tasks import find_tasks
+from batch.view import View
 from potluck.contract.errors import DataError, MissingStepError, UsageError
-from potluck.contract.features import Publication
-from potluck.contract.publication import Pointer
+from potluck.contract.publication import (
+    MODEL_VERSION,
+    PREDICTION,
+    PROBABILITIES,
+    RUN_ID,
+    Pointer,
+    Publication,
+)
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
 from potluck.stores.definitions.repo import open_store
@@ -25,7 +30,7 @@ from potluck.stores.parquet.arrow_types import ARROW_TYPES
 
 WRITERS = {".csv": pcsv.write_csv, ".parquet": pq.write_table}
 PROBABILITY = "probability_"
-DETAILS = ("model_version", "run_id", "as_of")
+DETAILS = (MODEL_VERSION, RUN_ID, "as_of")
 NAMED = 5
 MISSING = ("", "NA")
 
@@ -43,7 +48,7 @@ class Export:
     """With the probabilities of classes, the model's version, the run and its as-of date."""
 
 
-def published_table(settings: Settings, export: Export) -> pa.Table:
+def read_published_table(settings: Settings, export: Export) -> pa.Table:
     """Read the published run of a precomputed service.
 
     Raises:
@@ -54,33 +59,36 @@ def published_table(settings: Settings, export: Export) -> pa.Table:
     store = open_store(settings.repo)
     publication = find_publication(settings, store.project, export.service)
     ensure_redis(settings)
-    pointer = View(client(settings), store.project, publication).published()
+    pointer = View(client(settings), store.project, publication).read_pointer().pointer
     if pointer is None:
         told = f"{export.service} has no published run yet"
         raise MissingStepError(f"{told}; run `potluck nightly` first")
     key, dtype = publication.key.name, ARROW_TYPES[publication.key.dtype]
-    run = History(store, publication).read(pointer, columns_of(publication, export)).sort_by(key)
+    names = history_columns(publication, export)
+    run = History(store, publication).read(pointer, names).sort_by(key)
     if export.keys is not None:
-        run = choose(run, key, read_keys(export.keys, key, dtype))
+        run = take_keys(run, key, read_keys(export.keys, key, dtype))
     if export.details:
         run = add_details(run, pointer)
     return rename_prediction(run, export.name)
 
 
 def write_table(table: pa.Table, to: Path) -> None:
-    """Write a table to a file, in the form that its name says."""
+    """Write a table to a file, in the format that the file's name ends with."""
     WRITERS[to.suffix](table, to)
 
 
-def columns_of(publication: Publication, export: Export) -> list[str]:
-    """Return the columns to read of the history."""
+def history_columns(publication: Publication, export: Export) -> list[str]:
+    """Return the columns to read from the history."""
     wanted = [publication.key.name, PREDICTION]
-    keeps_shares = PROBABILITIES in {feature.name for feature in publication.features}
-    return [*wanted, PROBABILITIES] if export.details and keeps_shares else wanted
+    published = {feature.name for feature in publication.features}
+    if export.details and PROBABILITIES in published:
+        wanted.append(PROBABILITIES)
+    return wanted
 
 
 def add_details(run: pa.Table, pointer: Pointer) -> pa.Table:
-    """Add a column for each class, and what is the same for the whole run."""
+    """Add a column for each class, and the columns that have one value for the whole run."""
     if PROBABILITIES in run.column_names:
         shares = run[PROBABILITIES].to_pylist()
         run = run.drop_columns([PROBABILITIES])
@@ -96,7 +104,9 @@ def add_details(run: pa.Table, pointer: Pointer) -> pa.Table:
 def probability_columns(shares: list[str | None]) -> dict[str, pa.Array]:
     """Turn `{label: p}` as JSON, row by row, into a column for each label."""
     rows: list[dict[str, float]] = [json.loads(text or "{}") for text in shares]
-    labels = dict.fromkeys(label for row in rows for label in row)
+    labels: dict[str, None] = {}  # in the order in which they come, each once
+    for row in rows:
+        labels.update(dict.fromkeys(row))
     columns = {}
     for label in labels:
         column = [row.get(label) for row in rows]
@@ -153,7 +163,7 @@ def read_keys(path: Path, key: str, dtype: pa.DataType) -> pa.Array:
 def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa.Array:
     empty = [f"row {row}" for row, text in enumerate(texts, 1) if text in MISSING]
     if empty:
-        told = f"{len(empty)} have none: {some(empty)}"
+        told = f"{len(empty)} have none: {first_few(empty)}"
         raise DataError(f"expected a {key} in every row of {path}; {told}")
     keys = pa.array(texts, pa.string())
     if pa.types.is_integer(dtype):
@@ -165,26 +175,27 @@ def typed_keys(path: Path, key: str, texts: list[str], dtype: pa.DataType) -> pa
         raise DataError(f"expected {key} in {path} to be of type {dtype}: {error}") from None
 
 
-def choose(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
-    """Take the rows of the wanted keys, in their order, each as often as it is wanted.
+def take_keys(run: pa.Table, key: str, wanted: pa.Array) -> pa.Table:
+    """Take the rows of the wanted keys, in the keys' order, each as often as it is wanted.
 
     Raises:
-        DataError: the run does not hold one.
+        DataError: the run does not hold one of the keys.
     """
     rows = pc.index_in(wanted, value_set=run[key].combine_chunks())
     if rows.null_count:
         lacking = wanted.filter(pc.is_null(rows)).unique().to_pylist()
-        told = f"{len(lacking)} keys: {key} {some(lacking)}"
+        told = f"{len(lacking)} keys: {key} {first_few(lacking)}"
         raise DataError(f"the published run holds no prediction for {told}")
     return run.take(rows)
 
 
-def repeated(table: pa.Table) -> dict[object, int]:
-    """Find the keys (the first column) that come more than once, and how often."""
+def count_repeated_keys(table: pa.Table) -> dict[object, int]:
+    """Count the keys (the first column) that come more than once."""
     counts = Counter(table.column(0).to_pylist())
     return {key: count for key, count in counts.items() if count > 1}
 
 
-def some(items: list[object] | list[str]) -> str:
+def first_few(items: list[object] | list[str]) -> str:
+    """List the first items for a message."""
     more = ", …" if len(items) > NAMED else ""
     return ", ".join(map(str, items[:NAMED])) + more

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch.publish import Staged, View, predicted_rows
+from batch.publish import Staged, predicted_rows
 from batch.score import FAILURE
+from batch.view import View
 from potluck.contract.accounting import SHOWN, LeftOut
 
 NOT_SCORED = "could not be scored"
@@ -42,11 +43,11 @@ def name_entities(rows: pa.Table, key: str) -> list[str]:
     return [f"{key}={entity}" for entity in rows[key].to_pylist()]
 
 
-def rejected(staged: Staged, view: View, tables: Iterable[pa.Table]) -> LeftOut:
-    """Name the first entities that Redis refused, by their own names."""
+def name_rejected(staged: Staged, view: View, tables: Iterable[pa.Table]) -> LeftOut:
+    """Name the first entities that Redis refused, by key column and value."""
     key, named = view.publication.key.name, list[str]()
     first = pa.array([name for name, _ in staged.named[:SHOWN]], pa.binary())
-    if not len(first):  # the usual case: no shard is read for it
+    if not len(first):  # the usual case: no shard has to be read again
         return LeftOut(NOT_STORED, staged.refused)
     for table in tables:
         rows = predicted_rows(table)

@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from batch.profile import PROFILE, Profile
 from batch.publish import predicted_rows, stored_columns
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
-from potluck.contract.features import Publication
 from potluck.contract.files import replacing
-from potluck.contract.publication import Pointer
+from potluck.contract.publication import RUN_ID, Pointer, Publication
 from potluck.stores.ingest.sources import SCHEMA_FILE
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.offline_reads import data_source
@@ -114,10 +113,10 @@ class History:
             MissingStepError: it is not kept.
         """
         try:
-            table = pq.read_table(self.file(pointer.as_of), columns=[*names, "run_id"])
+            table = pq.read_table(self.file(pointer.as_of), columns=[*names, RUN_ID])
         except FileNotFoundError:
             table = None
-        if table is None or table["run_id"].unique().to_pylist() not in ([], [pointer.run_id]):
+        if table is None or table[RUN_ID].unique().to_pylist() not in ([], [pointer.run_id]):
             told = f"the published run {pointer.run_id} is not in the history {self.folder}"
             raise MissingStepError(f"{told}; run `potluck nightly` again")
         return table.select(names)

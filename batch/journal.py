@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from batch.lease import Lease
-from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status, now
+from batch.runs import Check, Manifest, RunFolder, ShardRecord, Status, utc_now
 from potluck.contract.accounting import Account, LeftOut, account
 from potluck.contract.errors import PotluckError, Refused
 
@@ -34,8 +34,10 @@ class Journal:
         at: TracebackType | None,
     ) -> None:
         # Any other exception is a defect, or the process is told to stop: the run stays "running".
-        if isinstance(error, PotluckError):
-            self._end("refused" if isinstance(error, Refused) else "failed", str(error))
+        if isinstance(error, Refused):
+            self._end("refused", str(error))
+        elif isinstance(error, PotluckError):
+            self._end("failed", str(error))
 
     def open(self, folder: RunFolder, run_id: str, rows: Account) -> None:
         """Give the run its name and its folder.
@@ -122,7 +124,7 @@ class Journal:
 
     def _end(self, status: Status, error: str | None = None) -> None:
         manifest = self.manifest
-        manifest.status, manifest.error, manifest.finished_at = status, error, now()
+        manifest.status, manifest.error, manifest.finished_at = status, error, utc_now()
         manifest.rows = manifest.account.kept if manifest.account else 0
         self._write()
 

@@ -1,4 +1,4 @@
-"""Who may write a precomputed view: one holder at a time, whatever machine it runs on.
+"""A fencing lease: one process at a time may write a precomputed view, on whatever machine it runs.
 
 The lease is a key in the online store that expires. A holder renews it while it works. Every switch
 of the pointer is made by a script that looks at the lease first, so that a holder that lost it
@@ -24,6 +24,7 @@ from potluck.redis.client import REDIS_ERRORS, RedisClient
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 
+# Lua scripts: Redis runs each as one step, so nobody can take the lease between look and write.
 TAKE = """
 local held = redis.call('GET', KEYS[1]) or ''
 if held ~= ARGV[1] then return held end
@@ -51,7 +52,7 @@ return 'switched'
 
 @dataclass(frozen=True)
 class Holder:
-    """A process, so described that another one on the same host can tell whether it still lives."""
+    """A process, described so that another process of the same host can tell whether it lives."""
 
     token: int
     host: str
@@ -66,9 +67,9 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
     def is_dead(self) -> bool:
-        """Say whether it ran here and is gone; of another host nothing is known."""
-        here = (self.host, self.space) == (socket.gethostname(), space())
-        return here and started(self.pid) != self.started
+        """Say whether it ran on this host and is gone; False for a process of another host."""
+        here = (self.host, self.space) == (socket.gethostname(), process_namespace())
+        return here and start_time_of(self.pid) != self.started
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -76,32 +77,43 @@ class Holder:
 
 def this_process(token: int) -> Holder:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Holder(token, socket.gethostname(), space(), os.getpid(), started(os.getpid()), now)
+    return Holder(
+        token,
+        socket.gethostname(),
+        process_namespace(),
+        os.getpid(),
+        start_time_of(os.getpid()),
+        now,
+    )
 
 
-def space() -> str:
+def process_namespace() -> str:
+    """Name this boot of the host and its namespace of process ids; empty where /proc is missing."""
     boot = Path("/proc/sys/kernel/random/boot_id")
-    namespace = Path("/proc/self/ns/pid")
-    return f"{boot.read_text().strip()}:{namespace.stat().st_ino}" if boot.exists() else ""
+    if not boot.exists():
+        return ""
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    return f"{boot.read_text().strip()}:{namespace}"
 
 
-def started(pid: int) -> str:
-    """Return when a process of this host started, in the kernel's ticks.
+def start_time_of(pid: int) -> str:
+    """Read when a process of this host started, in the kernel's ticks.
 
     Returns:
-        Empty where there is no such process, or only its remains.
+        Empty where there is no such process, or where it is a zombie.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    # After the name, which stands in brackets and may hold brackets and spaces itself.
-    state, *fields = stat.rpartition(")")[2].split()
+    # The name stands in brackets, and may hold brackets and spaces itself.
+    after_name = stat.rpartition(")")[2]
+    state, *fields = after_name.split()
     return "" if state == "Z" else fields[18]
 
 
 class Lease:
-    """Held while the block runs."""
+    """The lease of one view, held while the block runs."""
 
     def __init__(
         self,
@@ -125,6 +137,7 @@ class Lease:
             ServiceUnreachable: the online store does not answer.
         """
         self.holder = this_process(int(self._ask(self.client.incr, self.counter)))
+        # Read before Redis is asked: the key must not expire before this process believes it does.
         now = time.monotonic()
         self._take()
         self.held_until = now + self.seconds
@@ -150,8 +163,8 @@ class Lease:
     def check(self) -> None:
         """
         Raises:
-            Locked: the lease ran out, as this process was stopped or cut off; another may have
-                taken it.
+            Locked: the lease expired, as this process was stopped or cut off; another process may
+                have taken it.
         """
         if time.monotonic() > self.held_until:
             raise Locked(

@@ -1,20 +1,20 @@
-"""A night: the run of every precomputed service whose model has a champion, or the way back.
+"""A night: one run of every precomputed service whose model has a champion; or the roll-back.
 
-One run: validate -> features -> score -> stage -> verify -> publish -> history -> prune.
+The steps of a run: validate -> features -> score -> stage -> verify -> publish -> history -> prune.
 
-A publication is atomic: a run that is killed leaves last night's predictions whole, and the same
-run again converges; with `resume` it scores nothing twice.
+A publication is atomic: a run that is killed leaves last night's predictions whole. The same run
+again converges; with `resume` it scores no shard twice.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from batch.closing import already_done, close_run, prune_former, write_history
+from batch.closing import close_run, prune_former, summarize_done, write_history
 from batch.journal import Journal
 from batch.lease import Lease
 from batch.opening import LeasedRun, new_manifest, open_run
-from batch.publish import NO_PROGRESS, Progress
+from batch.publish import NO_PROGRESS, StepProgress
 from batch.request import RunRequest
 from batch.runs import RunFolder, Runs
 from batch.shards import score_shards
@@ -29,7 +29,7 @@ from potluck.contract.settings import Settings
 class Night:
     """What was done for the services of a repo, and what went wrong.
 
-    One service's error keeps no other from its run.
+    An error of one service does not stop the runs of the others.
     """
 
     runs: list[RunSummary] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Night:
 def run_nightly(
     settings: Settings,
     as_of: datetime | None,
-    progress: Progress = NO_PROGRESS,
+    progress: StepProgress = NO_PROGRESS,
     *,
     resume: bool = False,
     force: str | None = None,
@@ -47,10 +47,10 @@ def run_nightly(
     """Score and publish every precomputed service of the repo whose model has a champion.
 
     Args:
-        as_of: which records are visible, and the request time of defaults that stand for one.
-            None is now, or that of the run to resume.
-        resume: take over what the last run scored, if it came to no end.
-        force: why thresholds that do not hold are overruled.
+        as_of: records up to this date are visible, and it is the request time of defaults that
+            stand for a part of it. None is now, or the date of the run to resume.
+        resume: take over what the last run scored, if it did not come to its end.
+        force: the reason why thresholds that do not hold are overruled.
 
     Raises:
         MissingStepError: there is no champion.
@@ -76,7 +76,7 @@ def run_service(request: RunRequest) -> RunSummary:
     """Run one service, under the lease of its view.
 
     Raises:
-        Locked: another run of the service is at work, or took this one's lease over.
+        Locked: another run of the service is at work, or took over the lease of this run.
         MissingStepError: there is no population.
         Refused: verification said no; the last published run stays.
         ServiceUnreachable: Redis went away, or is full; the last published run stays.
@@ -85,17 +85,17 @@ def run_service(request: RunRequest) -> RunSummary:
     with Lease(view.client, view.project, view.publication.view) as lease:
         found = view.read_pointer()
         if request.nothing_to_resume and found.pointer is not None:
-            return already_done(request, found.pointer)
+            return summarize_done(request, found.pointer)
         with Journal(new_manifest(request, lease.token), lease) as journal:
             return run_steps(LeasedRun(request, lease, found, journal))
 
 
 def run_steps(run: LeasedRun) -> RunSummary:
-    """Take the steps of a run; each gets the values of the steps before it."""
+    """Take the steps of a run, each with the values that the steps before it returned."""
     opened = open_run(run)
     done = opened.done_before(run.request.history)
     if done is not None:
-        return already_done(run.request, done)
+        return summarize_done(run.request, done)
     scored = score_shards(run, opened)
     if opened.published is None:
         staged = stage_slot(run, opened, scored)
@@ -110,7 +110,7 @@ def run_steps(run: LeasedRun) -> RunSummary:
 
 
 def roll_back(settings: Settings) -> Night:
-    """Have readers of every precomputed service of the repo read the run before, at once."""
+    """Switch readers of every precomputed service of the repo to the run before, at once."""
     _, tasks = open_tasks(settings)
     return run_each(tasks, lambda task: roll_back_service(settings, task))
 

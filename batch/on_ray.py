@@ -32,7 +32,7 @@ class ShardScorer:
         for number in batch["number"]:
             scored = self.job.run(self.shards[int(number)])
             columns["number"].append(scored.shard.number)
-            columns["rows"].append(write_rows(scored.rows))
+            columns["rows"].append(encode_rows(scored.rows))
             columns["features"].append(scored.seconds["features"])
             columns["score"].append(scored.seconds["score"])
         return columns
@@ -57,7 +57,7 @@ def score_on_ray(
     try:
         for row in run_on_ray(job, shards, min(workers, len(shards))):
             seconds = {step: float(row[step]) for step in ("features", "score")}
-            rows = read_rows(row["rows"], job)
+            rows = decode_rows(row["rows"], job)
             yield ScoredShard(by_number[int(row["number"])], rows, seconds)
     except (ray.exceptions.RayError, ray.exceptions.UserCodeException) as error:
         told = f"Ray could not score the population: {error}"
@@ -86,14 +86,14 @@ def run_on_ray(
     return rows
 
 
-def write_rows(rows: pa.RecordBatch) -> bytes:
+def encode_rows(rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_batch(rows)
     return bytes(sink.getvalue())
 
 
-def read_rows(content: bytes, job: ScoringJob) -> pa.RecordBatch:
+def decode_rows(content: bytes, job: ScoringJob) -> pa.RecordBatch:
     with pa.ipc.open_stream(content) as stream:
         table = stream.read_all().combine_chunks()
     batches = table.to_batches()

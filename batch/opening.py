@@ -1,4 +1,4 @@
-"""The first step of a run: look the population over, and name the run after its content."""
+"""The first step of a run: check the population, and name the run after its content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from batch.admission import refuses_unknown
 from batch.history import History
 from batch.journal import Journal
 from batch.lease import Lease
-from batch.publish import StoredPointer
 from batch.request import RunRequest
-from batch.runs import Manifest, RunFolder, now
+from batch.runs import Manifest, RunFolder, utc_now
+from batch.view import StoredPointer
 from potluck.contract.accounting import Account
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release
@@ -20,7 +20,7 @@ from potluck.stores.parquet.population_part import Shard
 
 @dataclass(frozen=True)
 class LeasedRun:
-    """A run that may write: what every step gets beside the values of the steps before it."""
+    """A run that holds the lease: each step gets it beside the values of the steps before."""
 
     request: RunRequest
     lease: Lease
@@ -40,7 +40,7 @@ class OpenedRun:
     rows: Account
     """The rows of the population's source: one of each entity is kept."""
     fingerprint: str
-    """Of the sources' content, to see whether they change while they are read."""
+    """Of the sources' content, by which a change while they are read is found."""
     earlier: Manifest | None
     """What a run of this name left, if there was one."""
     published: Pointer | None
@@ -56,7 +56,7 @@ class OpenedRun:
 
 
 def open_run(run: LeasedRun) -> OpenedRun:
-    """Look the population over, and cut it into shards.
+    """Check the population, and cut it into shards.
 
     Raises:
         MissingStepError: there is no population, or no row of it counts.
@@ -92,7 +92,7 @@ def open_run(run: LeasedRun) -> OpenedRun:
 
 
 def new_manifest(request: RunRequest, token: int) -> Manifest:
-    """Return the manifest of a run that begins; its content will name it.
+    """Make the manifest of a run that begins; the run has no name yet.
 
     Args:
         token: fencing token of the lease.
@@ -105,14 +105,17 @@ def new_manifest(request: RunRequest, token: int) -> Manifest:
         bundle=release.digest,
         run_id="",
         as_of=request.as_of,
-        started_at=now(),
+        started_at=utc_now(),
         forced=request.force,
         token=token,
     )
 
 
 def name_run(release: Release, as_of: datetime, fingerprint: str) -> str:
-    """Name a run after all that its predictions depend on: the same run again has the same name."""
+    """Name a run after everything that its predictions depend on.
+
+    The same run again has the same name.
+    """
     content = "\n".join((release.digest, as_of.isoformat(), fingerprint))
     digest = hashlib.sha256(content.encode()).hexdigest()
     return f"{as_of:%Y%m%dT%H%M%SZ}-v{release.model_version}-{digest[:12]}"

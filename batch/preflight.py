@@ -1,8 +1,8 @@
 """Before anything is written: will the run fit into Redis?
 
-What a prediction takes is tried on copies of some entities, with commands that read and write hashes.
-How much memory there is only INFO tells, which a Redis user may lack (it is in @dangerous): then the run
-goes on, and says so.
+What a prediction takes is tried on copies of some entities, with commands that read and write
+hashes. How much memory there is, only INFO tells. A Redis user may lack INFO, as it is in the ACL
+category @dangerous: then the run goes on, and its manifest says so.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,15 @@ from typing import Any
 import pyarrow as pa
 import redis
 
-from batch.publish import View, stored_fields
+from batch.publish import is_another_type, stored_fields, values_of
+from batch.view import View
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, publication_key
 from potluck.redis.client import REDIS_ERRORS, RedisClient
 
 MARGIN = 1.1
-"""For what grows with the keys and is not counted with them: Redis' own tables, and the copies of a rehash."""
+"""Factor for what grows with the keys and MEMORY USAGE does not count: Redis' own hash tables, and
+their copies while it rehashes."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Estimate:
     needed: int
     used: int
     limit: int
-    """0 is none."""
+    """0 where memory is not limited."""
     unknown: str = ""
-    """Why nothing was looked at; empty where it was."""
+    """Why memory could not be looked at; empty where it was."""
 
     @property
     def fits(self) -> bool:
@@ -50,7 +52,9 @@ def check_memory(view: View, sample: pa.Table, pointer: Pointer, rows: int) -> E
     """
     try:
         used, limit = memory_of(view.client)
-        needed = int(growth_per_row(view, sample, pointer) * rows * MARGIN) if limit else 0
+        if not limit:
+            return Estimate(0, used, limit)
+        needed = int(growth_per_row(view, sample, pointer) * rows * MARGIN)
     except redis.exceptions.NoPermissionError as error:
         told = "whether the run fits into Redis' memory was not checked"
         return Estimate(0, 0, 0, f"{told}: {error}; it needs INFO and MEMORY USAGE")
@@ -59,18 +63,25 @@ def check_memory(view: View, sample: pa.Table, pointer: Pointer, rows: int) -> E
     estimate = Estimate(needed, used, limit)
     if not estimate.fits:
         raise Refused(
-            f"the run would pass Redis' maxmemory: {rows} rows take about {megabytes(needed)} more, "
-            f"{megabytes(used)} of {megabytes(limit)} are used; nothing was written. "
+            f"the run would pass Redis' maxmemory: {rows} rows take about {megabytes(needed)} "
+            f"more, {megabytes(used)} of {megabytes(limit)} are used; nothing was written. "
             "Raise maxmemory, or take entities out of the store"
         )
     return estimate
 
 
 def memory_of(client: RedisClient) -> tuple[int, int]:
-    """Bytes used and allowed, of all primaries together."""
-    infos = [node.info("memory") for node in primaries(client)]
-    limits = [int(info["maxmemory"]) for info in infos]
-    return sum(int(info["used_memory"]) for info in infos), sum(limits) if all(limits) else 0
+    """Ask for the bytes used and allowed, of all primaries together.
+
+    Returns:
+        Used, and allowed: 0 where one primary has no limit.
+    """
+    used, limits = 0, list[int]()
+    for node in primaries(client):
+        info = node.info("memory")
+        used += int(info["used_memory"])
+        limits.append(int(info["maxmemory"]))
+    return used, sum(limits) if all(limits) else 0
 
 
 def primaries(client: RedisClient) -> Iterator[Any]:
@@ -82,27 +93,30 @@ def primaries(client: RedisClient) -> Iterator[Any]:
 
 
 def growth_per_row(view: View, sample: pa.Table, pointer: Pointer) -> float:
-    """Mean growth of an entity's hash, in bytes: what lies there and what would be added differ from row to row."""
-    fields = stored_fields(view.publication, sample, pointer)
-    columns = [
-        value.to_pylist() if isinstance(value, pa.Array) else [value] * sample.num_rows
-        for _, value in fields
-    ]
-    names = [name for name, _ in fields]
+    """Measure the mean growth of an entity's hash, in bytes.
+
+    A mean over several rows, as what lies there and what would be added differ from row to row.
+    """
+    rows: int = sample.num_rows
+    if not rows:
+        return 0.0
+    names, columns = list[bytes](), list[list[bytes]]()
+    for name, value in stored_fields(view.publication, sample, pointer):
+        names.append(name)
+        columns.append(values_of(value, rows))
     scratch = publication_key(view.project, view.publication.view, "preflight").encode()
-    grown = [
-        growth(view.client, key, scratch, dict(zip(names, values, strict=True)))
-        for key, *values in zip(view.keys(sample).to_pylist(), *columns, strict=True)
-    ]
-    return sum(grown) / max(1, len(grown))
+    grown = 0
+    for key, *values in zip(view.keys(sample).to_pylist(), *columns, strict=True):
+        grown += growth(view.client, key, scratch, dict(zip(names, values, strict=True)))
+    return grown / rows
 
 
 def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) -> int:
-    """Bytes that a hash takes more with these fields, tried on a copy under another name."""
+    """Measure how many bytes more a hash takes with these fields, on a copy under another name."""
     try:
         held = client.hgetall(key)
     except redis.ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
+        if not is_another_type(error):
             raise
         return 0  # the key holds something else: it will be left as it is
     client.delete(scratch)  # of a run that was killed just here
@@ -112,7 +126,10 @@ def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) 
         before = client.memory_usage(scratch) or 0
         client.hset(scratch, mapping=fields)
         grown = int(client.memory_usage(scratch) or 0) - int(before)
-        return max(0, grown + (0 if held else len(key) - len(scratch)))
+        if not held:
+            # A hash that is new takes its key's name too, and the copy's name is of another length.
+            grown += len(key) - len(scratch)
+        return max(0, grown)
     finally:
         client.delete(scratch)
 

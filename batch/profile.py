@@ -8,9 +8,9 @@ from potluck.contract.formats import NEWEST, Format
 
 BINS = 10
 SMALLEST_SHARE = 1e-4
-"""Stands for an empty bin, whose logarithm there is not."""
+"""Stands for the share of an empty bin: 0 has no logarithm."""
 FEWEST_ROWS = 200
-"""Of fewer rows the shares of ten bins say little."""
+"""Below it, the shares of ten bins say little."""
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 Labels = dict[str, int]
@@ -34,17 +34,19 @@ class Profile:
 PROFILE = TypeAdapter(Profile)
 
 
-def rows_of(values: Predicted) -> int:
+def count_predictions(values: Predicted) -> int:
     return sum(values.values()) if isinstance(values, dict) else len(values)
 
 
 def profile_of(run_id: str, values: Predicted) -> Profile:
     """Return the profile of a run's predictions."""
     if isinstance(values, dict):
-        return Profile(run_id, rows_of(values), None, None, (), shares_of_labels(values))
+        return Profile(run_id, count_predictions(values), None, None, (), shares_of_labels(values))
     if not len(values):
         return Profile(run_id, 0, None, None, (), {})
-    edges = tuple(np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).tolist())
+    inner = np.linspace(0, 1, BINS + 1)[1:-1]
+    # Each edge once: where one value is frequent, several quantiles are equal.
+    edges = tuple(np.unique(np.quantile(values, inner)).tolist())
     shares = shares_of_numbers(values, edges)
     return Profile(run_id, len(values), float(values.min()), float(values.max()), edges, shares)
 
@@ -61,7 +63,8 @@ def shares_of_numbers(values: Numbers, edges: tuple[float, ...]) -> dict[str, fl
 
 
 def shares_of_labels(labels: Labels) -> dict[str, float]:
-    return {label: count / rows_of(labels) for label, count in sorted(labels.items())}
+    rows = count_predictions(labels)
+    return {label: count / rows for label, count in sorted(labels.items())}
 
 
 def stability_index(last: Profile, values: Predicted) -> float | None:
@@ -72,7 +75,7 @@ def stability_index(last: Profile, values: Predicted) -> float | None:
     Returns:
         None where either run has too few rows.
     """
-    if min(last.rows, rows_of(values)) < FEWEST_ROWS:
+    if min(last.rows, count_predictions(values)) < FEWEST_ROWS:
         return None
     shares = shares_by_bin(values, last.edges)
     index = 0.0

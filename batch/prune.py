@@ -1,14 +1,12 @@
-"""Take predictions out of a slot that the run in it did not make.
-
-They are those of entities that left the population.
-"""
+"""Delete predictions of entities that left the population: no run in the slot made them."""
 
 from collections.abc import Iterable
 
 import pyarrow as pa
 
 from batch.lease import Lease
-from batch.publish import View, predicted_rows
+from batch.publish import predicted_rows
+from batch.view import View
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.publication import Pointer, slot_fields, slot_view
 from potluck.contract.redis_format import timestamp_field
@@ -17,13 +15,13 @@ from potluck.stores.feast_plugins.prune import prune_fields, sorted_hashes
 
 
 def prune_slot(view: View, tables: Iterable[pa.Table], pointer: Pointer, lease: Lease) -> int:
-    """Delete what other runs left in the pointer's slot.
+    """Delete what earlier runs left in the pointer's slot.
 
     Args:
-        tables: all that the pointer's run scored.
+        tables: all rows that the pointer's run scored.
 
     Returns:
-        Of how many entities.
+        How many entities had predictions of earlier runs.
 
     Raises:
         ServiceUnreachable: Redis went away; the run is published, and the next one prunes.

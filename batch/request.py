@@ -1,4 +1,4 @@
-"""What is asked of one service's run, settled before anything is locked, read or written."""
+"""What is asked of one service's run, settled before anything is locked or written."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,9 +7,10 @@ from typing import Self
 from feast import FeatureStore
 
 from batch.history import History
-from batch.publish import NO_PROGRESS, Progress, View
-from batch.runs import Runs, now
+from batch.publish import NO_PROGRESS, StepProgress
+from batch.runs import Runs, utc_now
 from batch.tasks import Task
+from batch.view import View
 from potluck.contract.settings import Settings
 
 
@@ -24,7 +25,7 @@ class RunRequest:
     history: History
     runs: Runs
     as_of: datetime
-    progress: Progress = NO_PROGRESS
+    progress: StepProgress = NO_PROGRESS
     force: str | None = None
     """Why thresholds that do not hold are overruled; None overrules none."""
     nothing_to_resume: bool = False
@@ -38,7 +39,7 @@ class RunRequest:
         task: Task,
         as_of: datetime | None,
         *,
-        progress: Progress = NO_PROGRESS,
+        progress: StepProgress = NO_PROGRESS,
         resume: bool = False,
         force: str | None = None,
     ) -> Self:
@@ -52,7 +53,7 @@ class RunRequest:
         runs = Runs(settings.home, task.publication.service)
         unfinished = runs.unfinished() if resume else None
         resumed = unfinished.as_of if unfinished else None
-        moment = as_of or resumed or now().replace(microsecond=0)
+        moment = as_of or resumed or utc_now().replace(microsecond=0)
         return cls(
             settings=settings,
             store=store,

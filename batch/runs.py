@@ -110,7 +110,7 @@ class RunFolder:
         write_whole(self.manifest_file, MANIFEST.dump_json(manifest, indent=1))
 
     def keep(self, scored: ScoredShard) -> ShardRecord:
-        """Write a scored shard; a killed run leaves a whole file or none."""
+        """Write a scored shard, atomically: a killed run leaves the whole file or no file."""
         self.shards.mkdir(parents=True, exist_ok=True)
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_batches([scored.rows]), sink)
@@ -133,7 +133,7 @@ class RunFolder:
         return False
 
     def tables(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
-        """The scored shards in the order of their keys, one at a time."""
+        """Read the scored shards in the order of their keys, one at a time."""
         return (pq.read_table(self.file(number)) for number in sorted(numbers))
 
     def file(self, number: int) -> Path:
@@ -172,7 +172,12 @@ class Runs:
         return manifests[-1]
 
     def tidy(self, current: str, keep: int) -> None:
-        """Drop what earlier runs scored, and the oldest manifests but for so many."""
+        """Delete the scored shards of earlier runs, and the oldest runs.
+
+        Args:
+            current: the run that is left as it is.
+            keep: how many of the other runs keep their manifest.
+        """
         others = [folder for folder, manifest in self.all() if manifest.run_id != current]
         for folder in others:
             folder.drop_shards()
@@ -180,5 +185,5 @@ class Runs:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)

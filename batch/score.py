@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 
 from batch.admission import refusals
 from potluck.contract.errors import DataError
-from potluck.contract.features import DType, FeatureContract
-from potluck.scoring.bundle import Model
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType
+from potluck.contract.publication import PREDICTION, PROBABILITIES
+from potluck.scoring.model import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.population import Population, ShardRows
 from potluck.stores.parquet.population_part import Shard
 
-PREDICTION, PROBABILITIES, FAILURE = "prediction", "probabilities", "failure"
+FAILURE = "failure"
 Inputs = dict[str, Sequence[Any]]
 """Input of the contract -> its column."""
 LABEL_TYPES: dict[type, pa.DataType] = {
@@ -44,10 +46,7 @@ class ScoredShard:
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Everything that scoring a shard takes.
-
-    It is plain data, as it travels to another process or machine.
-    """
+    """Everything that scoring a shard takes: plain data, which other processes and machines get."""
 
     contract: FeatureContract
     functions: str
@@ -57,7 +56,7 @@ class ScoringJob:
 
     @cached_property
     def model(self) -> Model:
-        """Opened once in each process."""
+        """The model, opened once in each process."""
         return Model(self.contract, self.functions, self.model_text)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -74,7 +73,7 @@ class ScoringJob:
 
 
 def score_batch(model: Model, rows: ShardRows, as_of: datetime) -> pa.RecordBatch:
-    """Score every row by itself: one that can't be scored says why, and harms no other.
+    """Score every row by itself: a row that fails has a reason, and the others are scored.
 
     Args:
         rows: the key and every input of the contract, and which entities are known.
@@ -101,7 +100,7 @@ def score_admitted(model: Model, batch: pa.RecordBatch, as_of: datetime) -> pa.R
     # In the order of `scored_schema`.
     columns = [
         batch.column(contract.keys[0].name),
-        pa.array(values, prediction_type(contract)),
+        pa.array(values, prediction_arrow_type(contract)),
         pa.array(shares, pa.string()),
         pa.array(failures, pa.string()),
     ]
@@ -137,14 +136,14 @@ def scored_schema(contract: FeatureContract) -> pa.Schema:
     return pa.schema(
         {
             key.name: ARROW_TYPES[key.dtype],
-            PREDICTION: prediction_type(contract),
+            PREDICTION: prediction_arrow_type(contract),
             PROBABILITIES: pa.string(),
             FAILURE: pa.string(),
         }
     )
 
 
-def prediction_type(contract: FeatureContract) -> pa.DataType:
+def prediction_arrow_type(contract: FeatureContract) -> pa.DataType:
     return LABEL_TYPES[type(contract.classes[0])] if contract.classes else pa.float64()
 
 
@@ -163,7 +162,7 @@ RowScores = tuple[list[Any], list[str | None], list[str | None]]
 
 
 def score_rows(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:
-    """Score rows; where one makes an on-demand function fail, halve them until it stands alone."""
+    """Score rows; where an on-demand function fails, halve them until the failing row is alone."""
     height = len(times)
     if not height:
         return [], [], []
@@ -173,9 +172,10 @@ def score_rows(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowSc
         if height == 1:
             return [None], [None], [str(error)]
         return score_halves(model, inputs, times)
-    if predictions.probabilities is None:
-        return predictions.values, [None] * height, [None] * height
-    return predictions.values, list(map(json.dumps, predictions.probabilities)), [None] * height
+    shares: list[str | None] = [None] * height
+    if predictions.probabilities is not None:
+        shares = list(map(json.dumps, predictions.probabilities))
+    return predictions.values, shares, [None] * height
 
 
 def score_halves(model: Model, inputs: Inputs, times: Sequence[datetime]) -> RowScores:

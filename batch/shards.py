@@ -1,4 +1,4 @@
-"""Scoring a run's shards, those that an interrupted run of the same name scored excepted."""
+"""Score a run's shards, except those that an interrupted run of the same name scored."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,11 @@ from batch.profile import Predicted
 from batch.publish import predicted_rows
 from batch.request import RunRequest
 from batch.runs import RunFolder, ShardRecord
-from batch.score import FAILURE, PREDICTION, ScoringJob
-from batch.verify import predicted, spread
+from batch.score import FAILURE, ScoringJob
+from batch.verify import predictions_in, spread_rows
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import DataError
+from potluck.contract.publication import PREDICTION
 from potluck.scoring.bundle import FUNCTIONS_FILE, MODEL_FILE
 from potluck.scoring.releases import Releases
 from potluck.stores.parquet.population import Population
@@ -50,7 +51,7 @@ class ScoredShards:
 
 
 def score_shards(run: LeasedRun, opened: OpenedRun) -> ScoredShards:
-    """Score every shard that is not on disk yet, and keep each as it comes.
+    """Score every shard that is not on disk yet, and write each as soon as it is scored.
 
     Raises:
         Locked: the lease is lost.
@@ -86,7 +87,8 @@ def score_and_keep(
     """Score the shards that are not kept.
 
     Returns:
-        Step -> seconds. Workers do both steps at once: each gets its share of the time that passed.
+        Step -> seconds. Workers do both steps at the same time, so that each step gets its share
+        of the time that passed.
     """
     settings = run.request.settings
     waiting = [shard for shard in opened.shards if shard.number not in kept]
@@ -123,12 +125,12 @@ def survey(opened: OpenedRun, key: str) -> ScoredShards:
         failures.append(table.select([key, FAILURE]).filter(table[FAILURE].is_valid()))
         rows = predicted_rows(table)
         values.append(rows.select([PREDICTION]))
-        samples.append(spread(rows, sampled))
+        samples.append(spread_rows(rows, sampled))
     return ScoredShards(
         folder=opened.folder,
         numbers=numbers,
         population=opened.rows.kept,
         failures=failures_in(failures, key),
-        values=predicted(values),
+        values=predictions_in(values),
         sample=pa.concat_tables(samples),
     )

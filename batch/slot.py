@@ -1,21 +1,22 @@
-"""The idle slot: stage a run in it, verify it there, and switch readers to it."""
+"""Blue/green slots: stage a run in the idle slot, verify it there, and switch readers to it."""
 
 from dataclasses import dataclass, replace
 
-from batch.failures import rejected
+from batch.failures import name_rejected
 from batch.opening import LeasedRun, OpenedRun
 from batch.preflight import check_memory
-from batch.publish import StoredPointer, new_pointer, stage
+from batch.publish import stage
 from batch.shards import ScoredShards
 from batch.verify import (
-    Outcome,
+    RunOutcome,
     must_hold,
     not_earlier,
-    refuse,
+    refuse_broken,
     should_hold,
-    spread,
+    spread_rows,
     verify_staged,
 )
+from batch.view import StoredPointer, new_pointer
 from potluck.contract.accounting import LeftOut
 from potluck.contract.publication import Pointer
 
@@ -47,12 +48,12 @@ def stage_slot(run: LeasedRun, opened: OpenedRun, scored: ScoredShards) -> Stage
     with run.journal.step("stage"):
         found = view.release_idle_slot(run.lease, run.found)
         version = request.task.release.model_version
-        occupied = view.occupied(found.pointer)
+        occupied = view.read_occupied(found.pointer)
         pointer = new_pointer(occupied, opened.run_id, request.as_of, version, rows)
-        estimate = check_memory(view, spread(scored.sample, PREFLIGHT_ROWS), pointer, rows)
+        estimate = check_memory(view, spread_rows(scored.sample, PREFLIGHT_ROWS), pointer, rows)
         run.journal.note_unchecked(estimate.unknown)
         written = stage(view, scored.tables(), pointer, run.lease, rows, request.progress)
-        lost = rejected(written, view, scored.tables())
+        lost = name_rejected(written, view, scored.tables())
         run.journal.note_left_out(opened.rows, (*scored.failures, lost))
     return StagedSlot(found, replace(pointer, rows=rows - lost.count), lost)
 
@@ -66,16 +67,18 @@ def verify_slot(run: LeasedRun, scored: ScoredShards, staged: StagedSlot) -> Non
     """
     request, current = run.request, staged.found.pointer
     with run.journal.step("verify"):
-        outcome = Outcome(scored.population, scored.failures, staged.rejected, scored.values)
+        outcome = RunOutcome(scored.population, scored.failures, staged.rejected, scored.values)
         last = None if current is None else request.history.profile(current)
         required = must_hold(outcome)
-        thresholds = should_hold(outcome, last, request.settings)
-        thresholds = not_earlier(request.as_of, current) + thresholds
+        thresholds = [
+            *not_earlier(request.as_of, current),
+            *should_hold(outcome, last, request.settings),
+        ]
         # Noted before anything is refused: the manifest shows all checks, not the first broken one.
         run.journal.note_checks(required + thresholds)
-        refuse(required)
+        refuse_broken(required)
         if request.force is None:
-            refuse(thresholds, OVERRULE)
+            refuse_broken(thresholds, OVERRULE)
         verify_staged(request.view, scored.sample, staged.pointer, staged.rejected.count)
 
 

@@ -1,4 +1,4 @@
-"""What one service's run says of itself."""
+"""What is reported of one service's run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -50,11 +50,11 @@ def summary_of(
     *,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> RunSummary:
-    """Return the summary of a run that is read now.
+    """Summarize the run that is published now.
 
     Args:
         manifest: of the run that the pointer names; None where it is gone.
-        seconds: what this very command took; none where it scored nothing.
+        seconds: step -> seconds of this command; empty where it scored nothing.
     """
     summary = RunSummary(
         service=task.publication.service,

@@ -1,17 +1,17 @@
-"""What a night has to do: the precomputed services of a repo, and the champions that fill them."""
+"""The tasks of a night: the precomputed services of a repo, and the champions that fill them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from feast import FeatureStore
 
-from batch.publish import View
+from batch.view import View
 from potluck.contract.champion import Champion
 from potluck.contract.errors import MissingStepError
-from potluck.contract.features import Publication
+from potluck.contract.publication import Publication
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.definitions.repo import open_store
 

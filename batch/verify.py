@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import redis
 
 from batch.admission import UNKNOWN
-from batch.profile import Predicted, Profile, rows_of, share_outside, stability_index
-from batch.publish import View, stored_columns
+from batch.profile import Predicted, Profile, count_predictions, share_outside, stability_index
+from batch.publish import is_another_type, stored_columns, values_of
 from batch.runs import Check
-from batch.score import PREDICTION
+from batch.view import View
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import Refused, ServiceUnreachable
-from potluck.contract.publication import Pointer, StoredPredictions
+from potluck.contract.publication import PREDICTION, Pointer, StoredPredictions
 from potluck.contract.redis_format import DamagedValueError, Scalar
 from potluck.contract.settings import Settings
 from potluck.redis.client import REDIS_ERRORS
@@ -28,8 +27,8 @@ WHERE_NORMAL = f"; where entities are unknown by nature, {TAG_AS_MISSING}"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run came to."""
+class RunOutcome:
+    """What a run came to, before it is published."""
 
     population: int
     failures: tuple[LeftOut, ...]
@@ -45,10 +44,10 @@ class Outcome:
 
     @property
     def rows(self) -> int:
-        return rows_of(self.values)
+        return count_predictions(self.values)
 
 
-def must_hold(outcome: Outcome) -> list[Check]:
+def must_hold(outcome: RunOutcome) -> list[Check]:
     """Check what no reason overrules.
 
     Every entity is accounted for, and every prediction is a number.
@@ -78,11 +77,11 @@ def not_earlier(as_of: datetime, current: Pointer | None) -> list[Check]:
     return [Check("days earlier", max(days, 0.0), 0, days <= 0, told)]
 
 
-def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> list[Check]:
-    """Check the thresholds of the settings, most of them against the run that is read now.
+def should_hold(outcome: RunOutcome, last: Profile | None, settings: Settings) -> list[Check]:
+    """Check the thresholds of the settings, most of them against the published run.
 
     Args:
-        last: of the run that is read now; None where there is none, or where it is gone.
+        last: of the published run; None where nothing is published, or its history is gone.
     """
     missing = outcome.failed + outcome.rejected.count
     share = missing / max(1, outcome.population)
@@ -93,8 +92,8 @@ def should_hold(outcome: Outcome, last: Profile | None, settings: Settings) -> l
     return checks
 
 
-def like_last(outcome: Outcome, last: Profile, settings: Settings) -> Iterator[Check]:
-    """Compare a run with the one that is read now."""
+def like_last(outcome: RunOutcome, last: Profile, settings: Settings) -> Iterator[Check]:
+    """Compare a run with the published one."""
     if last.rows:
         change = abs(outcome.rows / last.rows - 1)
         told = f"{outcome.rows} rows after {last.rows} last time"
@@ -115,7 +114,7 @@ def at_most(name: str, value: float, limit: float, told: str) -> Check:
     return Check(name, value, limit, value <= limit, text)
 
 
-def reasons_of(outcome: Outcome) -> str:
+def reasons_of(outcome: RunOutcome) -> str:
     """Say why entities have no prediction, and what to do where the store does not know them."""
     reasons = [each for each in (*outcome.failures, outcome.rejected) if each.count]
     if not reasons:
@@ -126,7 +125,7 @@ def reasons_of(outcome: Outcome) -> str:
     return f" ({told}{remedy})"
 
 
-def refuse(checks: Sequence[Check], way_out: str = "") -> None:
+def refuse_broken(checks: Sequence[Check], way_out: str = "") -> None:
     """Refuse the run where a check does not hold.
 
     Args:
@@ -153,7 +152,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
         ServiceUnreachable: Redis went away.
     """
     reader = StoredPredictions(view.publication)
-    replies = read_rows(view, sample, reader)
+    replies = read_stored_rows(view, sample, reader)
     entities = sample[view.publication.key.name].to_pylist()
     rows = written_rows(view, sample, pointer)
     for entity, row, reply in zip(entities, rows, replies, strict=True):
@@ -164,7 +163,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
             raise Refused(f"{found}; the last run stays")
 
 
-def read_rows(view: View, sample: pa.Table, reader: StoredPredictions) -> list[Any]:
+def read_stored_rows(view: View, sample: pa.Table, reader: StoredPredictions) -> list[Any]:
     """Ask Redis for what it holds of these entities; an error of one is its reply."""
     pipe = view.client.pipeline(transaction=False)
     for key in view.keys(sample).to_pylist():
@@ -185,35 +184,26 @@ def written_rows(view: View, sample: pa.Table, pointer: Pointer) -> list[dict[st
     return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def values_of(column: pa.Array | str | None, rows: int) -> list[Any]:
-    """Return a column's values; one value stands for all rows."""
-    return column.to_pylist() if isinstance(column, pa.Array) else [column] * rows
-
-
-def is_another_type(reply: Any) -> bool:
-    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
-
-
 def read_back(reader: StoredPredictions, reply: Any, pointer: Pointer) -> dict[str, Scalar] | None:
     """Return a row by the server's reader; None where the key holds something else."""
+    if not isinstance(reply, list):
+        return None
     try:
-        return reader.row(reply, pointer) if isinstance(reply, list) else None
+        return reader.row(reply, pointer)
     except DamagedValueError:
         return None
 
 
-def spread(table: pa.Table, rows: int) -> pa.Table:
-    """Take a few rows from the first to the last."""
+def spread_rows(table: pa.Table, rows: int) -> pa.Table:
+    """Take a few rows, at even distances from the first to the last."""
     count = min(rows, table.num_rows)
     places = np.linspace(0, table.num_rows - 1, count).astype(np.int64)
     return table.take(pa.array(np.unique(places)))
 
 
-def predicted(tables: Iterable[pa.Table]) -> Predicted:
-    """Return what all shards predicted: numbers, or how often each label."""
-    columns = [table[PREDICTION] for table in tables]
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    whole = pa.chunked_array(chunks, columns[0].type)
+def predictions_in(tables: Iterable[pa.Table]) -> Predicted:
+    """Join what all shards predicted: numbers, or how often each label."""
+    whole = pa.concat_tables(table.select([PREDICTION]) for table in tables)[PREDICTION]
     if pa.types.is_floating(whole.type):
         return np.asarray(whole.to_numpy())
     counts = pc.value_counts(whole).to_pylist()

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.home import BIN, Home
-from potluck.contract.features import FeatureContract, Field
-from potluck.scoring.bundle import Model
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.scoring.golden import read_golden
+from potluck.scoring.model import Model
 from potluck.scoring.releases import Releases
 
 BARE = "bare imports"

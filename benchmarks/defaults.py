@@ -20,8 +20,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
 from benchmarks.tables import TABLES, Made
-from training.booster import Table, lightgbm_data, train_booster
-from training.measure import chosen
+from training.booster import EncodedTable, lightgbm_data, train_booster
+from training.measure import choose_candidate
 from training.progress import Meter
 from training.split import Splittable, split
 
@@ -67,7 +67,9 @@ def compared(made: Made, seed: int) -> Figures:
     parts = split(rows, "time", seed)
     learn, test = (table_of(made).take(places) for places in (parts.learn, parts.test))
     began = time.monotonic()
-    choice = chosen(learn, rows.take(parts.learn), "time", {}, seed, Meter(lambda _: None))
+    choice = choose_candidate(
+        learn, rows.take(parts.learn), "time", {}, seed, Meter(lambda _: None)
+    )
     seconds = time.monotonic() - began
     ours = figures(train_booster(learn, choice.parameters, seed, lambda _: None), test)
     theirs = figures(plain_lightgbm(learn), test)
@@ -84,13 +86,13 @@ def compared(made: Made, seed: int) -> Figures:
     }
 
 
-def plain_lightgbm(learn: Table) -> lightgbm.Booster:
+def plain_lightgbm(learn: EncodedTable) -> lightgbm.Booster:
     classes = {"num_class": learn.classes} if learn.objective == "multiclass" else {}
     parameters = {"objective": learn.objective, **classes, "verbosity": -1, "num_threads": 1}
     return lightgbm.train(parameters, lightgbm_data(learn), num_boost_round=ROUNDS)
 
 
-def figures(booster: lightgbm.Booster, test: Table) -> dict[str, float]:
+def figures(booster: lightgbm.Booster, test: EncodedTable) -> dict[str, float]:
     shares = booster.predict(test.matrix)
     found = {"log_loss": float(log_loss(test.labels, shares, labels=range(test.classes)))}
     if test.classes == 2:
@@ -98,10 +100,10 @@ def figures(booster: lightgbm.Booster, test: Table) -> dict[str, float]:
     return found
 
 
-def table_of(made: Made) -> Table:
+def table_of(made: Made) -> EncodedTable:
     names = tuple(f"column {number}" for number in range(made.matrix.shape[1]))
     classes = len(np.unique(made.labels))
-    return Table(made.objective, names, made.categorical, made.matrix, made.labels, classes)
+    return EncodedTable(made.objective, names, made.categorical, made.matrix, made.labels, classes)
 
 
 def splittable(made: Made) -> Splittable:

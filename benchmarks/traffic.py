@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.home import Home
 from benchmarks.peers.encoding import Encoder
-from potluck.contract.features import FeatureContract, Publication
+from potluck.contract.features import FeatureContract
+from potluck.contract.publication import Publication
 
 HYBRID, REALTIME, LOOKUP, BATCH = CASES = ("hybrid", "realtime", "lookup", "batch")
 ROWS_IN_BATCH = 100

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import pyarrow as pa
 
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.redis.bulk_writer import CHUNK_ROWS, BulkWriter
 from potluck.redis.client import RedisClient
 from potluck.redis.feast_bytes import encode_values, entity_keys

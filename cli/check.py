@@ -37,10 +37,10 @@ def check_verb(
     """
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from training.check import check
+    from training.check import check_services
 
     moment = now_or(as_of)
-    found = check(settings, moment, datetime.now(UTC), service)
+    found = check_services(settings, moment, datetime.now(UTC), service)
     accounts = [plain(each.account) for each in found]
     told = {
         "as_of": moment.isoformat(),

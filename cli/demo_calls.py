@@ -12,7 +12,8 @@ import click
 
 from cli.calls import Refusal, call
 from potluck.contract.errors import PotluckError
-from potluck.contract.features import FeatureContract, Publication, read_contract
+from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.publication import Publication
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import CONTRACT_FILE
 from potluck.scoring.releases import Releases

@@ -11,7 +11,7 @@ import click
 from cli.output import answer
 
 if TYPE_CHECKING:
-    from scaffold.plan import Choice, Plan
+    from scaffold.plan import ColumnChoice, RepoPlan
     from scaffold.wishes import Asking
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
@@ -118,17 +118,17 @@ def init_verb(
     """
     from scaffold.decide import decide
     from scaffold.folder import check_folder, repo_files, write_folder
-    from scaffold.names import project_name
+    from scaffold.names import to_project_name
     from scaffold.plan import as_document
-    from scaffold.table import read_table
+    from scaffold.table import profile_table
     from scaffold.wishes import Wishes
 
     to = destination(folder, repo)
     check_folder(to, force=force)
-    project = project_name(name or to.name)
+    project = to_project_name(name or to.name)
     wishes = Wishes(missing=frozenset(missing), **wished)
     ask = asking()
-    table = read_table(data.absolute(), wishes, ask)
+    table = profile_table(data.absolute(), wishes, ask)
     plan = decide(table, wishes, project, ask)
     files = repo_files(plan, to)
     write_folder(files, to, force=force)
@@ -159,7 +159,7 @@ def ask_somebody(
     return answered
 
 
-def told(plan: "Plan", folder: Path, wanted: str) -> str:
+def told(plan: "RepoPlan", folder: Path, wanted: str) -> str:
     """What was found and decided, for people."""
     table = plan.table
     form = (
@@ -185,7 +185,7 @@ def told(plan: "Plan", folder: Path, wanted: str) -> str:
     return "\n".join(lines)
 
 
-def column_lines(plan: "Plan") -> list[str]:
+def column_lines(plan: "RepoPlan") -> list[str]:
     """A table of all columns: name, type, missing, different values, role, reason."""
     rows = [
         ("column", "type", "missing", "different", "role", "why"),
@@ -199,7 +199,7 @@ def column_lines(plan: "Plan") -> list[str]:
     return lines
 
 
-def column_row(choice: "Choice") -> tuple[str, str, str, str, str, str]:
+def column_row(choice: "ColumnChoice") -> tuple[str, str, str, str, str, str]:
     profile = choice.profile
     called = (
         profile.header

@@ -96,9 +96,9 @@ def train_verb(
     settings = settings_for(repo)
     prepare_libraries(settings)
     from training.progress import Meter
-    from training.train import Plan, train
+    from training.train import TrainingPlan, train
 
-    plan = Plan(service, now_or(as_of), seed, promote, parameters, split, force)
+    plan = TrainingPlan(service, now_or(as_of), seed, promote, parameters, split, force)
     with progress_bar(Meter.WHOLE, f"training {service}") as progress:
         trained = train(settings, plan, progress)
     answer(as_json, trained, training_text(plan, trained))

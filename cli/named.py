@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from batch.publish import View
 from batch.runs import MANIFEST, Runs
+from batch.view import View
 from potluck.contract.errors import BundleError, PotluckError
-from potluck.contract.features import FeatureContract, Publication, read_contract
-from potluck.contract.publication import Pointer, read_pointer
+from potluck.contract.features import FeatureContract, read_contract
+from potluck.contract.publication import Pointer, Publication
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.bundle import CONTRACT_FILE
@@ -58,11 +58,10 @@ def publications(settings: Settings, named: Named) -> None:
         return
     ensure_redis(settings)
     for project, publication in known:
-        stored = View(client(settings), project, publication).stored_pointer()
-        pointer = read_pointer(stored)
-        if stored is not None and pointer is None:
+        found = View(client(settings), project, publication).read_pointer()
+        if found.content is not None and found.pointer is None:
             raise BundleError(f"the pointer of {publication.service} can't be read")
-        for each in with_previous(pointer):
+        for each in with_previous(found.pointer):
             named.run_ids.add(each.run_id)
             named.as_ofs.add(each.as_of.astimezone(UTC))
             if Runs(settings.home, publication.service).folder(each.run_id).read() is None:

@@ -148,17 +148,22 @@ def export_verb(
         raise UsageError(f"expected a CSV file for --keys, got {keys}, which is none")
     settings = settings_for(repo)
     prepare_libraries(settings)
-    from batch.export import Export, published_table, repeated, some, write_table
+    from batch.export import (
+        Export,
+        count_repeated_keys,
+        first_few,
+        read_published_table,
+        write_table,
+    )
 
-    table = published_table(settings, Export(service, name, keys, details))
+    table = read_published_table(settings, Export(service, name, keys, details))
     with replaced(to) as staging:
         write_table(table, staging)
-    twice = repeated(table) if keys is not None else {}
+    twice = count_repeated_keys(table) if keys is not None else {}
     text = f"wrote {table.num_rows} predictions of {service} to {to}"
     if twice:
-        text += (
-            f"\n  {len(twice)} keys come more than once, as {keys} has them: {some(list(twice))}"
-        )
+        text += f"\n  {len(twice)} keys come more than once, as {keys} has them: "
+        text += first_few(list(twice))
     told = {
         "file": str(to),
         "rows": table.num_rows,

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from training.train import Plan, Trained
+    from training.train import Trained, TrainingPlan
 
 POOR_RECALL = 0.5
 FEW_ROWS = 20
 SHOWN_CLASSES = 8
 
 
-def training_text(plan: "Plan", trained: "Trained") -> str:
+def training_text(plan: "TrainingPlan", trained: "Trained") -> str:
     """A line for the version, then what it was made of, how well it does and what is strange."""
     from training.missing import shares_text
 

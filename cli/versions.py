@@ -9,7 +9,7 @@ import click
 from cli.output import answer, common_options, prepare_libraries, settings_for
 
 if TYPE_CHECKING:
-    from training.comparison import Compared, Comparison
+    from training.comparison import ComparedVersion, Comparison
     from training.promotion import Promoted, Retired
 
 HASH_SHOWN = 12
@@ -106,11 +106,11 @@ def comparison_text(comparison: "Comparison") -> str:
     return "\n".join([*lines, "", rows_text(comparison), *differences(comparison)])
 
 
-def title(version: "Compared") -> str:
+def title(version: "ComparedVersion") -> str:
     return f"version {version.model_version}" + (f" ({version.alias})" if version.alias else "")
 
 
-def facts(versions: Sequence["Compared"]) -> list[list[str]]:
+def facts(versions: Sequence["ComparedVersion"]) -> list[list[str]]:
     known = {
         "trained at": [f"{version.trained_at:%F %H:%M}" for version in versions],
         "as of": [(version.as_of or ABSENT)[:10] for version in versions],
@@ -123,7 +123,7 @@ def facts(versions: Sequence["Compared"]) -> list[list[str]]:
     return [[name, *cells] for name, cells in told.items()]
 
 
-def metric_rows(versions: Sequence["Compared"]) -> list[list[str]]:
+def metric_rows(versions: Sequence["ComparedVersion"]) -> list[list[str]]:
     """The model's own, then those of the baseline; a run's other figures are in `--json`."""
     held = dict.fromkeys(name for version in versions for name in version.metrics)
     own = [name for name in held if "." not in name]
@@ -131,7 +131,7 @@ def metric_rows(versions: Sequence["Compared"]) -> list[list[str]]:
     return [[name, *(metric_cell(version, name) for version in versions)] for name in names]
 
 
-def metric_cell(version: "Compared", name: str) -> str:
+def metric_cell(version: "ComparedVersion", name: str) -> str:
     return f"{version.metrics[name]:.5g}" if name in version.metrics else ABSENT
 
 

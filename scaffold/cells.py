@@ -1,25 +1,25 @@
-"""One column's cells: which type holds them all, and which of them mean a missing value."""
+"""One column's cells: the type that holds them all, and the texts that mean a missing value."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
-from potluck.stores.ingest.csv_cells import CsvColumn, Notation, parse_cell
-from scaffold.dates import date_columns, fits, misfit
+from potluck.stores.ingest.csv_cells import CsvColumn, CsvType, Notation, parse_cell
+from scaffold.dates import date_columns, fits_all, misfit
 from scaffold.wishes import Wishes
 
 MARKS = frozenset(
     {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "Null", "nan", "NaN", "NAN", "?", "-"}
 )
-"""Mean a missing value in any column."""
+"""Texts that mean a missing value in any column."""
 MARKS_AMONG_VALUES = frozenset(
     {"None", "none", "unknown", "Unknown", "UNKNOWN", "--", ".", "na", "n.a.", "#VALUE!"}
 )
-"""Mean one where all others are numbers or dates; in text they may be a category."""
+"""Texts that mean one where all others are numbers or dates; among texts they may be a category."""
 MARKS_AMONG_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00"})
 ZEROS_FIRST = re.compile(r"[+-]?0[0-9]+")
 FEW_OTHERS = 0.1  # of a text column's cells, among numbers or dates
@@ -28,14 +28,14 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Cells:
+class ColumnTexts:
     """The texts of a column."""
 
     header: str
     column: pa.ChunkedArray
     """Of strings; a null is a missing value too."""
     marks: frozenset[str] = frozenset()
-    """Somebody's own texts for a missing value."""
+    """The user's own texts for a missing value."""
 
     @cached_property
     def encoded(self) -> pa.DictionaryArray:
@@ -43,29 +43,30 @@ class Cells:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The different ones."""
+        """The different texts."""
         found: list[str] = self.encoded.dictionary.to_pylist()
         return found
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How often each text stands there."""
+        """Text -> how often it occurs."""
         found = self.encoded.value_counts().to_pylist()
         return {each["values"]: each["counts"] for each in found if each["values"] is not None}
 
     @cached_property
     def general_marks(self) -> frozenset[str]:
-        """Of a plus and a minus, the minus says something."""
+        """Those of its texts that mean a missing value whatever the column holds."""
+        # In a column of + and -, the minus is a value.
         marks = MARKS - {"-"} if "+" in self.texts else MARKS
         return (marks | self.marks) & frozenset(self.texts)
 
     def known(self, *more_marks: frozenset[str]) -> list[str]:
-        """Different texts that are no mark."""
+        """Return the different texts that do not mean a missing value."""
         marks = self.general_marks.union(*more_marks)
         return [text for text in self.texts if text not in marks]
 
     def typed(self, column: CsvColumn, notation: Notation) -> pa.ChunkedArray:
-        """Every cell as the declaration reads it."""
+        """Read every cell as it is declared."""
         values = [parse_cell(text, column, notation) for text in self.texts]
         return pa.chunked_array([pa.array(values, column.arrow_type).take(self.encoded.indices)])
 
@@ -79,54 +80,65 @@ class Inferred:
     notes: tuple[str, ...] = ()
 
 
-def infer(cells: Cells, notation: Notation, wishes: Wishes, *, numbers: bool = True) -> Inferred:
-    """The type that holds all cells that are known, text at last.
+def infer(
+    cells: ColumnTexts, notation: Notation, wishes: Wishes, *, numbers: bool = True
+) -> Inferred:
+    """Infer the type that holds all cells that are not missing; text if no other does.
 
     Args:
         numbers: whether texts may stand for numbers, as they do in CSV files.
     """
+    text = Inferred((CsvColumn("string"),), cells.general_marks)
     known = cells.known()
     if not known:
-        return Inferred((CsvColumn("string"),), cells.general_marks)
-    found = (infer_number(cells, notation) if numbers else None) or infer_date(cells, wishes)
+        return text
+    number = infer_number(cells, notation) if numbers else None
+    found = number or infer_date(cells, wishes)
     if found is not None:
         return found
-    if {text.lower() for text in known} <= {"true", "false"} and numbers:
+    if not numbers:
+        return text
+    if {each.lower() for each in known} <= {"true", "false"}:
         return Inferred((CsvColumn("bool"),), cells.general_marks)
-    return Inferred(
-        (CsvColumn("string"),),
-        cells.general_marks,
-        almost(cells, notation, wishes) if numbers else (),
-    )
+    return replace(text, notes=note_almost_typed(cells, notation, wishes))
 
 
-def infer_number(cells: Cells, notation: Notation) -> Inferred | None:
+def infer_number(cells: ColumnTexts, notation: Notation) -> Inferred | None:
+    """Infer the type of a column of numbers; None where some cell is no number."""
     known = cells.known(MARKS_AMONG_VALUES)
     marks = frozenset(cells.texts) - frozenset(known)
-    if not known or not all_fit(known, CsvColumn("float64"), notation):
+    if not known or not fits_all(CsvColumn("float64"), known, notation):
         return None
     if any(map(ZEROS_FIRST.fullmatch, known)):
-        return Inferred(
-            (CsvColumn("string"),), marks, ("kept as text: some numbers begin with a zero",)
-        )
-    if all_fit(known, CsvColumn("int64"), notation):
-        written = any(notation.decimal in text for text in known)
-        # pandas writes the integers of a column with gaps as 65.0; without a gap they were numbers with decimals
-        whole = not written or bool(marks) or cells.column.null_count > 0
-        return Inferred((CsvColumn("int64" if whole else "float64"),), marks)
+        told = "kept as text: some numbers begin with a zero"
+        return Inferred((CsvColumn("string"),), marks, (told,))
+    if fits_all(CsvColumn("int64"), known, notation):
+        with_decimals = any(notation.decimal in text for text in known)
+        has_gaps = bool(marks) or cells.column.null_count > 0
+        # pandas writes the integers of a column with gaps as 65.0. In a column without a gap, 65.0
+        # was written by somebody who has numbers with decimals.
+        dtype: CsvType = "float64" if with_decimals and not has_gaps else "int64"
+        return Inferred((CsvColumn(dtype),), marks)
     if any(text.lstrip("+-").isdigit() and len(text) > 15 for text in known):
         return Inferred((CsvColumn("string"),), marks, ("kept as text: integers beyond ±2^53",))
     return Inferred((CsvColumn("float64"),), marks)
 
 
-def infer_date(cells: Cells, wishes: Wishes) -> Inferred | None:
+def infer_date(cells: ColumnTexts, wishes: Wishes) -> Inferred | None:
+    """Infer how a column of days or times is written; None where no way fits all cells."""
     known = cells.known(MARKS_AMONG_VALUES, MARKS_AMONG_DATES)
-    columns = date_columns(known, wishes.timezone, wishes.date_format) if known else []
-    return Inferred(tuple(columns), frozenset(cells.texts) - frozenset(known)) if columns else None
+    if not known:
+        return None
+    columns = date_columns(known, wishes.timezone, wishes.date_format)
+    if not columns:
+        return None
+    return Inferred(tuple(columns), frozenset(cells.texts) - frozenset(known))
 
 
-def infer_time(cells: Cells, wishes: Wishes) -> Inferred:
-    """The declaration of the column that somebody called the time: years and counted seconds are dates too.
+def infer_time(cells: ColumnTexts, wishes: Wishes) -> Inferred:
+    """Infer how the column that the user called the time is written.
+
+    In this column, years and counted seconds are dates too.
 
     Raises:
         UsageError: no way of writing dates fits all cells.
@@ -138,7 +150,7 @@ def infer_time(cells: Cells, wishes: Wishes) -> Inferred:
     for form, pattern in COUNTED.items():
         dtype = "date" if form.startswith("%") else "timestamp"
         column = CsvColumn(dtype, format=form)  # type: ignore[arg-type]
-        if known and all(map(pattern.fullmatch, known)) and fits(column, known):
+        if known and all(map(pattern.fullmatch, known)) and fits_all(column, known):
             return Inferred((column,), frozenset(cells.texts) - frozenset(known))
     raise UsageError(no_dates(cells.header, known, wishes))
 
@@ -164,31 +176,24 @@ def no_dates(header: str, known: Sequence[str], wishes: Wishes) -> str:
     return f"{found}; if it means that the date is missing, name it with --missing"
 
 
-def almost(cells: Cells, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
-    """A word on text of which nearly all cells are numbers or dates: the others may mean a missing value."""
-    counts = cells.counts
-    known = {text: counts[text] for text in cells.known()}
+def note_almost_typed(cells: ColumnTexts, notation: Notation, wishes: Wishes) -> tuple[str, ...]:
+    """Note of a column of text that nearly all its cells are numbers or dates.
+
+    The other cells may mean a missing value.
+    """
+    known = cells.known()
+    total = sum(cells.counts[text] for text in known)
     tests: dict[str, Callable[[str], bool]] = {
-        "number": lambda text: all_fit([text], CsvColumn("float64"), notation),
+        "number": lambda text: fits_all(CsvColumn("float64"), [text], notation),
         "date": lambda text: bool(date_columns([text], wishes.timezone, wishes.date_format)),
     }
     for what, test in tests.items():
-        if not any(map(test, list(known)[:SAMPLE])):
+        if not any(map(test, known[:SAMPLE])):
             continue
         odd = [text for text in known if not test(text)]
-        others = sum(known[text] for text in odd)
-        if others <= FEW_OTHERS * sum(known.values()):
+        others = sum(cells.counts[text] for text in odd)
+        if others <= FEW_OTHERS * total:
             shown = ", ".join(map(repr, odd[:SHOWN]))
-            told = f"kept as text: {others} of {sum(known.values())} cells are no {what} ({shown})"
+            told = f"kept as text: {others} of {total} cells are no {what} ({shown})"
             return (f"{told}; name them with --missing if that is what they mean",)
     return ()
-
-
-def all_fit(texts: Iterable[str], column: CsvColumn, notation: Notation) -> bool:
-    strict = replace(column, missing=frozenset())
-    for text in texts:
-        try:
-            parse_cell(text, strict, notation)
-        except ValueError:
-            return False
-    return True

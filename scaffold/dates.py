@@ -1,11 +1,18 @@
-"""Which ways of writing a day or a time fit all cells of a column."""
+"""Find the ways of writing a day or a time that fit all cells of a column."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from potluck.stores.ingest.csv_cells import Cell, CsvColumn, CsvType, parse_cell
+from potluck.stores.ingest.csv_cells import (
+    PLAIN,
+    Cell,
+    CsvColumn,
+    CsvType,
+    Notation,
+    parse_cell,
+)
 
 DAYS = (
     "%d.%m.%Y",
@@ -33,26 +40,33 @@ MAYBE_A_DATE = re.compile(r"[0-9]{1,4}[-/. ].*[0-9]|[A-Za-z]{3,9} [0-9]{1,2}, [0
 
 
 def date_columns(texts: Sequence[str], timezone: str, wanted: str | None = None) -> list[CsvColumn]:
-    """Every declaration that fits all texts; two of them mean that day and month can't be told apart.
+    """Find every declaration that fits all texts.
 
     Args:
         texts: different cells of a column, at least one, none of them missing.
-        wanted: a format that somebody named; tried before the others.
+        wanted: a format that the user named; tried before the others.
+
+    Returns:
+        More than one where day and month can't be told apart.
     """
     if wanted is not None:
-        named = CsvColumn(dtype_of(wanted), format=wanted, timezone=timezone)
-        if fits(named, texts):
+        named = CsvColumn(dtype_of_format(wanted), format=wanted, timezone=timezone)
+        if fits_all(named, texts):
             return [named]
     if not MAYBE_A_DATE.match(texts[0]):
         return []
     for iso in (CsvColumn("date"), CsvColumn("timestamp", timezone=timezone)):
-        if fits(iso, texts):
+        if fits_all(iso, texts):
             return [iso]
-    return told_apart([column for column in candidates(timezone) if fits(column, texts)], texts)
+    fitting = [column for column in date_formats(timezone) if fits_all(column, texts)]
+    return drop_same_readings(fitting, texts)
 
 
-def told_apart(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvColumn]:
-    """Those that read something else than the ones before: `5 May` fits the month's short and long name alike."""
+def drop_same_readings(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvColumn]:
+    """Drop the declarations that read the same as one before.
+
+    `5 May` fits the format with the short and the one with the long name of the month.
+    """
     readings: list[list[Cell]] = []
     different = []
     for column in columns:
@@ -63,28 +77,30 @@ def told_apart(columns: Sequence[CsvColumn], texts: Sequence[str]) -> list[CsvCo
     return different
 
 
-def candidates(timezone: str) -> Iterator[CsvColumn]:
+def date_formats(timezone: str) -> Iterator[CsvColumn]:
+    """Declare each way of writing a day, and a day with a time."""
     for day in DAYS:
         yield CsvColumn("date", format=day)
     for day, clock in product(DAYS, CLOCKS):
         yield CsvColumn("timestamp", format=day + clock, timezone=timezone)
 
 
-def dtype_of(form: str) -> CsvType:
-    """Whether a format tells the time of the day."""
+def dtype_of_format(form: str) -> CsvType:
+    """Return `timestamp` for a format that holds the time of the day, else `date`."""
     return "timestamp" if re.search(r"%[HISpfXcsz]|epoch", form) else "date"
 
 
-def fits(column: CsvColumn, texts: Sequence[str]) -> bool:
-    return misfit(column, texts) is None
+def fits_all(column: CsvColumn, texts: Iterable[str], notation: Notation = PLAIN) -> bool:
+    """Say whether all texts are what the column declares."""
+    return misfit(column, texts, notation) is None
 
 
-def misfit(column: CsvColumn, texts: Sequence[str]) -> str | None:
-    """The first text that is not what the column declares."""
+def misfit(column: CsvColumn, texts: Iterable[str], notation: Notation = PLAIN) -> str | None:
+    """Find the first text that is not what the column declares."""
     strict = replace(column, missing=frozenset())
     for text in texts:
         try:
-            parse_cell(text, strict)
+            parse_cell(text, strict, notation)
         except ValueError:
             return text
     return None

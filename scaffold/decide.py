@@ -7,33 +7,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
+from potluck.contract.features import SplitKind
 from potluck.stores.ingest.intake import identities
 from scaffold.decider import Decider
-from scaffold.objective import choose_objective, choose_transform, class_notes, label_declared
-from scaffold.plan import ROW_NUMBER, Choice, Key, Plan, Split
+from scaffold.objective import choose_objective, choose_transform, class_notes, declare_label
+from scaffold.plan import ROW_NUMBER, ColumnChoice, Key, RepoPlan
+from scaffold.profile import ColumnProfile, ProfiledTable
 from scaffold.split_features import split_features
-from scaffold.table import Profile, Table
 from scaffold.wishes import Asking, Wishes
 
 FEWEST_FEATURES = 2
 
 
-def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
-    """Everything that the repo follows from.
+def decide(table: ProfiledTable, wishes: Wishes, name: str, ask: Asking) -> RepoPlan:
+    """Decide everything that the written repo follows from.
 
     Raises:
         UsageError: a flag is wrong, or one is needed.
         DataError: three services can't be made of this table.
     """
     decider = Decider(table, wishes, ask)
-    label = decider.label()
-    key_profile = decider.key(label)
-    time = decider.time([label, *([key_profile] if key_profile else [])])
+    label = decider.decide_label()
+    key_profile = decider.decide_key(label)
+    taken_columns = [label] if key_profile is None else [label, key_profile]
+    time = decider.decide_time(taken_columns)
     objective = choose_objective(label, wishes, ask, decider.notes)
-    label = label_declared(label, objective)
-    key = described_key(key_profile)
+    label = declare_label(label, objective)
+    key = key_of(key_profile)
     taken = taken_choices(label, key_profile, time, key)
-    features = decider.features(taken, label, label_is_number=objective == "regression")
+    features = decider.decide_features(taken, label, label_is_number=objective == "regression")
     check_features(features)
     divided = split_features(features, key_profile if key.repeats else None, decider)
     choices = tuple(taken.get(header) or divided[header] for header in table.profiles)
@@ -41,7 +43,7 @@ def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
     transform = choose_transform(label, objective, decider.notes)
     split = choose_split(key, time, decider.notes)
     decider.notes += class_notes(label, objective)
-    return Plan(
+    return RepoPlan(
         name=name,
         table=table,
         choices=choices,
@@ -55,7 +57,7 @@ def decide(table: Table, wishes: Wishes, name: str, ask: Asking) -> Plan:
     )
 
 
-def described_key(profile: Profile | None) -> Key:
+def key_of(profile: ColumnProfile | None) -> Key:
     if profile is None:
         return Key(ROW_NUMBER, "int64", None, repeats=False)
     known = len(profile.values) - profile.missing
@@ -63,49 +65,60 @@ def described_key(profile: Profile | None) -> Key:
 
 
 def taken_choices(
-    label: Profile, key_profile: Profile | None, time: Profile | None, key: Key
-) -> dict[str, Choice]:
-    """Those of label, key and time."""
-    taken = {label.header: Choice(label, "label", "what is to be predicted")}
+    label: ColumnProfile, key_profile: ColumnProfile | None, time: ColumnProfile | None, key: Key
+) -> dict[str, ColumnChoice]:
+    """Return the choices of label, key and time, by header."""
+    taken = {label.header: ColumnChoice(label, "label", "what is to be predicted")}
     if key_profile is not None:
         told = "the id; several rows share one" if key.repeats else "the id; each row has its own"
-        taken[key_profile.header] = Choice(key_profile, "key", told)
+        taken[key_profile.header] = ColumnChoice(key_profile, "key", told)
     if time is not None:
         form = f", read as {time.column.format}" if time.column.format else ""
-        taken[time.header] = Choice(time, "time", f"when a row was known{form}")
+        taken[time.header] = ColumnChoice(time, "time", f"when a row was known{form}")
     return taken
 
 
-def check_features(features: Mapping[str, Choice]) -> None:
-    usable = [choice.name for choice in features.values() if choice.role != "left out"]
+def check_features(features: Mapping[str, ColumnChoice]) -> None:
+    """Check that there are enough columns to learn from.
+
+    Raises:
+        DataError: there are not.
+    """
+    usable, out = list[str](), list[str]()
+    for choice in features.values():
+        if choice.role == "left out":
+            out.append(f"{choice.name}: {choice.reason}")
+        else:
+            usable.append(choice.name)
     if len(usable) >= FEWEST_FEATURES:
         return
-    out = "; ".join(
-        f"{choice.name}: {choice.reason}"
-        for choice in features.values()
-        if choice.role == "left out"
+    reasons = f"; left out: {'; '.join(out)}" if out else ""
+    raise DataError(
+        f"expected at least {FEWEST_FEATURES} columns to learn from (one that a request brings, "
+        f"one that the store looks up), got {len(usable)} {usable}{reasons}"
     )
-    found = f"expected at least {FEWEST_FEATURES} columns to learn from (one that a request brings, one that the store"
-    told = f" looks up), got {len(usable)} {usable}"
-    raise DataError(found + told + (f"; left out: {out}" if out else ""))
 
 
-def choose_split(key: Key, time: Profile | None, notes: list[str]) -> Split:
-    """By time, where rows have one."""
+def choose_split(key: Key, time: ColumnProfile | None, notes: list[str]) -> SplitKind:
+    """Split by time where rows have dates that differ; else by id, or at random."""
     if time is not None and time.distinct > 1:
         return "time"
-    split: Split = "key" if key.repeats else "random"
+    split: SplitKind = "key" if key.repeats else "random"
     what = "by id" if split == "key" else "at random"
     notes.append(
-        f"without dates that differ, models are measured on rows chosen {what} (the tag split), not on later ones"
+        f"without dates that differ, models are measured on rows chosen {what} (the tag split), "
+        "not on later ones"
     )
     return split
 
 
 def identity_of(
-    key: Key, profile: Profile | None, time: Profile | None, request: Sequence[str]
+    key: Key, profile: ColumnProfile | None, time: ColumnProfile | None, request: Sequence[str]
 ) -> tuple[str, ...]:
-    """What says, beside the date, which observation a row is: the id, or id and request where an id comes twice."""
+    """Return the columns that, beside the date, say which observation a row is.
+
+    The id alone; where an id comes twice with one date, the id and the request.
+    """
     if profile is None:
         return (key.name,)
     columns = {"key": profile.values}

@@ -1,16 +1,16 @@
 """The repo's `definitions.py` and `feature_store.yaml`."""
 
-from scaffold.plan import Choice, Plan
+from scaffold.plan import ColumnChoice, Key, RepoPlan
 from scaffold.python_text import (
     Expression,
     blocks,
-    call,
-    comment,
+    call_of,
+    commented,
+    dict_of,
     docstring,
-    listed,
-    mapping,
-    quoted,
+    list_of,
     statement,
+    string_of,
 )
 
 FEAST_TYPES = {"int64": "Int64", "float64": "Float64", "string": "String", "bool": "Bool"}
@@ -32,128 +32,149 @@ entity_key_serialization_version: 3
 """
 
 
-def feature_store_text(plan: Plan) -> str:
+def feature_store_text(plan: RepoPlan) -> str:
     return FEATURE_STORE.format(name=plan.name)
 
 
-def definitions_text(plan: Plan) -> str:
-    """The use case in Feast's words: an entity, what is looked up, what is requested, three services."""
-    return blocks([*head(plan), *views(plan), *services(plan)])
+def definitions_text(plan: RepoPlan) -> str:
+    """Write the use case in Feast's words: an entity, lookups, request fields, three services."""
+    return blocks([*definitions_head(plan), *view_definitions(plan), *service_definitions(plan)])
 
 
-def head(plan: Plan) -> list[str]:
+def definitions_head(plan: RepoPlan) -> list[str]:
     title = docstring(
         f"{plan.name}: {plan.label.name}, from what a request brings and what is on record.",
         f"Written by `potluck init` from {plan.table.path.name}; yours to edit.",
     )
-    used = {choice.profile.dtype for choice in [*plan.of("request"), *plan.of("record")]} | {
-        plan.label_dtype
-    }
+    choices = [*plan.of("request"), *plan.of("record")]
+    used = {plan.label_dtype, *(choice.profile.dtype for choice in choices)}
     types = ", ".join(sorted(FEAST_TYPES[dtype] for dtype in used))
+    classes = "Entity, FeatureService, FeatureView, Field, RequestSource, ValueType"
     imports = "\n".join(
         [
-            "from feast import Entity, FeatureService, FeatureView, Field, RequestSource, ValueType",
+            f"from feast import {classes}",
             f"from feast.types import {types}",
             "from potluck.stores.declare import parquet, pass_through, predictions",
         ]
     )
-    return [title, imports, f"PROJECT = {quoted(plan.name)}  # as in feature_store.yaml"]
+    return [title, imports, f"PROJECT = {string_of(plan.name)}  # as in feature_store.yaml"]
 
 
-def views(plan: Plan) -> list[str]:
-    key, name = plan.key, plan.key.entity
-    entity = call(
+def view_definitions(plan: RepoPlan) -> list[str]:
+    """Write the entity, the views, and what the request brings."""
+    return [
+        entity_definition(plan.key),
+        record_definition(plan),
+        request_definition(plan),
+        commented(
+            "A request field becomes a column of the model by passing through.",
+            "columns = pass_through(request)",
+        ),
+        published_definition(plan),
+        commented(
+            "The truth; its latest row of each entity is what the night scores.",
+            'observations = parquet(PROJECT, "observations")',
+        ),
+    ]
+
+
+def entity_definition(key: Key) -> str:
+    entity = call_of(
         "Entity",
-        name=quoted(name),
-        join_keys=f"[{quoted(key.name)}]",
+        name=string_of(key.entity),
+        join_keys=f"[{string_of(key.name)}]",
         value_type=f"ValueType.{VALUE_TYPES[key.dtype]}",
     )
-    record = call(
+    return statement("entity = ", entity)
+
+
+def record_definition(plan: RepoPlan) -> str:
+    told = (
+        f"What the store brings, by {plan.key.name}. One that it does not know is scored with "
+        "missing values, and named under not_found "
+        '("refuse" instead of "missing" would answer 404).'
+    )
+    record = call_of(
         "FeatureView",
-        name=quoted(f"{name}_record"),
+        name=string_of(f"{plan.key.entity}_record"),
         entities="[entity]",
-        schema=listed(field(choice) for choice in plan.of("record")),
+        schema=list_of(map(field, plan.of("record"))),
         source='parquet(PROJECT, "records")',
-        tags=mapping({"unknown": quoted("missing")}),
+        tags=dict_of({"unknown": string_of("missing")}),
     )
-    request = call(
+    return commented(told, statement("record = ", record))
+
+
+def request_definition(plan: RepoPlan) -> str:
+    told = "What a request brings; required is what no row of the file lacked."
+    request = call_of(
         "RequestSource",
-        name=quoted("request"),
-        schema=listed(request_field(c) for c in plan.of("request")),
+        name=string_of("request"),
+        schema=list_of(map(request_field, plan.of("request"))),
     )
-    published = call(
+    return commented(told, statement("request = ", request))
+
+
+def published_definition(plan: RepoPlan) -> str:
+    published = call_of(
         "predictions",
         "PROJECT",
         "entity",
         FEAST_TYPES[plan.label_dtype],
-        quoted(f"{name}_predictions"),
+        string_of(f"{plan.key.entity}_predictions"),
     )
-    told = f"What the store brings, by {key.name}. One that it does not know is scored with missing values"
-    return [
-        statement("entity = ", entity),
-        comment(
-            f'{told}, and named under not_found ("refuse" instead of "missing" would answer 404).'
-        )
-        + "\n"
-        + statement("record = ", record),
-        comment("What a request brings; required is what no row of the file lacked.")
-        + "\n"
-        + statement("request = ", request),
-        comment("A request field becomes a column of the model by passing through.")
-        + "\n"
-        + "columns = pass_through(request)",
-        comment("What the night computes.") + "\n" + statement("published = ", published),
-        comment("The truth; its latest row of each entity is what the night scores.")
-        + "\n"
-        + 'observations = parquet(PROJECT, "observations")',
-    ]
+    return commented("What the night computes.", statement("published = ", published))
 
 
-def field(choice: Choice, **tags: str) -> Expression:
+def field(choice: ColumnChoice, **tags: str) -> Expression:
     if choice.categorical:
         tags["categorical"] = "true"
     named: dict[str, Expression] = {
-        "name": quoted(choice.name),
+        "name": string_of(choice.name),
         "dtype": FEAST_TYPES[choice.profile.dtype],
     }
     if tags:
-        named["tags"] = mapping({tag: quoted(value) for tag, value in tags.items()})
-    return call("Field", **named)
+        named["tags"] = dict_of({tag: string_of(value) for tag, value in tags.items()})
+    return call_of("Field", **named)
 
 
-def request_field(choice: Choice) -> Expression:
-    return field(choice) if choice.profile.missing else field(choice, required="true")
+def request_field(choice: ColumnChoice) -> Expression:
+    if choice.profile.missing:
+        return field(choice)
+    return field(choice, required="true")
 
 
-def services(plan: Plan) -> list[str]:
+def service_definitions(plan: RepoPlan) -> list[str]:
+    """Write the three services, and the tags of a model that two of them share."""
     realtime, hybrid, batch = plan.services
+    services = {
+        "realtime": service_call(realtime, features="[columns]", tags="MODEL"),
+        "hybrid": service_call(
+            hybrid,
+            features="[record, columns]",
+            tags='{**MODEL, "population": "observations"}',
+        ),
+        "batch": service_call(
+            batch,
+            features="[published]",
+            tags=dict_of({"scored_by": string_of(hybrid)}),
+        ),
+    }
+    lines = [statement(f"{name} = ", call) for name, call in services.items()]
+    return [statement("MODEL = ", model_tags(plan)), "\n".join(lines)]
+
+
+def service_call(name: str, *, features: str, tags: Expression) -> Expression:
+    return call_of("FeatureService", name=string_of(name), features=features, tags=tags)
+
+
+def model_tags(plan: RepoPlan) -> Expression:
     tags: dict[str, Expression] = {
-        "label": quoted(f"observations.{plan.label.name}"),
-        "objective": quoted(plan.objective),
+        "label": string_of(f"observations.{plan.label.name}"),
+        "objective": string_of(plan.objective),
     }
     if plan.transform != "identity":
-        tags["transform"] = quoted(plan.transform)
+        tags["transform"] = string_of(plan.transform)
     if plan.split != "time":
-        tags["split"] = quoted(plan.split)
-    scored = '{**MODEL, "population": "observations"}'
-    made = [
-        (
-            "realtime",
-            call("FeatureService", name=quoted(realtime), features="[columns]", tags="MODEL"),
-        ),
-        (
-            "hybrid",
-            call("FeatureService", name=quoted(hybrid), features="[record, columns]", tags=scored),
-        ),
-        (
-            "batch",
-            call(
-                "FeatureService",
-                name=quoted(batch),
-                features="[published]",
-                tags=mapping({"scored_by": quoted(hybrid)}),
-            ),
-        ),
-    ]
-    lines = [statement(f"{name} = ", expression) for name, expression in made]
-    return ["\n".join([statement("MODEL = ", mapping(tags))]), "\n".join(lines)]
+        tags["split"] = string_of(plan.split)
+    return dict_of(tags)

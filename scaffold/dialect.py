@@ -1,10 +1,14 @@
-"""How a text file is written: encoding, delimiter, decimals. Looked at as a whole, and never guessed in silence."""
+"""Find how a text file is written: encoding, delimiter, decimals.
+
+The whole file is looked at, and what it can't tell is asked and never guessed in silence.
+"""
 
 import codecs
 import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from potluck.contract.errors import DataError, UsageError
@@ -28,7 +32,7 @@ OTHER_FILES = {
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is parquet.
+    """Say whether a file is parquet.
 
     Raises:
         DataError: it can't be read, is empty, or is of a kind that can't be read.
@@ -53,7 +57,10 @@ def is_parquet(path: Path) -> bool:
 
 
 def find_encoding(path: Path) -> str:
-    """UTF-8 or UTF-16 where the bytes are that; else cp1252, which says the same of most Western files as latin-1."""
+    """Find the encoding: UTF-8 or UTF-16 where the bytes are valid, else cp1252 or latin-1.
+
+    cp1252 reads most files that are called latin-1 alike.
+    """
     raw = path.read_bytes()
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -62,30 +69,33 @@ def find_encoding(path: Path) -> str:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
+        # UTF-16 without a byte order mark: each second byte of ASCII letters is zero.
         return "utf-16-le" if "\0" in text else encoding
     return "latin-1"
 
 
 def sample_text(path: Path, encoding: str) -> str:
-    """The first lines.
+    """Read the first lines.
 
     Raises:
         UsageError: the file has another encoding.
     """
+    # utf-8-sig drops the byte order mark that Excel writes.
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
-        with path.open(
-            encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=""
-        ) as file:
-            return "".join(line for line, _ in zip(file, range(SAMPLE_ROWS), strict=False))
+        with path.open(encoding=codec, newline="") as file:
+            return "".join(islice(file, SAMPLE_ROWS))
     except (UnicodeError, LookupError) as error:
         raise UsageError(f"--encoding: {path} can't be read as {encoding}: {error}") from None
 
 
 def find_delimiter(path: Path, text: str) -> str:
-    """The character that cuts the rows into as many cells as the header; of several, the one that cuts into more.
+    """Find the character that cuts every row into as many cells as the header.
+
+    Of several such characters, the one that cuts into the most cells.
 
     Raises:
-        DataError: none does.
+        DataError: there is no such character.
     """
     widths = {delimiter: width(text, delimiter) for delimiter in DELIMITERS}
     best = max(widths, key=lambda delimiter: widths[delimiter])
@@ -99,45 +109,57 @@ def find_delimiter(path: Path, text: str) -> str:
 
 
 def width(text: str, delimiter: str) -> int:
-    """Cells of a row, 0 where rows differ from the header."""
+    """Count the cells of a row; 0 where rows differ from the header."""
     try:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
     except csv.Error:
         return 0
-    if len(rows) < 2:
-        return len(rows[0]) if rows else 0
-    alike = sum(len(row) == len(rows[0]) for row in rows[1:])
-    return len(rows[0]) if alike >= CONSISTENT * (len(rows) - 1) else 0
+    if not rows:
+        return 0
+    header, *others = rows
+    alike = sum(len(row) == len(header) for row in others)
+    return len(header) if alike >= CONSISTENT * len(others) else 0
 
 
 def check_header(path: Path, text: str, delimiter: str) -> None:
-    """Refuse a first row that holds values: a column would be called after one of them."""
+    """Refuse a first row that holds values: they would become names of columns.
+
+    Raises:
+        DataError: more than half of its cells are numbers.
+    """
     header = next((row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row), [])
     numbers = [cell for cell in header if NUMBERLIKE.fullmatch(cell.strip())]
     if len(numbers) > len(header) / 2:
         raise DataError(
-            f"{path}: expected a header with the columns' names in the first row, got {', '.join(header[:5])}"
+            f"{path}: expected a header with the columns' names in the first row, "
+            f"got {', '.join(header[:5])}"
         )
 
 
-def find_notation(columns: Iterable[Sequence[str]], decimal: str | None) -> tuple[str, str] | None:
-    """Decimal mark and what stands between groups of three digits; None where it can't be told.
+def find_separators(
+    columns: Iterable[Sequence[str]], decimal: str | None
+) -> tuple[str, str] | None:
+    """Find the decimal mark, and what stands between groups of three digits.
 
     Args:
         columns: different texts of each column, without those that mean a missing value.
-        decimal: if somebody said it.
+        decimal: the mark that the user named.
+
+    Returns:
+        None where the texts can't tell.
     """
-    texts = [
-        text for column in columns if all(map(NUMBERLIKE.fullmatch, column)) for text in column
-    ]
-    groups = {
-        ",": any(map(COMMA_GROUPS.fullmatch, texts)),
-        ".": any(map(POINT_GROUPS.fullmatch, texts)),
-    }
+    texts = list[str]()
+    for column in columns:
+        if all(map(NUMBERLIKE.fullmatch, column)):
+            texts += column
+    comma_groups = any(map(COMMA_GROUPS.fullmatch, texts))
+    point_groups = any(map(POINT_GROUPS.fullmatch, texts))
     unclear = any(map(COMMA_UNCLEAR.fullmatch, texts))
-    if decimal is None:
-        decimal = "," if any(map(COMMA_DECIMALS.fullmatch, texts)) and not groups[","] else "."
-        if decimal == "." and unclear and not groups[","]:
+    if decimal is None and not comma_groups:
+        if any(map(COMMA_DECIMALS.fullmatch, texts)):
+            decimal = ","
+        elif unclear:
             return None
-    other = "." if decimal == "," else ","
-    return decimal, other if groups[other] or (other == "," and unclear) else ""
+    if decimal == ",":
+        return ",", "." if point_groups else ""
+    return ".", "," if comma_groups or unclear else ""

@@ -8,13 +8,14 @@ import pyarrow as pa
 from potluck.contract.errors import UsageError
 from scaffold.definitions_text import definitions_text, feature_store_text
 from scaffold.ingest_text import ingest_text
-from scaffold.plan import Plan
+from scaffold.plan import RepoPlan
 
 README = """\
 # {name}
 
 Three services that predict `{label}` ({objective}), made by `potluck init` from `{file}`.
-`definitions.py` says who brings which column, `ingest.py` how the file is read: both are yours to edit.
+`definitions.py` says who brings which column, `ingest.py` how the file is read: both are yours \
+to edit.
 
 ```sh
 export POTLUCK_REPO={repo}
@@ -34,8 +35,8 @@ potluck lookup {batch} {entity}
 """
 
 
-def repo_files(plan: Plan, folder: Path) -> dict[str, str]:
-    """File name -> text."""
+def repo_files(plan: RepoPlan, folder: Path) -> dict[str, str]:
+    """Write the files of a repo: file name -> text."""
     return {
         ".feastignore": "ingest.py\n",
         "README.md": readme_text(plan, folder),
@@ -61,7 +62,11 @@ def write_folder(files: dict[str, str], folder: Path, *, force: bool) -> None:
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that holds something."""
+    """Refuse a folder that holds something.
+
+    Raises:
+        UsageError: it is a file, or it holds something and `force` is not set.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--to: expected a folder, {folder} is a file")
     if not force and folder.is_dir() and any(folder.iterdir()):
@@ -70,9 +75,9 @@ def check_folder(folder: Path, *, force: bool) -> None:
         )
 
 
-def readme_text(plan: Plan, folder: Path) -> str:
+def readme_text(plan: RepoPlan, folder: Path) -> str:
     realtime, hybrid, batch = plan.services
-    request, entity = example(plan)
+    request, entity = example_request(plan)
     keyed = {plan.key.name: entity, **request}
     return README.format(
         name=plan.name,
@@ -90,8 +95,8 @@ def readme_text(plan: Plan, folder: Path) -> str:
     )
 
 
-def example(plan: Plan) -> tuple[dict[str, object], object]:
-    """Request fields and key of the first row that lacks none of what is required."""
+def example_request(plan: RepoPlan) -> tuple[dict[str, object], object]:
+    """Take the first value of each request field, and the first key."""
     choices = plan.of("request")
     request = {choice.name: choice.profile.values[0].as_py() for choice in choices}
     if plan.key.header is None:
@@ -101,5 +106,5 @@ def example(plan: Plan) -> tuple[dict[str, object], object]:
 
 
 def shell_json(record: dict[str, object]) -> str:
-    """JSON between single quotes."""
+    """Write JSON that stands between single quotes in a shell."""
     return json.dumps(record, ensure_ascii=False, default=str).replace("'", "'\\''")

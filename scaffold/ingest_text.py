@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 
 from potluck.stores.ingest.csv_cells import MISSING, CsvColumn
-from scaffold.plan import Choice, Plan
+from scaffold.plan import ColumnChoice, RepoPlan
 from scaffold.python_text import (
     Expression,
     blocks,
-    call,
+    call_of,
     comment,
+    commented,
+    dict_of,
     docstring,
-    listed,
-    mapping,
-    quoted,
-    quoted_list,
+    list_of,
+    list_of_strings,
     set_of,
     statement,
+    string_of,
 )
 
 ALIKE = """\
@@ -45,134 +46,126 @@ def dated(table: pa.Table, columns: list[str]) -> pa.Table:
     return table.select(columns).append_column("event_timestamp", table[TIME])'''
 
 
-def ingest_text(plan: Plan) -> str:
-    """From the file to the sources that `definitions.py` names."""
-    return (
-        "\n\n\n".join(
-            [
-                blocks([*head(plan), *constants(plan)]).rstrip("\n"),
-                function(plan),
-                reader(plan),
-                DATED if plan.time else DATED_ALIKE,
-            ]
-        )
-        + "\n"
-    )
+def ingest_text(plan: RepoPlan) -> str:
+    """Write the module that turns the file into the sources of `definitions.py`."""
+    parts = [
+        blocks([*ingest_head(plan), *constants(plan)]).rstrip("\n"),
+        ingest_function(plan),
+        read_function(plan),
+        DATED if plan.time else DATED_ALIKE,
+    ]
+    return "\n\n\n".join(parts) + "\n"
 
 
-def head(plan: Plan) -> list[str]:
+def ingest_head(plan: RepoPlan) -> list[str]:
     title = docstring(
         f"{plan.table.path.name} -> the sources of definitions.py.",
         "Written by `potluck init`; yours to edit.",
     )
     standard = ["from collections.abc import Sequence"]
-    standard += [] if plan.time else ["from datetime import UTC, datetime"]
-    standard += ["from pathlib import Path"]
-    source = (
-        ("parquet_table", "read_parquet") if plan.table.is_parquet else ("csv_source", "read_csv")
-    )
+    if not plan.time:
+        standard.append("from datetime import UTC, datetime")
+    standard.append("from pathlib import Path")
+    read = "from potluck.stores.csv_source import read_csv"
+    if plan.table.is_parquet:
+        read = "from potluck.stores.parquet_table import read_parquet"
     ours = [
         "from potluck.contract.errors import UsageError",
         "from potluck.stores.csv_cells import CsvColumn",
-        f"from potluck.stores.{source[0]} import {source[1]}",
+        read,
         "from potluck.stores.predictions import predictions_schema",
     ]
     return [title, "\n".join(standard), "\n".join(["import pyarrow as pa", *ours])]
 
 
-def constants(plan: Plan) -> list[str]:
-    label = plan.label.name
-    data = statement("DATA = ", call("Path", quoted(str(plan.table.path))))
+def constants(plan: RepoPlan) -> list[str]:
+    data = call_of("Path", string_of(str(plan.table.path)))
+    declared = [choice for choice in plan.choices if choice.profile.declared]
+    columns = dict_of({choice.profile.header: declaration(choice) for choice in declared})
     return [
-        comment("Read where `potluck ingest` names no file.") + "\n" + data,
-        *missing(plan),
-        comment(
-            "Every column of the file; a cell that holds something else is refused by its line."
-        )
-        + "\n"
-        + statement(
-            "COLUMNS = ",
-            mapping({c.profile.header: declaration(c) for c in plan.choices if c.profile.declared}),
+        commented("Read where `potluck ingest` names no file.", statement("DATA = ", data)),
+        *missing_constant(plan),
+        commented(
+            "Every column of the file; a cell that holds something else is refused by its line.",
+            statement("COLUMNS = ", columns),
         ),
-        *renamed(plan),
-        comment(f"What the store looks up by {plan.key.name}.")
-        + "\n"
-        + columns("RECORD", plan.of("record")),
-        comment("What a request brings.") + "\n" + columns("REQUEST", plan.of("request")),
-        statement("LABEL = ", quoted(label)),
+        *names_constant(plan),
+        commented(
+            f"What the store looks up by {plan.key.name}.",
+            columns_constant("RECORD", plan.of("record")),
+        ),
+        commented("What a request brings.", columns_constant("REQUEST", plan.of("request"))),
+        statement("LABEL = ", string_of(plan.label.name)),
         *left_out(plan),
-        statement("TIME = ", quoted(plan.time.name)) if plan.time else ALIKE,
-        keys(plan),
+        statement("TIME = ", string_of(plan.time.name)) if plan.time else ALIKE,
+        keys_constant(plan),
         "" if plan.key.header is not None else NUMBERED,
     ]
 
 
-def missing(plan: Plan) -> list[str]:
-    """The file's marks, where they are others than the usual."""
+def missing_constant(plan: RepoPlan) -> list[str]:
+    """Write the file's texts for a missing value, where they are not the usual ones."""
     marks = plan.table.notation.missing
     if plan.table.is_parquet or marks == MISSING:
         return []
-    return [
-        comment("Texts that mean a missing value.") + "\n" + statement("MISSING = ", set_of(marks))
-    ]
+    return [commented("Texts that mean a missing value.", statement("MISSING = ", set_of(marks)))]
 
 
-def declaration(choice: Choice) -> Expression:
-    """`CsvColumn(...)`, with what is not the default."""
+def declaration(choice: ColumnChoice) -> Expression:
+    """Write `CsvColumn(...)`, with the arguments that are not the default."""
     column, plain = choice.profile.column, CsvColumn("string")
     named: dict[str, Expression] = {}
     if choice.role == "label":
         named["optional"] = "True"  # rows to predict may come without
     if column.missing is not None:
-        named["missing"] = call("frozenset", set_of(column.missing))
+        named["missing"] = call_of("frozenset", set_of(column.missing))
     if column.format is not None:
-        named["format"] = quoted(column.format)
+        named["format"] = string_of(column.format)
     if column.timezone != plain.timezone:
-        named["timezone"] = quoted(column.timezone)
-    return call("CsvColumn", quoted(column.dtype), **named)
+        named["timezone"] = string_of(column.timezone)
+    return call_of("CsvColumn", string_of(column.dtype), **named)
 
 
-def renamed(plan: Plan) -> list[str]:
-    others = {
-        c.profile.header: quoted(c.name)
-        for c in plan.choices
-        if c.profile.header != c.name and c.profile.declared
-    }
+def names_constant(plan: RepoPlan) -> list[str]:
+    others: dict[str, Expression] = {}
+    for choice in plan.choices:
+        header = choice.profile.header
+        if choice.profile.declared and header != choice.name:
+            others[header] = string_of(choice.name)
     if not others:
         return []
-    return [
-        comment("Names of the file that stores or models can't hold.")
-        + "\n"
-        + statement("NAMES = ", mapping(others))
-    ]
+    told = "Names of the file that stores or models can't hold."
+    return [commented(told, statement("NAMES = ", dict_of(others)))]
 
 
-def columns(name: str, choices: Sequence[Choice]) -> str:
-    return statement(f"{name} = ", quoted_list(choice.name for choice in choices))
+def columns_constant(name: str, choices: Sequence[ColumnChoice]) -> str:
+    return statement(f"{name} = ", list_of_strings(choice.name for choice in choices))
 
 
-def left_out(plan: Plan) -> list[str]:
+def left_out(plan: RepoPlan) -> list[str]:
     out = plan.of("left out")
     if not out:
         return []
-    return ["\n".join([comment("Left out:"), *(comment(f"- {c.name}: {c.reason}") for c in out)])]
+    lines = ["Left out:", *(f"- {choice.name}: {choice.reason}" for choice in out)]
+    return ["\n".join(map(comment, lines))]
 
 
-def keys(plan: Plan) -> str:
-    """How rows are told apart."""
+def keys_constant(plan: RepoPlan) -> str:
+    """Write the columns by which rows are told apart."""
     told = "Rows of one date that are alike in these columns are one, and the last counts."
-    pairs = {"records": quoted_list([plan.key.name]), "observations": identity(plan)}
-    return comment(told) + "\n" + statement("KEYS = ", mapping(pairs))
+    pairs = {"records": list_of_strings([plan.key.name]), "observations": identity(plan)}
+    return commented(told, statement("KEYS = ", dict_of(pairs)))
 
 
-def identity(plan: Plan) -> Expression:
-    """The id, or id and request where one id comes twice with one date."""
-    alone = len(plan.identity) == 1
-    return quoted_list(plan.identity) if alone else listed([quoted(plan.key.name), "*REQUEST"])
+def identity(plan: RepoPlan) -> Expression:
+    """Write the id, or id and request where one id comes twice with one date."""
+    if len(plan.identity) == 1:
+        return list_of_strings(plan.identity)
+    return list_of([string_of(plan.key.name), "*REQUEST"])
 
 
-def function(plan: Plan) -> str:
-    key = quoted(plan.key.name)
+def ingest_function(plan: RepoPlan) -> str:
+    key = string_of(plan.key.name)
     alike = ("", "") if plan.time else (", SNAPSHOT", ", LABELLED")
     entity = plan.key.entity
     steps = [
@@ -184,14 +177,16 @@ def function(plan: Plan) -> str:
         '        raise UsageError(f"expected the data at {DATA}; name it: potluck ingest FILE")',
         "    table = pa.concat_tables([read(path) for path in files or [DATA]])",
     ]
-    if renamed(plan):
+    if names_constant(plan):
         steps.append(
             "    table = table.rename_columns([NAMES.get(n, n) for n in table.column_names])"
         )
     if plan.key.header is None:
         steps.append(ROW_NUMBERS)
-    schema = call("predictions_schema", key, quoted(plan.key.dtype), quoted(plan.label_dtype))
-    sources = mapping(
+    schema = call_of(
+        "predictions_schema", key, string_of(plan.key.dtype), string_of(plan.label_dtype)
+    )
+    sources = dict_of(
         {
             "records": f"dated(table, [{key}, *RECORD]{alike[0]})",
             "observations": f"dated(table, [{key}, *REQUEST, LABEL]{alike[1]})",
@@ -201,20 +196,22 @@ def function(plan: Plan) -> str:
     return "\n".join([*steps, statement("return ", sources, indent=4)])
 
 
-def reader(plan: Plan) -> str:
+def read_function(plan: RepoPlan) -> str:
     table = plan.table
     if table.is_parquet:
         return "def read(path: Path) -> pa.Table:\n    return read_parquet(path, COLUMNS)"
     named: dict[str, Expression] = {}
-    if table.delimiter != ",":
-        named["delimiter"] = quoted(table.delimiter) if table.delimiter != "\t" else '"\\t"'
+    if table.delimiter == "\t":
+        named["delimiter"] = '"\\t"'
+    elif table.delimiter != ",":
+        named["delimiter"] = string_of(table.delimiter)
     if table.encoding != "utf-8":
-        named["encoding"] = quoted(table.encoding)
+        named["encoding"] = string_of(table.encoding)
     if table.notation.decimal != ".":
-        named["decimal"] = quoted(table.notation.decimal)
+        named["decimal"] = string_of(table.notation.decimal)
     if table.notation.thousands:
-        named["thousands"] = quoted(table.notation.thousands)
-    if missing(plan):
+        named["thousands"] = string_of(table.notation.thousands)
+    if missing_constant(plan):
         named["missing"] = "MISSING"
-    made = call("read_csv", "path", "COLUMNS", **named)
+    made = call_of("read_csv", "path", "COLUMNS", **named)
     return "def read(path: Path) -> pa.Table:\n" + statement("return ", made, ".table", indent=4)

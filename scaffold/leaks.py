@@ -1,4 +1,7 @@
-"""Does a column give the label away? What the column alone predicts, each row without its own help."""
+"""Find columns that give the label away: measure how well a column alone predicts the label.
+
+Each row is predicted from the other rows.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +12,7 @@ Codes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 
 SURE = 0.995
-"""From here on a column is a copy, a transform or a consequence of the label."""
+"""From this value on, a column is a copy, a transform or a consequence of the label."""
 SUSPICIOUS = 0.98
 FEWEST_ROWS = 50
 """Fewer rows prove nothing."""
@@ -20,11 +23,15 @@ ROWS_OF_BIN = 8
 
 
 def tell_label(values: pa.ChunkedArray, label: pa.ChunkedArray, *, is_number: bool) -> float:
-    """How well a column alone tells the label, from 0 to 1.
+    """Measure how well a column alone tells the label.
 
     Args:
-        is_number: of the label: the share of its variance that is explained; of classes, the mean share of their
-            rows that are recognised, so that a rare class weighs as much as a frequent one.
+        is_number: whether the label is a number.
+
+    Returns:
+        From 0 to 1. Of a number, the share of its variance that is explained. Of classes, the mean
+        share of their rows that are recognised, so that a rare class counts as much as a frequent
+        one.
     """
     known = label.is_valid()
     values, label = values.filter(known), label.filter(known)
@@ -32,34 +39,37 @@ def tell_label(values: pa.ChunkedArray, label: pa.ChunkedArray, *, is_number: bo
         return 0.0
     if is_number:
         return tell_number(values, as_numbers(label))
-    return tell_class(values, codes_of(label))
+    return tell_class(values, category_codes(label))
 
 
 def tell_class(values: pa.ChunkedArray, classes: Codes) -> float:
-    grouped = recognised(groups_of(values), classes)
+    grouped = share_recognised(groups_of(values), classes)
     if not holds_numbers(values) or classes.max(initial=0) != 1:
         return grouped
-    return max(grouped, threshold(values, classes))
+    return max(grouped, area_under_curve(values, classes))
 
 
-def recognised(groups: Codes, classes: Codes) -> float:
-    """Mean share of each class's rows to which the other rows of their group point."""
+def share_recognised(groups: Codes, classes: Codes) -> float:
+    """Compute the share of a class's rows whose group has mostly that class, as mean over classes.
+
+    A row's own class is not counted in its group.
+    """
     counts = np.zeros((int(groups.max()) + 1, int(classes.max()) + 1))
     np.add.at(counts, (groups, classes), 1)
     ordered = np.sort(counts, axis=1)
-    best, second = (
-        ordered[:, -1:],
-        ordered[:, -2:-1] if counts.shape[1] > 1 else np.zeros_like(ordered),
-    )
+    best = ordered[:, -1:]
+    second = ordered[:, -2:-1] if counts.shape[1] > 1 else np.zeros_like(ordered)
     others = np.where(counts == best, second, best)
     hits = np.where(counts - 1 > others, counts, 0)
     totals = counts.sum(axis=0)
     enough = totals >= FEWEST_OF_CLASS
-    return float((hits.sum(axis=0)[enough] / totals[enough]).mean()) if enough.any() else 0.0
+    if not enough.any():
+        return 0.0
+    return float((hits.sum(axis=0)[enough] / totals[enough]).mean())
 
 
-def threshold(values: pa.ChunkedArray, classes: Codes) -> float:
-    """Area under the ROC curve of a number for two classes, whichever way it points."""
+def area_under_curve(values: pa.ChunkedArray, classes: Codes) -> float:
+    """Compute the area under the ROC curve of a number for two classes; at least one half."""
     known = values.is_valid().to_numpy().astype(bool)
     if known.mean() < SUSPICIOUS:
         return 0.0
@@ -67,6 +77,7 @@ def threshold(values: pa.ChunkedArray, classes: Codes) -> float:
     positive, negative = int(chosen.sum()), int((~chosen).sum())
     if min(positive, negative) < FEWEST_OF_CLASS:
         return 0.0
+    # The Mann-Whitney statistic: which number is larger, over all pairs of the two classes.
     area = (ranks[chosen].sum() - positive * (positive + 1) / 2) / (positive * negative)
     return float(max(area, 1 - area))
 
@@ -76,23 +87,30 @@ def tell_number(values: pa.ChunkedArray, label: Numbers) -> float:
     known = values.is_valid().to_numpy().astype(bool)
     if not holds_numbers(values) or known.mean() < SUSPICIOUS:
         return explained
-    same_order = np.corrcoef(ranks_of(as_numbers(values.drop_null())), ranks_of(label[known]))[0, 1]
+    # Spearman's rank correlation: it finds any transform that keeps or turns the order.
+    ranks = ranks_of(as_numbers(values.drop_null()))
+    same_order = np.corrcoef(ranks, ranks_of(label[known]))[0, 1]
     return max(explained, float(np.nan_to_num(same_order**2)))
 
 
 def group_means(groups: Codes, label: Numbers) -> float:
-    """R² of the mean of each row's group without the row."""
+    """Compute R² of a guess: the mean of the other rows of a row's group."""
     counts, sums = np.bincount(groups), np.bincount(groups, weights=label)
     others = counts[groups] - 1
     guess = np.where(others > 0, (sums[groups] - label) / np.maximum(others, 1), label.mean())
-    spread = float(((label - label.mean()) ** 2).sum())
-    return max(0.0, 1 - float(((label - guess) ** 2).sum()) / spread) if spread else 0.0
+    variation = float(((label - label.mean()) ** 2).sum())
+    if not variation:
+        return 0.0
+    return max(0.0, 1 - float(((label - guess) ** 2).sum()) / variation)
 
 
 def groups_of(values: pa.ChunkedArray) -> Codes:
-    """Rows alike: of the same value, or, of many different numbers, in the same range. Missing is one group."""
+    """Group rows of the same value; of many different numbers, those in the same range.
+
+    Rows without a value are a group.
+    """
     if not holds_numbers(values) or pc.count_distinct(values).as_py() <= MOST_GROUPS:
-        return codes_of(values)
+        return category_codes(values)
     known = values.is_valid().to_numpy().astype(bool)
     bins = min(BINS, max(2, len(values) // ROWS_OF_BIN))
     groups = np.full(len(values), bins, dtype=np.int64)
@@ -101,14 +119,14 @@ def groups_of(values: pa.ChunkedArray) -> Codes:
     return groups
 
 
-def codes_of(values: pa.ChunkedArray) -> Codes:
+def category_codes(values: pa.ChunkedArray) -> Codes:
     encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
     codes: Codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 
 
 def ranks_of(numbers: Numbers) -> Numbers:
-    """From 1; equal numbers share the mean of their ranks."""
+    """Rank numbers from 1; equal numbers have the mean of their ranks."""
     _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: Numbers = (ends - (counts - 1) / 2)[places]

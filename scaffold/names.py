@@ -1,4 +1,4 @@
-"""Names as every part of the way can hold them: Feast, DuckDB, LightGBM, JSON and Python."""
+"""Names that all of Feast, DuckDB, LightGBM, JSON and Python can hold."""
 
 import re
 import unicodedata
@@ -18,23 +18,23 @@ RESERVED = frozenset(
         "run_id",
     }
 )
-"""What sources and predictions call their own columns."""
+"""Columns that sources and predictions have by themselves."""
 
 
 MOST_SHOWN = 30
 
 
-def project_name(text: str) -> str:
-    """A name for a project and its services: Feast takes letters, digits and underscores, no underscore first.
+def to_project_name(text: str) -> str:
+    """Make a name for a project and its services: letters, digits and underscores, a letter first.
 
-    Feast takes hyphens too, but the names of functions and files that are made of it do not all do.
+    Feast takes hyphens too, but not all functions and files that are named after the project can
+    have them.
 
     Raises:
-        UsageError: nothing is left of it.
+        UsageError: nothing is left of the text.
     """
-    plain = (
-        unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    )
+    decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = decomposed.encode("ascii", "ignore").decode()  # é is e and an accent, which goes
     found = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lower()
     if not found:
         raise UsageError(
@@ -44,10 +44,10 @@ def project_name(text: str) -> str:
 
 
 def column_names(headers: Iterable[str]) -> dict[str, str]:
-    """A file's name of each column -> its name in the repo.
+    """Name the columns: name in the file -> name in the repo.
 
-    DuckDB does not tell upper from lower case, LightGBM turns spaces into underscores, and Feast divides view and
-    feature by a colon.
+    DuckDB does not tell upper from lower case, LightGBM turns spaces into underscores, and Feast
+    writes a colon between view and feature.
     """
     names: dict[str, str] = {}
     taken = set(RESERVED)
@@ -62,10 +62,13 @@ def column_names(headers: Iterable[str]) -> dict[str, str]:
 
 
 def find_column(flag: str, wanted: str, names: dict[str, str]) -> str:
-    """The file's name of a column that somebody named, in the file's words or in the repo's.
+    """Find a column that the user named, as the file or as the repo calls it.
+
+    Returns:
+        The file's name of it.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such column.
     """
     if wanted in names:
         return wanted
@@ -74,12 +77,11 @@ def find_column(flag: str, wanted: str, names: dict[str, str]) -> str:
             return header
     close = get_close_matches(wanted, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    raise UsageError(
-        f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {shown(list(names))}"
-    )
+    found = name_some_columns(list(names))
+    raise UsageError(f"{flag}: expected a column of the file, got {wanted!r}{hint} It has {found}")
 
 
-def shown(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
+def name_some_columns(names: Sequence[str]) -> str:
+    """List the first names, and say how many more there are."""
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     return ", ".join(names[:MOST_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""What kind of label it is, and how a model learns it."""
+"""Decide what kind of label it is, and how a model learns it."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.features import Objective, Transform
-from scaffold.table import Profile
+from scaffold.profile import ColumnProfile
 from scaffold.wishes import Asking, Wishes
 
 MOST_CLASSES = 200
@@ -15,13 +15,16 @@ FEW_INTEGERS = 10  # different ones, to be classes rather than an amount
 RARE = 10  # rows of a class
 SKEWED = 1.0
 SHOWN = 5
+CLASSES_OR_AMOUNT = ("multiclass", "regression")
 
 
-def choose_objective(label: Profile, wishes: Wishes, ask: Asking, notes: list[str]) -> Objective:
-    """Regression, two classes, or more.
+def choose_objective(
+    label: ColumnProfile, wishes: Wishes, ask: Asking, notes: list[str]
+) -> Objective:
+    """Choose between regression, two classes, and more classes.
 
     Raises:
-        UsageError: what somebody wished does not fit the label.
+        UsageError: the wished objective does not fit the label.
         DataError: no model can learn it.
     """
     if label.distinct < 2:
@@ -40,12 +43,13 @@ def choose_objective(label: Profile, wishes: Wishes, ask: Asking, notes: list[st
         )
     if objective != "regression" and label.distinct > MOST_CLASSES:
         raise DataError(
-            f"--label: {label.header} holds {label.distinct} different texts; expected at most {MOST_CLASSES} classes"
+            f"--label: {label.header} holds {label.distinct} different texts; "
+            f"expected at most {MOST_CLASSES} classes"
         )
     return objective
 
 
-def likely_objective(label: Profile, ask: Asking, notes: list[str]) -> Objective:
+def likely_objective(label: ColumnProfile, ask: Asking, notes: list[str]) -> Objective:
     if label.distinct == 2:
         return "binary"
     if label.dtype not in ("int64", "float64"):
@@ -56,30 +60,29 @@ def likely_objective(label: Profile, ask: Asking, notes: list[str]) -> Objective
     question = (
         f"{label.header} holds {label.distinct} different integers: are they classes, or an amount?"
     )
-    answer = ask("--objective", question, ("multiclass", "regression"), likely)
-    other = "regression" if answer == "multiclass" else "multiclass"
-    told = "classes" if answer == "multiclass" else "an amount"
-    notes.append(
-        f"{label.name} holds {label.distinct} different integers, taken for {told}; --objective {other} if not"
-    )
-    return "multiclass" if answer == "multiclass" else "regression"
+    are_classes = ask("--objective", question, CLASSES_OR_AMOUNT, likely) == "multiclass"
+    told = "classes; --objective regression" if are_classes else "an amount; --objective multiclass"
+    notes.append(f"{label.name} holds {label.distinct} different integers, taken for {told} if not")
+    return "multiclass" if are_classes else "regression"
 
 
-def label_declared(label: Profile, objective: Objective) -> Profile:
-    """The label in the type that goes with its objective: amounts are floats, and no class is."""
+def declare_label(label: ColumnProfile, objective: Objective) -> ColumnProfile:
+    """Declare the label with the type of its objective: amounts are floats, and classes are not."""
     if objective == "regression":
-        return cast(label, "float64")
-    return cast(label, "string") if label.dtype == "float64" else label
+        return redeclare(label, "float64")
+    if label.dtype == "float64":
+        return redeclare(label, "string")
+    return label
 
 
-def cast(profile: Profile, dtype: str) -> Profile:
-    """A column declared otherwise."""
+def redeclare(profile: ColumnProfile, dtype: str) -> ColumnProfile:
+    """Declare a column with another type, and cast its values."""
     column = replace(profile.column, dtype=dtype)  # type: ignore[arg-type]
     return replace(profile, declared=(column,), values=profile.values.cast(column.arrow_type))
 
 
-def choose_transform(label: Profile, objective: Objective, notes: list[str]) -> Transform:
-    """The logarithm, where amounts above zero spread over magnitudes."""
+def choose_transform(label: ColumnProfile, objective: Objective, notes: list[str]) -> Transform:
+    """Choose the logarithm where amounts are above zero and skewed."""
     if objective != "regression":
         return "identity"
     numbers = label.values.drop_null().to_numpy()
@@ -88,29 +91,29 @@ def choose_transform(label: Profile, objective: Objective, notes: list[str]) -> 
     if abs(skewness(np.log(numbers))) > abs(skewness(numbers)):
         return "identity"
     notes.append(
-        f"{label.name} is above zero and skewed, so it is learned as its logarithm (the tag transform); "
-        "a label of zero or less would then be refused"
+        f"{label.name} is above zero and skewed, so it is learned as its logarithm "
+        "(the tag transform); a label of zero or less would then be refused"
     )
     return "log"
 
 
 def skewness(numbers: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
-    spread = float(numbers.std())
-    return float((((numbers - numbers.mean()) / spread) ** 3).mean()) if spread else 0.0
+    deviation = float(numbers.std())
+    if not deviation:
+        return 0.0
+    return float((((numbers - numbers.mean()) / deviation) ** 3).mean())
 
 
-def class_notes(label: Profile, objective: Objective) -> list[str]:
-    """A word on classes that have few rows."""
+def class_notes(label: ColumnProfile, objective: Objective) -> list[str]:
+    """Note which classes have few rows."""
     if objective == "regression":
         return []
     counted = pc.value_counts(label.values.drop_null().combine_chunks()).to_pylist()
-    rare = sorted(
-        (each["counts"], str(each["values"])) for each in counted if each["counts"] < RARE
-    )
+    counts = sorted((each["counts"], str(each["values"])) for each in counted)
+    rare = [f"{name} {count}" for count, name in counts if count < RARE]
     if not rare:
         return []
-    shown = ", ".join(f"{name} {count}" for count, name in rare[:SHOWN])
+    shown = ", ".join(rare[:SHOWN])
     more = ", …" if len(rare) > SHOWN else ""
-    return [
-        f"{len(rare)} of {len(counted)} classes have fewer than {RARE} rows ({shown}{more}): expect little of them"
-    ]
+    told = f"{len(rare)} of {len(counted)} classes have fewer than {RARE} rows ({shown}{more})"
+    return [f"{told}: expect little of them"]

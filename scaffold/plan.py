@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from potluck.contract.features import Objective, Transform
-from scaffold.table import Profile, Table
+from potluck.contract.features import Objective, SplitKind, Transform
+from scaffold.profile import ColumnProfile, ProfiledTable
 
 Role = Literal["key", "time", "label", "request", "record", "left out"]
-Split = Literal["time", "random", "key"]
+
 ROW_NUMBER = "row_id"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ColumnChoice:
     """What becomes of a column."""
 
-    profile: Profile
+    profile: ColumnProfile
     role: Role
     reason: str
     categorical: bool = False
@@ -30,18 +30,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Key:
-    """By what the store looks things up."""
+    """The key by which the store looks entities up."""
 
     name: str
     dtype: str
     header: str | None
     """None where the rows are numbered."""
     repeats: bool
-    """Whether several rows have the same one."""
+    """Whether several rows share one key."""
 
     @property
     def entity(self) -> str:
-        """What an id of it would be an id of."""
+        """The name of what has the key: `customer` for `customer_id`."""
         for ending in ("_id", "_ID", "Id", "ID", "id"):
             stem = self.name.removesuffix(ending).rstrip("_")
             if stem and stem != self.name:
@@ -50,32 +50,32 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RepoPlan:
     """Everything that the written repo follows from."""
 
     name: str
-    table: Table
-    choices: tuple[Choice, ...]
+    table: ProfiledTable
+    choices: tuple[ColumnChoice, ...]
     """In the file's order."""
     key: Key
     objective: Objective
     transform: Transform
     label_dtype: str
-    split: Split
+    split: SplitKind
     identity: tuple[str, ...]
     """Columns that, with the date, say which observation it is."""
     notes: tuple[str, ...] = ()
-    """What was decided beside the columns, and by which flag it is decided otherwise."""
+    """Decisions beside the columns, with the flag that decides each in another way."""
 
-    def of(self, role: Role) -> list[Choice]:
+    def of(self, role: Role) -> list[ColumnChoice]:
         return [choice for choice in self.choices if choice.role == role]
 
     @property
-    def label(self) -> Choice:
+    def label(self) -> ColumnChoice:
         return self.of("label")[0]
 
     @property
-    def time(self) -> Choice | None:
+    def time(self) -> ColumnChoice | None:
         return next(iter(self.of("time")), None)
 
     @property
@@ -83,23 +83,19 @@ class Plan:
         return f"{self.name}_realtime", f"{self.name}_hybrid", f"{self.name}_batch"
 
 
-def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    """For machines."""
+def as_document(plan: RepoPlan, folder: Path, files: Sequence[str]) -> dict[str, Any]:
+    """Describe a plan as JSON."""
     table = plan.table
-    dialect = {
-        "delimiter": table.delimiter,
-        "encoding": table.encoding,
-        "decimal": table.notation.decimal,
-    }
+    data: dict[str, Any] = {"path": str(table.path), "rows": table.rows}
+    if not table.is_parquet:
+        data["delimiter"] = table.delimiter
+        data["encoding"] = table.encoding
+        data["decimal"] = table.notation.decimal
     return {
         "project": plan.name,
         "folder": str(folder),
         "files": list(files),
-        "data": {
-            "path": str(table.path),
-            "rows": table.rows,
-            **({} if table.is_parquet else dialect),
-        },
+        "data": data,
         "services": list(plan.services),
         "objective": plan.objective,
         "transform": plan.transform,
@@ -110,7 +106,7 @@ def as_document(plan: Plan, folder: Path, files: Sequence[str]) -> dict[str, Any
     }
 
 
-def column_document(choice: Choice) -> dict[str, Any]:
+def column_document(choice: ColumnChoice) -> dict[str, Any]:
     profile = choice.profile
     return {
         "column": profile.header,

@@ -1,4 +1,4 @@
-"""Python expressions as text, laid out as formatters lay them out."""
+"""Write Python expressions as text, in the layout of the usual formatters."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ STEP = 4
 
 @dataclass(frozen=True)
 class Group:
-    """Something between brackets: on one line where it fits, else a line for each item."""
+    """Items between brackets: on one line where they fit, else a line for each item."""
 
     start: str
     """What stands before the items, the bracket included."""
@@ -22,54 +22,50 @@ class Group:
 
     @property
     def line(self) -> str:
-        return (
-            self.start
-            + ", ".join(before + one_line(item) for before, item in self.items)
-            + self.end
-        )
+        items = ", ".join(before + on_one_line(item) for before, item in self.items)
+        return f"{self.start}{items}{self.end}"
 
 
 Expression: TypeAlias = str | Group
 
 
-def call(name: str, /, *plain: Expression, **named: Expression) -> Group:
-    items = [("", item) for item in plain] + [(f"{key}=", item) for key, item in named.items()]
-    return Group(f"{name}(", tuple(items), ")")
+def call_of(name: str, /, *plain: Expression, **named: Expression) -> Group:
+    by_place = [("", item) for item in plain]
+    by_name = [(f"{key}=", item) for key, item in named.items()]
+    return Group(f"{name}(", (*by_place, *by_name), ")")
 
 
-def listed(items: Iterable[Expression]) -> Group:
+def list_of(items: Iterable[Expression]) -> Group:
     return Group("[", tuple(("", item) for item in items), "]")
 
 
 def set_of(texts: Iterable[str]) -> Group:
-    return Group("{", tuple(("", quoted(text)) for text in sorted(texts)), "}")
+    return Group("{", tuple(("", string_of(text)) for text in sorted(texts)), "}")
 
 
-def mapping(pairs: Mapping[str, Expression]) -> Group:
-    return Group("{", tuple((f"{quoted(key)}: ", item) for key, item in pairs.items()), "}")
+def dict_of(pairs: Mapping[str, Expression]) -> Group:
+    return Group("{", tuple((f"{string_of(key)}: ", item) for key, item in pairs.items()), "}")
 
 
-def quoted(text: str) -> str:
-    """A literal, in double quotes where it holds none."""
-    return (
-        repr(text)
-        if '"' in text or not text.isprintable()
-        else json.dumps(text, ensure_ascii=False)
-    )
+def string_of(text: str) -> str:
+    """Write a string literal, in double quotes unless it holds one."""
+    if '"' in text or not text.isprintable():
+        return repr(text)
+    return json.dumps(text, ensure_ascii=False)
 
 
-def quoted_list(texts: Iterable[str]) -> Group:
-    return listed(map(quoted, texts))
+def list_of_strings(texts: Iterable[str]) -> Group:
+    return list_of(map(string_of, texts))
 
 
-def one_line(expression: Expression) -> str:
+def on_one_line(expression: Expression) -> str:
     return expression.line if isinstance(expression, Group) else expression
 
 
 def statement(before: str, expression: Expression, after: str = "", indent: int = 0) -> str:
-    """Lines of `before expression after`, at an indent."""
+    """Write the lines of `before expression after`, at an indent."""
     margin = " " * indent
-    line = margin + before + one_line(expression) + after
+    line = margin + before + on_one_line(expression) + after
     if len(line) <= WIDTH or isinstance(expression, str) or not expression.items:
         return line
     inner = [statement(name, item, ",", indent + STEP) for name, item in expression.items]
@@ -82,14 +78,21 @@ def comment(text: str) -> str:
     )
 
 
+def commented(text: str, code: str) -> str:
+    """Write code below a comment."""
+    return f"{comment(text)}\n{code}"
+
+
 def docstring(first: str, *more: str) -> str:
-    """A module's, in which no file name ends the string."""
+    """Write the docstring of a module."""
+    # Without quotes and backslashes: a file's name, which may hold them, could end the string.
     lines = [line.replace("\\", "/").replace('"', "'") for line in (first, *more)]
-    return (
-        f'"""{lines[0]}"""' if not more else '"""' + "\n".join([lines[0], "", *lines[1:]]) + '\n"""'
-    )
+    if not more:
+        return f'"""{lines[0]}"""'
+    text = "\n".join([lines[0], "", *lines[1:]])
+    return f'"""{text}\n"""'
 
 
 def blocks(parts: Sequence[str]) -> str:
-    """A module: parts with a blank line between, and an end of line."""
+    """Join the parts of a module, with a blank line between and an end of line."""
     return "\n\n".join(part for part in parts if part) + "\n"

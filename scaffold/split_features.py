@@ -1,4 +1,4 @@
-"""Who brings which column: the request, or the store by id."""
+"""Decide which columns the request brings, and which the store looks up by id."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,51 +6,48 @@ from dataclasses import replace
 from potluck.contract.errors import UsageError
 from scaffold.decider import Decider
 from scaffold.features import varies_within
-from scaffold.plan import Choice
-from scaffold.table import Profile
+from scaffold.plan import ColumnChoice
+from scaffold.profile import ColumnProfile
 
 STABLE = 0.01  # of the ids may have several values, by mistakes
 GUESS = "a guess: --request names the columns that a request brings"
 
 
 def split_features(
-    features: Mapping[str, Choice], repeating_key: Profile | None, decider: Decider
-) -> dict[str, Choice]:
-    """Each column to learn from as part of the request or of the record; at least one of either.
+    features: Mapping[str, ColumnChoice], repeating_key: ColumnProfile | None, decider: Decider
+) -> dict[str, ColumnChoice]:
+    """Give each column to learn from the role `request` or `record`; at least one has each.
 
     Raises:
         UsageError: --request names a column that is left out, or all of them.
     """
     usable = {header: choice for header, choice in features.items() if choice.role != "left out"}
     if decider.wishes.request:
-        requested, reason = (
-            wished(features, usable, decider),
-            {"request": "--request", "record": "not in --request"},
-        )
+        requested = requested_columns(features, usable, decider)
+        reason = {"request": "--request", "record": "not in --request"}
     elif repeating_key is not None:
         requested, reason = by_change(usable, repeating_key)
     else:
-        requested, reason = (
-            first_half(usable),
-            {"request": "the first half", "record": "the second half"},
-        )
+        requested = first_half(usable)
+        reason = {"request": "the first half", "record": "the second half"}
         decider.notes.append(f"who brings which column is {GUESS}; here the first half")
     found = dict(features)
     for header, choice in usable.items():
         role = "request" if header in requested else "record"
-        reasons = [reason[role], *([choice.reason] if choice.reason else [])]
+        reasons = filter(None, [reason[role], choice.reason])
         found[header] = replace(choice, role=role, reason="; ".join(reasons))  # type: ignore[arg-type]
     return found
 
 
-def wished(
-    features: Mapping[str, Choice], usable: Mapping[str, Choice], decider: Decider
+def requested_columns(
+    features: Mapping[str, ColumnChoice], usable: Mapping[str, ColumnChoice], decider: Decider
 ) -> set[str]:
-    requested = decider.headers("--request", decider.wishes.request)
+    requested = decider.find_headers("--request", decider.wishes.request)
     for header in requested:
         if header not in features:
             raise UsageError(
-                f"--request: {header} is the label, the key or the time; expected columns to learn from"
+                f"--request: {header} is the label, the key or the time; "
+                "expected columns to learn from"
             )
         if header not in usable:
             raise UsageError(f"--request: {header} is left out ({features[header].reason})")
@@ -59,15 +56,17 @@ def wished(
     return requested
 
 
-def by_change(usable: Mapping[str, Choice], key: Profile) -> tuple[set[str], dict[str, str]]:
-    """What changes from row to row of an id comes with the request, what stays is on record."""
-    changing = {
-        header
-        for header, choice in usable.items()
-        if varies_within(choice.profile, key.values) > STABLE
-    }
+def by_change(
+    usable: Mapping[str, ColumnChoice], key: ColumnProfile
+) -> tuple[set[str], dict[str, str]]:
+    """Let the request bring what changes from row to row of an id, and the store what stays."""
+    changing = set()
+    for header, choice in usable.items():
+        if varies_within(choice.profile, key.values) > STABLE:
+            changing.add(header)
     if not changing or len(changing) == len(usable):
-        told = f"all columns {'change' if changing else 'stay the same'} within an id, so by half: {GUESS}"
+        what = "change" if changing else "stay the same"
+        told = f"all columns {what} within an id, so by half: {GUESS}"
         return first_half(usable), {"request": told, "record": told}
     return changing, {
         "request": f"changes within a {key.name}",
@@ -75,6 +74,6 @@ def by_change(usable: Mapping[str, Choice], key: Profile) -> tuple[set[str], dic
     }
 
 
-def first_half(usable: Mapping[str, Choice]) -> set[str]:
+def first_half(usable: Mapping[str, ColumnChoice]) -> set[str]:
     headers = list(usable)
     return set(headers[: (len(headers) + 1) // 2])

@@ -1,9 +1,8 @@
-"""A file as it stands: its columns with types, what is missing, and how it is written."""
+"""Profile a file: its columns with types, what is missing, and how it is written."""
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,84 +10,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 from potluck.stores.ingest.csv_cells import MISSING, CsvColumn, CsvType, Notation
 from potluck.stores.ingest.csv_source import read_csv
 from potluck.stores.ingest.parquet_table import in_type
 from scaffold import dialect
-from scaffold.cells import Cells, Inferred, infer, infer_time
+from scaffold.cells import ColumnTexts, Inferred, infer, infer_time
 from scaffold.names import column_names, find_column
+from scaffold.profile import ColumnProfile, ProfiledTable
 from scaffold.wishes import Asking, Wishes
 
 
-@dataclass(frozen=True)
-class Profile:
-    """One column of the file."""
-
-    header: str
-    """Its name in the file."""
-    name: str
-    """Its name in the repo."""
-    declared: tuple[CsvColumn, ...]
-    """What it holds; more than one where day and month can't be told apart; none where it can't be kept."""
-    values: pa.ChunkedArray
-    """In the first declaration's type; a missing value is a null."""
-    marks: frozenset[str] = frozenset()
-    """Texts in it that mean a missing value."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of it."""
-
-    @property
-    def column(self) -> CsvColumn:
-        return self.declared[0]
-
-    @property
-    def dtype(self) -> str:
-        return self.column.dtype if self.declared else str(self.values.type)
-
-    @property
-    def missing(self) -> int:
-        return int(self.values.null_count)
-
-    @cached_property
-    def distinct(self) -> int:
-        return (
-            int(pc.count_distinct(self.values, mode="only_valid").as_py()) if self.declared else 0
-        )
-
-    @property
-    def is_time(self) -> bool:
-        return self.dtype in ("date", "timestamp")
-
-
-@dataclass(frozen=True)
-class Table:
-    """The whole file."""
-
-    path: Path
-    rows: int
-    profiles: Mapping[str, Profile]
-    """By the file's names."""
-    delimiter: str = ""
-    """Empty for parquet."""
-    encoding: str = ""
-    notation: Notation = field(default_factory=Notation)
-
-    @property
-    def is_parquet(self) -> bool:
-        return not self.delimiter
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The file's name of each column -> its name in the repo."""
-        return {header: profile.name for header, profile in self.profiles.items()}
-
-
-def read_table(path: Path, wishes: Wishes, ask: Asking) -> Table:
-    """Look at all of a CSV, TSV or parquet file.
+def profile_table(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
+    """Profile a CSV, TSV or parquet file, all rows of it.
 
     Raises:
-        DataError: it is none, or its rows are broken.
+        DataError: it is of another kind, or its rows are broken.
         UsageError: something can't be told from the file; the message names the flag.
     """
     if dialect.is_parquet(path):
@@ -96,12 +33,12 @@ def read_table(path: Path, wishes: Wishes, ask: Asking) -> Table:
         table = look_at_parquet(path, wishes)
     else:
         table = look_at_text(path, wishes, ask)
-    form = wishes.date_format
-    if form is not None and all(
-        form != each.column.format for each in table.profiles.values() if each.declared
-    ):
+    formats = {each.column.format for each in table.profiles.values() if each.declared}
+    wanted = wishes.date_format
+    if wanted is not None and wanted not in formats:
         raise UsageError(
-            f"--date-format: no column of {path} holds days or times that are all written as {form}"
+            f"--date-format: no column of {path} holds days or times that are all written as "
+            f"{wanted}"
         )
     return table
 
@@ -120,69 +57,77 @@ def refuse_text_flags(path: Path, wishes: Wishes) -> None:
             )
 
 
-def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> Table:
+def look_at_text(path: Path, wishes: Wishes, ask: Asking) -> ProfiledTable:
     encoding = wishes.encoding or dialect.find_encoding(path)
     sample = dialect.sample_text(path, encoding)
     delimiter = wishes.delimiter or dialect.find_delimiter(path, sample)
     dialect.check_header(path, sample, delimiter)
     raw = read_raw(path, sample, delimiter, encoding)
-    cells = [Cells(header, raw[header], wishes.missing) for header in raw.column_names]
-    decimal, thousands = find_notation(cells, wishes, ask)
+    cells = [ColumnTexts(header, raw[header], wishes.missing) for header in raw.column_names]
+    decimal, thousands = settle_separators(cells, wishes, ask)
     notation = Notation(decimal, thousands)
     names = column_names(raw.column_names)
     time = time_header(wishes, names)
     found = {each.header: infer_one(each, notation, wishes, time) for each in cells}
-    # what means a missing value in text means it in the whole file
+    # What means a missing value in text means it in the whole file.
     marks = MISSING.union(*(each.general_marks for each in cells))
     notation = replace(notation, missing=marks)
-    profiles = {
-        each.header: text_profile(each, names[each.header], found[each.header], notation)
-        for each in cells
-    }
-    return Table(path, raw.num_rows, profiles, delimiter, encoding, notation)
+    profiles = {}
+    for each in cells:
+        header = each.header
+        profiles[header] = text_profile(each, names[header], found[header], notation)
+    return ProfiledTable(path, raw.num_rows, profiles, delimiter, encoding, notation)
 
 
 def read_raw(path: Path, sample: str, delimiter: str, encoding: str) -> pa.Table:
-    """Every cell as text, by the reader that ingest uses."""
-    header = next(
-        row for row in csv.reader(sample.splitlines(keepends=True), delimiter=delimiter) if row
-    )
+    """Read every cell as text, by the reader that ingest uses."""
+    rows = csv.reader(sample.splitlines(keepends=True), delimiter=delimiter)
+    header = next(filter(None, rows))
     text = CsvColumn("string", missing=frozenset())
     columns = {name.strip(): text for name in header}
     return read_csv(path, columns, delimiter=delimiter, encoding=encoding).table
 
 
-def find_notation(cells: Sequence[Cells], wishes: Wishes, ask: Asking) -> tuple[str, str]:
+def settle_separators(cells: Sequence[ColumnTexts], wishes: Wishes, ask: Asking) -> tuple[str, str]:
+    """Find decimal mark and group separator, or ask where the file can't tell."""
     texts = [known for each in cells if (known := each.known())]
-    found = dialect.find_notation(texts, wishes.decimal)
+    found = dialect.find_separators(texts, wishes.decimal)
     if found is None:
-        question = "Does 1,234 mean more than a thousand (a decimal point) or a little more than one (a comma)?"
-        found = dialect.find_notation(texts, ask("--decimal", question, (".", ","), None))
-    assert found is not None
+        question = (
+            "Does 1,234 mean more than a thousand (a decimal point) or a little more than one "
+            "(a comma)?"
+        )
+        decimal = ask("--decimal", question, (".", ","), None)
+        found = dialect.find_separators(texts, decimal)
+    assert found is not None  # with a decimal mark given, it always tells
     return found
 
 
 def time_header(wishes: Wishes, names: dict[str, str]) -> str | None:
-    """The file's name of the column that somebody called the time."""
+    """Find the file's name of the column that the user called the time."""
     if wishes.time is None or wishes.time == "none":
         return None
     return find_column("--time", wishes.time, names)
 
 
-def infer_one(cells: Cells, notation: Notation, wishes: Wishes, time: str | None) -> Inferred:
-    return infer_time(cells, wishes) if cells.header == time else infer(cells, notation, wishes)
+def infer_one(cells: ColumnTexts, notation: Notation, wishes: Wishes, time: str | None) -> Inferred:
+    if cells.header == time:
+        return infer_time(cells, wishes)
+    return infer(cells, notation, wishes)
 
 
-def text_profile(cells: Cells, name: str, found: Inferred, notation: Notation) -> Profile:
-    """A column whose marks are the file's, or its own where they differ."""
+def text_profile(
+    cells: ColumnTexts, name: str, found: Inferred, notation: Notation
+) -> ColumnProfile:
+    """Profile a column of text; its own texts for a missing value stand where the file's differ."""
     marks_of_file = notation.missing & frozenset(cells.texts)
     own = None if found.marks == marks_of_file else found.marks | {""}
     declared = tuple(replace(column, missing=own) for column in found.declared)
     values = cells.typed(declared[0], notation)
-    return Profile(cells.header, name, declared, values, found.marks, found.notes)
+    return ColumnProfile(cells.header, name, declared, values, found.marks, found.notes)
 
 
-def look_at_parquet(path: Path, wishes: Wishes) -> Table:
+def look_at_parquet(path: Path, wishes: Wishes) -> ProfiledTable:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -191,52 +136,67 @@ def look_at_parquet(path: Path, wishes: Wishes) -> Table:
         raise DataError(f"{path} holds no row; expected at least one")
     names = column_names(table.column_names)
     time = time_header(wishes, names)
-    profiles = {
-        header: parquet_profile(
-            header, names[header], table[header], wishes, is_time=header == time
-        )
-        for header in table.column_names
-    }
-    return Table(path, table.num_rows, profiles)
+    profiles = {}
+    for header, name in names.items():
+        is_time = header == time
+        profiles[header] = parquet_profile(header, name, table[header], wishes, is_time=is_time)
+    return ProfiledTable(path, table.num_rows, profiles)
 
 
 def parquet_profile(
     header: str, name: str, column: pa.ChunkedArray, wishes: Wishes, *, is_time: bool
-) -> Profile:
+) -> ColumnProfile:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    dtype = dtype_of(column)
+    dtype = declared_dtype(column)
     if dtype is None:
         told = f"{column.type} is no type that a model or JSON can hold"
-        return Profile(header, name, (), column, notes=(told,))
-    counted = dtype in ("int64", "float64") and is_time
-    if dtype == "string" or counted:
-        texts = pc.cast(column, pa.string())
-        cells = Cells(header, texts)
-        found = (
-            infer_time(cells, wishes)
-            if is_time
-            else infer(cells, Notation(), wishes, numbers=False)
-        )
-        declared = found.declared
-    else:
-        declared = (CsvColumn(dtype, timezone=wishes.timezone if dtype == "timestamp" else "UTC"),)
-    return Profile(header, name, declared, in_type(column, declared[0]))
+        return ColumnProfile(header, name, (), column, notes=(told,))
+    found = declare_parquet(header, column, dtype, wishes, is_time=is_time)
+    values = in_type(column, found.declared[0])
+    return ColumnProfile(header, name, found.declared, values, found.marks)
 
 
-def dtype_of(column: pa.ChunkedArray) -> CsvType | None:
-    """The declaration that holds a parquet column."""
-    held = column.type
-    if pa.types.is_integer(held):
-        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
-        return "string" if any(abs(end) > LARGEST_INTEGER for end in ends) else "int64"
-    tests: dict[CsvType, bool] = {
-        "float64": pa.types.is_floating(held) or pa.types.is_decimal(held),
-        "bool": pa.types.is_boolean(held),
-        "string": pa.types.is_string(held)
-        or pa.types.is_large_string(held)
-        or pa.types.is_null(held),
-        "date": pa.types.is_date(held),
-        "timestamp": pa.types.is_timestamp(held),
+def declare_parquet(
+    header: str, column: pa.ChunkedArray, dtype: CsvType, wishes: Wishes, *, is_time: bool
+) -> Inferred:
+    """Declare a parquet column; texts, and the numbers of a time, may hold days or times."""
+    if dtype == "string":
+        cells = ColumnTexts(header, pc.cast(column, pa.string()))
+        if is_time:
+            return with_own_marks(infer_time(cells, wishes))
+        return with_own_marks(infer(cells, Notation(), wishes, numbers=False))
+    declared: tuple[CsvColumn, ...] = (CsvColumn(dtype),)
+    if is_time and dtype in ("int64", "float64"):
+        declared = infer_time(ColumnTexts(header, pc.cast(column, pa.string())), wishes).declared
+    elif dtype == "timestamp":
+        declared = (CsvColumn(dtype, timezone=wishes.timezone),)
+    return Inferred(declared, frozenset())
+
+
+def with_own_marks(found: Inferred) -> Inferred:
+    """Declare the texts among days or times of a parquet column that mean a missing value."""
+    if found.declared[0].dtype == "string" or found.marks <= MISSING:
+        return Inferred(found.declared, frozenset())
+    own = found.marks | {""}
+    return Inferred(tuple(replace(column, missing=own) for column in found.declared), found.marks)
+
+
+def declared_dtype(column: pa.ChunkedArray) -> CsvType | None:
+    """Find the type that holds a parquet column; None where no type does."""
+    held, types = column.type, pa.types
+    if types.is_integer(held):
+        ends = pc.min_max(column).as_py().values()  # None where there is no value
+        too_large = any(abs(end) > LARGEST_INTEGER for end in ends if end is not None)
+        return "string" if too_large else "int64"
+    tests: dict[CsvType, tuple[Callable[[pa.DataType], bool], ...]] = {
+        "float64": (types.is_floating, types.is_decimal),
+        "bool": (types.is_boolean,),
+        "string": (types.is_string, types.is_large_string, types.is_null),
+        "date": (types.is_date,),
+        "timestamp": (types.is_timestamp,),
     }
-    return next((dtype for dtype, holds in tests.items() if holds), None)
+    for dtype, holds in tests.items():
+        if any(test(held) for test in holds):
+            return dtype
+    return None

@@ -1,4 +1,4 @@
-"""What somebody said, by flags or by answers; all else is found in the file."""
+"""What the user said, by flags or by answers; everything else is found in the file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from potluck.contract.features import Objective
 
 
 class Asking(Protocol):
-    """Asks somebody what the file can't tell."""
+    """Asks the user what the file can't tell."""
 
     def __call__(
         self,
@@ -20,15 +20,19 @@ class Asking(Protocol):
         *,
         needed: bool = False,
     ) -> str:
-        """One of the choices.
+        """Ask a question.
 
         Args:
-            flag: that would have said it.
+            flag: the flag that would have answered it.
             likely: what an empty answer means.
-            needed: whether somebody has to say it; otherwise the likely one holds where nobody can be asked.
+            needed: whether the user must answer; otherwise, where nobody can be asked, the likely
+                answer is taken.
+
+        Returns:
+            One of the choices.
 
         Raises:
-            UsageError: nobody can be asked, and somebody has to say it.
+            UsageError: nobody can be asked, and the user must answer.
         """
         ...
 
@@ -36,7 +40,7 @@ class Asking(Protocol):
 def nobody_asked(
     flag: str, question: str, choices: Sequence[str], likely: str | None, *, needed: bool = False
 ) -> str:
-    """Where no terminal is: the likely answer, or an error that names the flag."""
+    """Answer where there is no terminal: the likely answer, or an error that names the flag."""
     if likely is None or needed:
         raise UsageError(f"{question} Say it with {flag}: {', '.join(choices)}")
     return likely

@@ -14,7 +14,12 @@ from starlette.types import ASGIApp
 
 from potluck import __version__
 from potluck.contract import logs
-from potluck.contract.errors import RequestError
+from potluck.contract.errors import (
+    MethodNotAllowed,
+    OtherHttpError,
+    PathNotFound,
+    RequestError,
+)
 from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
 from serving.gauges.champion_age import ChampionAges
@@ -23,10 +28,11 @@ from serving.gauges.materialization_age import MaterializationAges
 from serving.gauges.publication_age import PublicationAges
 from serving.gauges.store_metrics import StoreMetrics
 from serving.http.access import edge_for
-from serving.http.answers import JsonAnswer, error_answer, unforeseen_answer
+from serving.http.answers import error_answer
 from serving.http.hot import HotCalls
 from serving.http.openapi import OpenApi
 from serving.http.routes import router
+from serving.loop.tasks import answer_to
 from serving.loop.turns import Turns
 from serving.online.store import OnlineStore
 from serving.process.parent import follow_parent
@@ -96,21 +102,20 @@ async def on_request_error(request: Request, error: Exception) -> Response:
     return error_answer(error, request.state.request_id)
 
 
-async def on_unforeseen(request: Request, _: Exception) -> Response:
-    """What is left: Starlette raises the exception again, so that the edge logs it."""
-    return unforeseen_answer(request.state.request_id)
+async def on_unforeseen(request: Request, error: Exception) -> Response:
+    """Answer what is left; Starlette raises the exception again, so that the edge logs it."""
+    return error_answer(answer_to(error), request.state.request_id)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Routing's own refusals (no such path, another method) in the contract's form."""
+    """Answer the router's own refusals (no such path, another method) in the contract's form."""
     assert isinstance(error, HTTPException)
-    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
-    body = {
-        "error_code": code,
-        "message": f"{error.detail}; see /openapi.json for the calls that there are",
-    }
-    return JsonAnswer(
-        {**body, "details": [], "request_id": request.state.request_id},
-        error.status_code,
-        headers=error.headers,
-    )
+    message = f"{error.detail}; see /openapi.json for the calls that there are"
+    refusal: RequestError
+    if error.status_code == PathNotFound.status:
+        refusal = PathNotFound(message)
+    elif error.status_code == MethodNotAllowed.status:
+        refusal = MethodNotAllowed(message)
+    else:
+        refusal = OtherHttpError(message, error.status_code)
+    return error_answer(refusal, request.state.request_id, error.headers)

@@ -1,4 +1,5 @@
-"""A whole Potluck for each feature repo: real Redis, real Feast and MLflow, a real server on a free port."""
+"""A whole Potluck for each feature repo: real Redis, real Feast and MLflow, a real server on a free
+port."""
 
 import contextlib
 import json
@@ -19,6 +20,7 @@ from typing import Any
 import httpx
 import hypothesis
 import pytest
+import warm_python
 
 from potluck.contract.settings import Settings
 
@@ -123,7 +125,7 @@ class Stack:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run one verb as a user would."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(
+        return warm_python.run(
             command,
             env=self.environment,
             capture_output=True,
@@ -135,7 +137,7 @@ class Stack:
     def python(self, code: str, *arguments: str) -> str:
         """Run code in this home; answers its output."""
         command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, cwd=ROOT, timeout=600
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -234,7 +236,8 @@ def running(repo: Repo, home: Path) -> Iterator[Stack]:
 
 @pytest.fixture(autouse=True)
 def environment_is_put_back() -> Iterator[None]:
-    """A verb that runs in this process leaves its settings in the environment, for what it starts."""
+    """A verb that runs in this process leaves its settings in the environment, for what it
+    starts."""
     before = dict(os.environ)
     yield
     os.environ.clear()

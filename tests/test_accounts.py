@@ -1,4 +1,5 @@
-"""What came in adds up to what was kept and what was left out, by reason, whatever a repo's tables hold.
+"""What came in adds up to what was kept and what was left out, by reason, whatever a repo's tables
+hold.
 
 The referee is a plain-Python model of the rules, which shares no code with the verbs.
 """
@@ -216,7 +217,8 @@ def test_materialize_accounts_for_every_row_of_a_views_source(
 def learnt_from(
     labels: Sequence[Row], known: Sequence[Row], service: Service, policy: str
 ) -> tuple[int, Counter[str]]:
-    """How many label rows a model learns from, and how many not, by reason; what HTTP refuses is one of them."""
+    """How many label rows a model learns from, and how many not, by reason; what HTTP refuses is
+    one of them."""
     left_out: Counter[str] = Counter()
     last: dict[Any, Row] = {}
     for row in labels:
@@ -235,7 +237,8 @@ def learnt_from(
 
 
 def without_label(row: Row, key: str) -> str | None:
-    """The same reasons as `defect`, in the order in which training looks for them: no key comes last."""
+    """The same reasons as `defect`, in the order in which training looks for them: no key comes
+    last."""
     if row["event_timestamp"] is not None and row[key] is None:
         dated = defect({**row, key: 0}, key)
         return dated or (NO_LABEL if row["y"] is None else NO_KEY)
@@ -245,7 +248,8 @@ def without_label(row: Row, key: str) -> str | None:
 
 
 def record_at(row: Row, known: Sequence[Row], key: str) -> Row | None:
-    """What the store knew of a row's entity at the row's time; of records of one moment the last one counts."""
+    """What the store knew of a row's entity at the row's time; of records of one moment the last
+    one counts."""
     earlier = [
         record
         for record in known

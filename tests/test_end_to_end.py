@@ -32,7 +32,8 @@ def test_hybrid_joins_the_request_with_the_store(stack: Any) -> None:
 
 
 def test_a_looked_up_feature_changes_the_answer(stack: Any) -> None:
-    """The hybrid model leans on what the store brings: other entities' records give other answers."""
+    """The hybrid model leans on what the store brings: other entities' records give other
+    answers."""
     rows = stack.population()[:200]
     key = key_of(stack)
     swapped = [{**rows[0], key: row[key]} for row in rows]

@@ -1,4 +1,5 @@
-"""The least rights of docs/operations.md are enough: each Redis user there does its part with exactly those."""
+"""The least rights of docs/operations.md are enough: each Redis user there does its part with
+exactly those."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
-"""No skew: every entity gets the same bits over HTTP, from the nightly run, and from Feast's own join + the model.
+"""No skew: every entity gets the same bits over HTTP, from the nightly run, and from Feast's own
+join + the model.
 
-The referee shares no code with us: Feast's `get_historical_features` of the whole feature service, its on-demand views
-run by Feast, defaults and an encoding written out here, and `lightgbm.Booster`.
+The referee shares no code with us: Feast's `get_historical_features` of the whole feature service,
+its on-demand views run by Feast, defaults and an encoding written out here, and `lightgbm.Booster`.
 """
 
 import json
@@ -241,7 +242,8 @@ def test_we_read_what_feasts_sdk_wrote(stack: Any) -> None:
     both = json.loads(
         stack.python(SDK_READ, str(stack.repo.path), stack.repo.hybrid, saved(stack, rows), names)
     )
-    # Where the other's record has no value, its own stays: a request can't override a value with none.
+    # Where the other's record has no value, its own stays: a request can't override a value with
+    # none.
     own, others = ({name: values[place] for name, values in both.items()} for place in (0, 1))
     record = {name: own[name] if value is None else value for name, value in others.items()}
     assert record != own, "the write changes something"

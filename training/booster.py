@@ -14,20 +14,20 @@ from potluck.contract.features import Objective
 from potluck.scoring.lightgbm_library import Matrix
 from training.parameters import Parameters
 
-Progress = Callable[[int], None]
+IterationProgress = Callable[[int], None]
 Places = npt.NDArray[np.int64]
 """Rows by number."""
 
 REPRODUCIBLE: Parameters = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
 ROWS_WORTH_THREADS = 50_000
 PATIENCE = 50
-"""Iterations without a better figure on held back rows, after which a candidate is not trained on."""
+"""After so many iterations without a smaller error on held back rows, a candidate is given up."""
 
 METRICS = {"regression": "rmse", "binary": "binary_logloss", "multiclass": "multi_logloss"}
 
 
-class Whisper:
-    """LightGBM prints its errors before it raises them; said once is enough."""
+class DebugLogger:
+    """Takes LightGBM's messages to the debug log: it prints its errors before it raises them."""
 
     def info(self, text: str) -> None:
         logging.getLogger("potluck.training").debug(text)
@@ -35,11 +35,11 @@ class Whisper:
     warning = info
 
 
-lightgbm.register_logger(Whisper())
+lightgbm.register_logger(DebugLogger())
 
 
 @dataclass(frozen=True)
-class Table:
+class EncodedTable:
     """Labelled rows as the trees take them."""
 
     objective: Objective
@@ -54,36 +54,40 @@ class Table:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Places) -> "Table":
+    def take(self, rows: Places) -> "EncodedTable":
         return replace(self, matrix=self.matrix[rows], labels=self.labels[rows])
 
 
 def train_booster(
-    table: Table, parameters: Parameters, seed: int, progress: Progress
+    table: EncodedTable, parameters: Parameters, seed: int, progress: IterationProgress
 ) -> lightgbm.Booster:
-    """
+    """Train trees on all rows.
+
     Args:
         progress: called with 1 after each iteration.
 
     Raises:
         UsageError: LightGBM refuses the parameters.
     """
-    return run(table, parameters, seed, [lambda _: progress(1)])
+    return run_lightgbm(table, parameters, seed, [lambda _: progress(1)])
 
 
 def error_curve(
-    table: Table,
-    held_back: Table,
+    table: EncodedTable,
+    held_back: EncodedTable,
     parameters: Parameters,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
     *,
     patient: bool,
 ) -> list[float]:
-    """The error on held back rows after each iteration: log loss, or RMSE in the model's space.
+    """Measure the error on held back rows after each iteration.
 
     Args:
-        patient: go on to the last iteration, however the error goes.
+        patient: go on to the last iteration, even if the error does not fall any more.
+
+    Returns:
+        Log loss, or RMSE in the model's space; one value an iteration.
 
     Raises:
         UsageError: LightGBM refuses the parameters.
@@ -96,16 +100,16 @@ def error_curve(
     ]
     if not patient:
         callbacks.append(lightgbm.early_stopping(PATIENCE, verbose=False))
-    run(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
+    run_lightgbm(table, {**parameters, "metric": metric}, seed, callbacks, held_back)
     return [float(error) for error in errors["held back"][metric]]
 
 
-def run(
-    table: Table,
+def run_lightgbm(
+    table: EncodedTable,
     parameters: Parameters,
     seed: int,
     callbacks: Sequence[Callable[..., Any]],
-    held_back: Table | None = None,
+    held_back: EncodedTable | None = None,
 ) -> lightgbm.Booster:
     data = lightgbm_data(table)
     watched = [] if held_back is None else [lightgbm_data(held_back, data)]
@@ -121,21 +125,20 @@ def run(
         raise UsageError(f"LightGBM refuses the parameters {dict(parameters)}: {error}") from None
 
 
-def all_parameters(table: Table, parameters: Parameters, seed: int) -> dict[str, Any]:
-    """What LightGBM is really called with."""
-    threads = {"num_threads": 1} if len(table) < ROWS_WORTH_THREADS else {}
-    classes = {"num_class": table.classes} if table.objective == "multiclass" else {}
-    return {
-        **REPRODUCIBLE,
-        **threads,
-        **parameters,
-        "objective": table.objective,
-        **classes,
-        "seed": seed,
-    }
+def all_parameters(table: EncodedTable, parameters: Parameters, seed: int) -> dict[str, Any]:
+    """Return everything that LightGBM is called with."""
+    found: dict[str, Any] = dict(REPRODUCIBLE)
+    if len(table) < ROWS_WORTH_THREADS:
+        found["num_threads"] = 1
+    found.update(parameters)
+    found["objective"] = table.objective
+    if table.objective == "multiclass":
+        found["num_class"] = table.classes
+    found["seed"] = seed
+    return found
 
 
-def lightgbm_data(table: Table, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+def lightgbm_data(table: EncodedTable, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
     return lightgbm.Dataset(
         table.matrix,
         table.labels,

@@ -1,7 +1,7 @@
-"""Which parameters a data set gets: a few declared candidates, compared on rows held back within the learning rows.
+"""Choose parameters for a data set: declared candidates are compared on held back learning rows.
 
-No single set is right: what is best for a thousand sales loses to LightGBM's own on a bank's calls. The rows on which
-the model is measured afterwards take no part in the choice.
+No single set is right: what is best for a thousand sales loses to LightGBM's own on a bank's calls.
+The rows on which the model is measured afterwards take no part in the choice.
 """
 
 import math
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.booster import Progress, Table, error_curve
+from training.booster import EncodedTable, IterationProgress, error_curve
 from training.parameters import Parameters
-from training.split import Split
+from training.split import RowSplit
 
 MOST_ITERATIONS = 300
 FEWEST_FOR_CLASSES = 150
 WITHOUT_COMPARISON = 100
 SAMPLE_ROWS = 50_000
-"""Candidates are compared on so many rows at most, drawn by seed."""
+"""Candidates are compared on at most so many rows, drawn by seed."""
 TOLERANCE = 1e-3
-"""Fewer iterations are taken where they come as near as this (relatively) to the best figure."""
+"""Relative. The fewest iterations whose error is so near to the smallest error are taken."""
 
 
 Curve = npt.NDArray[np.float64]
@@ -82,12 +82,12 @@ MANY_ROWS = Candidate(
 )
 LIGHTGBM = Candidate("lightgbm", {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20})
 CANDIDATES = (RANDOM_SPLITS, CAUTIOUS, LIGHTGBM, MANY_ROWS)
-"""`random_splits` suits small tables of many columns, `cautious` weak signals and rare classes; `lightgbm` is what
-LightGBM does by itself. Where two do equally well, the first one is taken."""
+"""`random_splits` suits small tables of many columns, `cautious` weak signals and rare classes;
+`lightgbm` is what LightGBM does by default. Of two that do equally well, the first is taken."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class ParameterChoice:
     """The candidate that did best on held back rows, and by how much."""
 
     candidate: str
@@ -98,69 +98,83 @@ class Choice:
     """Candidate -> its error on the held back rows; empty where there was nothing to compare on."""
 
 
-def choose(
-    table: Table, splits: Sequence[Split], given: Parameters, seed: int, progress: Progress
-) -> Choice:
-    """The candidate with the smallest mean error over the splits, with as many iterations as it needs.
+def choose_parameters(
+    table: EncodedTable,
+    splits: Sequence[RowSplit],
+    given: Parameters,
+    seed: int,
+    progress: IterationProgress,
+) -> ParameterChoice:
+    """Find the candidate with the smallest mean error over the splits, and its iterations.
 
     Args:
-        given: what was asked for; it goes before every candidate's own.
-        progress: called with the number of iterations that were done or spared.
+        given: parameters that the user gave; they override those of every candidate.
+        progress: called with the number of iterations that were done, or are not needed.
 
     Raises:
         UsageError: LightGBM refuses the parameters.
     """
     measure = "rmse" if table.objective == "regression" else "log_loss"
-    usable = [each for each in splits if comparable(table, each)]
+    fixed = "num_iterations" in given
+    usable = comparable_splits(table, splits)
     best, iterations, smallest = CANDIDATES[0], WITHOUT_COMPARISON, math.inf
     errors: dict[str, float] = {}
-    for candidate in candidates(len(table)) if usable else ():
-        parameters = {**candidate.parameters, **bounded(table, given)}
-        curve = mean_curve(table, usable, parameters, "num_iterations" in given, seed, progress)
-        end = best_end(curve, "num_iterations" in given)
-        errors[candidate.name] = float(curve[end])
-        if errors[candidate.name] < smallest:
-            best, iterations, smallest = candidate, end + 1, errors[candidate.name]
-    return Choice(
-        best.name, {"num_iterations": iterations, **best.parameters, **given}, measure, errors
-    )
+    for candidate in candidates_for(len(table)) if usable else ():
+        parameters = {**candidate.parameters, **with_iteration_limit(table, given)}
+        curve = mean_curve(table, usable, parameters, seed, progress, patient=fixed)
+        end = len(curve) - 1 if fixed else best_end(curve)
+        error = float(curve[end])
+        errors[candidate.name] = error
+        if error < smallest:
+            best, iterations, smallest = candidate, end + 1, error
+    parameters = {"num_iterations": iterations, **best.parameters, **given}
+    return ParameterChoice(best.name, parameters, measure, errors)
 
 
-def candidates(rows: int) -> list[Candidate]:
+def candidates_for(rows: int) -> list[Candidate]:
+    """Return the candidates that are tried on a table of so many rows."""
     return [candidate for candidate in CANDIDATES if rows >= candidate.at_least]
 
 
-def bounded(table: Table, given: Parameters) -> Parameters:
-    """What is asked for, and how many iterations at most: each makes a tree for every class."""
-    most = (
-        max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1))
-        if table.classes
-        else MOST_ITERATIONS
-    )
+def with_iteration_limit(table: EncodedTable, given: Parameters) -> Parameters:
+    """Add the largest number of iterations, unless one is given."""
+    most = MOST_ITERATIONS
+    if table.classes:
+        # Each iteration makes a tree for every class.
+        most = max(FEWEST_FOR_CLASSES, MOST_ITERATIONS // max(1, table.classes - 1))
     return {"num_iterations": most, **given}
 
 
-def work(table: Table, splits: Sequence[Split], given: Parameters) -> int:
-    """Iterations that `choose` reports."""
-    usable = [each for each in splits if comparable(table, each)]
-    return len(candidates(len(table))) * len(usable) * int(bounded(table, given)["num_iterations"])
+def count_iterations(table: EncodedTable, splits: Sequence[RowSplit], given: Parameters) -> int:
+    """Return how many iterations `choose_parameters` reports in all."""
+    fits = len(candidates_for(len(table))) * len(comparable_splits(table, splits))
+    return fits * int(with_iteration_limit(table, given)["num_iterations"])
 
 
-def comparable(table: Table, each: Split) -> bool:
-    """Whether there is something to learn and something to measure."""
-    several = table.objective == "regression" or len(np.unique(table.labels[each.learn])) > 1
-    return several and len(each.test) > 0
+def comparable_splits(table: EncodedTable, splits: Sequence[RowSplit]) -> list[RowSplit]:
+    """Return the splits that leave something to learn and something to measure."""
+    return [each for each in splits if is_comparable(table, each)]
+
+
+def is_comparable(table: EncodedTable, each: RowSplit) -> bool:
+    if not len(each.test):
+        return False
+    return table.objective == "regression" or len(np.unique(table.labels[each.learn])) > 1
 
 
 def mean_curve(
-    table: Table,
-    splits: Sequence[Split],
+    table: EncodedTable,
+    splits: Sequence[RowSplit],
     parameters: Parameters,
-    patient: bool,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
+    *,
+    patient: bool,
 ) -> Curve:
-    """Mean error after each iteration, each split weighted by its rows; a curve that ended early stays where it was."""
+    """Measure the mean error after each iteration, each split weighted by its rows.
+
+    A curve that ended early goes on with its last error.
+    """
     most = int(parameters["num_iterations"])
     curves = []
     for each in splits:
@@ -169,12 +183,10 @@ def mean_curve(
         progress(most - len(curve))
         curves.append(np.pad(curve, (0, most - len(curve)), mode="edge"))
     weights = [len(each.test) for each in splits]
-    return np.average(curves, axis=0, weights=weights) if curves else np.empty(0)
+    return np.average(curves, axis=0, weights=weights)
 
 
-def best_end(curve: Curve, fixed: bool) -> int:
-    """The last iteration to keep, by number from 0."""
-    if fixed:
-        return len(curve) - 1
+def best_end(curve: Curve) -> int:
+    """Find the last iteration to keep, by number from 0."""
     good = curve <= curve.min() * (1 + TOLERANCE)
     return int(np.argmax(good))

@@ -1,4 +1,4 @@
-"""`potluck check`: what each service looks up, and how often it is missing in training, online and by night."""
+"""`potluck check`: how often what a service looks up is missing, in training, online, by night."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from potluck.stores.parquet.known import join_keys
 from training.dataset import Gathered, check_gathered, gather
 from training.shares import Shares, by_night, in_training, online
 from training.split import distinct
-from training.warn import empty, few_kept, listed
+from training.warn import empty, few_kept, first_names
 
 SAMPLE_ENTITIES = 2_000
 WORTH_WARNING = 0.1
@@ -28,7 +28,10 @@ UNKNOWN = "unknown entities"
 
 @dataclass(frozen=True)
 class Line:
-    """A looked-up column, or the unknown entities: the share missing, None where no row was there to ask."""
+    """A looked-up column, or the unknown entities, and the share that is missing in each place.
+
+    A share is None where there was no row to look at.
+    """
 
     view: str
     column: str
@@ -38,15 +41,14 @@ class Line:
 
     @property
     def differs(self) -> list[str]:
-        """Where it is missing far more or less often than in training."""
-        others = {"online": self.online, "by night": self.night}
-        return [
-            f"{place} {share:.1%}"
-            for place, share in others.items()
-            if share is not None
-            and self.training is not None
-            and abs(share - self.training) > WORTH_WARNING
-        ]
+        """The places where it is missing far more or less often than in training."""
+        if self.training is None:
+            return []
+        found = []
+        for place, share in (("online", self.online), ("by night", self.night)):
+            if share is not None and abs(share - self.training) > WORTH_WARNING:
+                found.append(f"{place} {share:.1%}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,21 @@ class Checked:
     account: Account
     columns: list[Line]
     unknown: list[Line]
-    """One for each entity that the service looks up; its view is the join keys."""
+    """A line for each entity that the service looks up; the join keys stand in place of a view."""
     asked_online: int
     asked_by_night: int
     problems: list[str]
-    """What must be mended before the service is trained or served."""
+    """What must be corrected before the service is trained or served."""
     warnings: list[str]
 
 
-def check(
+def check_services(
     settings: Settings, as_of: datetime, now: datetime, service: str | None = None
 ) -> list[Checked]:
-    """Look at one service, or at all that have a model.
+    """Check one service, or all services that have a model.
 
     Args:
-        as_of: which records and labels are visible in training and by night.
+        as_of: records and labels up to this date are visible in training and by night.
         now: when the online store is asked.
 
     Raises:
@@ -88,10 +90,10 @@ def check(
         )
     ensure_redis(settings)
     chosen = [definitions[name].contract for name in sorted(definitions) if service in (None, name)]
-    return [checked(settings, store, contract, as_of, now) for contract in chosen]
+    return [look_at_service(settings, store, contract, as_of, now) for contract in chosen]
 
 
-def checked(
+def look_at_service(
     settings: Settings,
     store: FeatureStore,
     contract: FeatureContract,
@@ -104,8 +106,12 @@ def checked(
         keys = distinct(gathered.dataset.inputs.keys)
         if contract.population:
             night, keys = by_night(store, contract, as_of)
-        served = online(client(settings), contract, drawn(keys), now)
+        served = online(client(settings), contract, draw_entities(keys), now)
     columns, strangers = lines(contract, learnt, served, night)
+    problems = [
+        *training_problem(contract, gathered, as_of),
+        *empty_places(contract, served, night),
+    ]
     return Checked(
         service=contract.service,
         account=gathered.account,
@@ -113,16 +119,13 @@ def checked(
         unknown=strangers,
         asked_online=served.rows,
         asked_by_night=night.rows,
-        problems=[
-            *training_problem(contract, gathered, as_of),
-            *empty_places(contract, served, night),
-        ],
-        warnings=warnings_of(contract, gathered, [*strangers, *columns]),
+        problems=problems,
+        warnings=check_warnings(contract, gathered, [*strangers, *columns]),
     )
 
 
-def drawn(keys: pa.Table) -> pa.Table:
-    """Some entities, the same ones each time."""
+def draw_entities(keys: pa.Table) -> pa.Table:
+    """Draw some entities, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(keys.num_rows)[:SAMPLE_ENTITIES]
     return keys.take(pa.array(np.sort(chosen)))
 
@@ -130,22 +133,21 @@ def drawn(keys: pa.Table) -> pa.Table:
 def lines(
     contract: FeatureContract, learnt: Shares, served: Shares, night: Shares
 ) -> tuple[list[Line], list[Line]]:
-    """The columns' lines, and those of the unknown entities."""
+    """Return the lines of the columns, and the lines of the unknown entities."""
     places = (learnt, served, night)
-    columns = [
-        Line(view.name, name, *(place.missing.get(name) for place in places))
-        for view in contract.views
-        for name in view.features
-    ]
-    strangers = [
-        Line(", ".join(keys), UNKNOWN, *(place.unknown.get(keys) for place in places))
-        for keys in join_keys(contract)
-    ]
+    columns, strangers = [], []
+    for view in contract.views:
+        for name in view.features:
+            shares = [place.missing.get(name) for place in places]
+            columns.append(Line(view.name, name, *shares))
+    for keys in join_keys(contract):
+        shares = [place.unknown.get(keys) for place in places]
+        strangers.append(Line(", ".join(keys), UNKNOWN, *shares))
     return columns, strangers
 
 
 def training_problem(contract: FeatureContract, gathered: Gathered, as_of: datetime) -> list[str]:
-    """Why `potluck train` would refuse these rows."""
+    """Say why `potluck train` would refuse these rows; empty where it would not."""
     try:
         check_gathered(contract, gathered, as_of)
     except (DataError, Refused) as error:
@@ -154,17 +156,18 @@ def training_problem(contract: FeatureContract, gathered: Gathered, as_of: datet
 
 
 def empty_places(contract: FeatureContract, served: Shares, night: Shares) -> list[str]:
-    """Where the store brings nothing at all."""
+    """Name the places where all looked-up columns are missing in all rows."""
+    missing = f"all looked-up columns of {contract.service} are missing for all"
     found = []
     if is_empty(served):
         found.append(
-            f"online, all looked-up columns of {contract.service} are missing for all {served.rows} entities that were "
-            "asked for: run `potluck materialize`, and look at the views' ttl"
+            f"online, {missing} {served.rows} entities that were asked for: "
+            "run `potluck materialize`, and look at the views' ttl"
         )
     if is_empty(night):
         found.append(
-            f"by night, all looked-up columns of {contract.service} are missing for all {night.rows} entities of "
-            f"{contract.population} that were read: compare its keys and dates with those of the views"
+            f"by night, {missing} {night.rows} entities of {contract.population} that were read: "
+            "compare its keys and dates with those of the views"
         )
     return found
 
@@ -173,7 +176,7 @@ def is_empty(shares: Shares) -> bool:
     return shares.rows > 0 and all(share == 1.0 for share in shares.missing.values())
 
 
-def warnings_of(
+def check_warnings(
     contract: FeatureContract, gathered: Gathered, compared: Sequence[Line]
 ) -> list[str]:
     found = [few_kept(gathered), empty(contract, gathered), different(compared)]
@@ -181,9 +184,11 @@ def warnings_of(
 
 
 def different(compared: Iterable[Line]) -> str:
-    found = [
-        f"{line.view} {line.column} (training {line.training:.1%}, {', '.join(line.differs)})"
-        for line in compared
-        if line.differs
-    ]
-    return f"missing far more or less often than in training: {listed(found)}" if found else ""
+    found = []
+    for line in compared:
+        if line.differs:
+            shares = f"training {line.training:.1%}, {', '.join(line.differs)}"
+            found.append(f"{line.view} {line.column} ({shares})")
+    if not found:
+        return ""
+    return f"missing far more or less often than in training: {first_names(found)}"

@@ -1,30 +1,29 @@
-"""Versions of one service side by side: what they were made of, how they differ, how well they did."""
+"""Versions of one service side by side: what each was made of, and how good it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from itertools import chain
 
 from mlflow.entities.model_registry import ModelVersion
 
 from potluck.contract.errors import UsageError
 from potluck.contract.settings import Settings
-from training.promotion import check_service, chosen_version, listed, version_names
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.promotion import check_trained_service, find_version, names_or_none, version_names
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 MILLISECONDS = 1000
 ROWS = ("rows_came", "rows_kept")
-"""Figures of a run that count rows: no metric says which version is better by them."""
+"""Figures of a run that count rows; no measure of how good a version is."""
 SPLIT = "split"
 TOLD = frozenset({"as_of", "columns", SPLIT})
 """Parameters of a run that a comparison names elsewhere."""
 
-Value = TypeVar("Value")
-
 
 @dataclass(frozen=True)
-class Compared:
-    """One version, as its run and its bundle tell it."""
+class ComparedVersion:
+    """One version: what its run and its bundle hold."""
 
     model_version: str
     alias: str | None
@@ -32,7 +31,7 @@ class Compared:
     as_of: str | None
     data_hash: str | None
     rows: int | None
-    """Labelled rows that it learned from and was measured on; None where the run does not tell."""
+    """Labelled rows that it learned from and was measured on; None where the run does not say."""
     split: str | None
     metrics: dict[str, float]
     parameters: dict[str, str]
@@ -44,9 +43,9 @@ class Comparison:
     """What `potluck compare` shows."""
 
     service: str
-    versions: list[Compared]
+    versions: list[ComparedVersion]
     same_rows: bool
-    """Whether all were measured on the same rows: only then their metrics say which one is better."""
+    """Whether all were measured on the same rows: only then their metrics can be compared."""
     differing_parameters: dict[str, list[str | None]]
     """Name -> the value in each version, None where it has none."""
     differing_columns: dict[str, list[bool]]
@@ -63,11 +62,11 @@ def compare_versions(settings: Settings, service: str, versions: Sequence[str] =
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        check_service(registry, service)
-        chosen = [chosen_version(registry, service, version) for version in dict.fromkeys(versions)]
-        found = read_versions(
-            registry, service, chosen or champion_and_challenger(registry, service)
-        )
+        check_trained_service(registry, service)
+        chosen = [find_version(registry, service, version) for version in dict.fromkeys(versions)]
+        if not chosen:
+            chosen = champion_and_challenger(registry, service)
+        found = read_versions(registry, service, chosen)
     return Comparison(
         service=service,
         versions=found,
@@ -81,14 +80,14 @@ def champion_and_challenger(registry: Registry, service: str) -> list[str]:
     found = [registry.version_of(service, alias) for alias in (CHAMPION, CHALLENGER)]
     named = [version for version in found if version is not None]
     if not named:
-        there_are = listed(version_names(registry, service))
+        there_are = names_or_none(version_names(registry, service))
         raise UsageError(
             f"{service} has neither champion nor challenger; name versions: {there_are}"
         )
     return list(dict.fromkeys(named))
 
 
-def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> list[Compared]:
+def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> list[ComparedVersion]:
     champion = registry.version_of(service, CHAMPION)
     challenger = registry.version_of(service, CHALLENGER)
     aliases = {challenger: CHALLENGER, champion: CHAMPION}
@@ -96,11 +95,13 @@ def read_versions(registry: Registry, service: str, chosen: Sequence[str]) -> li
     return [read_version(registry, held[version], aliases.get(version)) for version in chosen]
 
 
-def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> Compared:
+def read_version(registry: Registry, version: ModelVersion, alias: str | None) -> ComparedVersion:
     run = registry.client.get_run(version.run_id).data
     params, tags = dict(run.params), run.tags
     rows = run.metrics.get("rows_kept")
-    return Compared(
+    metrics = {name: value for name, value in run.metrics.items() if name not in ROWS}
+    contract = registry.contract(version.name, version.version)
+    return ComparedVersion(
         model_version=str(version.version),
         alias=alias,
         trained_at=datetime.fromtimestamp(version.creation_timestamp / MILLISECONDS, UTC),
@@ -108,43 +109,44 @@ def read_version(registry: Registry, version: ModelVersion, alias: str | None) -
         data_hash=tags.get("potluck.data_hash"),
         rows=None if rows is None else int(rows),
         split=params.get(SPLIT),
-        metrics={name: value for name, value in run.metrics.items() if name not in ROWS},
+        metrics=metrics,
         parameters=params,
-        columns=tuple(
-            column.name for column in registry.contract(version.name, version.version).columns
-        ),
+        columns=tuple(column.name for column in contract.columns),
     )
 
 
-def measured_alike(versions: Sequence[Compared]) -> bool:
-    """The same labelled rows, split in the same way, leave the same test rows."""
+def measured_alike(versions: Sequence[ComparedVersion]) -> bool:
+    """Say whether the versions have the same test rows: the same labelled rows, split alike."""
     if any(version.data_hash is None for version in versions):
         return False
-    return (
-        len({(version.data_hash, version.split, random_seed(version)) for version in versions}) == 1
-    )
+    alike = {(version.data_hash, version.split, random_seed(version)) for version in versions}
+    return len(alike) == 1
 
 
-def random_seed(version: Compared) -> str | None:
-    """What else decides over the split: a split by time asks no seed."""
+def random_seed(version: ComparedVersion) -> str | None:
+    """Return the seed of the split; None for a split by time, which needs no seed."""
     by_time = version.split in (None, "time")
     return None if by_time else version.parameters.get("seed")
 
 
-def differing_parameters(versions: Sequence[Compared]) -> dict[str, list[str | None]]:
-    names = dict.fromkeys(
-        name for version in versions for name in version.parameters if name not in TOLD
-    )
-    values = {name: [version.parameters.get(name) for version in versions] for name in names}
-    return only_differing(values)
+def differing_parameters(versions: Sequence[ComparedVersion]) -> dict[str, list[str | None]]:
+    found = {}
+    for name in each_once(version.parameters for version in versions):
+        values = [version.parameters.get(name) for version in versions]
+        if name not in TOLD and len(set(values)) > 1:
+            found[name] = values
+    return found
 
 
-def differing_columns(versions: Sequence[Compared]) -> dict[str, list[bool]]:
-    names = dict.fromkeys(name for version in versions for name in version.columns)
-    return only_differing(
-        {name: [name in version.columns for version in versions] for name in names}
-    )
+def differing_columns(versions: Sequence[ComparedVersion]) -> dict[str, list[bool]]:
+    found = {}
+    for name in each_once(version.columns for version in versions):
+        present = [name in version.columns for version in versions]
+        if not all(present):
+            found[name] = present
+    return found
 
 
-def only_differing(values: Mapping[str, list[Value]]) -> dict[str, list[Value]]:
-    return {name: row for name, row in values.items() if len(set(row)) > 1}
+def each_once(names: Iterable[Iterable[str]]) -> list[str]:
+    """Return all names, in the order in which they come first."""
+    return list(dict.fromkeys(chain.from_iterable(names)))

@@ -1,10 +1,11 @@
-"""The labelled data set of a service: the rows that HTTP would have answered, as they were known at their time."""
+"""The labelled data set of a service: the rows that HTTP would have answered, point in time."""
 
 import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from potluck.contract.features import FeatureContract
 from potluck.stores.parquet.known import FIRST, first_records, join_keys, policy, too_early, unknown
 from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
-from training.labels import labelled_rows, lacks, must_be_there
+from training.labels import labelled_rows, must_be_there, no_value_reason
 from training.sieve import Sieve
 from training.split import Splittable
 
@@ -42,14 +43,17 @@ class Dataset:
         return len(self.labels)
 
     def take(self, rows: Places) -> "Dataset":
-        """Some of the rows, by number."""
+        """Take some of the rows, by number."""
         chosen = rows.tolist()
         labels = [self.labels[row] for row in chosen]
         entities = self.entities.take(pa.array(chosen, pa.int64()))
         return replace(self, inputs=self.inputs.take(chosen), labels=labels, entities=entities)
 
     def splittable(self, contract: FeatureContract) -> Splittable:
-        """With the join keys of the service; a service without any is split by those that the source bears."""
+        """Describe the rows to a split.
+
+        A service without join keys is split by those that its label source has as columns.
+        """
         entities = self.inputs.keys if contract.keys else self.entities
         classes = contract.objective != "regression"
         return Splittable(contract.label_source, self.inputs.times, entities, self.labels, classes)
@@ -57,14 +61,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a label source gave, before anything is asked of it."""
+    """What a label source gave, before it is checked."""
 
     dataset: Dataset
     account: Account
     first_record: datetime | None
     """The earliest record of the views that the service looks up."""
     last_label: datetime | None
-    """The latest label that could have been learnt from, had its entity been known."""
+    """The latest label that could have been learnt from if its entity was known."""
     unknown: dict[tuple[str, ...], float]
     """Join keys -> share of the labelled rows whose entity had no record yet."""
     too_early: bool
@@ -72,12 +76,12 @@ class Gathered:
 
     @property
     def labelled(self) -> int:
-        """Rows with a label, whatever else they lack."""
+        """Rows with a label, even if they lack something else."""
         return self.account.came - self.account.count(NO_LABEL)
 
 
 def labelled_dataset(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Dataset:
-    """Every label dated up to `as_of` that can be learnt from, with the features that were known at its time.
+    """Read every label dated up to `as_of` that can be learnt from, with the features of its time.
 
     Raises:
         As `gather` and `check_gathered`.
@@ -88,7 +92,7 @@ def labelled_dataset(store: FeatureStore, contract: FeatureContract, as_of: date
 
 
 def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> Gathered:
-    """The rows of the label source that HTTP would have answered, and an account of the others.
+    """Read the rows of the label source that HTTP would have answered, and account for the others.
 
     Raises:
         DefinitionError, MissingStepError: a source is unknown, or was never written.
@@ -97,90 +101,99 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
     sieve = labelled_rows(store, contract, as_of)
     last = sieve.rows[TIME][-1].as_py() if sieve.rows.num_rows else None
     firsts = {keys: first_records(store, contract, keys) for keys in join_keys(contract)}
-    strangers = {keys: unknown(sieve.rows, first) for keys, first in firsts.items()}
-    shares = {keys: float(mask.mean()) for keys, mask in strangers.items() if len(mask)}
-    early = any(
-        2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows for first in firsts.values()
-    )
+    shares = {}
+    early = False
+    for keys, first in firsts.items():
+        if sieve.rows.num_rows:
+            shares[keys] = float(unknown(sieve.rows, first).mean())
+            early |= bool(2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows)
+    # In a second loop: the shares are those of all labelled rows, before any is taken out.
     for keys, first in firsts.items():
         if policy(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
-    inputs = take_out_lacking(sieve, contract, point_in_time(store, contract, sieve.rows))
+    inputs = take_out_incomplete_lookups(
+        sieve, contract, point_in_time(store, contract, sieve.rows)
+    )
     rows = sieve.rows
-    digest = digest_of(inputs.table.append_column("label", rows[contract.label]))
+    digest = table_digest(inputs.table.append_column("label", rows[contract.label]))
     dataset = Dataset(inputs, rows[contract.label].to_pylist(), rows.select(sieve.names), digest)
     return Gathered(dataset, sieve.account(), earliest(firsts.values()), last, shares, early)
 
 
 def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
-    known = [
-        moment
-        for first in firsts
-        for moment in [pc.min(first[FIRST]).as_py()]
-        if moment is not None
-    ]
-    return min(known, default=None)
+    """Return the earliest of all first records; None where there is no record."""
+    moments = [pc.min(first[FIRST]).as_py() for first in firsts]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
-def take_out_lacking(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
-    """Leave out rows for which neither store nor default has a value that the service requires."""
+def take_out_incomplete_lookups(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
+    """Leave out rows without a looked-up value that is required and has no default."""
     for field in contract.online:
         if must_be_there(field):
             gone = np.array([value is None for value in inputs.columns[field.name]], dtype=np.bool_)
-            sieve.take_out(lacks(field), gone)
+            sieve.take_out(no_value_reason(field), gone)
             inputs = inputs.take(np.flatnonzero(~gone).tolist())
     return inputs
 
 
 def check_gathered(contract: FeatureContract, gathered: Gathered, as_of: datetime) -> None:
-    """
+    """Check that a model can be trained on these rows.
+
     Raises:
         Refused: what the service looks up is missing in every row.
-        DataError: there are too few rows, or their labels are not what the objective takes.
+        DataError: there are too few rows, or their labels do not fit the objective.
     """
     refuse_empty(contract, gathered)
-    if len(gathered.dataset) < FEWEST_ROWS:
+    rows = len(gathered.dataset)
+    if rows < FEWEST_ROWS:
         raise DataError(
-            f"{contract.service} has {len(gathered.dataset)} rows to learn from up to {as_of:%Y-%m-%d}; expected at "
-            f"least {FEWEST_ROWS}: ingest more, or take a later --as-of ({gathered.account.text()})"
+            f"{contract.service} has {rows} rows to learn from up to {as_of:%Y-%m-%d}; "
+            f"expected at least {FEWEST_ROWS}: ingest more, or take a later --as-of "
+            f"({gathered.account.text()})"
         )
     check_labels(contract, gathered.dataset.labels)
 
 
 def refuse_empty(contract: FeatureContract, gathered: Gathered) -> None:
-    """
+    """Refuse rows in which every looked-up column is missing.
+
     Raises:
-        Refused: a model would learn nothing of what the store brings online.
+        Refused: a model would learn nothing from what the store brings online.
     """
     columns = [gathered.dataset.inputs.columns[field.name] for field in contract.online]
     came = len(gathered.dataset) or gathered.account.count(UNKNOWN_ENTITY)
-    if not columns or not came or any(value is not None for column in columns for value in column):
+    if not columns or not came:
+        return
+    if any(value is not None for value in chain.from_iterable(columns)):
         return
     first, last = gathered.first_record, gathered.last_label
     views = ", ".join(view.name for view in contract.views)
-    head = f"all {len(columns)} looked-up columns of {contract.service} are missing in every training row"
+    what = f"all {len(columns)} looked-up columns of {contract.service}"
+    head = f"{what} are missing in every training row"
     if first is None:
         raise Refused(
-            f"{head}: {views} holds no dated record; ingest the records, each with the day it was known from"
+            f"{head}: {views} holds no dated record; ingest the records, each with the day it was "
+            "known from"
         )
     if gathered.too_early:
         raise Refused(
-            f"{head}: the records of {views} are dated after the labels of their entities (the earliest record "
-            f"{first:%Y-%m-%d}, the latest label {last:%Y-%m-%d}), and a row learns only from records dated up to its "
-            "label; date the records before the labels (the day each was known from, or one day before every label) "
-            "and ingest again"
+            f"{head}: the records of {views} are dated after the labels of their entities "
+            f"(the earliest record {first:%Y-%m-%d}, the latest label {last:%Y-%m-%d}), and a row "
+            "learns only from records dated up to its label; date the records before the labels "
+            "(the day each was known from, or one day before every label) and ingest again"
         )
     raise Refused(
-        f"{head}, though {views} holds records from {first:%Y-%m-%d} on: no label finds one of its own key, dated up "
-        "to it and not older than the view's ttl, that holds a value; compare keys and dates of "
-        f"{contract.label_source} with those of {views}"
+        f"{head}, though {views} holds records from {first:%Y-%m-%d} on: no label finds one of its "
+        "own key, dated up to it and not older than the view's ttl, that holds a value; compare "
+        f"keys and dates of {contract.label_source} with those of {views}"
     )
 
 
 def check_labels(contract: FeatureContract, labels: list[Any]) -> None:
-    """
+    """Check that the labels fit the objective.
+
     Raises:
-        DataError: the labels are not what the objective takes.
+        DataError: they do not.
     """
     named = f"{contract.label_source}.{contract.label}"
     if contract.objective == "regression":
@@ -190,13 +203,14 @@ def check_labels(contract: FeatureContract, labels: list[Any]) -> None:
     if classes < 2 or (contract.objective == "binary" and classes != 2):
         shown = ", ".join(repr(label) for label in sorted(set(labels))[:SHOWN_CLASSES])
         raise DataError(
-            f"{named} holds {classes} classes ({shown}); that is no {contract.objective}: correct the labels, or the "
-            "tag objective"
+            f"{named} holds {classes} classes ({shown}); that is no {contract.objective}: "
+            "correct the labels, or the tag objective"
         )
     if classes * FEWEST_PER_CLASS > len(labels):
         raise DataError(
-            f"{named} holds {classes} classes in {len(labels)} rows; expected at least {FEWEST_PER_CLASS} rows of a "
-            "class on average: is it a number to learn by regression, or an id?"
+            f"{named} holds {classes} classes in {len(labels)} rows; expected at least "
+            f"{FEWEST_PER_CLASS} rows of a class on average: is it a number to learn by "
+            "regression, or an id?"
         )
 
 
@@ -205,13 +219,13 @@ def check_numbers(contract: FeatureContract, named: str, labels: list[float]) ->
         raise DataError(f"{named} holds an infinite number; leave such rows without a label")
     if contract.transform == "log" and min(labels) <= 0:
         raise DataError(
-            f"{named} holds {min(labels):g}; the transform log takes only labels above 0: leave such rows without a "
-            "label, or take the tag transform away"
+            f"{named} holds {min(labels):g}; the transform log takes only labels above 0: "
+            "leave such rows without a label, or take the tag transform away"
         )
 
 
-def digest_of(table: pa.Table) -> str:
-    """sha256 of a table's rows, in hex."""
+def table_digest(table: pa.Table) -> str:
+    """Return the sha256 of a table's rows, in hex."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table.combine_chunks())
@@ -219,5 +233,6 @@ def digest_of(table: pa.Table) -> str:
 
 
 def sample_rows(dataset: Dataset, count: int, seed: int) -> Dataset:
-    """Rows drawn by seed, in order, for the golden rows."""
-    return dataset.take(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count]))
+    """Draw rows by seed, and keep them in order."""
+    drawn = np.random.default_rng(seed).permutation(len(dataset))[:count]
+    return dataset.take(np.sort(drawn))

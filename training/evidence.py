@@ -1,4 +1,4 @@
-"""Pictures for people: which columns a model leans on."""
+"""A picture for people: which columns a model uses most."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,12 @@ SHOWN = 30
 
 
 def importance_figure(service: str, gains: Mapping[str, float]) -> Figure:
-    """Horizontal bars of the columns with the largest total gain, largest on top."""
-    top = sorted(gains.items(), key=lambda pair: pair[1], reverse=True)[:SHOWN][::-1]
+    """Draw a horizontal bar for each of the columns with the largest total gain."""
+    largest = sorted(gains, key=lambda name: gains[name], reverse=True)[:SHOWN]
+    top = largest[::-1]  # matplotlib draws the first bar at the bottom
     figure = Figure(figsize=(8, 0.28 * len(top) + 1.2), layout="constrained")
     axes = figure.add_subplot()
-    axes.barh([name for name, _ in top], [gain for _, gain in top], color="#3b6ea5")
+    axes.barh(top, [gains[name] for name in top], color="#3b6ea5")
     axes.set_xlabel("total gain of the column's splits")
     axes.set_title(f"{service}: feature importance")
     return figure

@@ -1,4 +1,4 @@
-"""A model and the contract that goes with it, completed with what the rows taught."""
+"""Fit a model, and complete its contract with what the rows teach."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Column, FeatureContract, Literals
-from potluck.scoring.bundle import Model
+from potluck.contract.features import Column, FeatureContract
+from potluck.contract.fields import Literals
 from potluck.scoring.encoders import Numbers
 from potluck.scoring.functions import load_functions
 from potluck.scoring.lightgbm_library import Matrix
+from potluck.scoring.model import Model
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
 from potluck.stores.definitions.contracts import Definition
-from training.booster import Progress, Table, train_booster
+from training.booster import EncodedTable, IterationProgress, train_booster
 from training.dataset import Dataset
 from training.parameters import Parameters
 
@@ -35,7 +36,11 @@ class Fitted:
 
 
 def fit(
-    definition: Definition, dataset: Dataset, parameters: Parameters, seed: int, progress: Progress
+    definition: Definition,
+    dataset: Dataset,
+    parameters: Parameters,
+    seed: int,
+    progress: IterationProgress,
 ) -> Fitted:
     """Fit one model.
 
@@ -48,27 +53,34 @@ def fit(
         DataError: an on-demand function failed, or a column is not of its declared type.
         UsageError: LightGBM refuses the parameters.
     """
-    return fit_completed(definition, *completed(definition, dataset), parameters, seed, progress)
+    return fit_completed(
+        definition, *complete_definition(definition, dataset), parameters, seed, progress
+    )
 
 
 def fit_completed(
     definition: Definition,
     contract: FeatureContract,
-    table: Table,
+    table: EncodedTable,
     parameters: Parameters,
     seed: int,
-    progress: Progress,
+    progress: IterationProgress,
 ) -> Fitted:
-    """`fit` on what `completed` answered."""
+    """Fit one model, as `fit` does, on what `complete_definition` returned."""
     booster = train_booster(table, parameters, seed, progress)
-    gains = dict(
-        zip(booster.feature_name(), booster.feature_importance("gain").tolist(), strict=True)
-    )
+    importance = booster.feature_importance("gain").tolist()
+    gains = dict(zip(booster.feature_name(), importance, strict=True))
     return Fitted(contract, definition.functions_source, booster.model_to_string().encode(), gains)
 
 
-def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract, Table]:
-    """The contract with vocabularies, fills and classes of these rows, and the rows as the trees take them."""
+def complete_definition(
+    definition: Definition, dataset: Dataset
+) -> tuple[FeatureContract, EncodedTable]:
+    """Complete the contract with what these rows teach, and encode the rows.
+
+    Returns:
+        The contract with vocabularies, fills and classes; the rows as the trees take them.
+    """
     bare = definition.contract
     functions = load_functions(definition.functions_source, bare)
     values = RowBuilder(bare, functions).columns(dataset.inputs.columns, dataset.inputs.times)
@@ -78,13 +90,13 @@ def completed(definition: Definition, dataset: Dataset) -> tuple[FeatureContract
     return contract, table_of(contract, matrix, encoded_labels(contract, dataset.labels))
 
 
-def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table:
-    return Table(
+def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> EncodedTable:
+    columns = contract.columns
+    categorical = [place for place, column in enumerate(columns) if column.categorical]
+    return EncodedTable(
         objective=contract.objective,
-        names=tuple(column.name for column in contract.columns),
-        categorical=tuple(
-            place for place, column in enumerate(contract.columns) if column.categorical
-        ),
+        names=tuple(column.name for column in columns),
+        categorical=tuple(categorical),
         matrix=matrix,
         labels=labels,
         classes=len(contract.classes),
@@ -92,21 +104,28 @@ def table_of(contract: FeatureContract, matrix: Matrix, labels: Matrix) -> Table
 
 
 def complete(column: Column, values: Sequence[Any]) -> Column:
-    """What these rows teach about a column: its categories, or its median where it was never missing."""
+    """Complete a column with its categories, or with its median where it was never missing.
+
+    Where a column was never missing in training, LightGBM reads a missing value as 0: there the
+    median stands in for it.
+    """
     if column.categorical:
-        return replace(
-            column, vocabulary=tuple(sorted({value for value in values if value is not None}))
-        )
+        known = {value for value in values if value is not None}
+        return replace(column, vocabulary=tuple(sorted(known)))
     numbers = Numbers(column).numbers(values)
-    return column if np.isnan(numbers).any() else replace(column, fill=float(np.median(numbers)))
+    if np.isnan(numbers).any():
+        return column
+    return replace(column, fill=float(np.median(numbers)))
 
 
 def classes_of(contract: FeatureContract, labels: Sequence[Any]) -> tuple[Literals, ...]:
-    return () if contract.objective == "regression" else tuple(sorted(set(labels)))
+    if contract.objective == "regression":
+        return ()
+    return tuple(sorted(set(labels)))
 
 
 def encoded_labels(contract: FeatureContract, labels: Sequence[Any]) -> Matrix:
-    """Labels as LightGBM takes them: in the model's space, or as class codes.
+    """Encode labels for LightGBM: in the model's space, or as class codes.
 
     Raises:
         DataError: a label is no class of the contract.

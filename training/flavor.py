@@ -1,4 +1,4 @@
-"""A bundle as an MLflow model without a pickle: raw, named, typed columns in, predictions out."""
+"""A bundle as an MLflow model without a pickle: named, typed columns in, predictions out."""
 
 import platform
 from pathlib import Path
@@ -8,7 +8,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.utils import _save_example
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType, Field
 from potluck.contract.manifest import MANIFEST, listed_files
 from potluck.scoring.bundle import MODEL_FILE
 from potluck.scoring.frames import is_required
@@ -30,8 +31,8 @@ TYPES: dict[DType, DataType] = {
 class BundleFlavor:
     """Packs a bundle for `Model.log`.
 
-    Flavours: `python_function` is the whole service (`potluck.scoring.pyfunc`), `lightgbm` the bare booster, whose
-    columns are the encoded matrix.
+    Flavours: `python_function` is the whole service (`potluck.scoring.pyfunc`); `lightgbm` is the
+    bare booster, whose columns are those of the encoded matrix.
     """
 
     def __init__(self, contract: FeatureContract) -> None:
@@ -43,7 +44,7 @@ class BundleFlavor:
         for name in (*listed_files(bundle), MANIFEST):
             (folder / name).write_bytes((bundle / name).read_bytes())
         mlflow_model.signature = signature(self.contract)
-        _save_example(mlflow_model, example(self.contract, bundle), str(folder))
+        _save_example(mlflow_model, example_rows(self.contract, bundle), str(folder))
         mlflow_model.add_flavor("lightgbm", lgb_version=None, data=MODEL_FILE)
         mlflow_model.add_flavor(
             "python_function", loader_module=LOADER, python_version=platform.python_version()
@@ -52,14 +53,15 @@ class BundleFlavor:
 
 
 def signature(contract: FeatureContract) -> ModelSignature:
-    """Request fields, then looked-up ones; predictions; the moment as a parameter."""
+    """Make the signature: request fields, then looked-up ones; predictions; the request time."""
     found = ModelSignature(
         inputs=Schema([input_column(field) for field in contract.inputs]),
         outputs=Schema(output_columns(contract)),
         params=ParamSchema([ParamSpec(REQUEST_TIME, DataType.string, None)]),
     )
-    # "The model checks its input itself": what MLflow says of models whose types come from type hints. Its own check
-    # refuses an integer column with a gap, integers for a float and pandas categories, and drops unknown columns.
+    # MLflow takes this to mean that the model checks its input itself. MLflow's own check refuses
+    # an integer column with a gap, integers for a float and pandas categories, and drops unknown
+    # columns.
     found._is_signature_from_type_hint = True
     return found
 
@@ -85,8 +87,11 @@ def label_type(contract: FeatureContract) -> DataType:
     return kinds[type(contract.classes[0])]
 
 
-def example(contract: FeatureContract, bundle: Path) -> list[dict[str, Any]]:
-    """A few rows that the model learned from, as records: null stays null, and an integer beside it an integer."""
+def example_rows(contract: FeatureContract, bundle: Path) -> list[dict[str, Any]]:
+    """Return a few rows that the model learned from, as records.
+
+    Records and not a data frame, which would turn an integer column with a null into floats.
+    """
     inputs = read_golden(bundle).inputs
     names = [field.name for field in contract.inputs]
     rows = zip(*(inputs[name][:EXAMPLE_ROWS] for name in names), strict=True)

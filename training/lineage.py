@@ -10,7 +10,11 @@ LOCK_FILE = "requirements.lock"
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout that a folder lies in, marked where files differ from it; None outside of one."""
+    """Read the commit of the checkout that a folder lies in, marked where files differ from it.
+
+    Returns:
+        None where the folder lies in no checkout.
+    """
     try:
         return git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or None
     except (OSError, subprocess.CalledProcessError):
@@ -19,12 +23,15 @@ def git_commit(folder: Path) -> str | None:
 
 def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=30
-    ).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
 
 
 def lock_hash() -> str | None:
-    """sha256 of the hashed lock file that the environment was built from; None where it is not beside the code."""
+    """Return the sha256 of the lock file that the environment was built from.
+
+    Returns:
+        None where the file is not beside the code, as in an installed package.
+    """
     path = PROJECT / LOCK_FILE
     return file_digest(path) if path.exists() else None

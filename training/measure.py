@@ -1,17 +1,18 @@
-"""Parameters chosen and a model measured, on rows that take no part in either."""
+"""Choose parameters on some rows, and measure a model of them on the others."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import FeatureContract, Literals, SplitKind
+from potluck.contract.features import FeatureContract, SplitKind
+from potluck.contract.fields import Literals
 from potluck.stores.definitions.contracts import Definition
-from training.booster import Table
-from training.candidates import SAMPLE_ROWS, Choice, choose, work
+from training.booster import EncodedTable
+from training.candidates import SAMPLE_ROWS, ParameterChoice, choose_parameters, count_iterations
 from training.champion import known_rows
 from training.dataset import Dataset
-from training.fit import completed, fit_completed
+from training.fit import complete_definition, fit_completed
 from training.metrics import ClassFigures, baseline, class_figures, evaluate
 from training.parameters import Parameters
 from training.progress import Meter
@@ -20,10 +21,10 @@ from training.split import Splittable, split, windows
 
 @dataclass(frozen=True)
 class Measured:
-    """How well a model of some rows does on the others."""
+    """How well a model that learnt from some rows does on the others."""
 
     split: SplitKind
-    choice: Choice
+    choice: ParameterChoice
     metrics: dict[str, float]
     baseline: dict[str, float]
     classes: list[ClassFigures]
@@ -31,10 +32,10 @@ class Measured:
     test: Dataset
     """The rows that it was measured on."""
     unheard: dict[Literals, int]
-    """Classes that only the other rows hold, which no model can answer that did not learn them -> their rows."""
+    """Class that none of the rows to learn from has -> rows of it that were not measured."""
 
 
-def measure(
+def split_and_measure(
     definition: Definition,
     dataset: Dataset,
     kind: SplitKind,
@@ -42,21 +43,23 @@ def measure(
     seed: int,
     meter: Meter,
 ) -> Measured:
-    """Split, choose parameters on the learning rows, fit on them and score the others by the path that serves.
+    """Split the rows, choose parameters and fit on one part, and score the other part.
+
+    Scores come from the same code that serves.
 
     Raises:
-        DataError: the rows can't be split so, or a class is missing on one side.
-        UsageError: they bear no key to split them by, or LightGBM refuses the parameters.
+        DataError: the rows can't be split in this way, or a class is missing on one side.
+        UsageError: they have no key to split by, or LightGBM refuses the parameters.
     """
     rows = dataset.splittable(definition.contract)
     parts = split(rows, kind, seed)
     learn, test = dataset.take(parts.learn), dataset.take(parts.test)
     check_classes(definition.contract, learn, kind)
-    contract, table = completed(definition, learn)
-    choice = chosen(table, rows.take(parts.learn), kind, given, seed, meter)
+    contract, table = complete_definition(definition, learn)
+    choice = choose_candidate(table, rows.take(parts.learn), kind, given, seed, meter)
     with meter.phase(meter.FIT, int(choice.parameters["num_iterations"])) as progress:
         model = fit_completed(definition, contract, table, choice.parameters, seed, progress).open()
-    known = checked_test(contract, test, kind)
+    known = keep_known_classes(contract, test, kind)
     predictions = model.score(known.inputs.columns, known.inputs.times).predictions
     return Measured(
         split=kind,
@@ -70,42 +73,50 @@ def measure(
     )
 
 
-def chosen(
-    table: Table, rows: Splittable, kind: SplitKind, given: Parameters, seed: int, meter: Meter
-) -> Choice:
-    """The candidate for these learning rows; of very many, a sample is compared."""
+def choose_candidate(
+    table: EncodedTable,
+    rows: Splittable,
+    kind: SplitKind,
+    given: Parameters,
+    seed: int,
+    meter: Meter,
+) -> ParameterChoice:
+    """Choose a candidate on these learning rows, or on a sample of them."""
     if len(table) > SAMPLE_ROWS:
-        sample = np.sort(np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS])
+        drawn = np.random.default_rng(seed).permutation(len(table))[:SAMPLE_ROWS]
+        sample = np.sort(drawn)  # a split by time needs the rows in their order
         table, rows = table.take(sample), rows.take(sample)
     splits = windows(rows, kind, seed)
-    with meter.phase(meter.CHOOSE, work(table, splits, given)) as progress:
-        return choose(table, splits, given, seed, progress)
+    with meter.phase(meter.CHOOSE, count_iterations(table, splits, given)) as progress:
+        return choose_parameters(table, splits, given, seed, progress)
 
 
 def check_classes(contract: FeatureContract, learn: Dataset, kind: SplitKind) -> None:
-    """
+    """Check that there are classes to learn from.
+
     Raises:
-        DataError: there is one class to learn from.
+        DataError: there is only one class.
     """
     if contract.objective != "regression" and len(set(learn.labels)) < 2:
         side = "earlier" if kind == "time" else "learning"
         raise DataError(
-            f"all {len(learn)} {side} rows of {contract.label_source} have the {contract.label} {learn.labels[0]!r}, "
-            f"and a model needs two classes to learn from; train with {other_split(kind)}, or ingest more"
+            f"all {len(learn)} {side} rows of {contract.label_source} have the "
+            f"{contract.label} {learn.labels[0]!r}, and a model needs two classes to learn from; "
+            f"train with {other_split(kind)}, or ingest more"
         )
 
 
-def checked_test(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
-    """The rows to measure on whose class the model knows.
+def keep_known_classes(contract: FeatureContract, test: Dataset, kind: SplitKind) -> Dataset:
+    """Keep the rows to measure on whose class the model knows.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such row.
     """
     known = known_rows(contract, test)
     if not len(known):
         raise DataError(
-            f"none of the {len(test)} rows to measure on has a class that the other rows of {contract.label_source} "
-            f"hold; train with {other_split(kind)}"
+            f"none of the {len(test)} rows to measure on has a class that the other rows of "
+            f"{contract.label_source} hold; train with {other_split(kind)}"
         )
     return known
 
@@ -115,6 +126,7 @@ def other_split(kind: SplitKind) -> str:
 
 
 def unheard_classes(contract: FeatureContract, test: Dataset) -> dict[Literals, int]:
+    """Count the rows of classes that the model did not learn."""
     if contract.objective == "regression":
         return {}
     unheard = sorted(set(test.labels) - set(contract.classes))

@@ -1,14 +1,15 @@
-"""How good predictions are, in the label's own space, beside what a constant would have reached on the same rows."""
+"""Metrics of predictions, in the label's own space, and those of a constant on the same rows."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn import metrics
 
-from potluck.contract.features import FeatureContract, Literals
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Literals
 from potluck.scoring.transform import Predictions, class_name
 
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "rmsle", "log_loss"})
@@ -22,21 +23,21 @@ class ClassFigures:
     learnt_from: int
     """Rows of it among those that the measured model learnt from."""
     support: int
-    """Rows of it among those that it was measured on."""
+    """Rows of it among those that the model was measured on."""
     precision: float | None
-    """None where nothing was predicted to be of the class."""
+    """None where no row was predicted to be of the class."""
     recall: float | None
-    """None where no row is."""
+    """None where no row is of the class."""
 
 
 def evaluate(
     contract: FeatureContract, labels: Sequence[Any], predictions: Predictions
 ) -> dict[str, float]:
-    """Metrics in the label's own space.
+    """Compute the metrics of an objective, in the label's own space.
 
-    Answers:
-        For a regression rmse, mae, r2 and, where nothing is below 0, rmsle; for classes accuracy, log_loss and, for
-        two of them, roc_auc and pr_auc (average precision of the second one).
+    Returns:
+        For a regression rmse, mae, r2, and rmsle where nothing is below 0. For classes accuracy and
+        log_loss; for two classes also roc_auc and pr_auc (average precision of the second class).
     """
     if contract.objective == "regression":
         return regression_metrics(np.array(labels), np.array(predictions.values))
@@ -47,8 +48,9 @@ def regression_metrics(labels: Any, predicted: Any) -> dict[str, float]:
     found = {
         "rmse": metrics.root_mean_squared_error(labels, predicted),
         "mae": metrics.mean_absolute_error(labels, predicted),
-        "r2": metrics.r2_score(labels, predicted) if len(labels) > 1 else np.nan,
     }
+    if len(labels) > 1:
+        found["r2"] = metrics.r2_score(labels, predicted)
     if min(labels.min(), predicted.min()) >= 0:
         found["rmsle"] = metrics.root_mean_squared_log_error(labels, predicted)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
@@ -58,14 +60,19 @@ def class_metrics(
     contract: FeatureContract, labels: Sequence[Any], predictions: Predictions
 ) -> dict[str, float]:
     names = [class_name(label) for label in contract.classes]
-    shares = np.array([[row[name] for name in names] for row in predictions.probabilities or []])
-    return measured_classes(contract, labels, predictions.values, shares)
+
+    def in_order_of_classes(row: Mapping[str, float]) -> list[float]:
+        return [row[name] for name in names]
+
+    shares = np.array(list(map(in_order_of_classes, predictions.probabilities or [])))
+    return class_share_metrics(contract, labels, predictions.values, shares)
 
 
-def measured_classes(
+def class_share_metrics(
     contract: FeatureContract, labels: Sequence[Any], predicted: Sequence[Any], shares: Any
 ) -> dict[str, float]:
-    """
+    """Compute the metrics of classes.
+
     Args:
         shares: probabilities, shape (rows, classes).
     """
@@ -84,40 +91,48 @@ def measured_classes(
 def baseline(
     contract: FeatureContract, learnt: Sequence[Any], labels: Sequence[Any]
 ) -> dict[str, float]:
-    """What the best constants reach that the learning rows know: mean or median, majority class, shares of the classes.
+    """Compute the metrics of the best constants that the learning rows give.
+
+    They are mean or median; for classes the most frequent one, and the shares of all.
 
     Args:
         learnt: labels of the rows that the measured model learnt from.
-        labels: of the rows that it is measured on.
+        labels: labels of the rows that it is measured on.
     """
     if contract.objective == "regression":
-        return regression_baseline(
-            np.array(learnt, dtype=np.float64), np.array(labels, dtype=np.float64)
-        )
+        numbers = np.array(labels, dtype=np.float64)
+        return regression_baseline(np.array(learnt, dtype=np.float64), numbers)
     counts = np.array([learnt.count(label) for label in contract.classes])
     shares = np.tile(counts / counts.sum(), (len(labels), 1))
     majority = contract.classes[int(counts.argmax())]
-    return measured_classes(contract, labels, [majority] * len(labels), shares)
+    return class_share_metrics(contract, labels, [majority] * len(labels), shares)
 
 
 def regression_baseline(learnt: Any, labels: Any) -> dict[str, float]:
-    """Each metric's own best constant: the mean of squares, the median of distances, the mean of logarithms."""
-    found = regression_metrics(labels, np.full(len(labels), learnt.mean()))
-    found["mae"] = regression_metrics(labels, np.full(len(labels), np.median(learnt)))["mae"]
+    """Compute each metric with its own best constant: mean, median, mean of the logarithms."""
+
+    def metrics_of(constant: Any) -> dict[str, float]:
+        return regression_metrics(labels, np.full(len(labels), constant))
+
+    found = metrics_of(learnt.mean())
+    found["mae"] = metrics_of(np.median(learnt))["mae"]
     if "rmsle" in found and learnt.min() >= 0:
-        middle = np.expm1(np.log1p(learnt).mean())
-        found["rmsle"] = regression_metrics(labels, np.full(len(labels), middle))["rmsle"]
+        found["rmsle"] = metrics_of(np.expm1(np.log1p(learnt).mean()))["rmsle"]
     return found
 
 
 def no_better(found: dict[str, float], than: dict[str, float]) -> list[str]:
-    """Metrics in which the one is no better than the other."""
-    return [
-        name
-        for name, value in found.items()
-        if name in than
-        and (value >= than[name] if name in LOWER_IS_BETTER else value <= than[name])
-    ]
+    """Name the metrics in which `found` is no better than `than`."""
+    worse = []
+    for name, value in found.items():
+        if name not in than:
+            continue
+        lower = value < than[name]
+        higher = value > than[name]
+        is_better = lower if name in LOWER_IS_BETTER else higher
+        if not is_better:
+            worse.append(name)
+    return worse
 
 
 def class_figures(
@@ -126,23 +141,23 @@ def class_figures(
     labels: Sequence[Any],
     predicted: Sequence[Any],
 ) -> list[ClassFigures]:
-    """Precision and recall of every class that the model knows."""
+    """Compute precision and recall of every class that the model knows."""
     if contract.objective == "regression":
         return []
     places = range(len(contract.classes))
     codes = [contract.classes.index(label) for label in labels]
     named = [contract.classes.index(label) for label in predicted]
+    # A class that is never predicted has no precision: NaN, and a warning for each such class.
     with warnings.catch_warnings(action="ignore"):
         precision, recall, _, support = metrics.precision_recall_fscore_support(
             codes, named, labels=places, zero_division=np.nan
         )
+    rows = zip(contract.classes, support, precision, recall, strict=True)
     return [
-        ClassFigures(label, learnt.count(label), int(rows), number(exact), number(found))
-        for label, exact, found, rows in zip(
-            contract.classes, precision, recall, support, strict=True
-        )
+        ClassFigures(label, learnt.count(label), int(count), none_for_nan(exact), none_for_nan(hit))
+        for label, count, exact, hit in rows
     ]
 
 
-def number(value: float) -> float | None:
+def none_for_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""How often what the store should bring is missing."""
+"""How often the columns that the store brings are missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class MissingShare:
 
 
 def training_shares(contract: FeatureContract, dataset: Dataset) -> list[MissingShare]:
-    """Every looked-up column with the share of the rows in which it is missing, view by view."""
+    """Compute the share of rows in which each looked-up column is missing, view by view."""
     columns = dataset.inputs.columns
     return [
         MissingShare(view.name, column, share_missing(columns[column]))
@@ -31,27 +31,31 @@ def training_shares(contract: FeatureContract, dataset: Dataset) -> list[Missing
 
 
 def share_missing(values: Sequence[Any]) -> float:
-    return sum(value is None for value in values) / len(values) if values else 0.0
+    if not values:
+        return 0.0
+    return sum(value is None for value in values) / len(values)
 
 
 def shares_text(shares: Sequence[MissingShare]) -> str:
-    """One line for each view: how many columns, and which of them are mostly missing."""
+    """Write a line for each view: how many columns, and which of them are mostly missing."""
     lines = []
     for view in dict.fromkeys(share.view for share in shares):
         own = [share for share in shares if share.view == view]
-        worst = sorted((s for s in own if s.missing > WORTH_TELLING), key=lambda s: -s.missing)
-        named = ", ".join(f"{share.column} {share.missing:.1%}" for share in worst[:SHOWN])
-        more = f" and {len(worst) - SHOWN} more" if len(worst) > SHOWN else ""
-        told = (
-            f"missing in more than half of the rows: {named}{more}"
-            if worst
-            else "none missing in more than half"
-        )
-        lines.append(f"{view}: {len(own)} columns looked up, {told}")
+        lines.append(f"{view}: {len(own)} columns looked up, {mostly_missing(own)}")
     return "\n".join(lines)
 
 
+def mostly_missing(shares: Sequence[MissingShare]) -> str:
+    worst = [share for share in shares if share.missing > WORTH_TELLING]
+    if not worst:
+        return "none missing in more than half"
+    worst.sort(key=lambda share: -share.missing)
+    named = ", ".join(f"{share.column} {share.missing:.1%}" for share in worst[:SHOWN])
+    more = f" and {len(worst) - SHOWN} more" if len(worst) > SHOWN else ""
+    return f"missing in more than half of the rows: {named}{more}"
+
+
 def empty_columns(contract: FeatureContract, dataset: Dataset) -> list[str]:
-    """Inputs that hold nothing in any row: a model learns nothing from them."""
+    """Name the inputs that are missing in every row: a model learns nothing from them."""
     columns = dataset.inputs.columns
     return [field.name for field in contract.inputs if share_missing(columns[field.name]) == 1.0]

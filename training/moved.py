@@ -1,4 +1,4 @@
-"""A home that was moved: its MLflow database names artifacts by absolute paths, which are put right."""
+"""A home that was moved: absolute paths of artifacts in its MLflow database are corrected."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'
 
 
 def artifact_location(settings: Settings) -> str:
-    """Where a home's own MLflow keeps artifacts, as a URI."""
+    """Return the URI of the folder in which a home's own MLflow keeps artifacts."""
     return (settings.home / ARTIFACTS).as_uri()
 
 
 def follow_home(settings: Settings) -> list[str]:
-    """Have the database of a moved or copied home name the artifacts that lie in the home.
+    """Correct the paths in the database of a moved or copied home.
 
-    Answers:
-        The former places, as URIs; none where the home was not moved.
+    Returns:
+        The former places, as URIs; empty where the home was not moved.
 
     Raises:
         ServiceUnreachable: the database can't be changed.
@@ -48,20 +48,21 @@ def follow_home(settings: Settings) -> list[str]:
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database, database:
             former = list(former_places(database, new))
-            for table, column in columns_of(database) if former else ():
-                for old in former:
+            for old in former:
+                for table, column in artifact_columns(database):
                     query = RENAME.format(table=table, column=column)
                     database.execute(query, {"old": old, "new": new})
     except sqlite3.Error as error:
         raise ServiceUnreachable(
-            f"the home {settings.home} was moved, and MLflow's database {path} can't be told of it: {error}"
+            f"the home {settings.home} was moved, and MLflow's database {path} can't be told of "
+            f"it: {error}"
         ) from None
     return former
 
 
 def former_places(database: sqlite3.Connection, new: str) -> Iterator[str]:
-    """Folders of artifacts of this home under its former names; others that somebody chose are none."""
-    if ("experiments", "artifact_location") not in set(columns_of(database)):
+    """Find the former folders of this home's artifacts; not those that somebody else chose."""
+    if ("experiments", "artifact_location") not in set(artifact_columns(database)):
         return  # MLflow has not made its tables yet
     query = "SELECT DISTINCT artifact_location FROM experiments"
     for (location,) in database.execute(query).fetchall():
@@ -70,7 +71,9 @@ def former_places(database: sqlite3.Connection, new: str) -> Iterator[str]:
             yield str(location)
 
 
-def columns_of(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+def artifact_columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Find those of `COLUMNS` that this MLflow's database has."""
     for table, column in COLUMNS:
-        if column in {row[1] for row in database.execute(f"PRAGMA table_info({table})").fetchall()}:
+        rows = database.execute(f"PRAGMA table_info({table})").fetchall()
+        if column in {row[1] for row in rows}:
             yield table, column

@@ -7,11 +7,12 @@ import mlflow
 
 from potluck.contract.manifest import MANIFEST, file_digest
 from potluck.contract.settings import Settings
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 
 def named_digests(settings: Settings) -> frozenset[str]:
-    """Digests of the bundles behind the aliases of this registry's services.
+    """Find the digests of the bundles behind the aliases of this registry's services.
 
     Raises:
         ServiceUnreachable: MLflow does not answer, or keeps a manifest to itself.
@@ -26,12 +27,12 @@ def named_digests(settings: Settings) -> frozenset[str]:
         digests = set()
         for model in models:
             versions = {registry.version_of(model.name, alias) for alias in (CHAMPION, CHALLENGER)}
-            digests |= {digest_of(model.name, each) for each in versions if each is not None}
+            digests |= {bundle_digest(model.name, each) for each in versions if each is not None}
         return frozenset(digests)
 
 
-def digest_of(service: str, version: str) -> str:
-    """The digest of a version's bundle, from its manifest alone."""
+def bundle_digest(service: str, version: str) -> str:
+    """Compute the digest of a version's bundle; only its manifest is fetched."""
     uri = f"models:/{service}/{version}/{MANIFEST}"
     with tempfile.TemporaryDirectory() as folder:
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)

@@ -1,141 +1,86 @@
 """LightGBM's parameters as `--param` gives them: names resolved, values read, the rest refused.
 
-LightGBM itself takes any name without a word, lets an alias lose against the name that it stands for, and reads a value
-of a wrong kind as another one. So `TUNABLE` says what may be given, and every name is turned into LightGBM's own before
-anything is trained or recorded.
+LightGBM itself accepts any name without a warning, ignores an alias beside the name that it stands
+for, and reads a value of a wrong kind as another value. So `TUNABLE` says what may be given, and
+every name is turned into LightGBM's own before anything is trained or recorded.
 """
 
 import ctypes
 import difflib
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TypeVar
 
 from potluck.contract.errors import UsageError
 from potluck.contract.features import Objective
 from potluck.scoring.lightgbm_library import call
+from training.parameter_kinds import (
+    ANY,
+    SHARE,
+    WEIGHT,
+    Kind,
+    Value,
+    boolean_kind,
+    choice_kind,
+    integer_kind,
+    number_kind,
+)
 
-Value = str | int | float | bool
 Parameters = Mapping[str, Value]
-Number = TypeVar("Number", int, float)
 
 ALIAS_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a parameter takes."""
-
-    expected: str
-    read: Callable[[str], Value]
-    """Raises ValueError where the text is none."""
-
-
-def whole(least: int, most: int | None = None) -> Kind:
-    def read(text: str) -> int:
-        return within(int(text), least, most)
-
-    return Kind(f"a whole number {span(least, most)}", read)
-
-
-def number(least: float, most: float | None = None, *, open_below: bool = False) -> Kind:
-    def read(text: str) -> float:
-        found = within(float(text), least, most)
-        if open_below and found == least:
-            raise ValueError(text)
-        return found
-
-    told = f"above {least:g}" if open_below and most is None else span(least, most)
-    if open_below and most is not None:
-        told = f"above {least:g} and up to {most:g}"
-    return Kind(f"a number {told}", read)
-
-
-def one_of(*choices: str) -> Kind:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(text)
-        return text
-
-    return Kind(f"one of {', '.join(choices)}", read)
-
-
-def switch() -> Kind:
-    names = {"true": True, "1": True, "false": False, "0": False}
-
-    def read(text: str) -> bool:
-        if text.lower() not in names:
-            raise ValueError(text)
-        return names[text.lower()]
-
-    return Kind("true or false", read)
-
-
-def within(found: Number, least: float, most: float | None) -> Number:
-    if not math.isfinite(found) or found < least or (most is not None and found > most):
-        raise ValueError(found)
-    return found
-
-
-def span(least: float, most: float | None) -> str:
-    return f"of at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-
-
-ANY = -math.inf
-SHARE = number(0, 1, open_below=True)
-WEIGHT = number(0)
-
 TUNABLE: Mapping[str, Kind] = {
     "bagging_fraction": SHARE,
-    "bagging_freq": whole(0),
-    "bin_construct_sample_cnt": whole(1),
-    "boost_from_average": switch(),
-    "boosting": one_of("gbdt", "dart"),  # rf averages its trees, and no raw score of it is a sum
+    "bagging_freq": integer_kind(0),
+    "bin_construct_sample_cnt": integer_kind(1),
+    "boost_from_average": boolean_kind(),
+    "boosting": choice_kind(
+        "gbdt", "dart"
+    ),  # rf averages its trees, and no raw score of it is a sum
     "cat_l2": WEIGHT,
     "cat_smooth": WEIGHT,
     "cegb_penalty_split": WEIGHT,
     "cegb_tradeoff": WEIGHT,
-    "data_sample_strategy": one_of("bagging", "goss"),
-    "drop_rate": number(0, 1),
-    "enable_bundle": switch(),
-    "extra_trees": switch(),
+    "data_sample_strategy": choice_kind("bagging", "goss"),
+    "drop_rate": number_kind(0, 1),
+    "enable_bundle": boolean_kind(),
+    "extra_trees": boolean_kind(),
     "feature_fraction": SHARE,
     "feature_fraction_bynode": SHARE,
-    "is_unbalance": switch(),
+    "is_unbalance": boolean_kind(),
     "lambda_l1": WEIGHT,
     "lambda_l2": WEIGHT,
-    "learning_rate": number(0, open_below=True),
+    "learning_rate": number_kind(0, open_below=True),
     "linear_lambda": WEIGHT,
-    "linear_tree": switch(),
-    "max_bin": whole(2),
-    "max_cat_threshold": whole(1),
-    "max_cat_to_onehot": whole(1),
-    "max_delta_step": number(ANY),
-    "max_depth": whole(-1),
-    "max_drop": whole(-1),
-    "min_data_in_bin": whole(1),
-    "min_data_in_leaf": whole(0),
-    "min_data_per_group": whole(1),
+    "linear_tree": boolean_kind(),
+    "max_bin": integer_kind(2),
+    "max_cat_threshold": integer_kind(1),
+    "max_cat_to_onehot": integer_kind(1),
+    "max_delta_step": number_kind(ANY),
+    "max_depth": integer_kind(-1),
+    "max_drop": integer_kind(-1),
+    "min_data_in_bin": integer_kind(1),
+    "min_data_in_leaf": integer_kind(0),
+    "min_data_per_group": integer_kind(1),
     "min_gain_to_split": WEIGHT,
     "min_sum_hessian_in_leaf": WEIGHT,
     "neg_bagging_fraction": SHARE,
-    "num_iterations": whole(1),
-    "num_leaves": whole(2, 131_072),
-    "other_rate": number(0, 1),
+    "num_iterations": integer_kind(1),
+    "num_leaves": integer_kind(2, 131_072),
+    "other_rate": number_kind(0, 1),
     "path_smooth": WEIGHT,
     "pos_bagging_fraction": SHARE,
-    "scale_pos_weight": number(0, open_below=True),
-    "skip_drop": number(0, 1),
-    "top_rate": number(0, 1),
-    "uniform_drop": switch(),
-    "use_missing": switch(),
-    "xgboost_dart_mode": switch(),
-    "zero_as_missing": switch(),
+    "scale_pos_weight": number_kind(0, open_below=True),
+    "skip_drop": number_kind(0, 1),
+    "top_rate": number_kind(0, 1),
+    "uniform_drop": boolean_kind(),
+    "use_missing": boolean_kind(),
+    "xgboost_dart_mode": boolean_kind(),
+    "zero_as_missing": boolean_kind(),
 }
-"""What changes how a model is learnt, and leaves its answers what Potluck takes them for."""
+"""Parameters that change how a model is learnt, and do not change what its output means."""
 
 GOES_WITH: Mapping[str, tuple[str, Value]] = {
     **dict.fromkeys(
@@ -145,7 +90,7 @@ GOES_WITH: Mapping[str, tuple[str, Value]] = {
     **dict.fromkeys(("top_rate", "other_rate"), ("data_sample_strategy", "goss")),
     "linear_lambda": ("linear_tree", True),
 }
-"""Parameters without effect, but for this value of another one."""
+"""Parameters that have an effect only with this value of another parameter."""
 
 OF_TWO_CLASSES = (
     "is_unbalance",
@@ -170,22 +115,30 @@ DECIDED: Mapping[str, str] = {
     "categorical_feature": "text, and the tag categorical, make a column a category",
     "label_column": "the tag label of the feature service says it",
     "metric": "Potluck reports the metrics of the objective",
-    "early_stopping_round": "Potluck chooses num_iterations on rows that it holds back; give num_iterations to fix it",
+    "early_stopping_round": (
+        "Potluck chooses num_iterations on rows that it holds back; give num_iterations to fix it"
+    ),
     "deterministic": "the same data and seed always give the same model",
     "verbosity": "POTLUCK_LOG_LEVEL says how much is told",
     "num_threads": "Potluck chooses it by the number of rows; it changes no bit of the model",
     "sigmoid": "the probabilities are those of the plain sigmoid",
     "monotone_constraints": "LightGBM ends the whole process where one touches a category",
-    "reg_sqrt": "the tag transform of the feature service says in which space a regression is fitted",
+    "reg_sqrt": (
+        "the tag transform of the feature service says in which space a regression is fitted"
+    ),
 }
-"""What Potluck says itself, and where."""
+"""Parameters that Potluck sets itself -> what decides them."""
 
 
 def read_parameters(given: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """LightGBM's own name -> value.
+    """Resolve names and read values.
+
+    Returns:
+        LightGBM's own name -> value.
 
     Raises:
-        UsageError: a name is unknown, not to be given or given twice, or its value is of a wrong kind.
+        UsageError: a name is unknown, not to be given or given twice, or its value is of a wrong
+            kind.
     """
     found: dict[str, Value] = {}
     said: dict[str, str] = {}
@@ -201,9 +154,10 @@ def read_parameters(given: Iterable[tuple[str, Value]]) -> dict[str, Value]:
 
 
 def check_effect(parameters: Parameters, objective: Objective) -> None:
-    """
+    """Refuse parameters that would have no effect, and would be recorded all the same.
+
     Raises:
-        UsageError: a parameter would do nothing, and be recorded all the same.
+        UsageError: there is one.
     """
     for name in parameters:
         other, value = GOES_WITH.get(name, ("", ""))
@@ -218,24 +172,26 @@ def check_effect(parameters: Parameters, objective: Objective) -> None:
 
 
 def own_name(name: str) -> str:
-    """LightGBM's own name of a parameter that may be given.
+    """Find LightGBM's own name of a parameter.
 
     Raises:
-        UsageError: there is none.
+        UsageError: LightGBM does not know it, or it must not be given.
     """
     own = aliases().get(name)
     if own is None:
-        near = difflib.get_close_matches(
-            name, [alias for alias, of in aliases().items() if of in TUNABLE], 1
-        )
-        told = f"; did you mean {near[0]}?" if near else f"; Potluck takes {', '.join(TUNABLE)}"
-        raise UsageError(f"LightGBM has no parameter {name}{told}")
+        raise unknown_parameter(name)
     if own in TUNABLE:
         return own
     called = name if name == own else f"{name} ({own})"
-    raise UsageError(
-        f"--param can't give {called}: {DECIDED.get(own, 'it is for other uses of LightGBM')}"
-    )
+    reason = DECIDED.get(own, "it is for other uses of LightGBM")
+    raise UsageError(f"--param can't give {called}: {reason}")
+
+
+def unknown_parameter(name: str) -> UsageError:
+    allowed = [alias for alias, own in aliases().items() if own in TUNABLE]
+    near = difflib.get_close_matches(name, allowed, 1)
+    hint = f"did you mean {near[0]}?" if near else f"Potluck takes {', '.join(TUNABLE)}"
+    return UsageError(f"LightGBM has no parameter {name}; {hint}")
 
 
 def read_value(name: str, own: str, value: Value) -> Value:
@@ -249,9 +205,12 @@ def read_value(name: str, own: str, value: Value) -> Value:
 
 @cache
 def aliases() -> dict[str, str]:
-    """Every name that the installed LightGBM knows -> its own name for it."""
+    """Ask the installed LightGBM for every name that it knows -> its own name for it."""
     text = ctypes.create_string_buffer(ALIAS_BYTES)
     length = ctypes.c_int64()
     call("LGBM_DumpParamAliases", ctypes.c_int64(ALIAS_BYTES), ctypes.byref(length), text)
     known: dict[str, list[str]] = json.loads(text.value)
-    return {name: own for own, others in known.items() for name in (own, *others)}
+    found = {}
+    for own, others in known.items():
+        found.update(dict.fromkeys((own, *others), own))
+    return found

@@ -1,9 +1,9 @@
-"""Progress in parts of a whole: how many iterations a training takes is only known as it goes."""
+"""Progress in parts of a whole: the number of iterations is known only while a training runs."""
 
 import contextlib
 from collections.abc import Iterator
 
-from training.booster import Progress
+from training.booster import IterationProgress
 
 
 class Meter:
@@ -12,12 +12,12 @@ class Meter:
     CHOOSE, FIT = 600, 200
     WHOLE = CHOOSE + 2 * FIT
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: IterationProgress) -> None:
         self.progress = progress
 
     @contextlib.contextmanager
-    def phase(self, parts: int, iterations: int) -> Iterator[Progress]:
-        """Tell of so many parts, however many of the iterations are needed in the end."""
+    def phase(self, parts: int, iterations: int) -> Iterator[IterationProgress]:
+        """Report so many parts in all, even if fewer iterations are needed than announced."""
         done = told = 0
 
         def step(count: int) -> None:

@@ -1,4 +1,4 @@
-"""Whose models of a shared MLflow a home takes: those of which Feast projects."""
+"""The Feast projects whose models a home takes from a shared MLflow."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,10 @@ from potluck.stores.definitions.repo import project_name
 
 
 def wanted_projects(settings: Settings) -> frozenset[str] | None:
-    """The projects that POTLUCK_PROJECTS names; else the repo's, and those that the home serves already.
+    """Find the projects: those of POTLUCK_PROJECTS, or the repo's and those that the home serves.
 
-    None is every project: in a home without a feature repo, as on a machine that only serves.
+    Returns:
+        None for every project: in a home without a feature repo, as on a machine that only serves.
 
     Raises:
         UsageError: the repo's `feature_store.yaml` names no project.
@@ -24,7 +25,7 @@ def wanted_projects(settings: Settings) -> frozenset[str] | None:
 
 
 def served_projects(settings: Settings) -> Iterator[str]:
-    """Projects of the champions that lie in the home."""
+    """Find the projects of the champions that lie in the home."""
     releases = Releases(settings.releases)
     for service in releases.services():
         try:
@@ -34,8 +35,8 @@ def served_projects(settings: Settings) -> Iterator[str]:
 
 
 def of_projects(projects: frozenset[str] | None) -> str:
-    """For messages: ` of project iris`; empty where every project is meant."""
+    """Write projects for a message: ` of project iris`; empty where every project is meant."""
     if projects is None:
         return ""
-    named = ", ".join(sorted(projects))
-    return f" of {'project' if len(projects) == 1 else 'the projects'} {named}"
+    what = "project" if len(projects) == 1 else "the projects"
+    return f" of {what} {', '.join(sorted(projects))}"

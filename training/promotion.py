@@ -1,4 +1,4 @@
-"""Who answers for a service: promotion of a version, retirement. MLflow and the home are enough for both."""
+"""Promote a version of a service to champion, or retire the service, in MLflow and in the home."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Releases
 from training.pull import fetch
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """A version that answers for its service now."""
+    """A version that is the champion of its service now."""
 
     service: str
     model_version: str
@@ -24,14 +25,14 @@ class Promoted:
 
 @dataclass(frozen=True)
 class Retired:
-    """A service that answers no more."""
+    """A service that has no champion any more."""
 
     service: str
     model_version: str | None
-    """The version that did; None where none did."""
+    """The version that was champion; None where there was no champion."""
     changed: bool
     precomputed: tuple[str, ...] = ()
-    """Precomputed services that its model filled: they go with it."""
+    """Precomputed services that its model filled: they are retired with it."""
 
 
 def promote_version(settings: Settings, service: str, version: str | None = None) -> Promoted:
@@ -47,22 +48,23 @@ def promote_version(settings: Settings, service: str, version: str | None = None
     """
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        check_service(registry, service)
-        wanted = chosen_version(registry, service, version)
+        check_trained_service(registry, service)
+        wanted = find_version(registry, service, version)
         former = registry.version_of(service, CHAMPION)
         releases = Releases(settings.releases)
         if former == wanted and releases.holds(service, wanted):
-            return Promoted(service, wanted, former, False, releases.champion(service).digest)
+            digest = releases.champion(service).digest
+            return Promoted(service, wanted, former, changed=False, digest=digest)
         release = fetch(settings, registry, service, wanted)
         registry.point(service, CHAMPION, wanted)
         if registry.version_of(service, CHALLENGER) == wanted:
             registry.unpoint(service, CHALLENGER)
         releases.promote(release)
-    return Promoted(service, wanted, former, True, release.digest)
+    return Promoted(service, wanted, former, changed=True, digest=release.digest)
 
 
 def retire_service(settings: Settings, service: str) -> Retired:
-    """Take a service's champion out, in MLflow first, so that nobody who follows it lays it down again.
+    """Take a service's champion out, in MLflow and in this home.
 
     Its versions, and its bundle here, stay.
 
@@ -77,17 +79,19 @@ def retire_service(settings: Settings, service: str) -> Retired:
         check_retirable(releases, service, {*known, *releases.services()})
         filled = publications_of(releases, service)
         version = registry.version_of(service, CHAMPION) if service in known else None
+        # MLflow first: a home that follows it would lay the champion down again.
         if version is not None:
             registry.retire(service)
     version_here = releases.retire(service)
     found = version or version_here
-    return Retired(service, found, found is not None, filled)
+    return Retired(service, found, changed=found is not None, precomputed=filled)
 
 
-def check_service(registry: Registry, service: str) -> None:
-    """
+def check_trained_service(registry: Registry, service: str) -> None:
+    """Check that MLflow holds a version of a service.
+
     Raises:
-        UsageError: MLflow holds no version of it.
+        UsageError: it does not.
     """
     known = registry.services()
     if service not in known:
@@ -95,7 +99,9 @@ def check_service(registry: Registry, service: str) -> None:
 
 
 def unknown_service(service: str, known: Iterable[str]) -> UsageError:
-    return UsageError(f"expected a service that was trained, one of {listed(known)}; got {service}")
+    return UsageError(
+        f"expected a service that was trained, one of {names_or_none(known)}; got {service}"
+    )
 
 
 def check_retirable(releases: Releases, service: str, known: Iterable[str]) -> None:
@@ -104,13 +110,14 @@ def check_retirable(releases: Releases, service: str, known: Iterable[str]) -> N
     for other in releases.services():
         if service in publications_of(releases, other):
             raise UsageError(
-                f"{service} is filled by the model of {other}; run `potluck retire {other}` for both"
+                f"{service} is filled by the model of {other}; "
+                f"run `potluck retire {other}` for both"
             )
     raise unknown_service(service, sorted(known))
 
 
 def publications_of(releases: Releases, service: str) -> tuple[str, ...]:
-    """Names of the precomputed services that this home's champion fills."""
+    """Name the precomputed services that this home's champion fills."""
     try:
         contract = releases.contract(releases.champion(service))
     except PotluckError:
@@ -118,13 +125,13 @@ def publications_of(releases: Releases, service: str) -> tuple[str, ...]:
     return tuple(publication.service for publication in contract.publications)
 
 
-def chosen_version(registry: Registry, service: str, version: str | None) -> str:
-    """The version that is asked for, or the challenger.
+def find_version(registry: Registry, service: str, version: str | None) -> str:
+    """Find the version that is asked for, or the challenger.
 
     Raises:
         UsageError: there is no such version, or no challenger.
     """
-    there_are = listed(version_names(registry, service))
+    there_are = names_or_none(version_names(registry, service))
     if version is None:
         challenger = registry.version_of(service, CHALLENGER)
         if challenger is None:
@@ -136,11 +143,12 @@ def chosen_version(registry: Registry, service: str, version: str | None) -> str
 
 
 def version_names(registry: Registry, service: str) -> list[str]:
-    """Each version, with what it is: `3 (champion)`."""
+    """Name each version, with its alias: `3 (champion)`."""
+    # The champion last: where one version has both aliases, it is called champion.
     marks = {registry.version_of(service, alias): f" ({alias})" for alias in (CHALLENGER, CHAMPION)}
     numbers = [str(version.version) for version in registry.versions(service)]
     return [f"{number}{marks.get(number, '')}" for number in numbers]
 
 
-def listed(names: Iterable[str]) -> str:
+def names_or_none(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"

@@ -1,6 +1,6 @@
-"""A home that follows MLflow's registry: champions are laid down here, and what was retired goes.
+"""A home that follows MLflow's registry: it takes champions, and drops what was retired.
 
-The registry may be shared with other teams, so a model that is no good keeps no other from being laid down.
+The registry may be shared with other teams, so an error of one model does not stop the others.
 """
 
 import tempfile
@@ -17,7 +17,8 @@ from potluck.contract.errors import BundleError, MissingStepError, PotluckError
 from potluck.contract.settings import Settings
 from potluck.scoring.releases import Release, Releases
 from training.projects import of_projects
-from training.registry import CHAMPION, LONGEST_REASON, RETIRED_TAG, Registry, reaching_mlflow
+from training.registry import CHAMPION, RETIRED_TAG, Registry
+from training.tracking import reaching_mlflow, short_reason
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0
 """Seconds until a version that was not taken is fetched again."""
@@ -25,7 +26,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0
 
 @dataclass(frozen=True)
 class Pulled:
-    """A champion that was laid down, or one that was retired and is gone from here."""
+    """A champion that was taken, or one that was retired and is gone from this home."""
 
     service: str
     model_version: str
@@ -43,9 +44,9 @@ class Pull:
 
     pulled: list[Pulled] = field(default_factory=list)
     unclear: list[PotluckError] = field(default_factory=list)
-    """For each model of which MLflow does not say whose it is."""
+    """An error for each model of which MLflow does not say whose it is."""
     failed: dict[Version, PotluckError] = field(default_factory=dict)
-    """Champions that were not taken; the earlier one stays."""
+    """Champions that were not taken; the earlier champion stays."""
 
     @property
     def errors(self) -> list[PotluckError]:
@@ -55,9 +56,9 @@ class Pull:
 def pull_champions(
     settings: Settings, resting: Mapping[Version, PotluckError] | None = None
 ) -> Pull:
-    """Lay every champion of the registry down under the home; take out what was retired.
+    """Take every champion of the registry into the home, and drop what was retired.
 
-    One service's error keeps no other from being laid down.
+    An error of one service does not stop the others.
 
     Args:
         resting: versions that are not tried again yet, with what was wrong with them.
@@ -76,7 +77,7 @@ def pull_champions(
             if resting and version in resting:
                 pull.failed[version] = resting[version]
             else:
-                attempt(pull, version, partial(pulled, settings, registry, model, here))
+                try_pull(pull, version, partial(pull_champion, settings, registry, model, here))
     if not pull.pulled and not pull.errors:
         whose = of_projects(registry.projects)
         raise MissingStepError(
@@ -85,25 +86,29 @@ def pull_champions(
     return pull
 
 
-def attempt(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> None:
-    """Do one service's part, and note what went wrong with it."""
+def try_pull(pull: Pull, version: Version, work: Callable[[], Pulled | None]) -> None:
+    """Do the work of one service, and note its error."""
     name = f"the champion of {version[0]} (version {version[1]})"
     try:
         done = work()
     except PotluckError as error:
         pull.failed[version] = BundleError(f"{name} was not taken: {error}")
     except Exception as error:  # each store of artifacts has errors of its own library
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:LONGEST_REASON]
-        pull.failed[version] = BundleError(f"{name} can't be fetched or written: {said}")
+        told = f"{name} can't be fetched or written: {short_reason(error)}"
+        pull.failed[version] = BundleError(told)
     else:
         if done is not None:
             pull.pulled.append(done)
 
 
-def pulled(
+def pull_champion(
     settings: Settings, registry: Registry, model: RegisteredModel, here: list[str]
 ) -> Pulled | None:
-    """What was done for one model; None where it has no champion and was not retired."""
+    """Take one model's champion, or drop it.
+
+    Returns:
+        None where there is no champion, and nothing to drop.
+    """
     service, version = model.name, model.aliases.get(CHAMPION)
     releases = Releases(settings.releases)
     if version is None:
@@ -117,7 +122,7 @@ def pulled(
 
 
 class Follower:
-    """Pulls again and again. A version that was not taken is tried again after a pause that grows."""
+    """Pulls again and again; a version that was not taken is tried again, after growing pauses."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
@@ -128,21 +133,30 @@ class Follower:
         self.failed: dict[Version, PotluckError] = {}
 
     def pull(self) -> Pull:
-        """`pull_champions`; raises as that does."""
+        """Do `pull_champions`, without the versions that failed a short time ago.
+
+        Raises:
+            As `pull_champions`.
+        """
         now = self.clock()
-        resting = {
-            version: error for version, error in self.failed.items() if now < self.again_at[version]
-        }
+        waiting = [version for version in self.failed if now < self.again_at[version]]
+        resting = {version: self.failed[version] for version in waiting}
         found = pull_champions(self.settings, resting)
         for version in found.failed.keys() - resting.keys():
-            pause = min(self.pauses.get(version, FIRST_PAUSE / 2) * 2, LONGEST_PAUSE)
+            pause = self.next_pause(version)
             self.pauses[version], self.again_at[version] = pause, now + pause
         self.failed = found.failed
         return found
 
+    def next_pause(self, version: Version) -> float:
+        """Return twice the last pause of a version, in seconds."""
+        if version not in self.pauses:
+            return FIRST_PAUSE
+        return min(2 * self.pauses[version], LONGEST_PAUSE)
+
 
 def fetch(settings: Settings, registry: Registry, service: str, version: str) -> Release:
-    """Fetch a version's bundle and lay it down, checked, beside the champion.
+    """Fetch a version's bundle, check it, and write it beside the champion's.
 
     Raises:
         BundleError: the version's artifact is no bundle, or one of another service or project.

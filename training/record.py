@@ -1,4 +1,4 @@
-"""What MLflow keeps of a training: what was used, on which rows, how well it did."""
+"""What MLflow keeps of a training: what was used, on which rows, and how good the model is."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from training.measure import Measured
 from training.missing import training_shares
 
 
-def record(
+def record_run(
     seed: int,
     as_of: datetime,
     served: Fitted,
@@ -28,7 +28,7 @@ def record(
     gathered: Gathered,
     champion: ChampionFigures | None,
 ) -> None:
-    """Tell the active run what was done, on what, and how well."""
+    """Log parameters, metrics, lineage and data to the active run."""
     contract = served.contract
     mlflow.log_params(parameters_of(contract, seed, as_of, measured))
     mlflow.log_metrics(figures_of(measured, gathered.account, champion))
@@ -46,12 +46,11 @@ def record(
 def parameters_of(
     contract: FeatureContract, seed: int, as_of: datetime, measured: Measured
 ) -> dict[str, Any]:
-    """What LightGBM was called with, and what Potluck decided around it."""
-    classes = {"num_class": len(contract.classes)} if contract.objective == "multiclass" else {}
-    return {
-        **REPRODUCIBLE,
-        **measured.choice.parameters,
-        **classes,
+    """Return what LightGBM was called with, and what Potluck decided."""
+    found: dict[str, Any] = {**REPRODUCIBLE, **measured.choice.parameters}
+    if contract.objective == "multiclass":
+        found["num_class"] = len(contract.classes)
+    return found | {
         "objective": contract.objective,
         "seed": seed,
         "as_of": as_of.isoformat(),
@@ -78,7 +77,7 @@ def figures_of(
 
 
 def under(head: str, figures: Mapping[str, float]) -> dict[str, float]:
-    """With names that MLflow takes."""
+    """Prefix figures, and replace the characters that MLflow refuses in names."""
     return {
         f"{head}.{re.sub('[^A-Za-z0-9]+', '_', name)}": float(value)
         for name, value in figures.items()
@@ -87,12 +86,11 @@ def under(head: str, figures: Mapping[str, float]) -> dict[str, float]:
 
 def lineage_tags(contract: FeatureContract) -> dict[str, str]:
     assert contract.lineage is not None
-    known = {
-        name: str(value) for name, value in asdict(contract.lineage).items() if value is not None
-    }
-    return {f"potluck.{name}": value for name, value in known.items()} | {
-        "potluck.feature_service": contract.service
-    }
+    tags = {"potluck.feature_service": contract.service}
+    for name, value in asdict(contract.lineage).items():
+        if value is not None:
+            tags[f"potluck.{name}"] = str(value)
+    return tags
 
 
 def log_data(contract: FeatureContract, gathered: Gathered) -> None:

@@ -1,39 +1,27 @@
-"""MLflow: a run with its evidence, a version whose artifact is the bundle, the aliases champion and challenger."""
+"""MLflow's registry: versions whose artifact is a bundle, with the aliases champion, challenger."""
 
 import contextlib
 import io
 import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-QUIET_AND_IMPATIENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-for name, value in QUIET_AND_IMPATIENT.items():  # MLflow reads them when it is imported
-    os.environ.setdefault(name, value)
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from sqlalchemy.exc import SQLAlchemyError
 
 from potluck.contract.errors import BundleError, PotluckError, ServiceUnreachable, UsageError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.home import make_home
 from potluck.contract.manifest import MANIFEST
-from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings
 from potluck.scoring.bundle import CONTRACT_FILE
 from training.flavor import BundleFlavor
 from training.moved import artifact_location, follow_home
 from training.projects import wanted_projects
-from training.tracking_database import check_database, unreachable
+from training.tracking import short_reason
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SERVICE_TAG = "potluck.feature_service"
@@ -41,35 +29,12 @@ SERVICE_TAG = "potluck.feature_service"
 PROJECT_TAG = "potluck.project"
 """On a registered model: the Feast project that it belongs to. Another team's model has none."""
 RETIRED_TAG = "potluck.retired"
-"""On a registered model that was taken out of service: homes that follow the registry take it out too."""
+"""On a registered model that was taken out of service: homes that follow the registry drop it."""
 ARTIFACT = "bundle"
 PAGE = 200
-LONGEST_REASON = 200
 NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 NOT_OURS = (*NO_SUCH_ALIAS, "PERMISSION_DENIED")
-"""Codes for a run that is gone, or that another team keeps to itself."""
-
-
-@contextlib.contextmanager
-def reaching_mlflow(settings: Settings) -> Iterator[None]:
-    """Tell in our own words that MLflow did not do what it was asked.
-
-    Raises:
-        ServiceUnreachable: it does not answer, or refuses.
-        UsageError: its URL names no database that can be reached from here.
-    """
-    try:
-        make_home(settings.home)
-        check_database(settings.tracking_uri)
-        yield
-    except SQLAlchemyError as error:
-        raise unreachable(settings.tracking_uri, error) from error
-    except MlflowException as error:
-        said = masked(str(error)).splitlines()[0][:LONGEST_REASON]
-        where = masked(settings.tracking_uri)
-        raise ServiceUnreachable(
-            f"MLflow at {where} does not answer as expected: {said}"
-        ) from error
+"""Error codes of a run that is gone, or that another team may read alone."""
 
 
 class Registry:
@@ -88,22 +53,31 @@ class Registry:
 
     @contextlib.contextmanager
     def run(self, contract: FeatureContract, name: str) -> Iterator[mlflow.ActiveRun]:
-        """A run in the project's experiment."""
+        """Open a run in the project's experiment, until the block ends."""
         experiment = self.experiment(contract.project)
         with mlflow.start_run(experiment_id=experiment, run_name=name) as run:
             yield run
 
     def experiment(self, project: str) -> str:
-        """The project's experiment; SQLite's default would put artifacts below the working directory."""
+        """Find the project's experiment, or create it.
+
+        Returns:
+            Its id.
+        """
         found = self.client.get_experiment_by_name(project)
         if found is not None:
             return str(found.experiment_id)
         local = self.settings.tracking_uri == self.settings.local_tracking_uri
+        # With SQLite, MLflow's own default would put artifacts below the working directory.
         location = artifact_location(self.settings) if local else None
         return str(self.client.create_experiment(project, artifact_location=location))
 
     def register(self, contract: FeatureContract, bundle: Path, run: mlflow.ActiveRun) -> str:
-        """Log a bundle as the artifact of a new model version and answer the version."""
+        """Log a bundle as the artifact of a new model version.
+
+        Returns:
+            The version.
+        """
         with contextlib.redirect_stderr(io.StringIO()):  # MLflow announces each version there
             info = Model.log(
                 artifact_path=None,
@@ -118,10 +92,10 @@ class Registry:
         return str(info.registered_model_version)
 
     def version_of(self, service: str, alias: str) -> str | None:
-        """The version that an alias points to, None where there is none.
+        """Find the version that an alias points to; None where there is no such alias.
 
         Raises:
-            MlflowException: MLflow does not answer; that is no reason to think that there is none.
+            MlflowException: MLflow does not answer, so that the alias may exist.
         """
         try:
             return str(self.client.get_model_version_by_alias(service, alias).version)
@@ -131,7 +105,7 @@ class Registry:
             raise
 
     def point(self, service: str, alias: str, version: str) -> None:
-        """Give a version an alias; whoever is made champion is retired no more."""
+        """Give a version an alias; a service that gets a champion is not retired any more."""
         self.client.set_registered_model_alias(service, alias, version)
         if alias == CHAMPION and self.is_retired(service):
             self.client.delete_registered_model_tag(service, RETIRED_TAG)
@@ -140,7 +114,8 @@ class Registry:
         self.client.delete_registered_model_alias(service, alias)
 
     def retire(self, service: str) -> None:
-        """Leave the service without a champion, and mark that this is meant so."""
+        """Leave the service without a champion, and mark that this was intended."""
+        # The mark first: without it, the next version to be trained becomes champion by itself.
         self.client.set_registered_model_tag(service, RETIRED_TAG, "true")
         self.unpoint(service, CHAMPION)
 
@@ -148,48 +123,51 @@ class Registry:
         return RETIRED_TAG in self.client.get_registered_model(service).tags
 
     def awaits_champion(self, service: str) -> bool:
-        """Whether the next version becomes champion by itself: there is none, and nobody took it out."""
+        """Say whether the next version becomes champion: there is none, and none was retired."""
         return self.version_of(service, CHAMPION) is None and not self.is_retired(service)
 
     def download(self, service: str, version: str, folder: Path) -> Path:
         """Fetch a version's bundle into a folder.
 
         Raises:
-            BundleError: it holds none; MLflow reads artifacts that are gone as an empty folder.
+            BundleError: it holds no bundle; MLflow gives an empty folder for artifacts that are
+                gone.
         """
         uri = f"models:/{service}/{version}"
         found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
         if not (found / MANIFEST).is_file():
             source = self.client.get_model_version(service, version).source
             raise BundleError(
-                f"version {version} of {service} holds no bundle: its artifacts at {source} are gone, "
-                f"or are another team's model that bears the tag {PROJECT_TAG}"
+                f"version {version} of {service} holds no bundle: its artifacts at {source} are "
+                f"gone, or are another team's model that bears the tag {PROJECT_TAG}"
             )
         return found
 
     def contract(self, service: str, version: str) -> FeatureContract:
-        """The contract of a version."""
+        """Read the contract of a version."""
         with tempfile.TemporaryDirectory() as folder:
-            return read_contract(
-                (self.download(service, version, Path(folder)) / CONTRACT_FILE).read_bytes()
-            )
+            bundle = self.download(service, version, Path(folder))
+            return read_contract((bundle / CONTRACT_FILE).read_bytes())
 
     def services(self) -> list[str]:
-        """The feature services of our projects: registered models of other teams are none."""
-        return [model.name for model in self.models()[0]]
+        """Name the feature services of our projects; models of other teams are left out."""
+        models, _ = self.models()
+        return [model.name for model in models]
 
     def models(self) -> tuple[list[RegisteredModel], list[PotluckError]]:
-        """The registered models of our projects, by name, and an error for each that may or may not be one."""
+        """Find the registered models of our projects.
+
+        Returns:
+            The models, sorted by name; an error for each model that may be one of them.
+        """
         ours, errors = [], list[PotluckError]()
         for model in self.registered_models():
             try:
                 if self.is_ours(model):
                     ours.append(model)
             except MlflowException as error:
-                said = str(error).splitlines()[0][:LONGEST_REASON]
-                errors.append(
-                    ServiceUnreachable(f"MLflow does not say whose model {model.name} is: {said}")
-                )
+                told = f"MLflow does not say whose model {model.name} is: {short_reason(error)}"
+                errors.append(ServiceUnreachable(told))
         return sorted(ours, key=lambda model: str(model.name)), errors
 
     def registered_models(self) -> Iterator[RegisteredModel]:
@@ -206,14 +184,17 @@ class Registry:
         return project is not None and (self.projects is None or project in self.projects)
 
     def project_of(self, model: RegisteredModel) -> str | None:
-        """The Feast project that a registered model belongs to; None where it is no feature service."""
+        """Find the Feast project of a registered model; None where it is no feature service."""
         if PROJECT_TAG in model.tags:
             return str(model.tags[PROJECT_TAG])
         named = model.aliases.get(CHAMPION) or model.aliases.get(CHALLENGER)
         return None if named is None else self.project_of_run(model.name, named)
 
     def project_of_run(self, name: str, version: str) -> str | None:
-        """The project whose experiment holds a version's run: version 0.1.0 tagged its runs alone."""
+        """Find the project whose experiment holds a version's run.
+
+        Needed for models of version 0.1.0, which tagged only its runs.
+        """
         try:
             run_id = self.client.get_model_version(name, version).run_id
             run = self.client.get_run(run_id) if run_id else None
@@ -243,13 +224,13 @@ class Registry:
             return
         whose = "of another team" if owner is None else f"of project {owner}"
         raise UsageError(
-            f"MLflow's registry holds a model {service} {whose}, "
-            f"and {project} is to train a service of that name: give the feature service another name, "
-            "or name another registry with MLFLOW_TRACKING_URI"
+            f"MLflow's registry holds a model {service} {whose}, and {project} is to train a "
+            "service of that name: give the feature service another name, or name another "
+            "registry with MLFLOW_TRACKING_URI"
         )
 
     def versions(self, service: str) -> list[ModelVersion]:
-        """All versions of one of `services()`, the oldest first."""
+        """Read all versions of one of `services()`, the oldest first."""
         found: list[ModelVersion] = []
         token: str | None = None
         while True:

@@ -1,11 +1,13 @@
-"""How often each looked-up column is missing, among the rows that a service answers: in training, online, by night.
+"""How often each looked-up column is missing: in training, online, by night.
 
-A row that names an unknown entity is answered by nobody where a view refuses it; it counts among the unknown ones only.
+Where a view refuses unknown entities, a row of one is never answered: it counts as unknown, and not
+as a row in which columns are missing.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +24,15 @@ from potluck.contract.redis_format import (
     timestamp_field,
 )
 from potluck.redis.client import REDIS_ERRORS, RedisClient
-from potluck.stores.parquet.known import join_keys, policy
+from potluck.stores.parquet.known import Mask, join_keys, policy
 from potluck.stores.parquet.population import Population
 from potluck.stores.parquet.population_part import Shard
 from training.dataset import Gathered
 from training.missing import training_shares
-from training.sieve import Mask
 
 NIGHT_SHARDS = 4
-"""Shards of the population that are read: spread over its keys, so that a large one takes no longer."""
+"""So many shards of the population are read at most, at even distances: time does not grow with it.
+"""
 ONE_TRIP = 500
 """Entities that Redis is asked for at once."""
 
@@ -40,7 +42,7 @@ Reply = Sequence[bytes | None]
 
 @dataclass(frozen=True)
 class Shares:
-    """Of some rows; without an entry where there were none."""
+    """Shares of some rows; without entries where there were no rows."""
 
     missing: Mapping[str, float] = field(default_factory=dict)
     """Looked-up column -> share of the answered rows."""
@@ -62,33 +64,33 @@ class Holes:
         for keys, mask in self.unknown.items():
             if policy(contract, keys) == "refuse":
                 answered &= ~mask
-        missing = {
-            name: float(mask[answered].mean())
-            for name, mask in self.missing.items()
-            if answered.any()
-        }
-        return Shares(
-            missing, {keys: float(mask.mean()) for keys, mask in self.unknown.items()}, rows
-        )
+        unknown = {keys: float(mask.mean()) for keys, mask in self.unknown.items()}
+        if not answered.any():
+            return Shares({}, unknown, rows)
+        missing = {name: float(mask[answered].mean()) for name, mask in self.missing.items()}
+        return Shares(missing, unknown, rows)
 
 
 def in_training(contract: FeatureContract, gathered: Gathered) -> Shares:
-    """Among the rows that are learnt from."""
+    """Compute the shares of the rows that are learnt from."""
     rows = len(gathered.dataset)
-    missing = (
-        {share.column: share.missing for share in training_shares(contract, gathered.dataset)}
-        if rows
-        else {}
-    )
+    if not rows:
+        return Shares({}, gathered.unknown, rows)
+    shares = training_shares(contract, gathered.dataset)
+    missing = {share.column: share.missing for share in shares}
     return Shares(missing, gathered.unknown, rows)
 
 
 def by_night(
     store: FeatureStore, contract: FeatureContract, as_of: datetime
 ) -> tuple[Shares, pa.Table]:
-    """Among the population, as a night of this date reads it; and the keys that were read."""
+    """Compute the shares of the population, as a night of this date reads it.
+
+    Returns:
+        The shares, and the keys that were read.
+    """
     population = Population.of(store, Champion("to be trained", contract), as_of)
-    shards = [population.read(shard) for shard in spread(population.shards())]
+    shards = [population.read(shard) for shard in spread_shards(population.shards())]
     read = pa.Table.from_batches([shard.batch for shard in shards])
     known = np.concatenate([shard.known.to_numpy(zero_copy_only=False) for shard in shards])
     missing = {
@@ -98,13 +100,15 @@ def by_night(
     return Holes(missing, strangers).shares(contract), read.select([contract.keys[0].name])
 
 
-def spread(shards: Sequence[Shard]) -> list[Shard]:
-    places = np.unique(np.linspace(0, len(shards) - 1, min(NIGHT_SHARDS, len(shards))).astype(int))
-    return [shards[place] for place in places.tolist()]
+def spread_shards(shards: Sequence[Shard]) -> list[Shard]:
+    """Take a few shards, at even distances from the first to the last."""
+    count = min(NIGHT_SHARDS, len(shards))
+    places = np.linspace(0, len(shards) - 1, count).astype(int)
+    return [shards[place] for place in np.unique(places).tolist()]
 
 
 def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: datetime) -> Shares:
-    """Among entities as Redis holds them; a value older than its view's ttl is missing.
+    """Compute the shares of entities as Redis holds them; an expired value is missing.
 
     Raises:
         ServiceUnreachable: Redis does not answer.
@@ -115,32 +119,27 @@ def online(client: RedisClient, contract: FeatureContract, keys: pa.Table, now: 
     strangers: dict[Names, Mask] = {}
     for names in join_keys(contract):
         views = [view for view in contract.views if view.join_keys == names]
-        known = np.array(
-            [known_views(views, reply, now) for reply in replies(client, contract, keys, views)]
-        )
-        strangers[names] = ~known[:, 0].astype(np.bool_)
-        columns = [name for view in views for name in view.features]
-        missing |= {
-            name: known[:, place].astype(np.bool_) for place, name in enumerate(columns, start=1)
-        }
+        replies = read_replies(client, contract, keys, views)
+        flags = np.array([flags_of(views, reply, now) for reply in replies], dtype=np.bool_)
+        strangers[names] = ~flags[:, 0]
+        columns = chain.from_iterable(view.features for view in views)
+        for place, name in enumerate(columns, start=1):
+            missing[name] = flags[:, place]
     return Holes(missing, strangers).shares(contract)
 
 
-def replies(
+def read_replies(
     client: RedisClient, contract: FeatureContract, keys: pa.Table, views: Sequence[LookupView]
 ) -> list[Reply]:
-    """What Redis holds of each entity: for each view its timestamp, then its features."""
+    """Read what Redis holds of each entity: for each view its timestamp, then its features."""
     names = views[0].join_keys
     dtypes = {key.name: key.dtype for key in contract.keys}
     key_of = entity_key_maker(contract.project, names, [dtypes[name] for name in names])
-    fields = [
-        part
-        for view in views
-        for part in (timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids))
-    ]
-    asked = [
-        key_of(values) for values in zip(*(keys[name].to_pylist() for name in names), strict=True)
-    ]
+    fields = list[bytes]()
+    for view in views:
+        fields += [timestamp_field(view.name).encode(), *map(bytes.fromhex, view.field_ids)]
+    columns = [keys[name].to_pylist() for name in names]
+    asked = [key_of(values) for values in zip(*columns, strict=True)]
     found: list[Reply] = []
     try:
         for start in range(0, len(asked), ONE_TRIP):
@@ -153,22 +152,27 @@ def replies(
     return found
 
 
-def known_views(views: Sequence[LookupView], reply: Reply, now: datetime) -> list[bool]:
-    """Whether any view knows the entity; then for each feature whether it is missing."""
+def flags_of(views: Sequence[LookupView], reply: Reply, now: datetime) -> list[bool]:
+    """Say of one entity whether any view knows it; then of each feature whether it is missing."""
+    # The error of a single key, as where it holds something else than a hash, is a reply too.
     rest = iter(reply if isinstance(reply, list) else [])
     known, missing = False, []
     for view in views:
-        moment = event_time(next(rest, None))
+        moment = stored_event_time(next(rest, None))
         values = [next(rest, None) for _ in view.features]
-        stale = moment is None or bool(
-            view.ttl_seconds and now.timestamp() - moment > view.ttl_seconds
-        )
+        absent = moment is None or is_expired(view, moment, now)
         known |= moment is not None
-        missing += [stale or is_missing(value) for value in values]
+        missing += [absent or is_missing(value) for value in values]
     return [known, *missing]
 
 
-def event_time(stored: bytes | None) -> float | None:
+def is_expired(view: LookupView, moment: float, now: datetime) -> bool:
+    if not view.ttl_seconds:
+        return False
+    return now.timestamp() - moment > view.ttl_seconds
+
+
+def stored_event_time(stored: bytes | None) -> float | None:
     try:
         return decode_timestamp(stored)
     except DamagedValueError:

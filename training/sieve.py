@@ -1,15 +1,12 @@
-"""Rows that are taken out one reason after the other, so that every row is kept or accounted for."""
+"""Take rows out, one reason after the other, so that every row is kept or accounted for."""
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from potluck.contract.accounting import SHOWN, Account, LeftOut, account
+from potluck.stores.parquet.known import Mask
 from potluck.stores.parquet.offline_reads import ROW
-
-Mask = npt.NDArray[np.bool_]
 
 
 class Sieve:
@@ -18,7 +15,8 @@ class Sieve:
     def __init__(self, table: str, rows: pa.Table, names: Sequence[str]) -> None:
         """
         Args:
-            names: columns by which a person finds a row again; without one, or where they are null, its number.
+            names: columns by which a person finds a row again; where they are null, or there are
+                none, a row is called by its number.
         """
         self.table = table
         self.came = rows.num_rows

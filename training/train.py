@@ -1,4 +1,4 @@
-"""One service, from the registry's definition to a model version that may serve."""
+"""Train one service: from the registry's definition to a model version that may serve."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,20 +17,22 @@ from potluck.scoring.golden import golden_rows
 from potluck.scoring.releases import Release, Releases
 from potluck.stores.definitions.contracts import Definition, definition_hash, definition_of
 from potluck.stores.definitions.repo import open_store
-from training.booster import Progress
-from training.candidates import Choice
+from training.booster import IterationProgress
+from training.candidates import ParameterChoice
 from training.champion import ChampionFigures, champion_figures
 from training.dataset import Dataset, Gathered, check_gathered, gather, sample_rows
 from training.fit import Fitted, fit
 from training.lineage import git_commit, lock_hash
-from training.measure import Measured, measure
+from training.measure import Measured, split_and_measure
 from training.metrics import ClassFigures
 from training.missing import MissingShare, training_shares
-from training.parameters import Parameters, Value, check_effect, read_parameters
+from training.parameter_kinds import Value
+from training.parameters import Parameters, check_effect, read_parameters
 from training.progress import Meter
-from training.record import record
-from training.registry import CHALLENGER, CHAMPION, Registry, reaching_mlflow
-from training.warn import warnings_of
+from training.record import record_run
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.tracking import reaching_mlflow
+from training.warn import training_warnings
 
 GOLDEN_ROWS = 32
 
@@ -50,10 +52,10 @@ class Trained:
     baseline: dict[str, float]
     """The same metrics of the best constants."""
     split: SplitKind
-    choice: Choice
+    choice: ParameterChoice
     classes: list[ClassFigures]
     champion: ChampionFigures | None
-    """The champion of before, on the same rows."""
+    """The former champion, on the same rows."""
     looked_up: list[MissingShare]
     warnings: list[str]
     accounts: list[Account]
@@ -61,11 +63,12 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to train, all of it an argument: the same plan over the same data gives the same bundle.
+class TrainingPlan:
+    """What to train: the same plan over the same data gives the same bundle.
 
     Raises:
-        UsageError: a parameter is unknown, not to be given or given twice, or its value is of a wrong kind.
+        UsageError: a parameter is unknown, not to be given or given twice, or its value is of a
+            wrong kind.
     """
 
     service: str
@@ -73,14 +76,14 @@ class Plan:
     seed: int = 0
     promote: bool = False
     parameters: Sequence[tuple[str, Value]] = field(default=())
-    """LightGBM's, as they were given; they go before what Potluck chooses."""
+    """LightGBM's, as they were given; they override what Potluck chooses."""
     split: SplitKind | None = None
-    """Instead of the service's own, which its tag names."""
+    """Instead of the split that the service's tag names."""
     force: str | None = None
     """Why the as-of date lies in the future."""
 
     def __post_init__(self) -> None:
-        _ = self.given
+        _ = self.given  # read now, so that a wrong parameter is refused before any work
 
     @cached_property
     def given(self) -> Parameters:
@@ -88,17 +91,20 @@ class Plan:
         return read_parameters(self.parameters)
 
 
-def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -> Trained:
-    """Choose parameters and fit on the learning rows, measure on the others, refit on all, register, lay down.
+def train(
+    settings: Settings, plan: TrainingPlan, progress: IterationProgress = lambda _: None
+) -> Trained:
+    """Choose parameters and fit on some rows, measure on the others, refit on all, and register.
 
     Args:
-        progress: told how many of `Meter.WHOLE` parts of the work were done since it was last told.
+        progress: called with how many of `Meter.WHOLE` parts of the work were done since its last
+            call.
 
     Raises:
         MissingStepError: nothing was applied or ingested.
         DefinitionError, DataError: the definitions or the data don't allow it.
-        UsageError: a parameter does nothing for this service, the rows can't be split as asked, or the
-            service's name is another's in MLflow's registry.
+        UsageError: a parameter does nothing for this service, the rows can't be split as asked, or
+            MLflow's registry holds a model of this name that is not ours.
         Refused: what the service looks up is missing in every row.
         ServiceUnreachable: MLflow, or the registry of Feast, does not answer.
         BundleError: what came out does not pass its own check; nothing is promoted.
@@ -110,11 +116,11 @@ def train(settings: Settings, plan: Plan, progress: Progress = lambda _: None) -
     check_gathered(definition.contract, gathered, plan.as_of)
     with reaching_mlflow(settings):
         registry = Registry(settings)
-        registry.check_owner(plan.service, store.project)  # before the work, not after it
+        # Before the work, not after it: MLflow may refuse the name, or may not answer.
+        registry.check_owner(plan.service, store.project)
         registry.experiment(store.project)
-        return registered(
-            settings, registry, plan, fitted(settings, definition, gathered, plan, Meter(progress))
-        )
+        result = fit_and_measure(settings, definition, gathered, plan, Meter(progress))
+        return register_and_promote(settings, registry, plan, result)
 
 
 @dataclass(frozen=True)
@@ -131,42 +137,43 @@ class Result:
         return training_shares(self.served.contract, self.gathered.dataset)
 
 
-def fitted(
-    settings: Settings, definition: Definition, gathered: Gathered, plan: Plan, meter: Meter
+def fit_and_measure(
+    settings: Settings, definition: Definition, gathered: Gathered, plan: TrainingPlan, meter: Meter
 ) -> Result:
     dataset = gathered.dataset
     kind = plan.split or definition.contract.split
-    measured = measure(definition, dataset, kind, plan.given, plan.seed, meter)
+    measured = split_and_measure(definition, dataset, kind, plan.given, plan.seed, meter)
     champion = champion_figures(settings, definition.contract, measured.test)
     parameters = measured.choice.parameters
     with meter.phase(meter.FIT, int(parameters["num_iterations"])) as progress:
         served = fit(definition, dataset, parameters, plan.seed, progress)
-    return Result(
-        with_lineage(settings, definition, served, dataset, plan.as_of),
-        measured,
-        gathered,
-        champion,
-    )
+    served = with_lineage(settings, definition, served, dataset, plan.as_of)
+    return Result(served, measured, gathered, champion)
 
 
-def registered(settings: Settings, registry: Registry, plan: Plan, result: Result) -> Trained:
-    """Record the run, lay the bundle down, make it a version, and give that its alias."""
+def register_and_promote(
+    settings: Settings, registry: Registry, plan: TrainingPlan, result: Result
+) -> Trained:
+    """Record the run, write the bundle into the home, register it, and give it an alias."""
     served, dataset = result.served, result.gathered.dataset
     with (
         registry.run(served.contract, run_name(plan, result)) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
-        record(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
+        record_run(plan.seed, plan.as_of, served, result.measured, result.gathered, result.champion)
         if plan.force is not None:
             mlflow.set_tag("potluck.forced", plan.force)
         digest = pack(Path(folder), served, dataset, plan.seed)
         Releases(settings.releases).lay_down(Path(folder))
         version = registry.register(served.contract, Path(folder), run)
-    alias = promote(settings, registry, Release(plan.service, digest, version), plan.promote)
-    return told(plan, result, Release(plan.service, digest, version), alias, run.info.run_id)
+    release = Release(plan.service, digest, version)
+    alias = promote(settings, registry, release, wanted=plan.promote)
+    return summarize_training(plan, result, release, alias, run.info.run_id)
 
 
-def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) -> Trained:
+def summarize_training(
+    plan: TrainingPlan, result: Result, release: Release, alias: str, run_id: str
+) -> Trained:
     measured = result.measured
     return Trained(
         service=plan.service,
@@ -183,16 +190,17 @@ def told(plan: Plan, result: Result, release: Release, alias: str, run_id: str) 
         classes=measured.classes,
         champion=result.champion,
         looked_up=result.looked_up,
-        warnings=warnings_of(result.served.contract, result.gathered, measured),
+        warnings=training_warnings(result.served.contract, result.gathered, measured),
         accounts=[result.gathered.account],
         forced=plan.force,
     )
 
 
-def run_name(plan: Plan, result: Result) -> str:
-    """What tells one run from another in MLflow's list."""
+def run_name(plan: TrainingPlan, result: Result) -> str:
+    """Name a run so that it can be told from others in MLflow's list."""
     objective = result.served.contract.objective
-    return f"{plan.service} · {objective} · {result.measured.choice.candidate} · data to {plan.as_of:%Y-%m-%d}"
+    candidate = result.measured.choice.candidate
+    return f"{plan.service} · {objective} · {candidate} · data to {plan.as_of:%Y-%m-%d}"
 
 
 def with_lineage(
@@ -209,16 +217,25 @@ def with_lineage(
 
 
 def pack(folder: Path, fitted: Fitted, dataset: Dataset, seed: int) -> str:
-    """Write the bundle and answer its digest."""
+    """Write the bundle.
+
+    Returns:
+        Its digest.
+    """
     golden = sample_rows(dataset, GOLDEN_ROWS, seed)
     text = golden_rows(fitted.open(), golden.inputs.columns, golden.inputs.times)
     return write_bundle(folder, fitted.contract, fitted.functions_source, fitted.model_text, text)
 
 
-def promote(settings: Settings, registry: Registry, release: Release, wanted: bool) -> str:
-    """The first version becomes champion; a later one challenger, unless its promotion is wanted."""
-    alias = CHAMPION if wanted or registry.awaits_champion(release.service) else CHALLENGER
-    registry.point(release.service, alias, release.model_version)
-    if alias == CHAMPION:
-        Releases(settings.releases).promote(release)
-    return alias
+def promote(settings: Settings, registry: Registry, release: Release, *, wanted: bool) -> str:
+    """Make the first version champion, and a later one challenger, unless its promotion is wanted.
+
+    Returns:
+        The alias.
+    """
+    if not wanted and not registry.awaits_champion(release.service):
+        registry.point(release.service, CHALLENGER, release.model_version)
+        return CHALLENGER
+    registry.point(release.service, CHAMPION, release.model_version)
+    Releases(settings.releases).promote(release)
+    return CHAMPION

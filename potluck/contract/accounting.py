@@ -1,6 +1,7 @@
 """What became of the rows that came: kept, or left out for a reason that is told.
 
-Every verb that takes rows answers with an `Account` of each table, and `came == kept + left_out` holds.
+Every verb that takes rows answers with an `Account` of each table, and `came == kept + left_out`
+holds.
 """
 
 from collections.abc import Iterable

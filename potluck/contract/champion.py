@@ -1,4 +1,5 @@
-"""A model that answers for a service now, as those see it whom it needs: `apply`, `materialize` and the nightly run."""
+"""A model that answers for a service now, as those see it whom it needs: `apply`, `materialize` and
+the nightly run."""
 
 from dataclasses import dataclass
 

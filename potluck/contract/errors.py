@@ -11,6 +11,9 @@ PotluckError                    exit code 1
 ├── Refused                     exit code 65: a check said no
 ├── Locked                      exit code 75: another run holds the lock
 └── RequestError                an HTTP answer other than 200; carries status and error_code
+    ├── PathNotFound            404
+    ├── MethodNotAllowed        405
+    ├── OtherHttpError          whatever else the router refuses a request with
     ├── SchemaValidation        422
     ├── EntityNotFound          404
     ├── ServiceNotFound         404
@@ -26,7 +29,8 @@ PotluckError                    exit code 1
     ├── TooManyConnections      503
     └── CallerLeft              499: nobody sees it but the metrics
 
-A message says what was expected, what came and what to do; a request error never holds a value of the request.
+A message says what was expected, what came and what to do; a request error never holds a value of
+the request.
 """
 
 from dataclasses import dataclass
@@ -83,7 +87,8 @@ class Locked(PotluckError):
 
 @dataclass(frozen=True)
 class Detail:
-    """One reason of a refused request: the field's name (empty for the whole body) and what was expected."""
+    """One reason of a refused request: the field's name (empty for the whole body) and what was
+    expected."""
 
     field: str
     reason: str
@@ -99,6 +104,30 @@ class RequestError(PotluckError):
         super().__init__(message)
         self.message = message
         self.details = details
+
+
+class PathNotFound(RequestError):
+    """No call has this path."""
+
+    status = 404
+    error_code = "NOT_FOUND"
+
+
+class MethodNotAllowed(RequestError):
+    """A call has this path, by another method."""
+
+    status = 405
+    error_code = "METHOD_NOT_ALLOWED"
+
+
+class OtherHttpError(RequestError):
+    """The router refused the request with another status."""
+
+    error_code = "HTTP_ERROR"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status  # type: ignore[misc] # of this one error, not of its class
 
 
 class SchemaValidation(RequestError):

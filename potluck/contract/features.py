@@ -1,4 +1,5 @@
-"""The feature contract: what a feature service promises, as training found it and as serving keeps it.
+"""The feature contract: what a feature service promises, as training found it and as serving keeps
+it.
 
 It is derived from Feast's registry (`potluck.stores.definitions.contracts`), completed by training
 (vocabularies, fills, classes, lineage) and travels in the bundle as `contract.json`.
@@ -13,39 +14,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError
+from potluck.contract.fields import DType, Field, FieldSource, Literals
 from potluck.contract.formats import NEWEST, Format
+from potluck.contract.publication import Publication
 
-DType = Literal["int64", "int32", "float64", "string", "bool"]
-FieldSource = Literal["key", "request", "online", "on-demand"]
 Objective = Literal["regression", "binary", "multiclass"]
 Transform = Literal["identity", "log"]
 SplitKind = Literal["time", "random", "key"]
 """Which rows a model is measured on: the latest, some at random, or all rows of some entities."""
 UnknownPolicy = Literal["refuse", "missing"]
-"""What an entity means that the feature store does not know: an error, or a row whose looked-up values are missing."""
-Literals = bool | int | float | str
-
-REQUEST_TIME = {f"request_time.{part}": part for part in ("year", "month", "day", "hour")}
-"""Defaults that stand for a part of the request's time (UTC), which is an argument and never read from the clock."""
-
-LARGEST_INTEGER = 2**53
-"""Beyond it a float64, and so the model and JSON, can't tell two integers apart."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One value that a service takes, looks up or computes."""
-
-    name: str
-    dtype: DType
-    source: FieldSource
-    required: bool = False
-    default: Literals | None = None
-
-    def default_at(self, moment: datetime) -> Literals | None:
-        """The default, with a part of the request's time filled in where it stands for one."""
-        part = REQUEST_TIME.get(self.default) if isinstance(self.default, str) else None
-        return self.default if part is None else int(getattr(moment, part))
+"""What an entity means that the feature store does not know: an error, or a row whose looked-up
+values are missing."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +37,8 @@ class LookupView:
     field_ids: tuple[str, ...]
     """Hex of the 4-byte hash field of each feature."""
     ttl_seconds: int
-    """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is too old."""
+    """Older values count as missing, as they do in Feast's point-in-time join; 0 means that none is
+    too old."""
     unknown: UnknownPolicy = "refuse"
 
 
@@ -82,21 +62,8 @@ class Column:
     vocabulary: tuple[Literals, ...] = ()
     """Categories that training saw, in the order of their codes."""
     fill: float | None = None
-    """Training's median where it never saw the column missing: LightGBM would read a missing value as 0.0."""
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A precomputed service that this model's nightly run fills."""
-
-    service: str
-    view: str
-    key: Field
-    features: tuple[Field, ...]
-    field_ids: dict[str, tuple[str, ...]]
-    """Slot name -> hex of each feature's hash field."""
-    source: str
-    """The offline source that keeps the history."""
+    """Training's median where it never saw the column missing: LightGBM would read a missing value
+    as 0.0."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +106,8 @@ class FeatureContract:
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """What goes into the on-demand functions and the columns: request fields, then looked-up ones."""
+        """What goes into the on-demand functions and the columns: request fields, then looked-up
+        ones."""
         return self.request + self.online
 
     @property
@@ -176,5 +144,6 @@ def read_contract(text: bytes) -> FeatureContract:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole file"
         raise BundleError(
-            f"contract.json does not fit this version of Potluck at {where}: {first['msg']}; train the service again"
+            f"contract.json does not fit this version of Potluck at {where}: {first['msg']}; train "
+            "the service again"
         ) from None

@@ -1,4 +1,5 @@
-"""What `potluck materialize` last fed into the online store, for a server that wants to know what it still gets.
+"""What `potluck materialize` last fed into the online store, for a server that wants to know what
+it still gets.
 
 One Redis key per project holds it as JSON: feature view -> the features that were written.
 """
@@ -51,7 +52,8 @@ def feed_key(project: str) -> str:
 
 
 def read_feed(stored: bytes | None) -> Feed | None:
-    """Decode what lies under `feed_key`; None where nothing was materialized yet, or it can't be read."""
+    """Decode what lies under `feed_key`; None where nothing was materialized yet, or it can't be
+    read."""
     try:
         return None if stored is None else FEED.validate_json(stored)
     except (ValidationError, NewerFormat):

@@ -1,8 +1,8 @@
 """Files and folders that are written whole or not at all.
 
-Each is made beside its place under a name of `STAGED`, and renamed when it is done. Its writer holds
-a lock on it, which the kernel gives back however the writer ends. So what a killed writer left can be
-told from what is being written, and the next write into the folder removes it.
+Each is made beside its place under a name of `STAGED`, and renamed when it is done. Its writer
+holds a lock on it, which the kernel gives back however the writer ends. So what a killed writer
+left can be told from what is being written, and the next write into the folder removes it.
 """
 
 import contextlib
@@ -56,7 +56,8 @@ def replacing(path: Path, *, mode: int = READABLE, suffix: str = "") -> Iterator
 
 @contextlib.contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """An empty folder in `parent`, to be filled and renamed from there; what stays in it is removed."""
+    """An empty folder in `parent`, to be filled and renamed from there; what stays in it is
+    removed."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     folder, handle = locked_folder(parent)

@@ -1,4 +1,5 @@
-"""MANIFEST.json: the sha256 of every file of a bundle. The manifest's own sha256 is the bundle's digest."""
+"""MANIFEST.json: the sha256 of every file of a bundle. The manifest's own sha256 is the bundle's
+digest."""
 
 import hashlib
 import json
@@ -27,7 +28,8 @@ def bundle_digest(folder: Path) -> str:
 
 
 def verify_manifest(folder: Path) -> tuple[str, ...]:
-    """Compare every listed file with its digest and answer their names; files that are not listed are ignored.
+    """Compare every listed file with its digest and answer their names; files that are not listed
+    are ignored.
 
     Raises:
         BundleError: a file is missing or changed, or the manifest is none.
@@ -37,7 +39,8 @@ def verify_manifest(folder: Path) -> tuple[str, ...]:
         came = file_digest(folder / name)
         if came != expected:
             raise BundleError(
-                f"{name} of bundle {folder.name} is changed: expected sha256 {expected}, got {came}; {REMEDY}"
+                f"{name} of bundle {folder.name} is changed: expected sha256 {expected}, got "
+                f"{came}; {REMEDY}"
             )
     return tuple(files)
 
@@ -52,7 +55,8 @@ def listed_files(folder: Path) -> dict[str, str]:
         ) from None
     if not plain:
         raise BundleError(
-            f"{MANIFEST} of bundle {folder.name} lists something else than plain file names; {REMEDY}"
+            f"{MANIFEST} of bundle {folder.name} lists something else than plain file names; "
+            f"{REMEDY}"
         )
     return dict(files)
 

@@ -1,7 +1,9 @@
-"""How a nightly run becomes visible: two slots per precomputed view, and one pointer that says which is read.
+"""How a nightly run becomes visible: two slots per precomputed view, and one pointer that says
+which is read.
 
-A run writes the slot that nobody reads, then moves the pointer. Every stored prediction carries its run's id, so that a
-reader can tell a row of the published run from one that another run left behind.
+A run writes the slot that nobody reads, then moves the pointer. Every stored prediction carries its
+run's id, so that a reader can tell a row of the published run from one that another run left
+behind.
 """
 
 import dataclasses
@@ -13,12 +15,44 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from potluck.contract.features import Publication
+from potluck.contract.fields import DType, Field
 from potluck.contract.formats import NEWEST, Format
 from potluck.contract.redis_format import Scalar, value_reader
 
 Slot = Literal["a", "b"]
 SLOTS: tuple[Slot, ...] = ("a", "b")
+
+PREDICTION, PROBABILITIES = "prediction", "probabilities"
+MODEL_VERSION, RUN_ID = "model_version", "run_id"
+PUBLISHED_ALWAYS = (PREDICTION, RUN_ID, MODEL_VERSION)
+"""What every view of predictions holds."""
+
+
+def published_row(prediction: DType, *, with_probabilities: bool) -> dict[str, DType]:
+    """Return the names and types of what is published for an entity, in the view's order.
+
+    Args:
+        prediction: float64 of a regression; otherwise the type of the classes' labels.
+        with_probabilities: whether the classes' probabilities are kept too, as JSON text.
+    """
+    row: dict[str, DType] = {PREDICTION: prediction}
+    if with_probabilities:
+        row[PROBABILITIES] = "string"
+    return {**row, MODEL_VERSION: "string", RUN_ID: "string"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A precomputed service that this model's nightly run fills."""
+
+    service: str
+    view: str
+    key: Field
+    features: tuple[Field, ...]
+    field_ids: dict[str, tuple[str, ...]]
+    """Slot name -> hex of each feature's hash field."""
+    source: str
+    """The offline source that keeps the history."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +88,8 @@ POINTER = TypeAdapter(Pointer)
 
 
 def read_pointer(stored: bytes | None) -> Pointer | None:
-    """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't be read.
+    """Decode what lies under `pointer_key`; None where nothing was published yet, or where it can't
+    be read.
 
     A damaged pointer publishes nothing; the next nightly run puts a sound one in its place.
 
@@ -73,12 +108,14 @@ def pointer_key(project: str, view: str) -> str:
 
 
 def first_pointer_key(project: str, view: str) -> str:
-    """Redis key of the pointer of version 0.1.0, whose servers read it on while others are upgraded."""
+    """Redis key of the pointer of version 0.1.0, whose servers read it on while others are
+    upgraded."""
     return f"potluck:{project}:{view}:published"
 
 
 def publication_key(project: str, view: str, name: str) -> str:
-    """Redis key of what belongs to a precomputed view; the braces keep all of them on one node of a cluster."""
+    """Redis key of what belongs to a precomputed view; the braces keep all of them on one node of a
+    cluster."""
     return f"potluck:{{{project}:{view}}}:{name}"
 
 
@@ -98,7 +135,8 @@ def slot_fields(publication: Publication, slot: Slot) -> list[bytes]:
 
 
 class StoredPredictions:
-    """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly run's own check."""
+    """Reads what an entity's hash holds of a precomputed view: the server's reader, and the nightly
+    run's own check."""
 
     def __init__(
         self,
@@ -135,4 +173,4 @@ class StoredPredictions:
             name: read(value)
             for name, read, value in zip(self.names, self.decoders, stored, strict=True)
         }
-        return row if row["run_id"] == pointer.run_id else None
+        return row if row[RUN_ID] == pointer.run_id else None

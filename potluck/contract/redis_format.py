@@ -1,11 +1,11 @@
 """Feast's Redis format, byte for byte: entity keys, serialized `Value` messages, timestamps.
 
-All views of an entity share one hash. Its key is the serialized entity key followed by the project's name, its fields
-are 4-byte hashes of `view:feature` (worked out from the registry and kept in the contract) and `_ts:view`; a push adds
-`_pushed:view`, which stock Feast never reads. No `_ts:view` means that the view does not know the entity; an empty one
-is protobuf's way to write 1970-01-01T00:00:00.
-`feast.protos` would import all of Feast, and these few lines are what the server needs of it; a test holds them to
-Feast's own bytes.
+All views of an entity share one hash. Its key is the serialized entity key followed by the
+project's name, its fields are 4-byte hashes of `view:feature` (worked out from the registry and
+kept in the contract) and `_ts:view`; a push adds `_pushed:view`, which stock Feast never reads. No
+`_ts:view` means that the view does not know the entity; an empty one is protobuf's way to write
+1970-01-01T00:00:00. `feast.protos` would import all of Feast, and these few lines are what the
+server needs of it; a test holds them to Feast's own bytes.
 """
 
 import math
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from potluck.contract.features import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 
 Scalar = str | int | float | bool | None
 
@@ -79,7 +79,8 @@ def timestamp_field(view: str) -> str:
 
 
 def pushed_field(view: str) -> str:
-    """Hash field that a push adds: the same bytes as in `timestamp_field`, for as long as the pushed row stands."""
+    """Hash field that a push adds: the same bytes as in `timestamp_field`, for as long as the
+    pushed row stands."""
     return f"_pushed:{view}"
 
 

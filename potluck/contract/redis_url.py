@@ -60,7 +60,8 @@ def parse_redis_url(url: str) -> RedisUrl:
     """Take a URL apart.
 
     Raises:
-        UsageError: it has none of the forms. The message holds nothing of the URL: a password may be in it.
+        UsageError: it has none of the forms. The message holds nothing of the URL: a password may
+            be in it.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
@@ -94,7 +95,8 @@ def server_url(scheme: str, where: str, query: str) -> RedisUrl:
         raise wrong("several hosts are for redis+sentinel:// or redis+cluster://")
     service, db = service_and_db(deployment, path)
     host, port = servers[0]
-    plain = f"{scheme.partition('+')[0]}://{credentials}{at}{f'[{host}]' if ':' in host else host}:{port}{db}{query}"
+    bracketed = f"[{host}]" if ":" in host else host  # an IPv6 address
+    plain = f"{scheme.partition('+')[0]}://{credentials}{at}{bracketed}:{port}{db}{query}"
     return RedisUrl(deployment, scheme.startswith("rediss"), servers, service, plain)
 
 
@@ -106,7 +108,8 @@ def host_and_port(text: str, default: int) -> tuple[str, int]:
     )
     if colon and not (is_number(port) and 0 < int(port) < 1 << 16):
         raise wrong(
-            "a port is no number from 1 to 65535; in a password, '/', '?', '@' and ':' are written %2F %3F %40 %3A"
+            "a port is no number from 1 to 65535; in a password, '/', '?', '@' and ':' are written "
+            "%2F %3F %40 %3A"
         )
     return host or "localhost", int(port) if colon else default
 

@@ -17,10 +17,12 @@ LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 class Settings(BaseSettings):
     """What a process of Potluck needs to know about its surroundings.
 
-    Each field is read from the environment variable of its alias, then from `.env` in the working directory.
+    Each field is read from the environment variable of its alias, then from `.env` in the working
+    directory.
     """
 
-    # The prefix is for `populate_by_name`, which also reads a field's bare name: HOME is somebody else's.
+    # The prefix is for `populate_by_name`, which also reads a field's bare name: HOME is somebody
+    # else's.
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
         env_prefix="POTLUCK_",
@@ -31,17 +33,19 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=lambda: nearest_home(Path.cwd()), alias="POTLUCK_HOME")
-    """Folder of all state. Default: the nearest `.potluck` at or above the working directory; where there is
-    none yet, one at the top of the git checkout, or else in the working directory."""
+    """Folder of all state. Default: the nearest `.potluck` at or above the working directory; where
+    there is none yet, one at the top of the git checkout, or else in the working directory."""
     repo: Path = Field(default=Path("feature_repo"), alias="POTLUCK_REPO")
     """The Feast feature repo."""
     redis_url: str | None = Field(default=None, alias="REDIS_URL")
-    """The online store, in one of the forms of `potluck.contract.redis_url`. Default: an embedded redis-server."""
+    """The online store, in one of the forms of `potluck.contract.redis_url`. Default: an embedded
+    redis-server."""
     mlflow_tracking_uri: str | None = Field(default=None, alias="MLFLOW_TRACKING_URI")
     """MLflow's tracking server and registry. Default: SQLite in the home."""
     mlflow_projects: str = Field(default="", alias="POTLUCK_PROJECTS")
-    """Feast projects, with commas between them, whose models are taken from MLflow's registry. Default: the
-    repo's project and those that the home serves; every project where there is no repo."""
+    """Feast projects, with commas between them, whose models are taken from MLflow's registry.
+    Default: the repo's project and those that the home serves; every project where there is no
+    repo."""
     feast_registry_url: str | None = Field(default=None, alias="FEAST_REGISTRY_URL")
     """Feast's SQL registry. Default: SQLite in the home."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -64,7 +68,8 @@ class Settings(BaseSettings):
     header_seconds: float = Field(default=10.0, alias="POTLUCK_HEADER_SECONDS", gt=0)
     """Seconds from the first byte of a request's head to its last."""
     body_seconds: float = Field(default=20.0, alias="POTLUCK_BODY_SECONDS", gt=0)
-    """Seconds within which a body is whole, or brings `body_bytes_per_second` for each of them; then anew."""
+    """Seconds within which a body is whole, or brings `body_bytes_per_second` for each of them;
+    then anew."""
     body_bytes_per_second: int = Field(default=4096, alias="POTLUCK_BODY_BYTES_PER_SECOND", ge=1)
     """Least rate of a body that takes longer than `body_seconds`."""
     idle_seconds: float = Field(default=75.0, alias="POTLUCK_IDLE_SECONDS", gt=0)
@@ -76,13 +81,15 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=2000, alias="POTLUCK_MAX_CONNECTIONS", ge=1)
     """Connections that one worker keeps open; one more is answered TOO_MANY_CONNECTIONS."""
     max_pipelined: int = Field(default=16, alias="POTLUCK_MAX_PIPELINED", ge=1)
-    """Requests of one connection that wait for the answer before theirs; the rest is not read until then."""
+    """Requests of one connection that wait for the answer before theirs; the rest is not read until
+    then."""
     max_body_bytes: int = Field(default=64 << 20, alias="POTLUCK_MAX_BODY_BYTES", ge=8 << 20)
     """Bytes of large bodies that one worker holds; a caller who would pass it waits."""
     materialize_max_gone: float = Field(
         default=0.5, alias="POTLUCK_MATERIALIZE_MAX_GONE", ge=0, le=1
     )
-    """Share of a view's entities online that a materialize may delete because the data lacks them."""
+    """Share of a view's entities online that a materialize may delete because the data lacks
+    them."""
 
     nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
     """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""
@@ -101,9 +108,11 @@ class Settings(BaseSettings):
     nightly_max_outside: float = Field(default=0.05, alias="POTLUCK_NIGHTLY_MAX_OUTSIDE", ge=0)
     """Share of predictions beyond the lowest and the highest of the published run."""
     nightly_max_drift: float = Field(default=0.25, alias="POTLUCK_NIGHTLY_MAX_DRIFT", ge=0)
-    """Population stability index of the predictions against the published run; not looked at below 200 rows."""
+    """Population stability index of the predictions against the published run; not looked at below
+    200 rows."""
     nightly_cron: str = Field(default="0 2 * * *", alias="POTLUCK_NIGHTLY_CRON")
-    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows what is valid."""
+    """When `up` and `schedule` call the nightly run, in UTC; empty after `off`. `cli.cron` knows
+    what is valid."""
 
     keep_runs: int = Field(default=100, alias="POTLUCK_KEEP_RUNS", ge=1)
     """Folders of ended nightly runs that a service keeps."""
@@ -136,7 +145,8 @@ class Settings(BaseSettings):
 
     @property
     def redis_socket(self) -> Path:
-        """Unix socket of the embedded redis-server; in a private folder of /tmp where the home's path is too long."""
+        """Unix socket of the embedded redis-server; in a private folder of /tmp where the home's
+        path is too long."""
         inside = self.home / "redis" / "redis.sock"
         return inside if len(str(inside)) <= LONGEST_SOCKET_PATH else short_socket(self.home)
 
@@ -150,7 +160,8 @@ class Settings(BaseSettings):
 
     @property
     def uses_embedded_redis(self) -> bool:
-        """Also where REDIS_URL names the home's own server, as it does after `eval "$(potluck env)"`."""
+        """Also where REDIS_URL names the home's own server, as it does after `eval "$(potluck
+        env)"`."""
         return self.online_store_url == self.embedded_redis_url
 
     @property
@@ -193,7 +204,8 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: object) -> Settings:
-    """Build the settings from flags (by field name; None means not given), environment and `.env`."""
+    """Build the settings from flags (by field name; None means not given), environment and
+    `.env`."""
     given = {name: value for name, value in flags.items() if value is not None}
     check_env_file(Path(ENV_FILE))
     try:
@@ -227,7 +239,8 @@ def check_env_file(path: Path) -> None:
 
 
 def source_path(project: str, source: str) -> str:
-    """Where `potluck ingest` puts the parquet file of a source; for the feature repo's `FileSource(path=…)`."""
+    """Where `potluck ingest` puts the parquet file of a source; for the feature repo's
+    `FileSource(path=…)`."""
     return str(load_settings().data_folder(project) / f"{source}.parquet")
 
 

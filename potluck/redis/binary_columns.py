@@ -12,7 +12,8 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def tagged_numbers(values: npt.NDArray[np.int64], tag: int) -> tuple[Bytes, npt.NDArray[np.intp]]:
-    """A tag and a varint in every row, padded to the longest, and how many bytes of each row count."""
+    """A tag and a varint in every row, padded to the longest, and how many bytes of each row
+    count."""
     rest = values.astype(np.int64).view(np.uint64)
     width = max(1, -(-int(rest.max(initial=0)).bit_length() // 7))
     matrix = np.empty((len(rest), 1 + width), np.uint8)

@@ -23,13 +23,14 @@ Rows = npt.NDArray[np.intp]
 
 
 class BulkWriter:
-    """Writes rows into Redis hashes: HSET commands put together by columns, replies counted by a second thread.
+    """Writes rows into Redis hashes: HSET commands put together by columns, replies counted by a
+    second thread.
 
     Use it from one thread.
 
     Args:
-        client: of a server, behind Sentinel or not, or of a cluster; its `socket_timeout` is how long nothing at all
-            may come or go.
+        client: of a server, behind Sentinel or not, or of a cluster; its `socket_timeout` is how
+            long nothing at all may come or go.
 
     Raises:
         ServiceUnreachable: Redis does not answer.
@@ -41,7 +42,8 @@ class BulkWriter:
         self.deleted = 0
         """Rows of which at least one field was deleted."""
         self.refused = 0
-        """Rows that Redis refused because their key holds something else than a hash (WRONGTYPE)."""
+        """Rows that Redis refused because their key holds something else than a hash
+        (WRONGTYPE)."""
         self.rejected: list[tuple[bytes, str]] = []
         """Key and Redis's words for the first 20 of them."""
         self.client = client  # it would close its connections when it is collected
@@ -54,7 +56,8 @@ class BulkWriter:
             raise
 
     def open_lanes(self, client: RedisClient) -> npt.NDArray[np.int16] | None:
-        """A connection to each node that holds slots; answers the place of its lane for each slot."""
+        """A connection to each node that holds slots; answers the place of its lane for each
+        slot."""
         if not isinstance(client, RedisCluster):
             self.lanes.append(Lane(client.connection_pool))
             return None
@@ -71,7 +74,8 @@ class BulkWriter:
     def write(
         self, keys: "pa.BinaryArray", fields: "Sequence[tuple[bytes, pa.BinaryArray | bytes]]"
     ) -> None:
-        """Set fields of each key's hash, in this order. Of a key that comes twice the last row stays.
+        """Set fields of each key's hash, in this order. Of a key that comes twice the last row
+        stays.
 
         Args:
             keys: one a row.
@@ -191,7 +195,8 @@ class BulkWriter:
 
 
 def refresh(client: RedisCluster) -> None:
-    """Ask the cluster who holds which slots: a failover may have moved them since the client was made."""
+    """Ask the cluster who holds which slots: a failover may have moved them since the client was
+    made."""
     try:
         client.nodes_manager.initialize()
     except REDIS_ERRORS as error:

@@ -1,7 +1,9 @@
-"""The redis-server that belongs to a home: started when a command needs it, stopped by `potluck down`.
+"""The redis-server that belongs to a home: started when a command needs it, stopped by `potluck
+down`.
 
-It listens on a unix socket only and appends every write to a file in the home. An flock that the server process
-itself inherits says who owns the file: a second server on the same socket would take it over silently.
+It listens on a unix socket only and appends every write to a file in the home. An flock that the
+server process itself inherits says who owns the file: a second server on the same socket would take
+it over silently.
 """
 
 import fcntl

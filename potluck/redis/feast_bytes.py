@@ -1,19 +1,20 @@
-"""Arrow columns -> Feast's Redis bytes, a column at a time: what `potluck.contract.redis_format` writes for one row.
+"""Arrow columns -> Feast's Redis bytes, a column at a time: what `potluck.contract.redis_format`
+writes for one row.
 
-Redis is quicker than Python's loops, so nothing here goes row by row, but for Feast's rarer value types (lists, sets,
-maps, JSON), whose bytes come from Feast's own conversion.
+Redis is quicker than Python's loops, so nothing here goes row by row. Feast's rarer value types
+(lists, sets, maps, JSON) are left to the caller, who may have Feast's own conversion.
 """
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.contract.redis_format import (
     INT32_TYPE,
     INT64_TYPE,
@@ -48,6 +49,10 @@ KEY_TYPES = {
 """Feast's types of a join key, by the names of contracts and of `feast.ValueType` in lower case."""
 
 ALIASES = {"double": "float64", "float": "float32"}
+FEASTS_NAMES = {name: alias for alias, name in ALIASES.items()}
+
+Encode = Callable[["pa.Array", str, bytes], "pa.BinaryArray"]
+"""A column, its type and what stands for a null -> the bytes of every row."""
 
 
 def entity_keys(
@@ -64,7 +69,8 @@ def entity_keys(
 def typed_entity_keys(
     project: str, dtypes: dict[str, str], table: "pa.Table | pa.RecordBatch"
 ) -> "pa.BinaryArray":
-    """`entity_keys` by the names and types of the join keys, which may be all that Feast allows (`KEY_TYPES`)."""
+    """`entity_keys` by the names and types of the join keys, which may be all that Feast allows
+    (`KEY_TYPES`)."""
     names = sorted(dtypes)
     pieces: list[Any] = [entity_key_head(names)]
     for name in names:
@@ -96,22 +102,38 @@ def key_pieces(name: str, column: "pa.Array", dtype: str) -> list[Any]:
     return [kind + struct.pack("<I", width), fixed_width(numbers(whole).astype(f"<i{width}"))]
 
 
-def encode_values(column: "pa.Array", dtype: str, null: bytes = NULL) -> "pa.BinaryArray":
-    """Feast's serialized `Value` of every row.
+def refuse(column: "pa.Array", dtype: str, null: bytes) -> NoReturn:
+    """Refuse what no encoder here takes.
+
+    Raises:
+        DataError: always.
+    """
+    raise DataError(f"can't store {column.type} as {dtype}; expected values of that type")
+
+
+def encode_values(
+    column: "pa.Array", dtype: str, null: bytes = NULL, *, otherwise: Encode = refuse
+) -> "pa.BinaryArray":
+    """Encode a column as Feast's serialized `Value` of every row.
 
     Args:
         column: values, of the declared type or of one that casts to it without loss.
         dtype: as in a contract, or a `feast.ValueType` in lower case.
-        null: what stands for a null: Feast's explicit null, or no bytes at all, as `feast materialize` writes it.
+        null: what stands for a null: Feast's explicit null, or no bytes at all, as `feast
+            materialize` writes it.
+        otherwise: what encodes types and values that no encoder here takes.
+
+    Raises:
+        DataError: `otherwise` does not take them either.
     """
     column, dtype = one_array(column), ALIASES.get(dtype, dtype)
     encoder = ENCODERS.get(dtype)
     if encoder is None:
-        return by_feast(column, dtype, null)
+        return otherwise(column, dtype, null)
     try:
         return encoder(column, null)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return by_feast(column, {new: old for old, new in ALIASES.items()}.get(dtype, dtype), null)
+        return otherwise(column, FEASTS_NAMES.get(dtype, dtype), null)
 
 
 def encode_float64(column: "pa.Array", null: bytes) -> "pa.BinaryArray":
@@ -163,26 +185,6 @@ ENCODERS: "dict[str, Callable[[pa.Array, bytes], pa.BinaryArray]]" = {
     "bytes": encode_bytes,
     "unix_timestamp": encode_unix_timestamp,
 }
-
-
-def by_feast(column: "pa.Array", dtype: str, null: bytes) -> "pa.BinaryArray":
-    """What `feast materialize` makes of a column, value by value.
-
-    Raises:
-        DataError: Feast has no such type, or refuses the values.
-    """
-    from feast.type_map import python_values_to_proto_values
-    from feast.value_type import ValueType
-
-    try:
-        values = python_values_to_proto_values(
-            column.to_numpy(zero_copy_only=False), ValueType[dtype.upper()]
-        )
-    except Exception as error:
-        raise DataError(
-            f"Feast can't store {column.type} as {dtype}: {type(error).__name__}: {error}"
-        ) from error
-    return pa.array([value.SerializeToString() or null for value in values], pa.binary())
 
 
 def tagged_floats(column: "pa.Array", tag: bytes, layout: str, null: bytes) -> "pa.BinaryArray":

@@ -26,7 +26,8 @@ SECONDS_PER_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def encode_timestamps(column: "pa.Array") -> "pa.BinaryArray":
-    """A `google.protobuf.Timestamp` of every row, to the microsecond, as Feast's Redis store writes event timestamps.
+    """A `google.protobuf.Timestamp` of every row, to the microsecond, as Feast's Redis store writes
+    event timestamps.
 
     Args:
         column: timestamps of any unit; without a zone they are UTC.
@@ -38,7 +39,8 @@ def encode_timestamps(column: "pa.Array") -> "pa.BinaryArray":
 
 
 def encode_micros(micros: npt.NDArray[np.int64]) -> "pa.BinaryArray":
-    """The same of microseconds since 1970; before it the seconds are negative, and nanoseconds never are."""
+    """The same of microseconds since 1970; before it the seconds are negative, and nanoseconds
+    never are."""
     whole, part = np.divmod(micros, MICROS)
     first, second = tagged_numbers(whole, 0x08), tagged_numbers(part * 1000, 0x10)
     first[1][whole == 0], second[1][part == 0] = 0, 0
@@ -89,7 +91,8 @@ def epoch_micros(column: "pa.Array") -> npt.NDArray[np.int64]:
 
 
 def micros_if_dated(column: "pa.Array") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Microseconds since 1970, and which rows have a timestamp at all; 0 stands where there is none.
+    """Microseconds since 1970, and which rows have a timestamp at all; 0 stands where there is
+    none.
 
     Raises:
         DataError: the column holds no timestamps.

@@ -26,7 +26,8 @@ def entity_keys_of(
 def entity_keys_like(
     client: RedisClient, project: str, join_keys: Sequence[str]
 ) -> "Iterator[pa.BinaryArray]":
-    """Redis keys that look like these entities, some of them perhaps of another project, a block at a time.
+    """Redis keys that look like these entities, some of them perhaps of another project, a block at
+    a time.
 
     Raises:
         ServiceUnreachable: Redis went away.

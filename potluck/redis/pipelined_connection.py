@@ -1,5 +1,5 @@
-"""One connection that a thread of its own feeds: it sends prepared commands, reads their replies, and never waits
-for one of the two while the other could go on."""
+"""One connection that a thread of its own feeds: it sends prepared commands, reads their replies,
+and never waits for one of the two while the other could go on."""
 
 import contextlib
 import queue
@@ -30,7 +30,10 @@ LOOK_SECONDS = 0.1
 ADVICE = {
     "OOM": "Redis is full: raise its maxmemory or take data out",
     "READONLY": "this is a replica: name the primary, or its sentinels, in REDIS_URL",
-    "MOVED": "this server is part of a cluster whose slots moved: name it as a cluster in REDIS_URL, or wait",
+    "MOVED": (
+        "this server is part of a cluster whose slots moved: "
+        "name it as a cluster in REDIS_URL, or wait"
+    ),
     "ASK": "the cluster is moving slots: wait until it is done",
     "TRYAGAIN": "the cluster is moving slots: wait until it is done",
     "CLUSTERDOWN": "the cluster has lost a node: bring it back",
@@ -64,10 +67,12 @@ class Mark:
 
 
 class Lane:
-    """Takes over a connection that redis-py has opened and authenticated; batches wait in a short queue.
+    """Takes over a connection that redis-py has opened and authenticated; batches wait in a short
+    queue.
 
     Args:
-        pool: of the server; the connection is closed in the end, and its place in the pool given back.
+        pool: of the server; the connection is closed in the end, and its place in the pool given
+            back.
 
     Raises:
         ServiceUnreachable: the server does not answer.
@@ -179,7 +184,8 @@ class Lane:
         return ready[0][1]
 
     def take(self) -> None:
-        """The next batch, if one is there; without any reply to wait for, wait for a batch instead."""
+        """The next batch, if one is there; without any reply to wait for, wait for a batch
+        instead."""
         try:
             item = self.queue.get(block=not self.waiting)
         except queue.Empty:
@@ -242,6 +248,6 @@ def unreachable(said: str) -> ServiceUnreachable:
     """Redis's own words, what they mean, and what to do."""
     advice = ADVICE.get(said.split(" ", 1)[0], "check REDIS_URL and that Redis is up")
     return ServiceUnreachable(
-        f"Redis did not take all rows ({said.strip()}); {advice}, then run again: what is written stays, and is "
-        "written again"
+        f"Redis did not take all rows ({said.strip()}); {advice}, then run again: what is written "
+        "stays, and is written again"
     )

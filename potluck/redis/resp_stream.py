@@ -1,4 +1,5 @@
-"""Commands for many rows as one stream of RESP, put together from Arrow columns; hash slots of many keys."""
+"""Commands for many rows as one stream of RESP, put together from Arrow columns; hash slots of many
+keys."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,7 +14,8 @@ from redis.crc import key_slot
 from potluck.redis.binary_columns import Bytes, content, joined, lengths
 
 Part = Any
-"""A command's argument: bytes that are the same for all rows, or a `pa.BinaryArray` with one value for each."""
+"""A command's argument: bytes that are the same for all rows, or a `pa.BinaryArray` with one value
+for each."""
 
 LARGEST_TABLE = 4096
 LONGEST_KEY = 512
@@ -57,7 +59,8 @@ def header_table(size: int) -> "pa.BinaryArray":
 
 
 def hash_slots(keys: "pa.BinaryArray") -> npt.NDArray[np.intp]:
-    """The cluster's slot of every key; a key's `{tag}` counts instead of the whole, as Redis has it."""
+    """The cluster's slot of every key; a key's `{tag}` counts instead of the whole, as Redis has
+    it."""
     sizes = lengths(keys)
     special = pc.match_substring(keys, b"{").to_numpy(zero_copy_only=False) | (sizes > LONGEST_KEY)
     slots = crc16(keys, np.where(special, 0, sizes)) % SLOTS
@@ -78,7 +81,8 @@ def crc16(keys: "pa.BinaryArray", sizes: npt.NDArray[np.int64]) -> npt.NDArray[n
 
 
 def key_hashes(keys: "pa.BinaryArray") -> npt.NDArray[np.uint64]:
-    """A 64-bit hash (FNV-1a) of every key: an eighth of the memory, and one of two million keys twice in 10^7 runs."""
+    """A 64-bit hash (FNV-1a) of every key: an eighth of the memory, and one of two million keys
+    twice in 10^7 runs."""
     found: npt.NDArray[np.uint64] = folded(
         keys,
         lengths(keys),
@@ -94,7 +98,8 @@ def folded(
     start: Any,
     step: Callable[[Any, Bytes], Any],
 ) -> Any:
-    """`step(found, byte)` from the first byte of every key to its last: once a position, over the keys that reach it.
+    """`step(found, byte)` from the first byte of every key to its last: once a position, over the
+    keys that reach it.
 
     Args:
         sizes: how many bytes of each key count.

@@ -8,19 +8,12 @@ bundle/
   MANIFEST.json   sha256 of every file
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from potluck.contract.errors import BundleError
 from potluck.contract.features import FeatureContract, read_contract
 from potluck.contract.manifest import verify_manifest, write_manifest
-from potluck.scoring.functions import Columns, load_functions
-from potluck.scoring.lightgbm_library import Matrix
-from potluck.scoring.rows import RowBuilder, Rows
-from potluck.scoring.scorer import open_scorer
-from potluck.scoring.transform import Predictions, predict
+from potluck.scoring.model import Model
 
 CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = (
     "contract.json",
@@ -29,34 +22,6 @@ CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE = (
     "golden.json",
 )
 BUNDLE_FILES = (CONTRACT_FILE, FUNCTIONS_FILE, MODEL_FILE, GOLDEN_FILE)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A scored batch."""
-
-    predictions: Predictions
-    rows: Rows
-    raw: Matrix
-
-
-class Model:
-    """A bundle, opened: inputs in, predictions out."""
-
-    def __init__(self, contract: FeatureContract, functions_source: str, model_text: bytes) -> None:
-        self.contract = contract
-        self.rows = RowBuilder(contract, load_functions(functions_source, contract))
-        self.scorer = open_scorer(model_text, len(contract.columns))
-
-    def score(self, inputs: Columns, times: Sequence[datetime]) -> Scored:
-        """Score rows given as columns; see `RowBuilder.build` for the arguments and errors."""
-        rows = self.rows.build(inputs, times)
-        raw = self.scorer.raw_scores(rows.matrix)
-        return Scored(self.predict(raw), rows, raw)
-
-    def predict(self, raw: Matrix) -> Predictions:
-        contract = self.contract
-        return predict(raw, contract.objective, contract.transform, contract.classes)
 
 
 def open_bundle(folder: Path) -> Model:

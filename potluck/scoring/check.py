@@ -1,6 +1,8 @@
-"""Admission: a bundle is checked once, in a child process, because a corrupt model aborts the process that opens it.
+"""Admission: a bundle is checked once, in a child process, because a corrupt model aborts the
+process that opens it.
 
-A receipt says which bundle passed under which versions of the libraries; with one, opening costs the digests only.
+A receipt says which bundle passed under which versions of the libraries; with one, opening costs
+the digests only.
 """
 
 import hashlib
@@ -28,8 +30,8 @@ CHECK_SECONDS = 120.0
 def admit(folder: Path, receipts: Path) -> str:
     """Check a bundle unless it has a receipt, and answer its digest.
 
-    What passes is admitted, whether or not its receipt can be written: without one it is checked again
-    next time.
+    What passes is admitted, whether or not its receipt can be written: without one it is checked
+    again next time.
 
     Raises:
         BundleError: digests, contract, model or golden rows don't hold; the message says which.
@@ -66,12 +68,14 @@ def check_in_child(folder: Path) -> int:
     if child.returncode != 0:
         said = (child.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
         raise BundleError(
-            f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; train again"
+            f"bundle {folder.name} was refused (its check ended with {child.returncode}): {said}; "
+            "train again"
         )
     passed = re.search(rb"^golden rows: (\d+)$", child.stdout, re.MULTILINE)
     if passed is None:
         raise BundleError(
-            f"bundle {folder.name} was refused: its code ended the check before it was done; train again"
+            f"bundle {folder.name} was refused: its code ended the check before it was done; train "
+            "again"
         )
     return int(passed[1])
 
@@ -96,14 +100,16 @@ def write_receipt(path: Path, content: dict[str, object]) -> None:
         write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
     except OSError as error:
         logger.warning(
-            "bundle %.12s passed its check, but its receipt can't be written (%s): it is checked at each start",
+            "bundle %.12s passed its check, but its receipt can't be written (%s): it is checked "
+            "at each start",
             content["bundle"],
             error,
         )
 
 
 def main(folder: Path) -> int:
-    """The child: open the bundle, compare its scorer with LightGBM, score its golden rows, print how many there are."""
+    """The child: open the bundle, compare its scorer with LightGBM, score its golden rows, print
+    how many there are."""
     from potluck.scoring.bundle import MODEL_FILE, open_bundle
     from potluck.scoring.golden import check_golden
     from potluck.scoring.probe import check_scorer

@@ -1,4 +1,5 @@
-"""Values of one column as the trees take them, one at a time or many at once: the same numbers, the same errors."""
+"""Values of one column as the trees take them, one at a time or many at once: the same numbers, the
+same errors."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ Mark = Literal["unseen", "imputed"]
 
 
 class Codes:
-    """A categorical column: a category's code, NaN for a missing one and for one that training never saw."""
+    """A categorical column: a category's code, NaN for a missing one and for one that training
+    never saw."""
 
     mark: Mark = "unseen"
 
@@ -63,7 +65,8 @@ class Codes:
 
 
 class Numbers:
-    """A numeric column: NaN where it is missing, or training's median where training never saw it so."""
+    """A numeric column: NaN where it is missing, or training's median where training never saw it
+    so."""
 
     mark: Mark = "imputed"
 
@@ -75,7 +78,8 @@ class Numbers:
         """The number, and whether it is imputed.
 
         Raises:
-            DataError: the value is no number, or no whole number where the column is declared an integer.
+            DataError: the value is no number, or no whole number where the column is declared an
+                integer.
         """
         number = math.nan if value is None else self.number(value)
         if self.fill is not None and number != number:
@@ -138,7 +142,8 @@ def encoder(column: Column) -> Encoder:
 
 
 def all_numbers(values: Sequence[Any]) -> bool:
-    """Whether every value is a number or None: numpy would also take text that reads as one, and lists."""
+    """Whether every value is a number or None: numpy would also take text that reads as one, and
+    lists."""
     return PLAIN_NUMBERS.issuperset(map(type, values)) or all(
         isinstance(value, NUMBERS) for value in values
     )

@@ -1,10 +1,12 @@
-"""The scorer: all trees at once, as bit masks (after QuickScorer), equal to LightGBM's own sum in every bit.
+"""The scorer: all trees at once, as bit masks (after QuickScorer), equal to LightGBM's own sum in
+every bit.
 
-The leaves of each tree are numbered from the left. Where a value sends a node to the right, no leaf on the node's left
-can be reached any more. So a value rules out a set of leaves in every tree, and this set depends only on its rank among
-the column's thresholds (or on its category): it is one precomputed row of a table, a word for each tree. The rows of
-all columns are combined with AND; the lowest bit that is left in a tree's word is its leaf. Leaves are added in the
-trees' order, as LightGBM adds them.
+The leaves of each tree are numbered from the left. Where a value sends a node to the right, no leaf
+on the node's left can be reached any more. So a value rules out a set of leaves in every tree, and
+this set depends only on its rank among the column's thresholds (or on its category): it is one
+precomputed row of a table, a word for each tree. The rows of all columns are combined with AND; the
+lowest bit that is left in a tree's word is its leaf. Leaves are added in the trees' order, as
+LightGBM adds them.
 
 A value's row in the table is its cell (see `potluck.scoring.scorer`).
 """
@@ -57,7 +59,8 @@ class Forest:
         """Build the tables.
 
         Raises:
-            UnknownTreesError: linear trees, more than 64 leaves, zero as missing, or tables too large.
+            UnknownTreesError: linear trees, more than 64 leaves, zero as missing, or tables too
+                large.
         """
         refuse_unknown(model)
         self.width, self.outputs = model.width, model.outputs
@@ -118,7 +121,8 @@ class Forest:
         return reached
 
     def _summed(self, reached: Masks) -> Matrix:
-        """The lowest leaf of every tree, added in the trees' order: a running sum rounds as LightGBM's loop does.
+        """The lowest leaf of every tree, added in the trees' order: a running sum rounds as
+        LightGBM's loop does.
 
         Of many rows each tree's leaves are added at once, of few ones each row's.
         """
@@ -138,7 +142,8 @@ class Forest:
 
 
 class NumberColumn:
-    """A numeric column: a value's row is its rank among the thresholds, the last row is for missing ones."""
+    """A numeric column: a value's row is its rank among the thresholds, the last row is for missing
+    ones."""
 
     def __init__(self, index: int, splits: Sequence[Split]) -> None:
         self.index, self.splits = index, splits
@@ -170,7 +175,8 @@ class NumberColumn:
 
 
 class CategoryColumn:
-    """A categorical column: a value's row is its code, the last row is for all that no split names."""
+    """A categorical column: a value's row is its code, the last row is for all that no split
+    names."""
 
     def __init__(self, index: int, splits: Sequence[Split]) -> None:
         self.index, self.splits = index, splits
@@ -245,7 +251,8 @@ def missing_goes_left(tree: Tree, node: int) -> bool:
 
 
 def leaf_values(trees: Sequence[Tree], stride: int) -> tuple[Matrix, Cells]:
-    """Every tree's leaves from the left, and where each tree's begin, less the one bit that is always counted."""
+    """Every tree's leaves from the left, and where each tree's begin, less the one bit that is
+    always counted."""
     values = np.zeros((len(trees), stride))
     for row, tree in zip(values, trees, strict=True):
         for leaf, value in enumerate(tree.leaves):

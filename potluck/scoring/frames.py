@@ -1,7 +1,8 @@
 """A user's table -> the columns that a model scores, in the types of its contract.
 
-The table may be a pandas DataFrame. pandas is not imported for it: a DataFrame and its columns are asked for what they
-hold. Integers that a gap made floats are integers again; NaN, None, `pd.NA` and NaT are missing values.
+The table may be a pandas DataFrame. pandas is not imported for it: a DataFrame and its columns are
+asked for what they hold. Integers that a gap made floats are integers again; NaN, None, `pd.NA` and
+NaT are missing values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from potluck.scoring.vectors import NumberVector
 
 BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
@@ -45,7 +47,8 @@ def read_table(data: Any) -> Table:
     """A DataFrame, a dict of columns, one record, or a list of records.
 
     Raises:
-        DataError: it is something else, a column's name comes twice, or its columns differ in height.
+        DataError: it is something else, a column's name comes twice, or its columns differ in
+            height.
     """
     if hasattr(data, "columns"):
         return table_of_frame(data)
@@ -91,7 +94,8 @@ def contract_columns(contract: FeatureContract, table: Table) -> dict[str, Seque
     Join keys may be among the table's columns: they are left aside, as nothing is looked up.
 
     Raises:
-        DataError: a column is unknown, a required one is absent or has gaps, or a value has another type.
+        DataError: a column is unknown, a required one is absent or has gaps, or a value has another
+            type.
     """
     check_names(contract, table)
     columns = {}
@@ -117,8 +121,9 @@ def check_names(contract: FeatureContract, table: Table) -> None:
         sent = [name for name in unknown if name in computed]
         also = f" ({listed(sent)}: computed on demand, it can't be sent)" if sent else ""
         raise DataError(
-            f"expected only columns that {contract.service} takes, got also {listed(unknown)}{also}; "
-            f"leave them out. It takes: {', '.join(field.name for field in contract.inputs)}"
+            f"expected only columns that {contract.service} takes, got also "
+            f"{listed(unknown)}{also}; leave them out. It takes: "
+            f"{', '.join(field.name for field in contract.inputs)}"
         )
     absent = [
         field.name
@@ -135,8 +140,8 @@ def check_complete(field: Field, column: Sequence[Any]) -> None:
     gaps = [row for row, value in enumerate(column) if value is None]
     if gaps:
         raise DataError(
-            f"column {field.name}: expected {EXPECTED[field.dtype]} in every row, since it is required; "
-            f"missing in {len(gaps)} of {len(column)}: row {listed(gaps)}"
+            f"column {field.name}: expected {EXPECTED[field.dtype]} in every row, since it is "
+            f"required; missing in {len(gaps)} of {len(column)}: row {listed(gaps)}"
         )
 
 

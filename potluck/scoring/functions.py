@@ -13,7 +13,8 @@ ColumnFunction = Callable[[MutableMapping[str, list[Any]]], Mapping[str, Sequenc
 
 
 class OwnColumns(MutableMapping[str, list[Any]]):
-    """What a function is given: a column becomes its own when it asks for it, and may be changed like any dict's."""
+    """What a function is given: a column becomes its own when it asks for it, and may be changed
+    like any dict's."""
 
     def __init__(self, names: Sequence[str], columns: Columns) -> None:
         self.names, self.columns = dict.fromkeys(names), columns
@@ -34,7 +35,8 @@ class OwnColumns(MutableMapping[str, list[Any]]):
         return self.own[name]
 
     def given_back(self, values: Sequence[Any]) -> Sequence[Any]:
-        """A column that the function answers; the vector itself where it passes one through as it was."""
+        """A column that the function answers; the vector itself where it passes one through as it
+        was."""
         vector = self.vectors.get(id(values))
         return vector if vector is not None and values == list(vector) else list(values)
 
@@ -87,7 +89,8 @@ def run_function(
 
     Raises:
         DamagedValueError: what it asked for can't be read.
-        DataError: it raised, or gave something else than one list of `rows` values for each declared output.
+        DataError: it raised, or gave something else than one list of `rows` values for each
+            declared output.
     """
     try:
         own = OwnColumns(function.inputs, inputs)
@@ -102,6 +105,7 @@ def run_function(
     for name, values in outputs.items():
         if len(values) != rows:
             raise DataError(
-                f"on-demand function {function.name} gave {len(values)} values of {name} for {rows} rows"
+                f"on-demand function {function.name} gave {len(values)} values of {name} for "
+                f"{rows} rows"
             )
     return outputs

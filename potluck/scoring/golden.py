@@ -1,4 +1,5 @@
-"""Golden rows: inputs, and the raw score that each must give to the bit wherever the bundle is opened."""
+"""Golden rows: inputs, and the raw score that each must give to the bit wherever the bundle is
+opened."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from potluck.contract.errors import BundleError, DataError
-from potluck.contract.features import Literals
-from potluck.scoring.bundle import GOLDEN_FILE, Model
+from potluck.contract.fields import Literals
+from potluck.scoring.bundle import GOLDEN_FILE
 from potluck.scoring.functions import Columns
+from potluck.scoring.model import Model
 
 TOLERANCE = 1e-12  # across CPUs, of a prediction behind exp(); raw scores have none
 

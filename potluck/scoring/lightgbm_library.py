@@ -57,7 +57,8 @@ class Booster:
     name = "lightgbm"
 
     def __init__(self, text: bytes) -> None:
-        """Open a model. A corrupt text may abort the process: check it in a child first (`potluck.scoring.check`)."""
+        """Open a model. A corrupt text may abort the process: check it in a child first
+        (`potluck.scoring.check`)."""
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
         call(

@@ -1,7 +1,8 @@
 """LightGBM's text model, read: trees as arrays of nodes.
 
-The text's own layout: node 0 is the root, a child below 0 is the leaf `~child`. `decision_type` holds bit flags: 1 for
-a categorical split, 2 for "missing goes left", and in bits 2 and 3 what counts as missing.
+The text's own layout: node 0 is the root, a child below 0 is the leaf `~child`. `decision_type`
+holds bit flags: 1 for a categorical split, 2 for "missing goes left", and in bits 2 and 3 what
+counts as missing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +13,9 @@ from typing import TypeVar
 from potluck.contract.errors import BundleError
 
 AVERAGED = (
-    "model.txt averages its trees (LightGBM's boosting=rf); expected trees that add up, as its raw scores are sums: "
-    "the predictions would be too large by the number of trees; train again without boosting=rf"
+    "model.txt averages its trees (LightGBM's boosting=rf); expected trees that add up, as its raw "
+    "scores are sums: the predictions would be too large by the number of trees; train again "
+    "without boosting=rf"
 )
 CATEGORICAL, MISSING_GOES_LEFT = 1, 2
 NO_MISSING, ZERO_IS_MISSING, NAN_IS_MISSING = 0, 1, 2
@@ -96,7 +98,8 @@ def read_model(text: bytes) -> TextModel:
     """Parse a text model whose digest holds.
 
     Raises:
-        BundleError: it is no LightGBM model, one of a form that this reader does not know, or one of averaged trees.
+        BundleError: it is no LightGBM model, one of a form that this reader does not know, or one
+            of averaged trees.
     """
     try:
         header, *blocks = sections(text.decode())

@@ -1,8 +1,9 @@
-"""The row builder's work for a few rows at a time: what can be known when a bundle goes live is known then.
+"""The row builder's work for a few rows at a time: what can be known when a bundle goes live is
+known then.
 
-The plan gives what `RowBuilder` and `Model.score` give, to the bit. It looks nothing up by name, and it remembers: a
-value of a column, or the bytes that stand for it in the online store, becomes a cell of the scorer by way of the same
-encoder once, and is found under itself the next time.
+The plan gives what `RowBuilder` and `Model.score` give, to the bit. It looks nothing up by name,
+and it remembers: a value of a column, or the bytes that stand for it in the online store, becomes a
+cell of the scorer by way of the same encoder once, and is found under itself the next time.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,15 +13,17 @@ from functools import partial
 from operator import getitem, itemgetter
 from typing import Any
 
-from potluck.contract.features import REQUEST_TIME, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import REQUEST_TIME, Field
 from potluck.contract.redis_format import Scalar, value_reader
-from potluck.scoring.bundle import Model
 from potluck.scoring.encoders import Encoder, Mark
 from potluck.scoring.functions import run_function
+from potluck.scoring.model import Model
 from potluck.scoring.transform import Predictions
 
 MOST_REMEMBERED = 2048
-"""Values of one column; more are forgotten, so that a column of ever new values takes no more memory."""
+"""Values of one column; more are forgotten, so that a column of ever new values takes no more
+memory."""
 LONGEST_REMEMBERED = 128
 
 Record = Mapping[str, Any]
@@ -194,7 +197,8 @@ class Plan:
 
 
 def direct_fields(contract: FeatureContract) -> dict[str, Field]:
-    """Looked-up fields that are columns as they are: their cells can be known by the stored bytes."""
+    """Looked-up fields that are columns as they are: their cells can be known by the stored
+    bytes."""
     computed = {out.name for function in contract.functions for out in function.outputs}
     names = {column.name for column in contract.columns} - computed
     return {f.name: f for f in contract.online if f.name in names and f.default not in REQUEST_TIME}

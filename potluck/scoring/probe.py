@@ -1,4 +1,5 @@
-"""Proof that a scorer adds up a model's trees as LightGBM does: rows made to ask every split, compared bit by bit."""
+"""Proof that a scorer adds up a model's trees as LightGBM does: rows made to ask every split,
+compared bit by bit."""
 
 import numpy as np
 

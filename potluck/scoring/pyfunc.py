@@ -1,6 +1,8 @@
-"""What `mlflow.pyfunc.load_model` loads: a bundle that takes raw, named columns and answers what HTTP answers.
+"""What `mlflow.pyfunc.load_model` loads: a bundle that takes raw, named columns and answers what
+HTTP answers.
 
-MLflow calls `_load_pyfunc` with the folder of the model version. This module needs neither MLflow nor pandas.
+MLflow calls `_load_pyfunc` with the folder of the model version. This module needs neither MLflow
+nor pandas.
 """
 
 from collections.abc import Mapping
@@ -11,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from potluck.contract.errors import DataError
-from potluck.scoring.bundle import Model, open_bundle
+from potluck.scoring.bundle import open_bundle
 from potluck.scoring.frames import contract_columns, read_table
+from potluck.scoring.model import Model
 from potluck.scoring.transform import Predictions, probability_column
 
 REQUEST_TIME = "request_time"
@@ -31,11 +34,14 @@ class PyFunc:
 
         Args:
             data: a DataFrame, a list of records or a dict of columns. Join keys may be among them.
-            params: `request_time`, an ISO date or time (UTC unless it says otherwise); now, if it is not given.
+            params: `request_time`, an ISO date or time (UTC unless it says otherwise); now, if it
+                is not given.
 
         Answers:
-            Regression: a numpy array of float64. Classes: a DataFrame with the index of `data`, the columns
-            `prediction` and `probability_<class>`; for what is no DataFrame, a list of records with these.
+            Regression: a numpy array of float64. Classes: a DataFrame with the index of `data`, the
+                columns
+            `prediction` and `probability_<class>`; for what is no DataFrame, a list of records with
+            these.
 
         Raises:
             DataError: a column is unknown, a required one is absent, or a value has another type.

@@ -1,7 +1,8 @@
 """The bundles that a home holds, and which of them is each service's champion.
 
 releases/
-  champions/<service>.json   service, digest, model_version, format; replaced at promotion and rollback
+  champions/<service>.json   service, digest, model_version, format; replaced at promotion and
+                             rollback
   bundles/<digest>/          a bundle, laid down once
   receipts/                  which bundle passed its check under which libraries
 """
@@ -21,8 +22,9 @@ from potluck.contract.files import copy_synced, staging_folder, sync_folder, wri
 from potluck.contract.formats import NEWEST, Format
 from potluck.contract.lock import exclusive, shared
 from potluck.contract.manifest import MANIFEST, bundle_digest, verify_manifest
-from potluck.scoring.bundle import CONTRACT_FILE, Model, open_bundle
+from potluck.scoring.bundle import CONTRACT_FILE, open_bundle
 from potluck.scoring.check import admit
+from potluck.scoring.model import Model
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class Releases:
         return sorted(Path(name).stem for name in names if is_champion_file(name))
 
     def stamp(self) -> Stamp | None:
-        """Changes whenever a champion does: for whoever watches. None where the folder is not there.
+        """Changes whenever a champion does: for whoever watches. None where the folder is not
+        there.
 
         Raises:
             OSError: the folder can't be listed.
@@ -178,7 +181,8 @@ class Releases:
                 error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             )
             raise BundleError(
-                f"the champion file of {service} can't be read: {said}; `potluck pull` takes it from MLflow's registry"
+                f"the champion file of {service} can't be read: {said}; `potluck pull` takes it "
+                "from MLflow's registry"
             ) from None
 
     def holds(self, service: str, model_version: str) -> bool:
@@ -203,7 +207,8 @@ class Releases:
         model = open_bundle(folder)
         if model.contract.service != release.service:
             raise BundleError(
-                f"the champion of {release.service} is a bundle of {model.contract.service}; promote its own"
+                f"the champion of {release.service} is a bundle of {model.contract.service}; "
+                "promote its own"
             )
         return model
 
@@ -213,7 +218,8 @@ def is_champion_file(name: str) -> bool:
 
 
 def stamp_of(files: Iterable[Path]) -> Stamp:
-    """What changes when these files do, by the file system's word; those that can't be seen are left out."""
+    """What changes when these files do, by the file system's word; those that can't be seen are
+    left out."""
     found = []
     for path in files:
         with contextlib.suppress(OSError):

@@ -1,4 +1,5 @@
-"""The row builder: inputs by name -> the model's matrix. There is no other, so nothing can be skewed against it."""
+"""The row builder: inputs by name -> the model's matrix. There is no other, so nothing can be
+skewed against it."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -7,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from potluck.contract.features import FeatureContract, Field, OnDemandFunction
+from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.contract.fields import Field
 from potluck.scoring.encoders import encoder
 from potluck.scoring.functions import ColumnFunction, Columns, run_function
 from potluck.scoring.lightgbm_library import Matrix
@@ -23,7 +25,8 @@ class Rows:
     unseen: dict[str, list[int]] = field(default_factory=dict)
     """Column -> rows whose category training never saw; scored as missing."""
     imputed: dict[str, list[int]] = field(default_factory=dict)
-    """Column -> rows where it was missing though training never saw it so; scored with training's median."""
+    """Column -> rows where it was missing though training never saw it so; scored with training's
+    median."""
 
 
 class RowBuilder:
@@ -80,7 +83,8 @@ class RowBuilder:
 def with_default(
     column: Sequence[Any], entry: Field, times: Sequence[datetime], moments: Set[datetime]
 ) -> Sequence[Any]:
-    """With the default of each row's time where a value is missing; `moments` are the times, each once."""
+    """With the default of each row's time where a value is missing; `moments` are the times, each
+    once."""
     if isinstance(column, Vector) and len(moments) == 1:
         return column.filled(entry.default_at(times[0]))
     return [

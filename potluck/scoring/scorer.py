@@ -1,7 +1,9 @@
-"""The seam behind which trees are added up, the same for online, nightly and replay; every scorer gives the same bits.
+"""The seam behind which trees are added up, the same for online, nightly and replay; every scorer
+gives the same bits.
 
-A scorer takes a matrix of float64, or rows of cells. A cell is whatever the scorer wants to know of one value of one
-column, packed: who meets the same value again may keep its cell and never look at the value again.
+A scorer takes a matrix of float64, or rows of cells. A cell is whatever the scorer wants to know of
+one value of one column, packed: who meets the same value again may keep its cell and never look at
+the value again.
 """
 
 import logging

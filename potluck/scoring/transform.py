@@ -1,10 +1,12 @@
-"""Raw score -> prediction. One function for one row and for a million: `np.exp` and `math.exp` differ by a bit."""
+"""Raw score -> prediction. One function for one row and for a million: `np.exp` and `math.exp`
+differ by a bit."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from potluck.contract.features import Literals, Objective, Transform
+from potluck.contract.features import Objective, Transform
+from potluck.contract.fields import Literals
 from potluck.scoring.lightgbm_library import Matrix
 
 
@@ -21,7 +23,8 @@ class Predictions:
 def predict(
     raw: Matrix, objective: Objective, transform: Transform, classes: tuple[Literals, ...]
 ) -> Predictions:
-    """Turn raw scores, float64 of shape (rows, outputs), into predictions in the label's own space."""
+    """Turn raw scores, float64 of shape (rows, outputs), into predictions in the label's own
+    space."""
     if objective == "regression":
         return Predictions(to_label_space(raw[:, 0], transform).tolist(), None)
     shares = class_shares(raw, objective)

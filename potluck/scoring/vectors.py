@@ -1,7 +1,8 @@
-"""Columns of many rows without a Python object for each value; who asks for the values gets them all the same.
+"""Columns of many rows without a Python object for each value; who asks for the values gets them
+all the same.
 
-The nightly run reads Arrow and scores numpy. Only an on-demand function wants lists, and only of the columns that it
-asks for.
+The nightly run reads Arrow and scores numpy. Only an on-demand function wants lists, and only of
+the columns that it asks for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from potluck.contract.features import LARGEST_INTEGER, DType
+from potluck.contract.fields import LARGEST_INTEGER, DType
 from potluck.scoring.lightgbm_library import Matrix
 
 PYTHON: dict[DType, Callable[[float], Any]] = {

@@ -1,4 +1,5 @@
-"""Feast's side: what a repo defines, what fills it, and the classes that `feature_store.yaml` names.
+"""Feast's side: what a repo defines, what fills it, and the classes that `feature_store.yaml`
+names.
 
 The rooms, from the bottom up:
 

@@ -1,4 +1,5 @@
-"""A body that is no JSON, in a sentence that says where and what was expected, and repeats nothing of it."""
+"""A body that is no JSON, in a sentence that says where and what was expected, and repeats nothing
+of it."""
 
 import re
 
@@ -9,10 +10,16 @@ ONE_RECORD = 'one JSON object, {"field": value, ...}'
 WHERE = re.compile(r"(?P<reason>.*) at line (?P<line>\d+) column (?P<column>\d+)", re.DOTALL)
 PLAIN = {
     "EOF": "it ends too early",
-    "control character": "a line break or another control character within a text is written as an escape, such as \\n",
+    "control character": (
+        "a line break or another control character within a text is written as an escape, "
+        "such as \\n"
+    ),
     "expected `,`": "a comma or a closing bracket is missing",
     "expected `:`": "a colon is missing",
-    "expected ident": "no value is written in this way; without double quotes stand only numbers, true, false and null",
+    "expected ident": (
+        "no value is written in this way; "
+        "without double quotes stand only numbers, true, false and null"
+    ),
     "expected value": "no value begins in this way; text stands in double quotes",
     "invalid escape": "a text holds an escape that JSON does not have",
     "invalid number": "a number is not written in this way",

@@ -1,7 +1,8 @@
-"""Features that a champion looks up and that `potluck materialize` no longer writes: taken out, or renamed.
+"""Features that a champion looks up and that `potluck materialize` no longer writes: taken out, or
+renamed.
 
-Their stored values grow old, or are gone, and the model goes on with what is left. So they are counted in
-/metrics, named in `GET /services/{service}`, and logged when they change.
+Their stored values grow old, or are gone, and the model goes on with what is left. So they are
+counted in /metrics, named in `GET /services/{service}`, and logged when they change.
 """
 
 import logging
@@ -64,7 +65,8 @@ class FeaturesNotFed(StoreCollector):
         return self.lacking.get(service)
 
     def log_change(self, service: str) -> None:
-        """Say it once for each change; while the store does not answer nothing is known to have changed."""
+        """Say it once for each change; while the store does not answer nothing is known to have
+        changed."""
         names = self.lacking[service]
         before = self.logged.get(service, [])
         if names == before:
@@ -72,7 +74,8 @@ class FeaturesNotFed(StoreCollector):
         self.logged[service] = names
         if names:
             logger.warning(
-                "%s looks up what `potluck materialize` no longer writes: %s; train it again, or put the features back",
+                "%s looks up what `potluck materialize` no longer writes: %s; train it again, or "
+                "put the features back",
                 service,
                 ", ".join(names),
             )

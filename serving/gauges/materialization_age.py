@@ -40,7 +40,8 @@ class MaterializationAges(StoreCollector):
     def collect(self) -> Iterable[Metric]:
         gauge = GaugeMetricFamily(
             "potluck_materialization_age_seconds",
-            "Seconds since a view that is read was last materialized; +Inf while that is not known.",
+            "Seconds since a view that is read was last materialized; +Inf while that is not "
+            "known.",
             labels=["project", "view"],
         )
         for project, view in self.views:

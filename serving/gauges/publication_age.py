@@ -13,7 +13,8 @@ from serving.services.champions import Champions
 
 
 class PublicationAges(StoreCollector):
-    """The last known pointer of every precomputed service that is live; it ages on while the store does not answer."""
+    """The last known pointer of every precomputed service that is live; it ages on while the store
+    does not answer."""
 
     def __init__(self, champions: Champions, now: Callable[[], datetime]) -> None:
         self.champions, self.now = champions, now
@@ -35,7 +36,8 @@ class PublicationAges(StoreCollector):
         now = self.now()
         published = GaugeMetricFamily(
             "potluck_publication_age_seconds",
-            "Seconds since the predictions that are read were published; +Inf while none are known to be.",
+            "Seconds since the predictions that are read were published; +Inf while none are known "
+            "to be.",
             labels=["service"],
         )
         as_of = GaugeMetricFamily(
@@ -51,7 +53,8 @@ class PublicationAges(StoreCollector):
 
 
 def age(pointer: Pointer, now: datetime) -> float:
-    """Seconds since readers were switched to it; since its as-of date where an earlier release published it."""
+    """Seconds since readers were switched to it; since its as-of date where an earlier release
+    published it."""
     if pointer.published_at is None:
         return pointer.age_seconds(now)
     return (now - pointer.published_at.astimezone(UTC)).total_seconds()

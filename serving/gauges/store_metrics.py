@@ -1,7 +1,7 @@
 """What /metrics tells of the online store, read at each scrape by whichever worker answers it.
 
-So it is right though no request came, it is the same from all workers, and a dead worker leaves no stale file
-behind.
+So it is right though no request came, it is the same from all workers, and a dead worker leaves no
+stale file behind.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""The access log: a line for each answer, with nothing in it that the caller chose but the request id.
+"""The access log: a line for each answer, with nothing in it that the caller chose but the request
+id.
 
 Its route is the pattern, its service one that there is; no path, no query, no id of an entity.
 """

@@ -1,6 +1,6 @@
 """Answers as the HTTP contract words them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -41,16 +41,12 @@ async def send_json(send: Send, body: Body) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-def error_answer(error: RequestError, request_id: str) -> JsonAnswer:
+def error_answer(
+    error: RequestError, request_id: str, headers: Mapping[str, str] | None = None
+) -> JsonAnswer:
     body = {**error_body(error), "request_id": request_id}
-    headers = RETRY_AFTER if error.status in ASK_AGAIN else None
-    return JsonAnswer(body, error.status, headers=headers)
-
-
-def unforeseen_answer(request_id: str) -> JsonAnswer:
-    """What nobody foresaw; the reason is in the log alone."""
-    error = RequestError("the server failed at this request; its log says why under the request id")
-    return error_answer(error, request_id)
+    again = RETRY_AFTER if error.status in ASK_AGAIN else {}
+    return JsonAnswer(body, error.status, headers={**(headers or {}), **again})
 
 
 def error_body(error: RequestError) -> Body:

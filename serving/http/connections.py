@@ -46,7 +46,8 @@ class Watch:
 
 
 class Connections:
-    """All of them, looked at once a second: a timer for each request would cost more than the rest."""
+    """All of them, looked at once a second: a timer for each request would cost more than the
+    rest."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

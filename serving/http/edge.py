@@ -1,7 +1,7 @@
-"""The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody foresaw."""
+"""The outermost layer: request id, in-flight limit, metrics, and a log line for what nobody
+foresaw."""
 
 import asyncio
-import logging
 import random
 import re
 import time
@@ -16,13 +16,12 @@ from starlette.types import Message, Receive, Scope, Send
 from potluck.contract.errors import Overloaded, RequestError
 from potluck.contract.settings import Settings
 from serving.bodies.body_memory import Bodies
-from serving.http.answers import error_answer, unforeseen_answer
+from serving.http.answers import error_answer
 from serving.http.connections import Connections
 from serving.http.hot import HotCalls
 from serving.http.overload import BUSY, RefusedCalls
+from serving.loop.tasks import answer_to, logged
 from serving.metrics import IN_FLIGHT, request_metrics
-
-logger = logging.getLogger("potluck.serving")
 
 REPORT_SECONDS = 1.0
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -69,10 +68,10 @@ class Edge:
                 await self.app(scope, partial(self.aside, body.receive), reply.send)
         except RequestError as error:
             await error_answer(error, exchange.request_id)(scope, receive, reply.send)
-        except Exception:
-            logger.exception("the request failed", extra={"request_id": exchange.request_id})
+        except Exception as error:
+            failure = logged(answer_to(error), exchange.request_id)
             if not exchange.status:
-                await unforeseen_answer(exchange.request_id)(scope, receive, reply.send)
+                await error_answer(failure, exchange.request_id)(scope, receive, reply.send)
         finally:
             exchange.endpoint, exchange.service = self.labels(scope)
             exchange.method = scope["method"]
@@ -129,7 +128,8 @@ class Edge:
         """Take note of a hot call that was refused; its metrics are counted elsewhere."""
 
     async def report(self) -> None:
-        """Keep the gauge up to date until cancelled: at every request it would cost more than the request's id."""
+        """Keep the gauge up to date until cancelled: at every request it would cost more than the
+        request's id."""
         while True:
             IN_FLIGHT.set(self.in_flight)
             self.refused_calls.report()

@@ -259,7 +259,8 @@ class LimitedProtocol(HttpToolsProtocol):
         return not more and not self.corked.has_more()
 
     def shutdown(self) -> None:
-        """Let the answer on its way say that it is the last one; the rest is `serving.process.drain`'s."""
+        """Let the answer on its way say that it is the last one; the rest is
+        `serving.process.drain`'s."""
         cycle = self.cycle
         if isinstance(cycle, RequestResponseCycle) and not self.is_idle() and not self.unread:
             cycle.keep_alive = False

@@ -3,8 +3,8 @@ ASGI application.
 
 For an answer of a few hundred bytes, uvicorn's two writes (head, then body: two packets, and a
 client that wakes up twice), its task, scope and event take longer than all that is computed. Here
-the bytes of a hot call go to `serving.http.hot` as soon as they have come, and its answer leaves as one
-write. What is not an ordinary hot call takes uvicorn's own way; so do requests that were sent
+the bytes of a hot call go to `serving.http.hot` as soon as they have come, and its answer leaves as
+one write. What is not an ordinary hot call takes uvicorn's own way; so do requests that were sent
 before the answer to the one before them.
 """
 

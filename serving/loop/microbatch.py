@@ -1,4 +1,5 @@
-"""Micro-batching without waiting: what arrives in the same turn of the event loop is worked on as one batch."""
+"""Micro-batching without waiting: what arrives in the same turn of the event loop is worked on as
+one batch."""
 
 import asyncio
 from collections.abc import Callable

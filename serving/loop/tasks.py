@@ -13,7 +13,8 @@ UNFORESEEN = "the server failed at this request; its log says why under the requ
 
 
 class Unforeseen(RequestError):
-    """What nobody foresaw, at a request or at a batch of them; its caller learns no more than that."""
+    """What nobody foresaw, at a request or at a batch of them; its caller learns no more than
+    that."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(UNFORESEEN)
@@ -40,7 +41,8 @@ def answer_to(error: Exception) -> RequestError:
 
 
 def logged(error: RequestError, request_id: str) -> RequestError:
-    """Log what nobody foresaw under the id of the request that it answers; the trace once a batch."""
+    """Log what nobody foresaw under the id of the request that it answers; the trace once a
+    batch."""
     if isinstance(error, Unforeseen):
         extra = {"request_id": request_id}
         if error.told_under:

@@ -1,4 +1,5 @@
-"""An attempt that all who need its outcome share, and that is not repeated at once after it failed."""
+"""An attempt that all who need its outcome share, and that is not repeated at once after it
+failed."""
 
 import asyncio
 import logging
@@ -19,8 +20,9 @@ T = TypeVar("T")
 class Attempts(Generic[T]):
     """One attempt at a time, within a deadline.
 
-    A failed one is followed by a pause of twice its own length. So a Redis that refuses is asked again at once, and
-    one that hangs keeps at most every third request waiting; the others fail right away.
+    A failed one is followed by a pause of twice its own length. So a Redis that refuses is asked
+    again at once, and one that hangs keeps at most every third request waiting; the others fail
+    right away.
     """
 
     def __init__(self, attempt: Callable[[], Awaitable[T]], seconds: float) -> None:

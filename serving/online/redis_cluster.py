@@ -1,4 +1,5 @@
-"""A Redis Cluster: redis-py knows which node holds a key, and each node has a pipelining connection."""
+"""A Redis Cluster: redis-py knows which node holds a key, and each node has a pipelining
+connection."""
 
 import asyncio
 from collections import defaultdict
@@ -23,8 +24,9 @@ RELEARN_SECONDS = 1.0
 class RedisClusterNodes:
     """Asks every node for its own keys, all at once.
 
-    A key that is moving to another node is asked for again by redis-py, which follows redirections. When a node gives
-    no answer, the cluster is asked who is who now, without anybody waiting for it.
+    A key that is moving to another node is asked for again by redis-py, which follows redirections.
+    When a node gives no answer, the cluster is asked who is who now, without anybody waiting for
+    it.
     """
 
     def __init__(self, client: redis.asyncio.RedisCluster, seconds: float) -> None:

@@ -51,7 +51,8 @@ class TooLarge(Away):
 
 
 class Refused(Away):
-    """Some replies say that this server can't answer now: it is loading, or a key moved to another node."""
+    """Some replies say that this server can't answer now: it is loading, or a key moved to another
+    node."""
 
     def __init__(self, replies: list[Reply]) -> None:
         self.replies = replies
@@ -77,8 +78,9 @@ class Waiting:
 class Pipeline(asyncio.Protocol):
     """Takes over a connection that redis-py has opened and authenticated.
 
-    A call that is late, or whose reader was cancelled, keeps its place in the queue, and its replies are thrown away
-    when they come. Only a connection on which nothing at all came for a whole deadline is given up.
+    A call that is late, or whose reader was cancelled, keeps its place in the queue, and its
+    replies are thrown away when they come. Only a connection on which nothing at all came for a
+    whole deadline is given up.
 
     Args:
         connection: connected, RESP2, with nothing left to read.
@@ -175,7 +177,8 @@ class Pipeline(asyncio.Protocol):
         self.watch = self.loop.call_at(deadline, self.settle)
 
     def settle(self) -> None:
-        """A deadline is over; but if the loop was held up, replies may lie in the socket: let it read them first."""
+        """A deadline is over; but if the loop was held up, replies may lie in the socket: let it
+        read them first."""
         self.watch = self.loop.call_later(SETTLING_SECONDS, self.look_for_late)
 
     def look_for_late(self) -> None:

@@ -1,4 +1,5 @@
-"""One Redis server behind one pipelining connection, opened when it is needed and again when it was lost."""
+"""One Redis server behind one pipelining connection, opened when it is needed and again when it was
+lost."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -16,7 +17,8 @@ PING = b"*1\r\n$4\r\nPING\r\n"
 
 
 class RedisServer:
-    """Asks a server, within a deadline, once more where the connection was lost: reading twice harms nobody.
+    """Asks a server, within a deadline, once more where the connection was lost: reading twice
+    harms nobody.
 
     Args:
         dial: makes a connection of redis-py's that is not connected yet.

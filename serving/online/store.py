@@ -1,4 +1,5 @@
-"""The online store as the server reads it: one round trip a request, and no answer later than the deadline.
+"""The online store as the server reads it: one round trip a request, and no answer later than the
+deadline.
 
 OnlineStore
 ├── RedisServer             redis://, rediss://, unix://, and the master that sentinels name
@@ -47,8 +48,8 @@ class OnlineStore:
             return await self.source.read(calls)
         except Away:
             raise FeatureStoreUnavailable(
-                "the online store does not answer; a real-time service needs none, and fields of the store may be "
-                "asked for again later"
+                "the online store does not answer; a real-time service needs none, and fields of "
+                "the store may be asked for again later"
             ) from None
 
     async def answers(self) -> bool:
@@ -65,7 +66,8 @@ class OnlineStore:
 
 
 def client_of(settings: Settings) -> AsyncRedisClient:
-    """redis-py's client, for what it knows: to connect, to ask sentinels for the master, a cluster for its nodes.
+    """redis-py's client, for what it knows: to connect, to ask sentinels for the master, a cluster
+    for its nodes.
 
     A host that hangs must leave time within the deadline to ask the next one.
     """

@@ -1,4 +1,5 @@
-"""The services that are live: the champions' bundles, swapped whole when another one is promoted."""
+"""The services that are live: the champions' bundles, swapped whole when another one is
+promoted."""
 
 import asyncio
 import logging

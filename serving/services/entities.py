@@ -123,7 +123,8 @@ class EntityReader:
         return self.lacking(known) or known if self.required else known
 
     def without_stale(self, entity: EntityHash, reply: Reply, now: float) -> int:
-        """Take what is stale out of an HMGET's reply, in place. Answers how many views know the entity.
+        """Take what is stale out of an HMGET's reply, in place. Answers how many views know the
+        entity.
 
         Raises:
             DamagedValueError: the reply is no list of Feast's values.

@@ -8,8 +8,17 @@ from typing import Any
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from potluck.contract.errors import Detail, EntityNotFound, ModelNotReady, NewerFormat, RequestError
-from potluck.contract.features import Field, Objective, Publication
-from potluck.contract.publication import Pointer, StoredPredictions, pointer_key, read_pointer
+from potluck.contract.features import Objective
+from potluck.contract.fields import Field
+from potluck.contract.publication import (
+    PREDICTION,
+    PROBABILITIES,
+    Pointer,
+    Publication,
+    StoredPredictions,
+    pointer_key,
+    read_pointer,
+)
 from potluck.contract.redis_format import DamagedValueError, entity_key_maker, value_reader
 from potluck.scoring.plan import Remembered
 from serving.loop.microbatch import MicroBatch
@@ -67,7 +76,8 @@ class PrecomputedService:
         """Look one id up later, together with those that other requests bring at the same time.
 
         Args:
-            answered: called once with the published run and its row, or with the error that is the answer.
+            answered: called once with the published run and its row, or with the error that is the
+                answer.
         """
         self.together.add((entity, answered))
 
@@ -143,7 +153,7 @@ class PrecomputedService:
             row = self.stored.row(reply, pointer)
         except DamagedValueError as error:
             return stores_fault(self.publication.service, str(error))
-        if row is not None and row["prediction"] is None:
+        if row is not None and row[PREDICTION] is None:
             return stores_fault(self.publication.service, NO_PREDICTION)
         if row is None:
             reason = "the published run holds no prediction for this id"
@@ -171,4 +181,4 @@ def reader(field: Field) -> Callable[[bytes | None], Any]:
         except ValidationError:
             raise DamagedValueError(NO_SHARES) from None
 
-    return shares if field.name == "probabilities" else read
+    return shares if field.name == PROBABILITIES else read

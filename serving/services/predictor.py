@@ -1,4 +1,5 @@
-"""Records in, answers out: the request's fields, joined with what the store knows, scored by the champion."""
+"""Records in, answers out: the request's fields, joined with what the store knows, scored by the
+champion."""
 
 import asyncio
 import time
@@ -8,9 +9,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from potluck.contract.errors import DataError, Detail, RequestError, SchemaValidation
-from potluck.contract.features import Literals
+from potluck.contract.fields import Literals
 from potluck.contract.redis_format import DamagedValueError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.plan import Marks, Plan
 from potluck.scoring.releases import Release
 from serving.loop.microbatch import MicroBatch
@@ -73,7 +74,8 @@ class Predictor:
         self.tasks = Tasks()
 
     def submit(self, record: Record, answered: Answered) -> None:
-        """Answer a checked record later, together with those that other requests bring at the same time.
+        """Answer a checked record later, together with those that other requests bring at the same
+        time.
 
         Args:
             answered: called once with the answer, or with the error that is the answer.
@@ -114,7 +116,8 @@ class Predictor:
     ) -> list[Answer | RequestError]:
         """Answer every record in its place; a bad one is an error in its place, and harms no other.
 
-        The store works on the next rows while these are scored, and other requests have their turn in between.
+        The store works on the next rows while these are scored, and other requests have their turn
+        in between.
 
         Args:
             records: checked records, or why a record failed its check.

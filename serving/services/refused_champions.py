@@ -1,8 +1,9 @@
-"""Champions that could not be opened: each is told once, and looked at again after a pause that grows.
+"""Champions that could not be opened: each is told once, and looked at again after a pause that
+grows.
 
-The reason may pass (a full disk, too many open files, a volume that is still being copied), so no refusal
-is for ever. Looking again costs a check in a child process: hence the pause, which ends early when a file of
-the champion changes.
+The reason may pass (a full disk, too many open files, a volume that is still being copied), so no
+refusal is for ever. Looking again costs a check in a child process: hence the pause, which ends
+early when a file of the champion changes.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""A service's request as a typed schema, made from its contract and never restated: validation and OpenAPI share it."""
+"""A service's request as a typed schema, made from its contract and never restated: validation and
+OpenAPI share it."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -21,7 +22,8 @@ from pydantic_core import ErrorDetails, from_json
 from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
-from potluck.contract.features import LARGEST_INTEGER, DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from serving.bodies.batch_body import BatchReader, too_heavy
 from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
 from serving.bodies.malformed import ONE_RECORD, not_json
@@ -58,7 +60,8 @@ TYPES: dict[DType, Any] = {
 
 
 def from_digits(value: Any) -> Any:
-    """An integer key may come as text; and with `.0`, as pandas writes the ids of a column that has gaps."""
+    """An integer key may come as text; and with `.0`, as pandas writes the ids of a column that has
+    gaps."""
     if not isinstance(value, str):
         return from_whole_float(value)
     digits = WHOLE_NUMBER.fullmatch(value)
@@ -111,7 +114,8 @@ class RequestSchema:
         self.most_told_of = len(entries) + MOST_DETAILS
 
     def read(self, body: bytes) -> Record | SchemaValidation:
-        """One record from a body's bytes, or why it is none: malformed JSON, or every field that does not fit."""
+        """One record from a body's bytes, or why it is none: malformed JSON, or every field that
+        does not fit."""
         if len(body) > UNCOUNTED_BYTES and not is_light(body):
             return too_heavy()
         try:
@@ -121,7 +125,8 @@ class RequestSchema:
 
     @cached_property
     def adapter(self) -> TypeAdapter[Record]:
-        """With the fields that may be overridden; made when the first one is, so that a start does not wait for it."""
+        """With the fields that may be overridden; made when the first one is, so that a start does
+        not wait for it."""
         return TypeAdapter(record_type(self.service, self.entries))
 
     @cached_property
@@ -130,7 +135,8 @@ class RequestSchema:
         return self.adapter.json_schema()
 
     def read_with_overrides(self, body: bytes) -> Record | SchemaValidation:
-        """The whole schema: looking for each field that may be overridden takes as long as all the rest."""
+        """The whole schema: looking for each field that may be overridden takes as long as all the
+        rest."""
         try:
             return self.read_whole(body)
         except ValueError as error:

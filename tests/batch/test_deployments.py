@@ -1,17 +1,19 @@
 """Verbs and Feast's SDK fill and read Sentinel and a Cluster as they do the home's own Redis."""
 
+import dataclasses
 import json
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from redis_servers import Processes
 
 from potluck.contract.redis_format import entity_key
 from potluck.redis.client import redis_client
-from potluck.redis.embedded import client
+from potluck.redis.embedded import client, stop_redis
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -22,7 +24,8 @@ for verb in json.loads(sys.argv[1]):
     potluck.main(verb, standalone_mode=False)
 from potluck.contract.settings import load_settings
 from potluck.stores.definitions.repo import open_store
-features = ["petal_record:petal_length", "species_predictions:prediction", "species_predictions:run_id"]
+features = ["petal_record:petal_length"]
+features += [f"species_predictions:{name}" for name in ("prediction", "run_id")]
 rows = [{"flower_id": number} for number in (0, 70, 149)]
 print(json.dumps(open_store(load_settings().repo).get_online_features(features, rows).to_dict()))
 """
@@ -35,7 +38,7 @@ FILL = [
 def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
     command = [sys.executable, "-W", "ignore", "-c", FILL_AND_READ, json.dumps(verbs)]
     environment = {**stack.environment, **variables}
-    ended = subprocess.run(
+    ended = warm_python.run(
         command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -43,8 +46,14 @@ def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def at_home(iris: Any) -> Any:
-    return online(iris, [])
+def at_home(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the home answers as it was built: other tests publish runs in the shared one."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    shutil.copytree(iris.as_built, home)
+    built = dataclasses.replace(iris, home=home)
+    answered = online(built, [])
+    stop_redis(built.settings)
+    return answered
 
 
 @pytest.fixture(params=["sentinel", "cluster"])

@@ -14,8 +14,8 @@ from feast import FileSource
 from batch.history import History
 from batch.profile import profile_of
 from potluck.contract.errors import DataError, MissingStepError
-from potluck.contract.features import Field, Publication
-from potluck.contract.publication import Pointer
+from potluck.contract.fields import Field
+from potluck.contract.publication import Pointer, Publication
 from potluck.stores.ingest.sources import write_parquet, write_schema
 
 JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The nightly run converges, follows the champion, and leaves the last run whole whatever happens to it."""
+"""The nightly run converges, follows the champion, and leaves the last run whole if it fails."""
 
 import contextlib
 import json
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import warm_python
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig, ValueType
 from feast import Field as Feature
 from feast.types import String
@@ -39,7 +40,8 @@ import batch.publish
 import batch.score
 import batch.slot
 from batch.journal import Journal
-from batch.publish import BulkWriter, View
+from batch.publish import BulkWriter
+from batch.view import View
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -68,7 +70,7 @@ DIES_AFTER = {
 }
 FAILS_ON_WIDE_SEPALS = """
 from potluck.contract.errors import DataError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 plain = Model.score
 def score(model, inputs, times):
     if any(value is not None and value > {widest} for value in inputs["sepal_length"]):
@@ -140,13 +142,13 @@ def left_out(summary: dict[str, Any]) -> dict[str, list[Any]]:
 def run(
     stack: Any, *words: str, patch: str | None = None, text: bool = False, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
-    """`potluck nightly …`, by default with `--json`, in a process in which something was made to fail."""
+    """`potluck nightly …`, by default with `--json`, in a process where something fails."""
     start = ["-m", "cli.main", "nightly", *words, *([] if text else ["--json"])]
     if patch is not None:
         start = ["-W", "ignore", "-c", PATCHED.replace("{patch}", patch), *words]
     environment = {**stack.environment, **variables}
     command = [sys.executable, *start]
-    return subprocess.run(
+    return warm_python.run(
         command, env=environment, capture_output=True, text=True, cwd=stack.home, timeout=120
     )
 
@@ -553,7 +555,7 @@ def url(process: RedisProcess) -> str:
 def test_stock_feast_sees_two_slot_views(
     iris: Any, last_run: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Feast as it comes knows no pointer: whoever declares a slot as a view reads what lies in it."""
+    """Stock Feast knows no pointer: who declares a slot as a view reads what lies in it."""
     other = nightly(iris, "2026-06-02")
     rows = [{"flower_id": flower} for flower in FLOWERS]
     read = {slot: stock_reads(iris, slot_view(VIEW, slot), rows, tmp_path / slot) for slot in SLOTS}

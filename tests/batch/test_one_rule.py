@@ -1,4 +1,4 @@
-"""The night publishes what HTTP answers, to the bit, and where HTTP answers an error it fails with the same reason."""
+"""The night publishes what HTTP answers, to the bit; what HTTP refuses fails for that reason."""
 
 import contextlib
 import json
@@ -21,7 +21,8 @@ from batch.admission import NO_REQUEST_VALUE, NO_STORED_VALUE, UNKNOWN, refusals
 from batch.summary import RunSummary
 from batch.tasks import Task
 from potluck.contract.errors import Refused
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.stores.definitions.repo import open_store
 from potluck.stores.parquet.population import Population, ShardRows
 from serving.services.entities import Known
@@ -387,6 +388,9 @@ def test_records_that_are_all_dated_later_refuse_the_night_and_say_what_to_do(
         home.settings.data_folder("small") / "number_records.parquet"
     ).to_pylist()
     home.write("number_records", [row for row in records if row["event_timestamp"] > before])
-    told = r"none of the feature views \(number_lasting_view\) holds a record up to .* 15 dated after the as-of date .*"
+    told = (
+        r"none of the feature views \(number_lasting_view\) holds a record up to .* "
+        r"15 dated after the as-of date .*"
+    )
     with pytest.raises(Refused, match=f"{told}date the records in ingest.py when they were known"):
         night(home, store, tasks_of(home)["number_lasting"], before)

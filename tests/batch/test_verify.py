@@ -18,12 +18,20 @@ from batch.lease import Lease
 from batch.preflight import check_memory
 from batch.profile import profile_of
 from batch.prune import prune_slot
-from batch.publish import View, new_pointer, predicted_rows, stage
-from batch.verify import Outcome, must_hold, predicted, refuse, should_hold, verify_staged
+from batch.publish import predicted_rows, stage
+from batch.verify import (
+    RunOutcome,
+    must_hold,
+    predictions_in,
+    refuse_broken,
+    should_hold,
+    verify_staged,
+)
+from batch.view import View, new_pointer
 from potluck.contract.accounting import LeftOut
 from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
-from potluck.contract.features import Field, Publication
-from potluck.contract.publication import SLOTS, Pointer, slot_fields, slot_view
+from potluck.contract.fields import Field
+from potluck.contract.publication import SLOTS, Pointer, Publication, slot_fields, slot_view
 from potluck.contract.redis_format import (
     decode_timestamp,
     decode_value,
@@ -67,9 +75,9 @@ SETTINGS = Settings.model_construct(
 RANDOM = np.random.default_rng(3)
 
 
-def outcome(rows: int = 1000, **changes: Any) -> Outcome:
+def outcome(rows: int = 1000, **changes: Any) -> RunOutcome:
     values = RANDOM.normal(100, 10, rows)
-    return replace(Outcome(rows, (), lost(0), values), **changes)
+    return replace(RunOutcome(rows, (), lost(0), values), **changes)
 
 
 def lost(count: int, reason: str = "could not be stored") -> LeftOut:
@@ -91,7 +99,7 @@ def test_a_prediction_that_is_not_finite_never_passes(value: float) -> None:
     found = must_hold(outcome(3, values=np.array([1.0, value, 2.0])))
     assert broken(found) == ["finite"]
     with pytest.raises(Refused, match="1 predictions are not finite"):
-        refuse(found)
+        refuse_broken(found)
 
 
 @pytest.mark.parametrize("population", [999, 1001])
@@ -100,7 +108,7 @@ def test_an_entity_too_few_or_too_many_never_passes(population: int) -> None:
     with pytest.raises(
         Refused, match=f"expected one prediction for each of {population} entities, got 1000"
     ):
-        refuse(found)
+        refuse_broken(found)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +121,10 @@ def test_up_to_one_in_a_hundred_may_go_without(failures: int, rejected: int, hol
     if not holds:
         with pytest.raises(
             Refused,
-            match=r"11 of 1000 entities.*no weight \(shop_id=S0.*expected at most 0.01; .* stays, so force",
+            match=r"11 of 1000 entities.*no weight \(shop_id=S0.*"
+            r"expected at most 0.01; .* stays, so force",
         ):
-            refuse(checks, ", so force")
+            refuse_broken(checks, ", so force")
 
 
 def test_a_run_like_the_last_one_passes() -> None:
@@ -139,7 +148,7 @@ def test_a_run_unlike_the_last_one_is_refused(values: Any, names: list[str]) -> 
     found = should_hold(outcome(len(values), values=values), last, SETTINGS)
     assert broken(found) == names
     with pytest.raises(Refused, match="expected at most"):
-        refuse(found)
+        refuse_broken(found)
 
 
 def test_other_shares_of_classes_are_refused() -> None:
@@ -255,7 +264,7 @@ def test_classes_are_stored_as_text_with_their_probabilities(
     verify_staged(text, table, pointer, 0)
     assert [stored(store, entity, pointer)["prediction"] for entity in ("S0", "S1")] == names
     assert stored(store, "S0", pointer)["probabilities"] == shares[0].as_py()
-    assert predicted([table]) == dict.fromkeys(names, 1)
+    assert predictions_in([table]) == dict.fromkeys(names, 1)
 
 
 def test_a_row_that_was_not_scored_is_not_stored(view: View, store: redis.Redis) -> None:
@@ -308,7 +317,7 @@ def test_a_store_that_went_away_is_unreachable(view: View, tmp_path: Path) -> No
         view, client=client(load_settings(redis_url=f"unix://{tmp_path}/nobody.sock"))
     )
     with pytest.raises(ServiceUnreachable):
-        nowhere.published()
+        nowhere.read_pointer()
     with pytest.raises(ServiceUnreachable):
         verify_staged(nowhere, scored(2), pointer, 0)
     with pytest.raises(ServiceUnreachable):
@@ -321,16 +330,16 @@ def test_staging_leaves_the_published_run_whole(view: View, store: redis.Redis) 
     first = published(view, scored(), "first")
     before = stored(store, "S3", first)
     second = staged(view, scored(values=[7.0] * 40), "second")
-    assert view.published() == first
+    assert view.read_pointer().pointer == first
     assert stored(store, "S3", first) == before
     with leased(view) as lease:
         view.switch(lease, view.read_pointer(), second)
-    assert view.published().run_id == "second"  # type: ignore[union-attr]
+    assert view.read_pointer().pointer.run_id == "second"  # type: ignore[union-attr]
     assert stored(store, "S3", second)["prediction"] == 7.0
 
 
 def test_nothing_published_is_no_pointer(view: View) -> None:
-    assert view.published() is None
+    assert view.read_pointer().pointer is None
 
 
 def test_tokens_and_moments_of_publication_count_up(view: View) -> None:
@@ -346,7 +355,7 @@ def test_a_run_is_rolled_back_and_forth(view: View) -> None:
     for expected in (first, second, first):
         with leased(view) as lease:
             now = view.roll_back(lease)
-        assert view.published() == now
+        assert view.read_pointer().pointer == now
         assert (now.run_id, now.slot) == (expected.run_id, expected.slot)
 
 
@@ -362,7 +371,7 @@ def test_there_is_no_way_back_to_a_slot_that_another_run_began_to_overwrite(view
     staged(view, scored(), "third")
     with leased(view) as lease, pytest.raises(MissingStepError, match="no run to roll back to"):
         view.roll_back(lease)
-    assert view.published() == second.alone()
+    assert view.read_pointer().pointer == second.alone()
 
 
 def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) -> None:
@@ -378,7 +387,7 @@ def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) ->
     assert stored(store, "S39", third)["run_id"] is None
     assert store.hget(key("S39"), b"_ts:another_view") == b"x"
     assert stored(store, "S29", third)["run_id"] == "third"
-    assert stored(store, "S39", view.published().previous)["run_id"] == "second"  # type: ignore[union-attr,arg-type]
+    assert stored(store, "S39", view.read_pointer().pointer.previous)["run_id"] == "second"  # type: ignore[union-attr,arg-type]
     assert store.hlen(entity_key("work" + PROJECT, ["shop_id"], ["S39"], ["string"])) > 0
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import warm_python
 
 from cli.copies import copy_database
 
@@ -106,7 +106,7 @@ def test_no_lock_and_nothing_half_written_is_in_it(backup: Path) -> None:
 def run_restore(iris: Any, home: Path, backup: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "cli.main", "restore", str(backup)]
     environment = {**iris.environment, "POTLUCK_HOME": str(home)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    ended = warm_python.run(command, env=environment, capture_output=True, text=True)
     return ended.returncode, ended.stderr
 
 

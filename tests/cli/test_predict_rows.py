@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 
 def predict(stack: Any, *words: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-m", "cli.main", "predict", *words, "--url", stack.url]
-    return subprocess.run(
+    return warm_python.run(
         command,
         env=stack.environment,
         input=stdin,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+import warm_python
 
 from cli.main import run
 from cli.output import printable
@@ -33,7 +34,7 @@ def called(home: Path, *words: str, repo: Path = ROOT / "examples" / "iris", **m
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {**inherited, "POTLUCK_HOME": str(home), "POTLUCK_REPO": str(repo), **more}
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", *words]
-    return subprocess.run(
+    return warm_python.run(
         command,
         env=environment,
         capture_output=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 from cli.nights import Record, read_record, write_record
 
@@ -184,8 +185,10 @@ def test_a_command_that_misses_an_earlier_step_says_which(
 ) -> None:
     environment = {**iris.environment, "POTLUCK_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "cli.main", *words]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-    subprocess.run([sys.executable, "-m", "cli.main", "down"], env=environment, capture_output=True)
+    ended = warm_python.run(command, env=environment, capture_output=True, text=True)
+    warm_python.run(
+        [sys.executable, "-m", "cli.main", "down"], env=environment, capture_output=True
+    )
     assert ended.returncode != 0
     assert step in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -222,7 +225,7 @@ def test_a_part_that_is_away_is_an_error_without_a_trace(
 ) -> None:
     command = [sys.executable, "-m", "cli.main", *words]
     environment = {**iris.environment, variable: value}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    ended = warm_python.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 import cli.stack
 from cli.main import main
@@ -135,7 +136,7 @@ def test_a_failing_disk_is_foreseen_and_told_with_its_path(
 
 def run(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "cli.main", *words]
-    return subprocess.run(
+    return warm_python.run(
         command, stderr=subprocess.PIPE, text=True, timeout=60, check=False, **options
     )
 

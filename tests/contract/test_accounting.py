@@ -24,6 +24,7 @@ def test_counts_that_do_not_add_up_are_a_defect(kept: int) -> None:
 def test_a_person_reads_how_many_and_why() -> None:
     assert account("sales", 10, []).text() == "sales: 10 rows came, 10 kept"
     assert account("sales", 10, [NO_LABEL, TWICE]).text() == (
-        "sales: 10 rows came, 6 kept, 4 left out: 3 without a label (Id=91, Id=92, …); 1 came twice (line 17)"
+        "sales: 10 rows came, 6 kept, 4 left out: 3 without a label (Id=91, Id=92, …); 1 came "
+        "twice (line 17)"
     )
     assert LeftOut("no key", 2).text() == "2 no key"

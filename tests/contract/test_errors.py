@@ -11,6 +11,9 @@ from potluck.contract.errors import Detail, PotluckError, RequestError
 DRAWN_LINE = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)\s+(?P<text>.*)$")
 
 HTTP_CONTRACT = {
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "HTTP_ERROR": 500,
     "SCHEMA_VALIDATION": 422,
     "ENTITY_NOT_FOUND": 404,
     "SERVICE_NOT_FOUND": 404,

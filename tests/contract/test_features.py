@@ -13,13 +13,13 @@ from potluck.contract.errors import BundleError
 from potluck.contract.features import (
     Column,
     FeatureContract,
-    Field,
     Lineage,
     LookupView,
     OnDemandFunction,
-    Publication,
     read_contract,
 )
+from potluck.contract.fields import Field
+from potluck.contract.publication import Publication
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 

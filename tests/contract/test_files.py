@@ -1,4 +1,5 @@
-"""Writing whole or not at all: nothing half-written is read, and nothing is left behind, even by a killed writer."""
+"""Writing whole or not at all: nothing half-written is read, and nothing is left behind, even by a
+killed writer."""
 
 import os
 import signal

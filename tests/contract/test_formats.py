@@ -1,4 +1,5 @@
-"""Every state file and key carries its format; without one it is the first, and a newer one is refused."""
+"""Every state file and key carries its format; without one it is the first, and a newer one is
+refused."""
 
 import json
 from collections.abc import Callable

@@ -1,11 +1,13 @@
 """One typed place for every setting: flags, environment, `.env`, defaults."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import PydanticUndefined
 
 from potluck.contract.errors import UsageError
 from potluck.contract.settings import (
@@ -213,3 +215,22 @@ def test_an_empty_variable_is_as_good_as_none(alias: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("alias", ALIASES)
 def test_every_setting_is_documented(alias: str) -> None:
     assert f"`{alias}`" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def documented_defaults() -> dict[str, str]:
+    """Settings whose row in the table gives a literal default."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", page, re.MULTILINE))
+
+
+def test_every_documented_default_is_the_one_in_force() -> None:
+    documented = documented_defaults()
+    fields = {str(field.alias): field for field in Settings.model_fields.values()}
+    literal = {
+        name for name, field in fields.items() if field.default not in (None, "", PydanticUndefined)
+    }
+    assert set(documented) == literal
+    for name, text in documented.items():
+        default = fields[name].default
+        spelled = str(default).lower() if isinstance(default, bool) else str(default)
+        assert text in (spelled, spelled.removesuffix(".0")), name

@@ -1,11 +1,12 @@
-"""The reader of stored predictions reads one slot, and only rows of the run that the pointer names."""
+"""The reader of stored predictions reads one slot, and only rows of the run that the pointer
+names."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from potluck.contract.features import Field, Publication
-from potluck.contract.publication import SLOTS, Pointer, Slot, StoredPredictions
+from potluck.contract.fields import Field
+from potluck.contract.publication import SLOTS, Pointer, Publication, Slot, StoredPredictions
 from potluck.contract.redis_format import DamagedValueError, encode_value
 
 PUBLICATION = Publication(

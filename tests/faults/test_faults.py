@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from redis_servers import Processes, RedisProcess, wait_until
 
 from benchmarks.faults.load import Ask, Load
@@ -43,7 +44,7 @@ def answered(stack: Any, server: Server, path: str, body: Any = None) -> tuple[i
 
 
 def verb(stack: Any, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
+    return warm_python.run(
         [sys.executable, "-W", "ignore", "-m", "cli.main", *words, "--json"],
         env={**stack.environment, **environment},
         cwd=stack.home,

@@ -1,4 +1,5 @@
-"""The measurement of `/livez`' waits: it sees who holds the event loop, and its bodies are what it says."""
+"""The measurement of `/livez`' waits: it sees who holds the event loop, and its bodies are what it
+says."""
 
 import json
 import sys
@@ -77,7 +78,8 @@ SINGLE, BATCH = 1 << 14, 1 << 18
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bodies of the same forms, for a server that reads less: the true ones take half a minute to make."""
+    """Bodies of the same forms, for a server that reads less: the true ones take half a minute to
+    make."""
     monkeypatch.setattr(hostile, "LARGEST_SINGLE", SINGLE)
     monkeypatch.setattr(hostile, "LARGEST_BATCH", BATCH)
 

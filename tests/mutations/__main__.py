@@ -43,6 +43,7 @@ TESTS = {
     "batch/prune.py": ("tests/batch/test_verify.py",),
     "batch/publish.py": ("tests/batch/test_verify.py", "tests/batch/test_nightly.py"),
     "batch/verify.py": ("tests/batch/test_verify.py",),
+    "batch/view.py": ("tests/batch/test_verify.py", "tests/batch/test_nightly.py"),
     "training": ("tests/training",),
     "serving": ("tests/serving",),
     "scaffold": ("tests/scaffold",),

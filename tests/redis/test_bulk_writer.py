@@ -1,4 +1,5 @@
-"""Rows written in bulk are in Redis, or the error says why not; nobody waits for a Redis that is gone."""
+"""Rows written in bulk are in Redis, or the error says why not; nobody waits for a Redis that is
+gone."""
 
 import asyncio
 import contextlib

@@ -95,7 +95,8 @@ def test_concurrent_starts_give_one_server(settings: Settings) -> None:
 def test_it_outlives_the_process_that_started_it_and_holds_none_of_its_pipes(
     settings: Settings,
 ) -> None:
-    """A pipe in the server's hands would keep whoever reads the command's output waiting for ever."""
+    """A pipe in the server's hands would keep whoever reads the command's output waiting for
+    ever."""
     said, complaint = start_in_a_process(settings).communicate(timeout=PATIENCE_SECONDS)
     assert said == "started\n", complaint
     targets = {

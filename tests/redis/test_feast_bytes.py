@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import DType, Field
+from potluck.contract.fields import DType, Field
 from potluck.contract.redis_format import encode_timestamp, encode_value, entity_key
 from potluck.redis.feast_bytes import (
     encode_timestamps,
@@ -26,6 +26,7 @@ from potluck.redis.feast_bytes import (
 )
 from potluck.redis.feast_times import decode_timestamps
 from potluck.redis.resp_stream import command_stream, hash_slots, key_hashes
+from potluck.stores.feast_plugins.feast_values import encode_by_feast
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 
@@ -117,14 +118,21 @@ def test_every_other_type_has_the_bytes_that_feast_materializes(
     kind: ValueType, column: Any
 ) -> None:
     theirs = python_values_to_proto_values(column.to_numpy(zero_copy_only=False), kind)
-    assert encode_values(column, kind.name.lower(), null=b"").to_pylist() == [
-        v.SerializeToString() for v in theirs
-    ]
+    assert encode_values(
+        column, kind.name.lower(), null=b"", otherwise=encode_by_feast
+    ).to_pylist() == [v.SerializeToString() for v in theirs]
 
 
-def test_what_feast_refuses_is_a_data_error() -> None:
-    with pytest.raises(DataError, match="can't store string as int64"):
-        encode_values(pa.array(["four"]), "int64")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "can't store string as int64; expected values of that type"),
+        ({"otherwise": encode_by_feast}, "Feast can't store string as int64: "),
+    ],
+)
+def test_what_can_not_be_encoded_is_a_data_error(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        encode_values(pa.array(["four"]), "int64", **options)
 
 
 key_columns = st.one_of(

@@ -14,14 +14,15 @@ from strangers import STRANGERS, Stranger
 
 from cli.main import potluck
 from scaffold.decide import decide
-from scaffold.plan import Plan
-from scaffold.table import Table, read_table
+from scaffold.plan import RepoPlan
+from scaffold.profile import ProfiledTable
+from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 Columns: TypeAlias = Mapping[str, Sequence[object]]
 Write: TypeAlias = Callable[..., Path]
-Look: TypeAlias = Callable[..., Table]
-Make: TypeAlias = Callable[..., Plan]
+Look: TypeAlias = Callable[..., ProfiledTable]
+Make: TypeAlias = Callable[..., RepoPlan]
 
 
 @pytest.fixture
@@ -45,9 +46,9 @@ def look(write: Write) -> Look:
 
     def look_at(
         columns: Columns, *, delimiter: str = ",", encoding: str = "utf-8", **wishes: Any
-    ) -> Table:
+    ) -> ProfiledTable:
         path = write(columns, delimiter=delimiter, encoding=encoding)
-        return read_table(path, Wishes(**wishes), nobody_asked)
+        return profile_table(path, Wishes(**wishes), nobody_asked)
 
     return look_at
 
@@ -56,10 +57,10 @@ def look(write: Write) -> Look:
 def make(write: Write) -> Make:
     """The plan for columns, with some wishes, where nobody can be asked."""
 
-    def plan(columns: Columns, **wishes: Any) -> Plan:
+    def plan(columns: Columns, **wishes: Any) -> RepoPlan:
         wished = Wishes(**{"label": "y", **wishes})
         return decide(
-            read_table(write(columns), wished, nobody_asked), wished, "some", nobody_asked
+            profile_table(write(columns), wished, nobody_asked), wished, "some", nobody_asked
         )
 
     return plan

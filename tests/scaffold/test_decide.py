@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from scaffold.plan import Plan
+from scaffold.plan import RepoPlan
 
 ROWS = 200
 DRAW = random.Random(0)
@@ -19,11 +19,11 @@ AMOUNT = [round(20 + 5 * DRAW.gauss(0, 1), 2) for _ in range(ROWS)]
 PLAIN = {"x": NOISE, "z": OTHER, "y": COIN}
 
 
-def roles(plan: Plan) -> dict[str, str]:
+def roles(plan: RepoPlan) -> dict[str, str]:
     return {choice.name: choice.role for choice in plan.choices}
 
 
-def reason(plan: Plan, name: str) -> str:
+def reason(plan: RepoPlan, name: str) -> str:
     return next(choice.reason for choice in plan.choices if choice.name == name)
 
 
@@ -170,7 +170,7 @@ def test_a_good_feature_is_no_leak(make: Any) -> None:
 
 
 def test_a_rare_class_is_recognised_before_a_column_is_called_a_leak(make: Any) -> None:
-    """One in forty: who always says no is right in 97.5 % of the rows, and no column is a leak for that."""
+    """One in forty: always saying no is right in 97.5 % of the rows, and no column leaks that."""
     rare = ["yes" if n % 40 == 0 else "no" for n in range(2 * ROWS)]
     assert roles(make({"x": NOISE * 2, "z": OTHER * 2, "y": rare}))["z"] != "left out"
 

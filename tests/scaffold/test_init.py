@@ -22,7 +22,7 @@ from potluck.contract.errors import PotluckError, UsageError
 from potluck.stores.ingest.sources import load_ingest, write_sources
 from scaffold.decide import decide
 from scaffold.folder import repo_files, write_folder
-from scaffold.table import read_table
+from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 STRANGERS: list[tuple[Any, list[str]]] = [
@@ -291,7 +291,7 @@ def test_any_table_makes_a_repo_that_reads_it_or_is_refused_in_words(
     path.write_text(text)
     wishes = Wishes(label="c 0", time=data.draw(st.sampled_from([None, "none", "c 1"])))
     try:
-        plan = decide(read_table(path, wishes, nobody_asked), wishes, "any", nobody_asked)
+        plan = decide(profile_table(path, wishes, nobody_asked), wishes, "any", nobody_asked)
     except PotluckError:
         return
     write_folder(repo_files(plan, folder / "repo"), folder / "repo", force=False)

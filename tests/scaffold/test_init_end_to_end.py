@@ -1,4 +1,4 @@
-"""From a stranger's table to three answers: `init`, every verb, a server, and the same table again."""
+"""From a stranger's table to answers: `init`, every verb, a server, and the same table again."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def examples(repo: Path) -> list[str]:
-    """What the README of the repo tells to send: the real-time record, the hybrid one, and an id."""
+    """What the repo's README tells to send: the real-time record, the hybrid one, and an id."""
     lines = (repo / "README.md").read_text().splitlines()
     told = [line for line in lines if line.startswith(("potluck predict", "potluck lookup"))]
     return [line.split(" ", 3)[3].strip("'") for line in told]

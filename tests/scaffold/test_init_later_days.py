@@ -1,4 +1,4 @@
-"""What becomes of a stranger's services: rows and entities are added, models and definitions change."""
+"""A stranger's services later on: rows and entities are added, models and definitions change."""
 
 import csv
 import json

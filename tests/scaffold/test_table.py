@@ -9,14 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from scaffold.table import Profile, read_table
+from potluck.stores.ingest.csv_cells import CsvColumn
+from potluck.stores.ingest.parquet_table import read_parquet
+from scaffold.profile import ColumnProfile
+from scaffold.table import profile_table
 from scaffold.wishes import Wishes, nobody_asked
 
 
-def column(look: Any, *cells: object, **options: Any) -> Profile:
+def column(look: Any, *cells: object, **options: Any) -> ColumnProfile:
     """The first of two columns."""
     table = look({"a": cells, "last": ["x"] * len(cells)}, **options)
-    found: Profile = table.profiles["a"]
+    found: ColumnProfile = table.profiles["a"]
     return found
 
 
@@ -185,7 +188,21 @@ def test_what_is_no_table_is_refused_in_words(tmp_path: Path, content: bytes, re
     path = tmp_path / "odd.csv"
     path.write_bytes(content)
     with pytest.raises((DataError, UsageError), match=reason):
-        read_table(path, Wishes(), nobody_asked)
+        profile_table(path, Wishes(), nobody_asked)
+
+
+@pytest.mark.parametrize("mark", ["-", "unknown", "?"])
+def test_dates_of_a_parquet_file_may_be_missing_as_text(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "some.parquet"
+    days = ["31.01.2024", mark, "01.02.2024"]
+    pq.write_table(pa.table({"day": days, "b": [1, 2, 3]}), path)
+    found = profile_table(path, Wishes(), nobody_asked).profiles["day"]
+    assert found.dtype == "date"
+    assert [value is None for value in found.values.to_pylist()] == [False, True, False]
+    assert found.column.missing == {mark, ""}
+    assert found.marks == {mark}
+    read = read_parquet(path, {"day": found.column, "b": CsvColumn("int64")})
+    assert read["day"].null_count == 1
 
 
 def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
@@ -200,7 +217,7 @@ def test_parquet_columns_keep_their_types(tmp_path: Path) -> None:
         "list": pa.array([[1], [2]]),
     }
     pq.write_table(pa.table(columns), path)
-    found = read_table(path, Wishes(), nobody_asked).profiles
+    found = profile_table(path, Wishes(), nobody_asked).profiles
     dtypes = {name: each.dtype for name, each in found.items() if each.declared}
     assert dtypes == {
         "whole": "int64",

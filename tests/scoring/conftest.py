@@ -10,10 +10,12 @@ import lightgbm
 import numpy as np
 import pytest
 
-from potluck.contract.features import Column, FeatureContract, Field, OnDemandFunction
-from potluck.scoring.bundle import Model, write_bundle
+from potluck.contract.features import Column, FeatureContract, OnDemandFunction
+from potluck.contract.fields import Field
+from potluck.scoring.bundle import write_bundle
 from potluck.scoring.functions import load_functions
 from potluck.scoring.golden import golden_rows
+from potluck.scoring.model import Model
 from potluck.scoring.rows import RowBuilder
 
 ROWS, GOLDEN_ROWS = 400, 32

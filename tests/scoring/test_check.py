@@ -1,4 +1,5 @@
-"""Admission: whatever is wrong with a bundle is an error with words, and never the end of this process."""
+"""Admission: whatever is wrong with a bundle is an error with words, and never the end of this
+process."""
 
 import json
 import re

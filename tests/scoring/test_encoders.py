@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Column, DType
+from potluck.contract.features import Column
+from potluck.contract.fields import DType
 from potluck.scoring.encoders import encoder
 
 ANYTHING = st.one_of(

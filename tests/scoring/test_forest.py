@@ -1,4 +1,5 @@
-"""The forest adds up a model's trees to the bits of LightGBM's own sum, or leaves the model to LightGBM."""
+"""The forest adds up a model's trees to the bits of LightGBM's own sum, or leaves the model to
+LightGBM."""
 
 from typing import Any
 
@@ -76,7 +77,8 @@ def text(request: pytest.FixtureRequest) -> bytes:
 
 
 def perturbed(count: int, seed: int) -> Matrix:
-    """Rows with what no training saw: infinities, unseen, negative and broken codes, numbers next to nothing."""
+    """Rows with what no training saw: infinities, unseen, negative and broken codes, numbers next
+    to nothing."""
     random = np.random.default_rng(seed)
     made = rows(count, seed)
     odd = [

@@ -1,4 +1,5 @@
-"""A user's table becomes the columns of the contract, or the message names the column, what was expected, what came."""
+"""A user's table becomes the columns of the contract, or the message names the column, what was
+expected, what came."""
 
 from typing import Any
 
@@ -7,9 +8,9 @@ import pandas as pd
 import pytest
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Field
-from potluck.scoring.bundle import Model
+from potluck.contract.fields import Field
 from potluck.scoring.frames import contract_columns, read_table, typed_column
+from potluck.scoring.model import Model
 
 WHOLE = Field("quantity", "int64", "request")
 NUMBER = Field("weight", "float64", "request")

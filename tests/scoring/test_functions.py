@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from potluck.contract.errors import BundleError, DataError
-from potluck.contract.features import Field, OnDemandFunction
+from potluck.contract.features import OnDemandFunction
+from potluck.contract.fields import Field
 from potluck.scoring.functions import load_functions, run_function
 from potluck.scoring.vectors import NumberVector
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.contract.redis_format import NULL, DamagedValueError, encode_value
 from potluck.scoring import plan as plans
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.plan import Marks, Outcome, Plan, Remembered, picker
 
 NOW = datetime(2010, 7, 31, 23, 30, tzinfo=UTC)

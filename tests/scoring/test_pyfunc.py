@@ -1,4 +1,5 @@
-"""What MLflow loads: a bundle that takes raw columns, whatever the table's form, and gives the scorer's bits."""
+"""What MLflow loads: a bundle that takes raw columns, whatever the table's form, and gives the
+scorer's bits."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from potluck.contract.errors import BundleError, DataError
-from potluck.scoring.bundle import Model
+from potluck.scoring.model import Model
 from potluck.scoring.pyfunc import PyFunc, _load_pyfunc, moment_of
 
 MOMENT = "2010-07-31T12:00:00+00:00"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Column, DType
-from potluck.scoring.bundle import Model
+from potluck.contract.features import Column
+from potluck.contract.fields import DType
 from potluck.scoring.encoders import Numbers
+from potluck.scoring.model import Model
 from potluck.scoring.rows import RowBuilder
 
 JULY = datetime(2010, 7, 31, 23, 30, tzinfo=UTC)

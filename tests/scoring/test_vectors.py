@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from potluck.contract.features import Column, DType
+from potluck.contract.features import Column
+from potluck.contract.fields import DType
 from potluck.scoring.encoders import encoder
 from potluck.scoring.vectors import LabelVector, NumberVector, Vector
 

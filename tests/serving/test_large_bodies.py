@@ -16,7 +16,8 @@ from loop_holds import SERVER, Holds, memory_of
 from pydantic_core import from_json
 
 from potluck.contract.errors import RequestError
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from serving.bodies import json_structure
 from serving.bodies.batch_body import BatchReader
 from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
@@ -63,7 +64,8 @@ def plainly(reader: BatchReader[Any], body: bytes) -> Any:
         or not isinstance(envelope[reader.name], list)
     ):
         return comparable(reader.other_form())
-    # A row that was parsed is written as JSON again; of NaN and infinity `json` makes what the parser reads.
+    # A row that was parsed is written as JSON again; of NaN and infinity `json` makes what the
+    # parser reads.
     return comparable([reader.read_row(json.dumps(row).encode()) for row in envelope[reader.name]])
 
 

@@ -1,4 +1,5 @@
-"""A Redis that hangs, dies, comes back or moves: an answer within the deadline, and never somebody else's."""
+"""A Redis that hangs, dies, comes back or moves: an answer within the deadline, and never somebody
+else's."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,5 @@
-"""A promoted bundle goes live by itself; a corrupt one is refused while the old one goes on serving."""
+"""A promoted bundle goes live by itself; a corrupt one is refused while the old one goes on
+serving."""
 
 import json
 import shutil

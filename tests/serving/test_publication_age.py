@@ -1,4 +1,5 @@
-"""The age of the published predictions, as /metrics tells it: no request, a new run, Redis away, several workers."""
+"""The age of the published predictions, as /metrics tells it: no request, a new run, Redis away,
+several workers."""
 
 import math
 import re

@@ -1,4 +1,5 @@
-"""A champion that can't be opened is told once, looked at again later, and taken up when the reason has passed."""
+"""A champion that can't be opened is told once, looked at again later, and taken up when the reason
+has passed."""
 
 import contextlib
 import logging

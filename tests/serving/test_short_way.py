@@ -1,4 +1,5 @@
-"""However a hot call's bytes arrive, its answer is the same; and whoever sends them badly harms nobody."""
+"""However a hot call's bytes arrive, its answer is the same; and whoever sends them badly harms
+nobody."""
 
 import json
 import subprocess

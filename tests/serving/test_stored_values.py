@@ -1,4 +1,5 @@
-"""What the store should not hold is the store's fault, is told to the operator, and stalls nobody."""
+"""What the store should not hold is the store's fault, is told to the operator, and stalls
+nobody."""
 
 import asyncio
 import math
@@ -15,7 +16,8 @@ from loop_holds import SERVER, Holds, memory_of
 from redis_proxy import proxy
 from redis_servers import Processes, RedisProcess
 
-from potluck.contract.features import FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.contract.publication import pointer_key, read_pointer, slot_fields
 from potluck.contract.redis_format import (
     NULL,

@@ -1,4 +1,5 @@
-"""Entities that the online store does not know: refused or missing, as their views want it, and each by its own key."""
+"""Entities that the online store does not know: refused or missing, as their views want it, and
+each by its own key."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 from variants import variant
 
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.contract.redis_format import (
     encode_timestamp,
     encode_value,

@@ -1,4 +1,5 @@
-"""An answer leaves in one write, and whole, whatever its length and whoever closes the connection."""
+"""An answer leaves in one write, and whole, whatever its length and whoever closes the
+connection."""
 
 import asyncio
 import socket

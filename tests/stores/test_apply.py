@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_definition_that_breaks_a_rule_is_refused(
     (copy / "definitions.py").write_text(text.replace(old, new))
     home = {"POTLUCK_HOME": str(copy.parent / "home")}
     command = [sys.executable, "-m", "cli.main", "apply", "--repo", str(copy)]
-    ended = subprocess.run(
+    ended = warm_python.run(
         command, env={**iris.environment, **home}, capture_output=True, text=True
     )
     assert ended.returncode == 1, ended.stdout

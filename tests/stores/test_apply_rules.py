@@ -1,4 +1,5 @@
-"""What can be known at `potluck apply` is said there: functions on made-up rows, tags, sources and their files."""
+"""What can be known at `potluck apply` is said there: functions on made-up rows, tags, sources and
+their files."""
 
 import json
 from pathlib import Path
@@ -84,7 +85,8 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     "a label that nothing registers": (
         [('"label": "readings.load"', '"label": "seen.load"')],
         (
-            "the label of t_hybrid is tagged with the source seen: expected a FileSource that a name in definitions.py "
+            "the label of t_hybrid is tagged with the source seen: expected a FileSource that a "
+            "name in definitions.py "
             "holds, any of pump_predictions, readings, records; got no such source"
         ),
     ),
@@ -123,7 +125,10 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     "predictions by another key": (
         [ANOTHER_KEY, *published(f'Field(name="prediction", dtype=Float64), {VERSION}', "site")],
-        "view pump_predictions of t_batch: expected the join key of t_hybrid, pump_id (int64); got site (int64)",
+        (
+            "view pump_predictions of t_batch: expected the join key of t_hybrid, pump_id (int64); got "
+            "site (int64)"
+        ),
     ),
     "a regression published as text": (
         published(f'Field(name="prediction", dtype=String), {VERSION}'),
@@ -167,13 +172,17 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], str]] = {
     "a service's policy for a view that it does not read": (
         [(HYBRID, 'tags={**MODEL, **NIGHT, "unknown": "record=missing,rekord=refuse"}')],
         (
-            "feature service t_hybrid: expected the tag unknown to name each looked-up view at most once, "
+            "feature service t_hybrid: expected the tag unknown to name each looked-up view at "
+            "most once, "
             "any of record; got 'rekord=refuse'"
         ),
     ),
     "a policy of the predictions' view": (
         [(PREDICTIONS, PREDICTIONS + '\nrisk.tags = {"unknown": "missing"}')],
-        "feature view pump_predictions has the tag 'unknown', which means nothing here; expected none",
+        (
+            "feature view pump_predictions has the tag 'unknown', which means nothing here; expected "
+            "none"
+        ),
     ),
     "a policy of a precomputed service": (
         [(PRECOMPUTED, 'tags={"scored_by": "t_hybrid", "unknown": "missing"}')],

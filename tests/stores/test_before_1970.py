@@ -1,4 +1,5 @@
-"""Dates before 1970, and 1970's first moment, are dates like others: in Redis, in Feast's reads, in the join."""
+"""Dates before 1970, and 1970's first moment, are dates like others: in Redis, in Feast's reads, in
+the join."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

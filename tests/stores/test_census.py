@@ -1,4 +1,5 @@
-"""Every row of a view's source is accounted for: what came is what was written and what was left out, by reason."""
+"""Every row of a view's source is accounted for: what came is what was written and what was left
+out, by reason."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""The short forms for `definitions.py` make plain Feast objects, whatever the columns are called."""
+"""The short forms for `definitions.py` make plain Feast objects, whatever the columns are
+called."""
 
 import json
 from pathlib import Path

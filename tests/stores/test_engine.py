@@ -1,4 +1,5 @@
-"""`feast materialize` with our engine and store leaves in Redis what stock Feast leaves, to the byte."""
+"""`feast materialize` with our engine and store leaves in Redis what stock Feast leaves, to the
+byte."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""Materialize goes on feeding what a champion reads; where it can't, it refuses, or takes the stale values out."""
+"""Materialize goes on feeding what a champion reads; where it can't, it refuses, or takes the stale
+values out."""
 
 from collections.abc import Iterator
 from dataclasses import replace

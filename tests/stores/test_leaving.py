@@ -1,4 +1,5 @@
-"""How many entities would leave, by view: those that share a key, and those that only Feast can make."""
+"""How many entities would leave, by view: those that share a key, and those that only Feast can
+make."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The online store follows the data: an emptied Redis refills, a corrected record replaces, a vanished entity goes."""
+"""The online store follows the data: an emptied Redis refills, a corrected record replaces, a
+vanished entity goes."""
 
 import json
 from collections.abc import Iterator

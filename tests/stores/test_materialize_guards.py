@@ -1,4 +1,5 @@
-"""`materialize` deletes entities that left the data, but not most of a view without somebody's word."""
+"""`materialize` deletes entities that left the data, but not most of a view without somebody's
+word."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""Feast's own calls on our online store: pushes in stock's bytes, reads that tell what is missing and why."""
+"""Feast's own calls on our online store: pushes in stock's bytes, reads that tell what is missing
+and why."""
 
 import asyncio
 import struct

@@ -19,7 +19,7 @@ from potluck.contract.accounting import (
     SUPERSEDED,
 )
 from potluck.contract.errors import DataError, MissingStepError
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.stores.parquet.population import Population
 from potluck.stores.parquet.population_part import Part
 from potluck.stores.parquet.reader import ParquetSource, connected, parquet_files

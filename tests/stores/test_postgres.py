@@ -1,13 +1,14 @@
-"""Feast's registry on a real Postgres, MLflow on a database of its own, Redis elsewhere: no change but variables."""
+"""Feast's registry on a real Postgres, MLflow on a database of its own, Redis elsewhere: no change
+but variables."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 from potluck.contract.publication import pointer_key
 
@@ -36,7 +37,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def run(environment: dict[str, str], verbs: str) -> str:
     command = [sys.executable, "-W", "ignore", "-c", VERBS, verbs]
-    ended = subprocess.run(
+    ended = warm_python.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT
     )
     assert ended.returncode == 0, ended.stderr

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tiny_repo import SOURCES, Ended, apply_all, write_repo
 
-from potluck.contract.features import Column, FeatureContract, Field, LookupView, Publication
-from potluck.contract.publication import SLOTS
+from potluck.contract.features import Column, FeatureContract, LookupView
+from potluck.contract.fields import Field
+from potluck.contract.publication import SLOTS, Publication
 
 KEY = Field("pump_id", "int64", "key", required=True)
 MODEL = Field("model", "string", "online")
@@ -210,8 +211,8 @@ def test_a_service_that_is_no_longer_defined_and_still_served_is_told(tmp_path: 
     text, machine = apply_all([repo])[0], apply_all([repo], "--json")[0]
     assert text.returncode == 0, text.stderr
     assert (
-        "t_old is no longer defined and still served by version 3; `potluck retire t_old` takes it out"
-        in text.stdout
+        "t_old is no longer defined and still served by version 3; `potluck retire t_old` takes it "
+        "out" in text.stdout
     )
     assert json.loads(machine.stdout)["orphans"] == {"t_old": "3"}
 

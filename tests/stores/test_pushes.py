@@ -71,7 +71,8 @@ def test_a_row_of_the_data_with_the_pushed_ones_timestamp_replaces_it_and_its_ma
 
 
 def test_the_mark_of_a_push_that_was_replaced_comes_to_life_with_no_later_date(shop: Shop) -> None:
-    """Data newer than the push, then corrected back to the push's own time: no push stands there any more."""
+    """Data newer than the push, then corrected back to the push's own time: no push stands there
+    any more."""
     shop.define(records([1], [NOON - DAY]))
     shop.push([1], NOON - DAY, x=[9.0])
     shop.define(records([1], [NOON], x=[2.0])).materialize()

@@ -1,4 +1,5 @@
-"""From `ingest.py` to parquet: types, nulls, what is left out, what is added, and all or nothing."""
+"""From `ingest.py` to parquet: types, nulls, what is left out, what is added, and all or
+nothing."""
 
 import os
 from datetime import UTC, datetime

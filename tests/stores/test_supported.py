@@ -1,4 +1,5 @@
-"""Every Feast object and option that a repo may hold works, or is refused at `apply` in one sentence."""
+"""Every Feast object and option that a repo may hold works, or is refused at `apply` in one
+sentence."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,5 @@
-"""Disks that are full: a real one of a megabyte where this user may mount, and a limit that binds anybody."""
+"""Disks that are full: a real one of a megabyte where this user may mount, and a limit that binds
+anybody."""
 
 import contextlib
 import resource
@@ -32,7 +33,8 @@ def fill(disk: Path) -> Path:
 
 @contextlib.contextmanager
 def no_file_grows() -> Iterator[None]:
-    """No file of this process may hold a byte more: what a full disk does, for whoever runs the tests."""
+    """No file of this process may hold a byte more: what a full disk does, for whoever runs the
+    tests."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, former[1]))
     try:

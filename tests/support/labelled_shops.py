@@ -1,4 +1,5 @@
-"""A small feature repo whose labels and records a test writes row by row: shops, what they ask and what came of it."""
+"""A small feature repo whose labels and records a test writes row by row: shops, what they ask and
+what came of it."""
 
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import warm_python
 
 from potluck.contract.settings import Settings
 
@@ -136,7 +138,8 @@ class Shops:
     def write(
         self, labels: list[Row], records: list[Row] | None = None, places: list[Row] | None = None
     ) -> None:
-        """Replace the sources; records and places default to one of each labelled shop, long before its label."""
+        """Replace the sources; records and places default to one of each labelled shop, long before
+        its label."""
         shops = sorted({row["shop_id"] for row in labels if row["shop_id"] is not None})
         folder = self.settings.data_folder("shops")
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,14 +154,14 @@ class Shops:
     def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A verb as a user runs it."""
         command = [sys.executable, "-m", "cli.main", *words]
-        return subprocess.run(
+        return warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
         )
 
     def python(self, code: str) -> Any:
         """Run code after `TOOLS`; answers what it tells."""
         command = [sys.executable, "-W", "ignore", "-c", TOOLS + code]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, cwd=ROOT
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

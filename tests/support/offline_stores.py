@@ -1,4 +1,5 @@
-"""Two Feast stores over one registry and the same parquet files: stock's DuckDB store, and Potluck's."""
+"""Two Feast stores over one registry and the same parquet files: stock's DuckDB store, and
+Potluck's."""
 
 import warnings
 from collections.abc import Sequence

@@ -1,12 +1,13 @@
 """Several verbs in one process: importing Feast takes seconds."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import warm_python
 
 RUN = """
 import contextlib, io, json, os, sys
@@ -48,9 +49,10 @@ def run_all(
     """Run commands one after the other, whatever becomes of each.
 
     Args:
-        commands: each one's words, and what of the environment is its own; the ones after it keep it.
+        commands: each one's words, and what of the environment is its own; the ones after it keep
+            it.
     """
-    ended = subprocess.run(
+    ended = warm_python.run(
         [sys.executable, "-W", "ignore", "-c", RUN],
         input=json.dumps(commands),
         capture_output=True,

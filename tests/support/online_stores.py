@@ -1,4 +1,5 @@
-"""Small Feast projects over a real Redis: one with stock's store and engine, one with ours, over the same file."""
+"""Small Feast projects over a real Redis: one with stock's store and engine, one with ours, over
+the same file."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

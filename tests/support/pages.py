@@ -1,8 +1,9 @@
-"""Runs a page of the docs in a shell, block by block, and compares what it prints with what the page says.
+"""Runs a page of the docs in a shell, block by block, and compares what it prints with what the
+page says.
 
-A `console` block holds commands behind `$ ` and their output; `…` in an output stands for any text of that line, and a
-line of `…` alone for any lines. A block below `<!-- file: NAME -->` is written to that file; one below
-`<!-- shows: NAME -->` must be what the file holds, with the same `…`.
+A `console` block holds commands behind `$ ` and their output; `…` in an output stands for any text
+of that line, and a line of `…` alone for any lines. A block below `<!-- file: NAME -->` is written
+to that file; one below `<!-- shows: NAME -->` must be what the file holds, with the same `…`.
 """
 
 import os
@@ -80,7 +81,8 @@ class Shell:
         self.environment = {**kept, **home, "PATH": path}
 
     def run(self, command: str) -> str:
-        """What a command prints, on both outputs, without empty lines at the end; exports live on."""
+        """What a command prints, on both outputs, without empty lines at the end; exports live
+        on."""
         if command.endswith("&"):
             return self.begin(command.removesuffix("&").strip())
         script = f". {self.state}\n{command}\nended=$?\nexport -p > {self.state}\nexit $ended\n"

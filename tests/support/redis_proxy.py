@@ -71,7 +71,8 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def proxy(server: RedisProcess, certificate: Path | None = None) -> AsyncIterator[Proxy]:
-    """Listen on a free port and pass everything on; hold replies back while `flowing` is cleared."""
+    """Listen on a free port and pass everything on; hold replies back while `flowing` is
+    cleared."""
     found = Proxy(0)
     found.flowing.set()
 

@@ -1,4 +1,5 @@
-"""A small project whose service has a model, over a real Redis: for what `potluck materialize` does to it."""
+"""A small project whose service has a model, over a real Redis: for what `potluck materialize` does
+to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""A feature repo of four small services that differ in what the accounts and the rules of a row may depend on.
+"""A feature repo of four small services that differ in what the accounts and the rules of a row may
+depend on.
 
-Keys are numbers or text, records hold for ever or for thirty days, an unknown entity is refused or missing, and a
-strict service requires a looked-up value that has no default.
+Keys are numbers or text, records hold for ever or for thirty days, an unknown entity is refused or
+missing, and a strict service requires a looked-up value that has no default.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import warm_python
 from feast import FeatureStore
 
 from batch.nightly import run_service
@@ -243,7 +245,7 @@ class SmallHome:
     def verbs(self, *verbs: list[str]) -> None:
         """Run verbs one after the other in one process: importing Feast takes seconds."""
         command = [sys.executable, "-W", "ignore", "-c", RUN_VERBS, json.dumps(verbs)]
-        ended = subprocess.run(
+        ended = warm_python.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,4 +1,5 @@
-"""Tables of strangers, what `potluck init` is told about them, and what comes later: rows, columns, changes."""
+"""Tables of strangers, what `potluck init` is told about them, and what comes later: rows, columns,
+changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ class Stranger:
     make: Callable[[Path], Path]
     flags: tuple[str, ...]
     function: str
-    """An on-demand function over what a request brings and what is on record, to be added to the definitions."""
+    """An on-demand function over what a request brings and what is on record, to be added to the
+    definitions."""
     on_record: tuple[str, str]
     """A looked-up column to be taken away: its name in the file, and the line that declares it."""
     encoding: str = "utf-8"
     later: tuple[str, ...] = ()
-    """Rows that come later, as lines of the file; the first one is of an entity that was not there."""
+    """Rows that come later, as lines of the file; the first one is of an entity that was not
+    there."""
     entity: str | int = ""
     """The one that was not there."""
     later_left_out: int = 0

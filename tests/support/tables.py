@@ -1,4 +1,5 @@
-"""Data sets as strangers bring them, made to order by a seed: none has a word in common with the examples.
+"""Data sets as strangers bring them, made to order by a seed: none has a word in common with the
+examples.
 
 python tests/support/tables.py FOLDER     writes all of them
 """
@@ -70,7 +71,8 @@ def bank(folder: Path, rows: int = 1500, seed: int = 1) -> Path:
 
 
 def comics(folder: Path, rows: int = 1200, seed: int = 2) -> Path:
-    """Characters since 1939, alive or deceased: an id, days with the day first, cp1252, missing marks, some undated."""
+    """Characters since 1939, alive or deceased: an id, days with the day first, cp1252, missing
+    marks, some undated."""
     draw = random.Random(seed)
     names = ["Zoë", "Renée", "Björn", "Ana", "Max", "Iñigo", "Kei", "Søren"]
     header = [
@@ -122,7 +124,8 @@ def comics(folder: Path, rows: int = 1200, seed: int = 2) -> Path:
 
 
 def taxi(folder: Path, rows: int = 1400, seed: int = 3) -> Path:
-    """Rides with a meter: an id, times with seconds, decimal commas, tabs; the fare is to be predicted."""
+    """Rides with a meter: an id, times with seconds, decimal commas, tabs; the fare is to be
+    predicted."""
     draw = random.Random(seed)
     header = [
         "ride_id",

@@ -1,11 +1,11 @@
 """Small feature repos written to a folder, and `potluck apply` over many of them in one go.
 
-Feast mixes two repos in one process, and to import it takes seconds: so one process imports it, and forks for each.
+Feast mixes two repos in one process, and to import it takes seconds: so one process imports it, and
+forks for each.
 """
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 TIME = pa.timestamp("us", tz="UTC")
@@ -164,7 +165,7 @@ def apply_all(repos: Iterable[Path], *options: str) -> list[Ended]:
     ours = ("POTLUCK_", "REDIS_URL", "MLFLOW_TRACKING_URI", "FEAST_REGISTRY_URL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     command = [sys.executable, "-W", "ignore", "-c", FORKS, *map(str, folders)]
-    ended = subprocess.run(
+    ended = warm_python.run(
         command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=900
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -179,7 +180,7 @@ def run_in(repo: Path, *command: str) -> Ended:
         "POTLUCK_REPO": str(repo),
         "PYTHONPATH": str(ROOT),
     }
-    ended = subprocess.run(
+    ended = warm_python.run(
         [sys.executable, "-W", "ignore", *command],
         env=environment,
         capture_output=True,

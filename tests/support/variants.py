@@ -1,4 +1,5 @@
-"""A server whose champion has another contract, over the Redis of a stack that is there: nothing is trained again."""
+"""A server whose champion has another contract, over the Redis of a stack that is there: nothing is
+trained again."""
 
 import contextlib
 import shutil

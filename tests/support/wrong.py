@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import warm_python
 from one_process import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def run(found: Wrong, folder: Path, repo: Path = IRIS) -> "subprocess.CompletedP
     given = {"POTLUCK_HOME": str(folder / "home"), "POTLUCK_REPO": str(repo), **found.environment}
     command = [sys.executable, "-m", "cli.main", *found.words]
     environment = {**clean_environment(), **given}
-    return subprocess.run(
+    return warm_python.run(
         command,
         capture_output=True,
         text=True,

@@ -10,8 +10,8 @@ from sklearn.metrics import log_loss
 
 from benchmarks.defaults import figures, plain_lightgbm, splittable, table_of
 from benchmarks.tables import Made, comics
-from training.booster import Table, train_booster
-from training.candidates import CANDIDATES, MOST_ITERATIONS, choose, work
+from training.booster import EncodedTable, train_booster
+from training.candidates import CANDIDATES, MOST_ITERATIONS, choose_parameters, count_iterations
 from training.parameters import TUNABLE, read_parameters
 from training.split import Splittable, split, windows
 
@@ -28,7 +28,7 @@ def made() -> Made:
 
 
 @pytest.fixture(scope="module")
-def parts(made: Made) -> tuple[Table, Splittable, Table]:
+def parts(made: Made) -> tuple[EncodedTable, Splittable, EncodedTable]:
     rows, table = splittable(made), table_of(made)
     found = split(rows, "time", SEED)
     return table.take(found.learn), rows.take(found.learn), table.take(found.test)
@@ -43,19 +43,19 @@ def test_candidates_declare_only_what_lightgbm_takes() -> None:
 
 
 def test_the_choice_is_no_worse_than_lightgbms_own_defaults(
-    parts: tuple[Table, Splittable, Table],
+    parts: tuple[EncodedTable, Splittable, EncodedTable],
 ) -> None:
     learn, rows, test = parts
-    choice = choose(learn, windows(rows, "time", SEED), {}, SEED, nothing)
+    choice = choose_parameters(learn, windows(rows, "time", SEED), {}, SEED, nothing)
     ours = figures(train_booster(learn, choice.parameters, SEED, nothing), test)
     assert ours["log_loss"] <= figures(plain_lightgbm(learn), test)["log_loss"]
 
 
 def test_the_choice_tells_every_candidates_error_and_takes_the_smallest(
-    parts: tuple[Table, Splittable, Table],
+    parts: tuple[EncodedTable, Splittable, EncodedTable],
 ) -> None:
     learn, rows, _ = parts
-    choice = choose(learn, windows(rows, "time", SEED), {}, SEED, nothing)
+    choice = choose_parameters(learn, windows(rows, "time", SEED), {}, SEED, nothing)
     assert choice.measure == "log_loss"
     assert set(choice.errors) == {"random_splits", "cautious", "lightgbm"}
     assert min(choice.errors, key=lambda name: choice.errors[name]) == choice.candidate
@@ -63,40 +63,44 @@ def test_the_choice_tells_every_candidates_error_and_takes_the_smallest(
 
 
 def test_the_same_rows_and_seed_give_the_same_choice(
-    parts: tuple[Table, Splittable, Table],
+    parts: tuple[EncodedTable, Splittable, EncodedTable],
 ) -> None:
     learn, rows, _ = parts
-    first, again = (choose(learn, windows(rows, "random", 7), {}, 7, nothing) for _ in range(2))
+    first, again = (
+        choose_parameters(learn, windows(rows, "random", 7), {}, 7, nothing) for _ in range(2)
+    )
     assert first == again
 
 
-def test_what_is_given_goes_before_every_candidate(parts: tuple[Table, Splittable, Table]) -> None:
+def test_what_is_given_goes_before_every_candidate(
+    parts: tuple[EncodedTable, Splittable, EncodedTable],
+) -> None:
     learn, rows, _ = parts
     given = {"num_iterations": 7, "num_leaves": 5}
-    choice = choose(learn, windows(rows, "time", SEED), given, SEED, nothing)
+    choice = choose_parameters(learn, windows(rows, "time", SEED), given, SEED, nothing)
     assert {name: choice.parameters[name] for name in given} == given
 
 
 def test_progress_adds_up_to_the_work_that_was_announced(
-    parts: tuple[Table, Splittable, Table],
+    parts: tuple[EncodedTable, Splittable, EncodedTable],
 ) -> None:
     learn, rows, _ = parts
     told: list[int] = []
     splits = windows(rows, "time", SEED)
-    choose(learn, splits, {}, SEED, told.append)
-    assert sum(told) == work(learn, splits, {})
+    choose_parameters(learn, splits, {}, SEED, told.append)
+    assert sum(told) == count_iterations(learn, splits, {})
 
 
 def test_a_window_with_one_class_to_learn_from_takes_no_part() -> None:
     count = 200
     labels = np.repeat([0.0, 1.0], count // 2)
     random = np.random.default_rng(SEED)
-    table = Table("binary", ("x",), (), random.normal(size=(count, 1)), labels, 2)
+    table = EncodedTable("binary", ("x",), (), random.normal(size=(count, 1)), labels, 2)
     times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(count)]
     splits = windows(Splittable("labels", times, pa.table({}), labels.tolist(), True), "time", SEED)
     assert len(splits) == 3
-    assert work(table, splits, {"num_iterations": 10}) == 3 * 2 * 10
-    assert np.isfinite([*choose(table, splits, {}, SEED, nothing).errors.values()]).all()
+    assert count_iterations(table, splits, {"num_iterations": 10}) == 3 * 2 * 10
+    assert np.isfinite([*choose_parameters(table, splits, {}, SEED, nothing).errors.values()]).all()
 
 
 @pytest.mark.parametrize(
@@ -114,9 +118,9 @@ def test_a_window_with_one_class_to_learn_from_takes_no_part() -> None:
     ids=str,
 )
 def test_whatever_may_be_given_is_served_to_the_bit(
-    given: dict[str, Any], parts: tuple[Table, Splittable, Table]
+    given: dict[str, Any], parts: tuple[EncodedTable, Splittable, EncodedTable]
 ) -> None:
-    """What the fast scorer does not know, LightGBM itself serves; the probabilities are LightGBM's own."""
+    """LightGBM serves what the fast scorer does not know; the probabilities are LightGBM's own."""
     from potluck.scoring.scorer import open_scorer
     from potluck.scoring.transform import class_shares
 

@@ -1,4 +1,4 @@
-"""`mlflow.pyfunc.load_model` takes raw rows with text, as pandas holds them, and gives the bits of HTTP."""
+"""`mlflow.pyfunc.load_model` takes raw rows with text, as pandas holds them; it answers as HTTP."""
 
 import json
 import subprocess
@@ -14,7 +14,8 @@ import mlflow, pandas as pd
 uri, service, folder, key, population, records, fields, options = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
 options = json.loads(options)
-latest = pd.read_parquet(f"{folder}/{records}.parquet").sort_values("event_timestamp").groupby(key).tail(1)
+dated = pd.read_parquet(f"{folder}/{records}.parquet").sort_values("event_timestamp")
+latest = dated.groupby(key).tail(1)
 rows = pd.read_parquet(f"{folder}/{population}.parquet").sort_values(key, ignore_index=True)
 latest = latest[[key, *(name for name in latest if name in json.loads(fields))]]
 rows = rows[[key, *(name for name in rows if name in json.loads(fields) and name not in latest)]]
@@ -37,7 +38,7 @@ SOURCES = {
 
 
 def loaded(stack: Any, **options: Any) -> dict[str, Any]:
-    """What the champion answers, loaded by MLflow in another process, for every entity's raw row."""
+    """The champion's answers for every entity's raw row, loaded by MLflow in another process."""
     project, population, records = SOURCES[stack.repo.name]
     contract = stack.get(f"/services/{stack.repo.hybrid}").json()
     # Other tests promote past MLflow: its champion is the one that is served from here on.
@@ -132,7 +133,14 @@ def test_mistakes_are_told_by_column(houses: Any) -> None:
         ("csv", "sepal_length,sepal_width,petal_length,petal_width\n5,,1.4,0.2\n6.1,3,,\n"),
         (
             "json",
-            '{"inputs": [{"sepal_length": 5, "petal_length": 1.4, "petal_width": 0.2}, {"sepal_length": 6.1}]}',
+            json.dumps(
+                {
+                    "inputs": [
+                        {"sepal_length": 5, "petal_length": 1.4, "petal_width": 0.2},
+                        {"sepal_length": 6.1},
+                    ]
+                }
+            ),
         ),
     ],
 )

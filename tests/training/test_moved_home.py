@@ -10,7 +10,7 @@ import pytest
 
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.settings import Settings
-from training.moved import COLUMNS, columns_of, follow_home
+from training.moved import COLUMNS, artifact_columns, follow_home
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def mentions(home: Path, text: str) -> int:
     with sqlite3.connect(home / "mlflow.db") as database:
         found = [
             database.execute(f"SELECT count(*) FROM {table} WHERE {column} LIKE ?", [f"%{text}%"])
-            for table, column in columns_of(database)
+            for table, column in artifact_columns(database)
         ]
         return sum(rows.fetchone()[0] for rows in found)
 
@@ -102,4 +102,4 @@ def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
 
 def test_the_columns_are_those_of_this_mlflow(iris: Any) -> None:
     with sqlite3.connect(iris.home / "mlflow.db") as database:
-        assert set(columns_of(database)) == set(COLUMNS)
+        assert set(artifact_columns(database)) == set(COLUMNS)

@@ -1,11 +1,11 @@
-"""`--param`: LightGBM's names resolved, and what would be ignored or misread refused before anything is trained."""
+"""`--param`: names are resolved; what would be ignored or misread is refused before training."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 
 from potluck.contract.errors import UsageError
 from training.parameters import (
@@ -82,6 +82,7 @@ def test_what_potluck_decides_itself_is_refused_with_where_it_is_said(name: str,
         ("learning_rate", "0", "a number above 0"),
         ("learning_rate", "nan", "a number above 0"),
         ("num_iterations", "0", "a whole number of at least 1"),
+        pytest.param("num_iterations", "9" * 400, "a whole number of at least 1", id="400 digits"),
         ("num_iterations", "-3", "a whole number of at least 1"),
         ("num_iterations", "1.5", "a whole number of at least 1"),
         ("num_leaves", "1", "a whole number from 2 to 131072"),
@@ -126,7 +127,7 @@ def test_a_wrong_parameter_is_a_usage_error_before_anything_is_read(
     """No repo, no data: the parameters come first."""
     command = [sys.executable, "-m", "cli.main", "train", "anything", "--param", given]
     environment = {**os.environ, "POTLUCK_HOME": str(tmp_path)}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    told = warm_python.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert told.returncode == 2
     assert told.stderr.startswith("potluck: ")
     assert "Traceback" not in told.stderr

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -63,11 +63,13 @@ pq.write_table(truth, path)
 dataset = labelled_dataset(open_store(repo), definition.contract, now)
 parts = split(dataset.splittable(definition.contract), "time", 0)
 earlier, later = dataset.take(parts.learn), dataset.take(parts.test)
-found["split"] = [max(earlier.inputs.times).isoformat(), min(later.inputs.times).isoformat(), len(earlier), len(later)]
+last, first = max(earlier.inputs.times), min(later.inputs.times)
+found["split"] = [last.isoformat(), first.isoformat(), len(earlier), len(later)]
 cut = datetime(2008, 1, 1, tzinfo=UTC)
 visible = labelled_dataset(open_store(repo), definition.contract, cut)
 found["visible"] = [max(visible.inputs.times).isoformat(), len(visible)]
-found["digests"] = [dataset.digest, labelled_dataset(open_store(repo), definition.contract, now).digest, visible.digest]
+again = labelled_dataset(open_store(repo), definition.contract, now)
+found["digests"] = [dataset.digest, again.digest, visible.digest]
 found["truth"] = dict(zip(truth["Id"].to_pylist(), truth["OverallQual"].to_pylist()))
 print("FOUND" + json.dumps(found))
 """
@@ -82,7 +84,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if not name.startswith(("POTLUCK_", "REDIS"))
     }
     command = [sys.executable, "-W", "ignore", "-c", SCENARIO, str(ROOT / "feature_repo")]
-    ended = subprocess.run(
+    ended = warm_python.run(
         command,
         env={**environment, "POTLUCK_HOME": str(home)},
         capture_output=True,
@@ -98,7 +100,10 @@ def test_every_sale_gets_the_record_of_its_own_time(found: dict[str, Any]) -> No
 
 
 def test_a_record_dated_after_the_sale_never_enters_its_training_row(found: dict[str, Any]) -> None:
-    """A plain join would bring 99 (the latest) or three rows a sale; the latest record before the sale is the truth."""
+    """A plain join would bring 99 (the latest), or three rows a sale.
+
+    The latest record before the sale is the truth.
+    """
     assert found["with_later_and_earlier"] == found["truth"]
 
 
@@ -114,8 +119,8 @@ def test_records_dated_after_every_label_are_refused_with_both_dates(found: dict
         "all 57 looked-up columns of house_price_hybrid are missing in every training row" in told
     )
     assert (
-        "the records of assessor_record are dated after the labels of their entities (the earliest record 2"
-        in told
+        "the records of assessor_record are dated after the labels of their entities "
+        "(the earliest record 2" in told
     )
     assert "date the records before the labels" in told
 

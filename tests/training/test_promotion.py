@@ -1,4 +1,4 @@
-"""Who answers for a service: promotion and retirement, with the server that answers; another team's models; pages."""
+"""Promotion and retirement, with the server that answers; another team's models; pages."""
 
 import json
 import time
@@ -101,7 +101,8 @@ def test_versions_that_were_measured_on_other_rows_are_told_so(
 
 
 def drop_last_row(stack: Any, source: Path) -> None:
-    code = "import sys, pyarrow.parquet as pq; t = pq.read_table(sys.argv[1]); pq.write_table(t[:-1], sys.argv[1])"
+    code = "import sys, pyarrow.parquet as pq; t = pq.read_table(sys.argv[1]); "
+    code += "pq.write_table(t[:-1], sys.argv[1])"
     stack.python(code, str(source))
 
 
@@ -125,7 +126,10 @@ def test_usage_errors_end_with_2_and_name_what_there_is(
 def test_a_service_that_is_no_longer_wanted_is_retired_and_brought_back(
     iris: Any, candidates: dict[str, str]
 ) -> None:
-    """The server drops it, with the precomputed service that its model fills, and nothing brings it back by itself."""
+    """The server drops it, with the precomputed service that its model fills.
+
+    Nothing brings it back by itself.
+    """
     version, row = served(iris), iris.population()[0]
     assert version is not None
     retired = iris.verb("retire", iris.repo.hybrid)
@@ -176,7 +180,7 @@ potluck.main(["pull", "--json"], standalone_mode=False)
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """An MLflow of this test; MLflow itself writes its addresses into the environment, which is put back."""
+    """An MLflow of this test; the addresses that it writes into the environment are put back."""
     home = tmp_path / "home"
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.setenv(name, f"sqlite:///{home}/mlflow.db")

@@ -1,4 +1,4 @@
-"""What MLflow holds of a training: enough to say what was trained, on what, how well, and to load it without us."""
+"""MLflow holds what was trained, on what, and how well, and its model is loaded without us."""
 
 import json
 from typing import Any
@@ -16,15 +16,21 @@ pictures = [file.path for file in client.list_artifacts(version.run_id)]
 folder = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}/1")
 loaded = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}/1")
 signature = loaded.metadata.signature
+predicted = loaded.predict(pd.DataFrame(loaded.input_example))
+inputs = [
+    [each.dataset.name, each.dataset.digest, [tag.value for tag in each.tags]]
+    for each in run.inputs.dataset_inputs
+]
 print("FOUND" + json.dumps({
-    "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags, "pictures": pictures,
-    "inputs": [[i.dataset.name, i.dataset.digest, [t.value for t in i.tags]] for i in run.inputs.dataset_inputs],
+    "params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags,
+    "pictures": pictures,
+    "inputs": inputs,
     "aliases": client.get_registered_model(sys.argv[2]).aliases,
     "registered": client.get_registered_model(sys.argv[2]).tags,
     "files": sorted(os.listdir(folder)),
     "flavours": sorted(loaded.metadata.flavors),
     "example": loaded.input_example,
-    "predicted": pd.DataFrame(loaded.predict(pd.DataFrame(loaded.input_example))).to_numpy().tolist(),
+    "predicted": pd.DataFrame(predicted).to_numpy().tolist(),
     "columns": {spec.name: [spec.type.name, spec.required] for spec in signature.inputs},
     "parameters": [spec.name for spec in signature.params],
     "trees": mlflow.lightgbm.load_model(f"models:/{sys.argv[2]}/1").num_trees(),

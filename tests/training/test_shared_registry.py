@@ -1,4 +1,4 @@
-"""An MLflow that other teams share: our models are told by tag and project, and a bad one harms no other."""
+"""An MLflow that other teams share: our models have a tag, and a bad one does not stop the rest."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from mlflow.exceptions import MlflowException
 
 from potluck.contract.errors import MissingStepError, UsageError
@@ -189,7 +190,7 @@ def test_a_version_that_was_not_taken_is_fetched_again_after_a_pause_only(
 
 def test_the_watcher_goes_on_and_tells_an_error_once(shared: Shared, settings: Settings) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", "pull", "--every", "1"]
-    watcher = subprocess.Popen(
+    watcher = warm_python.start(
         command,
         env=environment(settings),
         stdout=subprocess.PIPE,
@@ -229,6 +230,6 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def verb(settings: Settings, *words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-W", "ignore", "-m", "cli.main", *words]
-    return subprocess.run(
+    return warm_python.run(
         command, env=environment(settings), capture_output=True, text=True, timeout=SECONDS
     )

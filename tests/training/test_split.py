@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from training.split import Split, SplitKind, Splittable, split, windows
+from training.split import RowSplit, SplitKind, Splittable, split, windows
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 KINDS: tuple[SplitKind, ...] = ("time", "random", "key")
@@ -24,7 +24,7 @@ def rows(
     return Splittable("labels", times, shops, list(labels) or [0.0] * len(times), bool(labels))
 
 
-def everything(found: Split) -> list[int]:
+def everything(found: RowSplit) -> list[int]:
     return sorted([*found.learn.tolist(), *found.test.tolist()])
 
 

@@ -46,11 +46,17 @@ for name, values in {
     found[name] = tried(labels)
 def as_value(values):
     pq.write_table(truth.set_column(truth.column_names.index("value"), "value", values), path)
-    return tried(lambda: len(labelled_dataset(open_store(settings.repo), contract_of("value_realtime"), as_of)))
+    def rows():
+        contract = contract_of("value_realtime")
+        return len(labelled_dataset(open_store(settings.repo), contract, as_of))
+    return tried(rows)
 found["infinite"] = as_value(pa.array([float("inf")] * len(truth)))
 found["text"] = as_value(pa.array(["12"] * len(truth)))
 pq.write_table(truth.drop_columns(["won"]), path)
-found["gone"] = tried(lambda: labelled_dataset(open_store(settings.repo), contract_of("won_realtime"), as_of))
+def without_column():
+    contract = contract_of("won_realtime")
+    return labelled_dataset(open_store(settings.repo), contract, as_of)
+found["gone"] = tried(without_column)
 tell(found)
 """
 
@@ -141,9 +147,8 @@ def test_the_words_for_people(shops: Shops) -> None:
     assert "log_loss" in said[2]
     assert " (baseline " in said[3]
     assert "pr_auc" in said[3]
-    assert (
-        said[4]
-        == "  measured on the 40 latest rows with a model of the 160 before; refitted on all of them"
+    assert said[4] == (
+        "  measured on the 40 latest rows with a model of the 160 before; refitted on all of them"
     )
 
 

@@ -1,1 +1,2 @@
-"""`potluck apply`: definitions held against Potluck's rules, their sources, and the champions that read them."""
+"""`potluck apply`: definitions held against Potluck's rules, their sources, and the champions that
+read them."""

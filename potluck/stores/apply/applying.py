@@ -1,4 +1,5 @@
-"""`potluck apply`: Feast's own, after the definitions passed Potluck's rules in a registry that is thrown away."""
+"""`potluck apply`: Feast's own, after the definitions passed Potluck's rules in a registry that is
+thrown away."""
 
 import contextlib
 import io
@@ -44,7 +45,8 @@ class Applied:
 def apply_repo(
     repo: Path, *, champions: Sequence[Champion] = (), breaking: bool = False
 ) -> Applied:
-    """Check the repo's definitions, then register them. Call it once per process: Feast mixes two repos in one.
+    """Check the repo's definitions, then register them. Call it once per process: Feast mixes two
+    repos in one.
 
     Args:
         champions: those of this home that answer for the repo's project.
@@ -78,7 +80,8 @@ def apply_repo(
 
 @contextlib.contextmanager
 def rehearsal(config: RepoConfig, contents: RepoContents) -> Iterator[FeatureStore]:
-    """Register everything in a folder that is thrown away, to be read back under Potluck's rules."""
+    """Register everything in a folder that is thrown away, to be read back under Potluck's
+    rules."""
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = {
             "registry": {

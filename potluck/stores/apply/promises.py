@@ -1,4 +1,5 @@
-"""What the champions of a home were promised, against new definitions: `apply` breaks none without being told to."""
+"""What the champions of a home were promised, against new definitions: `apply` breaks none without
+being told to."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +7,9 @@ from feast import FeatureStore, FeatureView
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
-from potluck.contract.features import FeatureContract, Field, LookupView, Publication
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
+from potluck.contract.publication import Publication
 from potluck.stores.definitions.contracts import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
@@ -55,11 +58,13 @@ def view_faults(
         yield f"view {wanted.name} is no longer online"
     if set(view.join_keys) != set(wanted.join_keys):  # in whatever order: Feast sorts them
         yield (
-            f"view {wanted.name} had the join keys {', '.join(wanted.join_keys)} and has {', '.join(view.join_keys)}"
+            f"view {wanted.name} had the join keys {', '.join(wanted.join_keys)} and has "
+            f"{', '.join(view.join_keys)}"
         )
     ttl = int(view.ttl.total_seconds()) if view.ttl else 0
     if ttl != wanted.ttl_seconds:
-        yield f"view {wanted.name} had a ttl of {wanted.ttl_seconds} s and has {ttl} s (0: none is too old)"
+        was = wanted.ttl_seconds
+        yield f"view {wanted.name} had a ttl of {was} s and has {ttl} s (0: none is too old)"
     yield from field_faults(view, [fields[name] for name in wanted.features])
 
 
@@ -70,7 +75,8 @@ def publication_faults(
         yield f"view {wanted.view} of {wanted.service} is gone"
         return
     if tuple(view.join_keys) != (wanted.key.name,):
-        yield f"view {wanted.view} had the join key {wanted.key.name} and has {', '.join(view.join_keys)}"
+        join_keys = ", ".join(view.join_keys)
+        yield f"view {wanted.view} had the join key {wanted.key.name} and has {join_keys}"
     elif keys[wanted.key.name] != wanted.key.dtype:
         yield f"the key {wanted.key.name} was {wanted.key.dtype} and is {keys[wanted.key.name]}"
     yield from field_faults(view, wanted.features)
@@ -92,8 +98,8 @@ def refuse_broken(broken: list[str]) -> None:
     """
     if broken:
         raise Refused(
-            f"these definitions take away what champions read: {'; '.join(broken)}. Define the new beside the old "
-            "until another version is promoted, or apply with --breaking"
+            f"these definitions take away what champions read: {'; '.join(broken)}. Define the new "
+            "beside the old until another version is promoted, or apply with --breaking"
         )
 
 

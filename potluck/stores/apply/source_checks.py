@@ -1,4 +1,5 @@
-"""Sources held against the definitions at `apply`: are they registered, and does the parquet hold what is declared?"""
+"""Sources held against the definitions at `apply`: are they registered, and does the parquet hold
+what is declared?"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from feast import FeatureStore, FeatureView
 from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
-from potluck.contract.features import DType, FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import DType, Field
 from potluck.stores.definitions.contracts import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
@@ -98,20 +100,21 @@ def tagged_source(store: FeatureStore, owner: str, name: str) -> FileSource:
     """A source that a tag names.
 
     Raises:
-        DefinitionError: no such source is registered, or it can't be read as labels and populations are.
+        DefinitionError: no such source is registered, or it can't be read as labels and populations
+            are.
     """
     known = {source.name: source for source in store.list_data_sources()}
     files = sorted(name for name, source in known.items() if isinstance(source, FileSource))
     if name not in files:
         found = f"a {type(known[name]).__name__}" if name in known else "no such source"
         raise DefinitionError(
-            f"{owner} is tagged with the source {name}: expected a FileSource that a name in definitions.py "
-            f"holds, any of {', '.join(files)}; got {found}"
+            f"{owner} is tagged with the source {name}: expected a FileSource that a name in "
+            f"definitions.py holds, any of {', '.join(files)}; got {found}"
         )
     if known[name].field_mapping:
         raise DefinitionError(
-            f"{owner} is tagged with the source {name}, which has a field_mapping; only a feature view's source "
-            "may have one: have ingest.py rename the columns"
+            f"{owner} is tagged with the source {name}, which has a field_mapping; only a feature "
+            "view's source may have one: have ingest.py rename the columns"
         )
     return known[name]
 
@@ -148,7 +151,8 @@ def row_wanted(field: Field) -> Wanted:
 
 
 def label_wanted(contract: FeatureContract) -> Wanted:
-    """A regression's label is a number; a class is of the type that its prediction is published in."""
+    """A regression's label is a number; a class is of the type that its prediction is published
+    in."""
     if contract.objective == "regression":
         return Wanted(contract.label, "a number", lambda held: is_castable(held, "float64"))
     published = {

@@ -1,4 +1,5 @@
-"""A trial of each on-demand function at `apply`, so that a fault that any row would show is shown then."""
+"""A trial of each on-demand function at `apply`, so that a fault that any row would show is shown
+then."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,7 +8,7 @@ import numpy as np
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import DType
+from potluck.contract.fields import DType
 from potluck.stores.definitions.on_demand import function_source, function_tree
 from potluck.stores.definitions.tags import dtype_of
 
@@ -20,7 +21,8 @@ MADE_UP: Mapping[DType, tuple[Any, Any]] = {
     "string": ("hello world", ""),
     "bool": (True, False),
 }
-"""Two values of each type; the first is what Feast itself tries a function with, and refuses it if it fails."""
+"""Two values of each type; the first is what Feast itself tries a function with, and refuses it if
+it fails."""
 
 TAKEN: Mapping[DType, tuple[type, ...]] = {
     "int64": (int, np.integer),
@@ -36,7 +38,8 @@ def try_functions(views: Iterable[OnDemandFeatureView]) -> list[str]:
     """Run every function on a few made-up rows, and where all that it takes is missing.
 
     Answers:
-        A sentence for each that fails where everything is missing, which may be what its author wants.
+        A sentence for each that fails where everything is missing, which may be what its author
+        wants.
 
     Raises:
         DefinitionError: a function does not give what its view declares.
@@ -52,8 +55,8 @@ def try_function(view: OnDemandFeatureView) -> list[str]:
     failed = attempt(view, code, first, 1)
     if failed is not None:
         raise DefinitionError(
-            f"on-demand view {view.name} fails with {described(failed)} on made-up values ({shown(first)}); "
-            "a function gets lists, and gives None for what it can't read"
+            f"on-demand view {view.name} fails with {described(failed)} on made-up values "
+            f"({shown(first)}); a function gets lists, and gives None for what it can't read"
         )
     check_inferred(view, code, first)
     attempt(view, code, mixed, ROWS)  # may fail: what the values mean is the author's
@@ -62,8 +65,9 @@ def try_function(view: OnDemandFeatureView) -> list[str]:
         return []
     return [
         (
-            f"on-demand view {view.name} fails with {described(failed)} where all its inputs are missing (None); "
-            "a request for such a row will fail: give None for what can't be computed"
+            f"on-demand view {view.name} fails with {described(failed)} where all its inputs are "
+            "missing (None); a request for such a row will fail: give None for what can't be "
+            "computed"
         )
     ]
 
@@ -71,7 +75,8 @@ def try_function(view: OnDemandFeatureView) -> list[str]:
 def attempt(
     view: OnDemandFeatureView, code: Callable[[Columns], Any], columns: Columns, rows: int
 ) -> Exception | None:
-    """The exception that a function raised, or None after its outputs were found to be as declared."""
+    """The exception that a function raised, or None after its outputs were found to be as
+    declared."""
     given = {name: list(values) for name, values in columns.items()}
     try:
         outputs = code(given)
@@ -84,14 +89,15 @@ def attempt(
 def check_inferred(
     view: OnDemandFeatureView, code: Callable[[Columns], Any], first: Columns
 ) -> None:
-    """Feast infers a type from the first value: a whole number is no Float64, and None is nothing."""
+    """Feast infers a type from the first value: a whole number is no Float64, and None is
+    nothing."""
     outputs = code({name: list(values) for name, values in first.items()})
     for field in view.features:
         value, dtype = outputs[field.name][0], dtype_of(view.name, field)
         if value is None or (dtype == "float64" and not isinstance(value, float)):
             raise DefinitionError(
-                f"on-demand view {view.name}, {field.name}: expected a value of type {dtype} on made-up values "
-                f"({shown(first)}), by which Feast tells its type; got {value!r}"
+                f"on-demand view {view.name}, {field.name}: expected a value of type {dtype} on "
+                f"made-up values ({shown(first)}), by which Feast tells its type; got {value!r}"
             )
 
 
@@ -100,7 +106,8 @@ def check_outputs(view: OnDemandFeatureView, outputs: Any, rows: int) -> None:
     owner = f"on-demand view {view.name}"
     if not isinstance(outputs, Mapping):
         raise DefinitionError(
-            f"{owner} gives {type(outputs).__name__}; expected a dict of name to list, of {', '.join(declared)}"
+            f"{owner} gives {type(outputs).__name__}; expected a dict of name to list, of "
+            f"{', '.join(declared)}"
         )
     lacking = [name for name in declared if name not in outputs]
     if lacking:
@@ -111,7 +118,8 @@ def check_outputs(view: OnDemandFeatureView, outputs: Any, rows: int) -> None:
     more = [str(name) for name in outputs if name not in declared]
     if more:
         raise DefinitionError(
-            f"{owner} gives {', '.join(more)}, which its schema does not declare; declare it, or leave it out"
+            f"{owner} gives {', '.join(more)}, which its schema does not declare; declare it, or "
+            "leave it out"
         )
     for name, dtype in declared.items():
         check_values(f"{owner}, {name}", outputs[name], dtype, rows)
@@ -129,7 +137,8 @@ def check_values(owner: str, values: Any, dtype: DType, rows: int) -> None:
     wrong = next((value for value in values if not fits(value, dtype)), None)
     if wrong is not None:
         raise DefinitionError(
-            f"{owner} is declared {dtype}; on made-up values it gives {wrong!r}, a {type(wrong).__name__}"
+            f"{owner} is declared {dtype}; on made-up values it gives {wrong!r}, a "
+            f"{type(wrong).__name__}"
         )
 
 

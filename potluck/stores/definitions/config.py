@@ -35,7 +35,8 @@ KNOWN = frozenset(
         *("feature_server", "openlineage", "mlflow", "data_quality_monitoring", "repo_path"),
     }
 )
-"""The last five change no prediction: they are for Feast's own server, and for what it tells others."""
+"""The last five change no prediction: they are for Feast's own server, and for what it tells
+others."""
 
 
 def checked_config(repo: Path) -> RepoConfig:

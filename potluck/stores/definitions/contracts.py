@@ -1,4 +1,5 @@
-"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else lists its features."""
+"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else
+lists its features."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,13 +12,12 @@ from potluck.contract.errors import DefinitionError
 from potluck.contract.features import (
     Column,
     FeatureContract,
-    Field,
-    FieldSource,
     LookupView,
     OnDemandFunction,
-    Publication,
     UnknownPolicy,
 )
+from potluck.contract.fields import Field, FieldSource
+from potluck.contract.publication import Publication
 from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
 from potluck.stores.definitions.publications import field_id, read_key, read_publication
 from potluck.stores.definitions.refusals import check_served, check_service
@@ -74,12 +74,14 @@ def definition_of(store: FeatureStore, service: str) -> Definition:
     """The definition of one service with a model.
 
     Raises:
-        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such service.
+        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such
+            service.
     """
     definitions = read_definitions(store)
     if service not in definitions:
         raise DefinitionError(
-            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; got {service}"
+            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; "
+            f"got {service}"
         )
     return definitions[service]
 

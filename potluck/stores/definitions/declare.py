@@ -1,4 +1,5 @@
-"""Short forms for a repo's `definitions.py`: each makes a plain Feast object, and nothing that Feast does not know."""
+"""Short forms for a repo's `definitions.py`: each makes a plain Feast object, and nothing that
+Feast does not know."""
 
 import keyword
 import re
@@ -11,6 +12,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.transformation.python_transformation import PythonTransformation
 from feast.types import Float64, Int32, Int64, String
 
+from potluck.contract.publication import PREDICTION, published_row
 from potluck.contract.settings import source_path
 
 COMPUTED = {Int32: Int64}
@@ -27,7 +29,8 @@ def parquet(project: str, name: str) -> FileSource:
 
 
 def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFeatureView:
-    """An on-demand view that puts every field of a request out as it came: each becomes a column of the model.
+    """An on-demand view that puts every field of a request out as it came: each becomes a column of
+    the model.
 
     Args:
         name: of the view; by default the request's, with `_columns` behind it.
@@ -67,23 +70,23 @@ def function_name(name: str) -> str:
 def predictions(
     project: str, entity: Entity, label: Any = Float64, name: str | None = None
 ) -> FeatureView:
-    """The view into which the nightly run publishes; its source, the history, is called as the view is.
+    """Declare the view into which the nightly run publishes.
+
+    Its source, the history of predictions, has the view's name.
 
     Args:
         label: Feast type of the label; anything but Float64 also keeps the classes' probabilities.
         name: of the view; by default the entity's, with `_predictions` behind it.
     """
     name = name or f"{entity.name}_predictions"
-    shares = [] if label == Float64 else [Field(name="probabilities", dtype=String)]
+    schema = [
+        Field(name=feature, dtype=label if feature == PREDICTION else String)
+        for feature in published_row("string", with_probabilities=label != Float64)
+    ]
     return FeatureView(
         name=name,
         entities=[entity],
-        schema=[
-            Field(name="prediction", dtype=label),
-            *shares,
-            Field(name="model_version", dtype=String),
-            Field(name="run_id", dtype=String),
-        ],
+        schema=schema,
         source=parquet(project, name),
         ttl=timedelta(0),
         online=True,

@@ -1,4 +1,5 @@
-"""On-demand views as Feast holds them: the function's own text, and whether it stands on its own."""
+"""On-demand views as Feast holds them: the function's own text, and whether it stands on its
+own."""
 
 import ast
 import builtins
@@ -17,8 +18,8 @@ def check_on_demand(view: OnDemandFeatureView) -> None:
     """Refuse a view that could not run from a bundle.
 
     Raises:
-        DefinitionError: the view uses an option that is not supported, or its function does not work on
-            columns, or leans on what stands outside of it.
+        DefinitionError: the view uses an option that is not supported, or its function does not
+            work on columns, or leans on what stands outside of it.
     """
     refuse_used("on-demand view", view.name, view, ON_DEMAND_VIEW)
     check_projections(f"on-demand view {view.name}", view.source_feature_view_projections.values())

@@ -4,13 +4,12 @@ from feast import FeatureService, FeatureStore
 from feast.infra.online_stores.helpers import _mmh3
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import DType, Field, Publication
-from potluck.contract.publication import SLOTS, slot_view
+from potluck.contract.fields import DType, Field
+from potluck.contract.publication import PUBLISHED_ALWAYS, SLOTS, Publication, slot_view
 from potluck.stores.definitions.refusals import check_served, check_service
 from potluck.stores.definitions.tags import NO_TAGS, check_tags, read_field
 
 KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}
-PUBLISHED_FEATURES = ("prediction", "run_id", "model_version")
 
 
 def read_publication(store: FeatureStore, service: FeatureService) -> Publication:
@@ -25,11 +24,12 @@ def read_publication(store: FeatureStore, service: FeatureService) -> Publicatio
     check_served(view)
     check_tags(f"feature view {view.name}", view.tags or {}, NO_TAGS)
     features = tuple(read_field(view.name, field, "online") for field in view.features)
-    missing = sorted(set(PUBLISHED_FEATURES) - {field.name for field in features})
+    missing = sorted(set(PUBLISHED_ALWAYS) - {field.name for field in features})
     if missing or len(view.join_keys) != 1:
         raise DefinitionError(
-            f"view {view.name} of {service.name} needs one join key and the features {', '.join(PUBLISHED_FEATURES)}; "
-            f"it has the keys {list(view.join_keys)} and lacks {missing}"
+            f"view {view.name} of {service.name} needs one join key and the features "
+            f"{', '.join(PUBLISHED_ALWAYS)}; it has the keys {list(view.join_keys)} and lacks "
+            f"{missing}"
         )
     return Publication(
         service=service.name,
@@ -48,7 +48,8 @@ def read_key(store: FeatureStore, join_key: str) -> Field:
     entity = next(e for e in store.list_entities() if e.join_key == join_key)
     if entity.value_type.name not in KEY_DTYPES:
         raise DefinitionError(
-            f"entity {entity.name} has the value type {entity.value_type.name}; expected {', '.join(KEY_DTYPES)}"
+            f"entity {entity.name} has the value type {entity.value_type.name}; expected "
+            f"{', '.join(KEY_DTYPES)}"
         )
     return Field(
         name=join_key, dtype=KEY_DTYPES[entity.value_type.name], source="key", required=True

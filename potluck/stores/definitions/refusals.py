@@ -1,4 +1,5 @@
-"""Objects of a repo held against the tables of `supported`: a sentence for each that breaks a rule."""
+"""Objects of a repo held against the tables of `supported`: a sentence for each that breaks a
+rule."""
 
 from collections.abc import Iterable
 from typing import Any

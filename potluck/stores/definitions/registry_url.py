@@ -1,4 +1,5 @@
-"""Where Feast's SQL registry lives, decided by the settings: `path: "sqlite:///?plugin=potluck"` needs no variable."""
+"""Where Feast's SQL registry lives, decided by the settings: `path: "sqlite:///?plugin=potluck"`
+needs no variable."""
 
 from sqlalchemy.engine import URL, CreateEnginePlugin, make_url
 
@@ -18,6 +19,7 @@ class RegistryUrlPlugin(CreateEnginePlugin):  # type: ignore[misc]
 
 
 def with_driver(url: URL) -> URL:
-    """Name psycopg 3 where the URL names no driver: SQLAlchemy's default for Postgres is psycopg2."""
+    """Name psycopg 3 where the URL names no driver: SQLAlchemy's default for Postgres is
+    psycopg2."""
     bare = url.drivername in ("postgres", "postgresql")
     return url.set(drivername="postgresql+psycopg") if bare else url

@@ -25,7 +25,8 @@ def project_name(repo: Path) -> str:
 
 
 def read_config(repo: Path) -> dict[str, Any]:
-    """What a repo's `feature_store.yaml` says, with variables of the environment filled in, as Feast reads it.
+    """What a repo's `feature_store.yaml` says, with variables of the environment filled in, as
+    Feast reads it.
 
     Raises:
         UsageError: there is none, or it is no mapping.
@@ -35,8 +36,8 @@ def read_config(repo: Path) -> dict[str, Any]:
         found = yaml.safe_load(os.path.expandvars(path.read_text()))
     except OSError:
         raise UsageError(
-            f"expected a Feast feature repo with a feature_store.yaml that names its project in {repo}, "
-            "found none; give one with --repo or POTLUCK_REPO"
+            "expected a Feast feature repo with a feature_store.yaml that names its project in "
+            f"{repo}, found none; give one with --repo or POTLUCK_REPO"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no valid yaml: {one_line(error)}; correct it") from None
@@ -52,8 +53,8 @@ def valid_project(repo: Path, name: object) -> str:
     if isinstance(name, str) and re.fullmatch(r"(?!_)\w+", name):
         return name
     raise UsageError(
-        f"expected `project` in {repo / 'feature_store.yaml'} to be a text of letters, digits and underscores "
-        f"that begins with a letter or digit, such as pumps or pumps_2025; got {name!r}"
+        f"expected `project` in {repo / 'feature_store.yaml'} to be a text of letters, digits and "
+        f"underscores that begins with a letter or digit, such as pumps or pumps_2025; got {name!r}"
     )
 
 
@@ -115,6 +116,7 @@ def applied_services(store: "FeatureStore") -> "dict[str, FeatureService]":
     services = {service.name: service for service in store.list_feature_services()}
     if not services:
         raise MissingStepError(
-            f"the registry holds no feature service of project {store.project}; run `potluck apply` first"
+            f"the registry holds no feature service of project {store.project}; run `potluck "
+            "apply` first"
         )
     return services

@@ -1,4 +1,5 @@
-"""What a repo's Python files define, held against the tables of `supported` before Feast registers it."""
+"""What a repo's Python files define, held against the tables of `supported` before Feast registers
+it."""
 
 import re
 import sys
@@ -39,9 +40,13 @@ NAME = re.compile(r"\w[\w.-]*")
 """What may stand in a URL, in a file's name and in a Redis key alike."""
 
 HINTS = {
-    "may only have a single join key": "write one Entity for each key, and name them all in the view's entities",
+    "may only have a single join key": (
+        "write one Entity for each key, and name them all in the view's entities"
+    ),
     "batch_source needs to be specified": "give the push source a FileSource as batch_source",
-    "need a batch source": "give it a FileSource; what is pushed goes through a FeatureView over a PushSource",
+    "need a batch source": (
+        "give it a FileSource; what is pushed goes through a FeatureView over a PushSource"
+    ),
 }
 """What to write instead, where Feast refuses an object before Potluck sees it."""
 
@@ -103,7 +108,8 @@ def check_projects(contents: RepoContents, project: str) -> None:
         check_tags(f"project {found.name}", found.tags, NO_TAGS)
         if found.name != project or len(contents.projects) > 1:
             raise DefinitionError(
-                f"expected no Project but that of feature_store.yaml, {project}; got {found.name}; take it out"
+                f"expected no Project but that of feature_store.yaml, {project}; got {found.name}; "
+                "take it out"
             )
 
 
@@ -137,8 +143,8 @@ def check_entities(contents: RepoContents) -> None:
         other = types.setdefault(entity.join_key, entity)
         if other.value_type != entity.value_type:
             raise DefinitionError(
-                f"entities {other.name} and {entity.name} have the join key {entity.join_key} in two types; "
-                "give both the same value_type, or one another join key"
+                f"entities {other.name} and {entity.name} have the join key {entity.join_key} in "
+                "two types; give both the same value_type, or one another join key"
             )
 
 
@@ -194,12 +200,13 @@ def check_used_views(
 
 
 def refuse_hidden(owner: str, kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Feast registers what a name of a module holds, and nothing that stands in a list or a function."""
+    """Feast registers what a name of a module holds, and nothing that stands in a list or a
+    function."""
     hidden = [name for name in names if name not in known]
     if hidden:
         raise DefinitionError(
-            f"{owner} uses the {kind} {hidden[0]}, which no name in definitions.py holds, and so Feast "
-            "does not register it; assign it to a name of its own at the top level"
+            f"{owner} uses the {kind} {hidden[0]}, which no name in definitions.py holds, and so "
+            "Feast does not register it; assign it to a name of its own at the top level"
         )
 
 
@@ -217,5 +224,6 @@ def refuse_alike(kind: str, things: Iterable[Any]) -> None:
 
 def refuse_name(kind: str, name: str) -> None:
     raise DefinitionError(
-        f"{kind} {name!r}: expected a name of letters, digits, '_', '.' and '-', such as pump_failure"
+        f"{kind} {name!r}: expected a name of letters, digits, '_', '.' and '-', such as "
+        "pump_failure"
     )

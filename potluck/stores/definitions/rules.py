@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from feast import FeatureService
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import FeatureContract, Publication
+from potluck.contract.features import FeatureContract
+from potluck.contract.publication import PREDICTION, Publication, published_row
 from potluck.stores.definitions.tags import PRECOMPUTED_TAGS, check_tags
 
 
@@ -23,8 +24,8 @@ def check_contract(contract: FeatureContract) -> None:
         )
     if contract.population is not None and not contract.keys:
         raise DefinitionError(
-            f"{owner} looks nothing up, and so no entity of the source {contract.population} can be scored by "
-            "night; take out the tag population, or add a feature view"
+            f"{owner} looks nothing up, and so no entity of the source {contract.population} can "
+            "be scored by night; take out the tag population, or add a feature view"
         )
     for publication in contract.publications:
         check_publication(contract, publication)
@@ -35,7 +36,8 @@ def check_publication(contract: FeatureContract, publication: Publication) -> No
     owner, view = contract.service, f"view {publication.view} of {publication.service}"
     if contract.population is None:
         raise DefinitionError(
-            f"{owner} scores {publication.service} and so needs the tag population: the source with one row per entity"
+            f"{owner} scores {publication.service} and so needs the tag population: the source "
+            "with one row per entity"
         )
     if len(contract.keys) != 1:
         raise DefinitionError(
@@ -55,16 +57,18 @@ def check_publication(contract: FeatureContract, publication: Publication) -> No
 def check_published_fields(view: str, contract: FeatureContract, publication: Publication) -> None:
     dtypes = {field.name: field.dtype for field in publication.features}
     regression = contract.objective == "regression"
-    wanted = dict.fromkeys(("model_version", "run_id"), "string")
-    wanted |= {"prediction": "float64"} if regression else {"probabilities": "string"}
+    # Labels of classes may be of any type.
+    prediction = "float64" if regression else dtypes[PREDICTION]
+    wanted = published_row(prediction, with_probabilities=not regression)
     for name, dtype in dtypes.items():
-        if name in wanted and dtype != wanted[name]:
-            raise DefinitionError(f"{view}: expected {name} to be {wanted[name]}, got {dtype}")
-        if name not in wanted and name != "prediction":
+        if name not in wanted:
+            others = sorted(set(wanted) - {PREDICTION})
             raise DefinitionError(
                 f"{view}: the nightly run fills no field {name} of a {contract.objective}; "
-                f"expected prediction, {', '.join(sorted(set(wanted) - {'prediction'}))}"
+                f"expected {PREDICTION}, {', '.join(others)}"
             )
+        if dtype != wanted[name]:
+            raise DefinitionError(f"{view}: expected {name} to be {wanted[name]}, got {dtype}")
 
 
 def refuse_repeated(owner: str, kind: str, names: Iterable[str]) -> None:

@@ -1,9 +1,10 @@
-"""Which Feast objects and options a repo may hold: what is not in here works, or has no effect on a prediction.
+"""Which Feast objects and options a repo may hold: what is not in here works, or has no effect on a
+prediction.
 
-A rule names an option, says when an object uses it, and what to write instead. `potluck apply` holds every
-object against its table before Feast registers anything; the views and services of a model are held
-against them again when they are read back, as plain `feast apply` may have registered them. What is done
-with the tables: `potluck.stores.definitions.refusals`.
+A rule names an option, says when an object uses it, and what to write instead. `potluck apply`
+holds every object against its table before Feast registers anything; the views and services of a
+model are held against them again when they are read back, as plain `feast apply` may have
+registered them. What is done with the tables: `potluck.stores.definitions.refusals`.
 """
 
 from collections.abc import Callable

@@ -1,21 +1,19 @@
-"""Tags carry what Feast has no field for. Every tag is checked, and one that nobody knows is an error."""
+"""Tags carry what Feast has no field for. Every tag is checked, and one that nobody knows is an
+error."""
 
 import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, get_args
 
 from potluck.contract.errors import DefinitionError
-from potluck.contract.features import (
+from potluck.contract.features import Objective, SplitKind, Transform, UnknownPolicy
+from potluck.contract.fields import (
     LARGEST_INTEGER,
     REQUEST_TIME,
     DType,
     Field,
     FieldSource,
     Literals,
-    Objective,
-    SplitKind,
-    Transform,
-    UnknownPolicy,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +50,8 @@ def objective_of(service: "feast.FeatureService") -> Objective:
         if found == choice:
             return choice  # type: ignore[no-any-return]
     raise DefinitionError(
-        f"{service.name} needs the tag objective, one of {', '.join(get_args(Objective))}; it has {found!r}"
+        f"{service.name} needs the tag objective, one of {', '.join(get_args(Objective))}; it has "
+        f"{found!r}"
     )
 
 
@@ -78,7 +77,8 @@ def split_of(service: "feast.FeatureService") -> SplitKind:
         if found == choice:
             return choice  # type: ignore[no-any-return]
     raise DefinitionError(
-        f"{service.name}: expected the tag split to be one of {', '.join(get_args(SplitKind))}; got {found!r}"
+        f"{service.name}: expected the tag split to be one of {', '.join(get_args(SplitKind))}; "
+        f"got {found!r}"
     )
 
 
@@ -175,7 +175,8 @@ def read_default(owner: str, text: str | None, dtype: DType) -> Literals | None:
         return parse_literal(text, dtype)
     except (ValueError, KeyError, OverflowError):
         raise DefinitionError(
-            f"{owner}: expected the tag default to be of type {dtype} or one of {', '.join(REQUEST_TIME)}, got {text!r}"
+            f"{owner}: expected the tag default to be of type {dtype} or one of "
+            f"{', '.join(REQUEST_TIME)}, got {text!r}"
         ) from None
 
 

@@ -1,1 +1,2 @@
-"""The three classes that `feature_store.yaml` names: online store, offline store and batch engine."""
+"""The three classes that `feature_store.yaml` names: online store, offline store and batch
+engine."""

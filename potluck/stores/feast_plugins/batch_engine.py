@@ -1,7 +1,8 @@
-"""Feast's local batch engine, without the detour: Arrow from the offline store straight into Redis's bytes.
+"""Feast's local batch engine, without the detour: Arrow from the offline store straight into
+Redis's bytes.
 
-Named in `feature_store.yaml` as `batch_engine: {type: potluck.stores.engine.PotluckEngine}`. What it can't do itself
-(transformations, aggregations, other online stores) it leaves to Feast's engine.
+Named in `feature_store.yaml` as `batch_engine: {type: potluck.stores.engine.PotluckEngine}`. What
+it can't do itself (transformations, aggregations, other online stores) it leaves to Feast's engine.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from pydantic import StrictStr
 
 from potluck.redis.binary_columns import one_array
 from potluck.redis.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
+from potluck.stores.feast_plugins.feast_values import encode_by_feast
 from potluck.stores.feast_plugins.online_store import BATCH_ROWS, PotluckOnlineStore
 from potluck.stores.feast_plugins.session import KEYLESS, Session, Written
 from potluck.stores.parquet.census import RowCounter
@@ -114,7 +116,8 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class ViewColumns:
-    """Where a view's keys, time and features stand in its source's records, by their names in the file."""
+    """Where a view's keys, time and features stand in its source's records, by their names in the
+    file."""
 
     key_types: dict[str, str]
     """Join key -> Feast's value type in lower case."""
@@ -150,7 +153,8 @@ class ViewColumns:
 
 
 def name_keyless(view: FeatureView, columns: ViewColumns, told: Written) -> None:
-    """Count the source's rows without a key, and say where they are: only the latest of them came."""
+    """Count the source's rows without a key, and say where they are: only the latest of them
+    came."""
     source = parquet_source(view.batch_source)
     if source is not None and told.left_out[KEYLESS]:
         found = RowCounter(
@@ -160,7 +164,8 @@ def name_keyless(view: FeatureView, columns: ViewColumns, told: Written) -> None
 
 
 def as_fed(view: FeatureView, session: Session | None) -> FeatureView:
-    """The view with the features that a session wants written: a champion may read others than it declares."""
+    """The view with the features that a session wants written: a champion may read others than it
+    declares."""
     return view if session is None else session.fed.get(view.name, view)
 
 
@@ -218,7 +223,8 @@ def is_plain(view: FeatureView) -> bool:
 def record_batches(job: Any) -> "Iterator[tuple[pa.RecordBatch, int | None]]":
     """A retrieval job's rows in pieces, each with the number of all rows where it is known.
 
-    A job that can stream has `to_record_batches`, or a query of Ibis (as Feast's DuckDB has); others answer one table.
+    A job that can stream has `to_record_batches`, or a query of Ibis (as Feast's DuckDB has);
+    others answer one table.
     """
     if hasattr(job, "to_record_batches"):
         yield from ((batch, None) for whole in job.to_record_batches() for batch in pieces(whole))
@@ -236,7 +242,8 @@ def pieces(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
 
 
 def begun(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """The same; Ibis starts its query with a warning about DuckDB's names, which is for its authors."""
+    """The same; Ibis starts its query with a warning about DuckDB's names, which is for its
+    authors."""
     with warnings.catch_warnings(action="ignore"):
         first = next(batches, None)
     if first is not None:
@@ -249,4 +256,4 @@ def encoded(column: "pa.Array", dtype: str) -> "pa.BinaryArray":
     column = one_array(column)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return encode_values(column, dtype, NULL)
+    return encode_values(column, dtype, NULL, otherwise=encode_by_feast)

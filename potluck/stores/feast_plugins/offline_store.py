@@ -1,9 +1,11 @@
-"""Feast's DuckDB offline store with DuckDB's own point-in-time join (ASOF), which neither multiplies nor ranks rows.
+"""Feast's DuckDB offline store with DuckDB's own point-in-time join (ASOF), which neither
+multiplies nor ranks rows.
 
-Named in `feature_store.yaml` as `offline_store: {type: potluck.stores.duckdb_offline.PotluckOfflineStore}`. Values are
-stock's. What differs: rows come in the entity rows' order, a folder or glob of parquet files is a source, and of an
-entity's records that nothing tells apart the one further down in the file counts, where stock takes any. Sources other
-than local parquet, and entity rows other than a data frame, go stock's way.
+Named in `feature_store.yaml` as `offline_store: {type:
+potluck.stores.duckdb_offline.PotluckOfflineStore}`. Values are stock's. What differs: rows come in
+the entity rows' order, a folder or glob of parquet files is a source, and of an entity's records
+that nothing tells apart the one further down in the file counts, where stock takes any. Sources
+other than local parquet, and entity rows other than a data frame, go stock's way.
 """
 
 import tempfile
@@ -44,7 +46,8 @@ class PotluckOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
 
     type: StrictStr = "potluck.stores.duckdb_offline.PotluckOfflineStore"
     memory_limit: StrictStr | None = None
-    """As DuckDB writes it, say 4GB; more spills to the disk. By default four fifths of the machine's."""
+    """As DuckDB writes it, say 4GB; more spills to the disk. By default four fifths of the
+    machine's."""
 
 
 class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
@@ -171,7 +174,8 @@ class DuckDBRetrievalJob(IbisRetrievalJob):  # type: ignore[misc]
 
 
 def connect(config: RepoConfig) -> Any:
-    """A database of its own; DuckDB makes the folder to which it spills, and takes it away with the connection."""
+    """A database of its own; DuckDB makes the folder to which it spills, and takes it away with the
+    connection."""
     options = {
         "temp_directory": str(Path(tempfile.gettempdir()) / f"potluck-duckdb-{uuid.uuid4().hex}")
     }

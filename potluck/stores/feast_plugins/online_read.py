@@ -1,4 +1,5 @@
-"""From Redis's replies to Feast's rows: an entity that is not there is not found, an old value is none."""
+"""From Redis's replies to Feast's rows: an entity that is not there is not found, an old value is
+none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +12,17 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnline
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from potluck.contract.publication import Pointer, read_pointer, slot_view
+from potluck.contract.publication import RUN_ID, Pointer, read_pointer, slot_view
 from potluck.contract.redis_format import NULL, decode_timestamp, timestamp_field
 
 Row = tuple[datetime | None, dict[str, Value] | None]
-"""Feast's: no features where the entity is not found, or (with its timestamp) where it is too old."""
+"""Feast's: no features where the entity is not found, or (with its timestamp) where it is too
+old."""
 
 Asked = tuple[list[bytes], list[list[int]], int]
 """Redis keys of a view's entities, where each stands in the response, and the response's length."""
 
 Commands = list[tuple[bytes, list[bytes]]]
-
-RUN_ID = "run_id"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Reading:
 
     features: list[str]
     fields: list[bytes]
-    """Hash field of each feature, then the timestamp's, then the run's where the view is a published one."""
+    """Hash field of each feature, then the timestamp's, then the run's where the view is a
+    published one."""
     ttl: timedelta | None
     run_id: str | None
 
@@ -94,7 +95,8 @@ def event_time(stored: bytes | None) -> datetime:
 
 
 def sound_values(features: Sequence[str], reply: list[bytes | None]) -> dict[str, Value]:
-    """The values that are there and whole; Feast's explicit null becomes the empty one, which it reads as None."""
+    """The values that are there and whole; Feast's explicit null becomes the empty one, which it
+    reads as None."""
     found = {}
     for name, stored in zip(features, reply, strict=False):
         if stored is not None:

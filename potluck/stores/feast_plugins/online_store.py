@@ -1,10 +1,12 @@
-"""Feast's Redis online store, pointed at the home's Redis, quicker to write, and honest about what it reads.
+"""Feast's Redis online store, pointed at the home's Redis, quicker to write, and honest about what
+it reads.
 
-Named in `feature_store.yaml` as `online_store: {type: potluck.stores.online.PotluckOnlineStore}`. Feast owns the wire
-format, to the byte. What differs from stock: where the connection comes from and how long it is waited for; rows are
-written in bulk, a push leaves a mark, and which row stays is decided otherwise (see `view_writer`); an unknown entity
-is not found, a value older than its view's ttl is none, and one damaged key does not fail its neighbours; the view of a
-precomputed service is read from the slot that the nightly run published (see `potluck.contract.publication`).
+Named in `feature_store.yaml` as `online_store: {type: potluck.stores.online.PotluckOnlineStore}`.
+Feast owns the wire format, to the byte. What differs from stock: where the connection comes from
+and how long it is waited for; rows are written in bulk, a push leaves a mark, and which row stays
+is decided otherwise (see `view_writer`); an unknown entity is not found, a value older than its
+view's ttl is none, and one damaged key does not fail its neighbours; the view of a precomputed
+service is read from the slot that the nightly run published (see `potluck.contract.publication`).
 """
 
 import asyncio
@@ -45,7 +47,8 @@ SOCKET_SECONDS = 30.0
 TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
 BATCH_ROWS = 10_000
 CLOCK_SKEW = timedelta(minutes=1)
-"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the future."""
+"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the
+future."""
 
 Progress = Callable[[int], Any]
 
@@ -68,11 +71,13 @@ class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     connection_string: StrictStr = Field(default_factory=online_store_url)
     """A `REDIS_URL`: TLS, ACL, unix sockets, Sentinel and Cluster included."""
     skip_dedup: bool = False
-    """Write without looking at what is stored. Else a newer row that was pushed stays (see `view_writer`)."""
+    """Write without looking at what is stored. Else a newer row that was pushed stays (see
+    `view_writer`)."""
 
 
 class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
-    """`RedisOnlineStore` that writes in bulk, and resolves published slots, ttl and unknown entities at read."""
+    """`RedisOnlineStore` that writes in bulk, and resolves published slots, ttl and unknown
+    entities at read."""
 
     _client: RedisClient | None = None
     _client_async: AsyncRedisClient | None = None
@@ -98,7 +103,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def view_writer(
         self, config: RepoConfig, view: FeatureView, features: Sequence[str], *, pushing: bool
     ) -> ViewWriter:
-        """Open a writer of a view's rows, which a push or a materialize brings, with a connection of its own.
+        """Open a writer of a view's rows, which a push or a materialize brings, with a connection
+        of its own.
 
         Raises:
             ServiceUnreachable: Redis does not answer.
@@ -126,8 +132,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """Write rows of protobuf messages.
 
         Args:
-            progress: Feast's compute engines bring one, whether or not anybody looks at it; `push` and
-                `write_to_online_store` none. That is how the two are told apart.
+            progress: Feast's compute engines bring one, whether or not anybody looks at it; `push`
+                and `write_to_online_store` none. That is how the two are told apart.
 
         Raises:
             ServiceUnreachable: Redis failed; rows before may be written.
@@ -154,7 +160,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """Delete a view of every entity of this project; stock's pattern takes `rent` for the end of `current`."""
+        """Delete a view of every entity of this project; stock's pattern takes `rent` for the end
+        of `current`."""
         fields = view_fields(table, config)
         forget_fields(
             self._get_client(config.online_store), config.project, table.join_keys, fields
@@ -177,7 +184,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """Read entities of one view.
 
         Answers:
-            For each its timestamp and features: (None, None) if unknown, (timestamp, None) if older than the ttl.
+            For each its timestamp and features: (None, None) if unknown, (timestamp, None) if older
+                than the ttl.
         """
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
         plan = self.readings(config, [(table, requested_features)], self.pointers(config, [table]))[

@@ -1,4 +1,5 @@
-"""Feast's rows of protobuf messages, as `push` and `write_to_online_store` bring them, turned into columns."""
+"""Feast's rows of protobuf messages, as `push` and `write_to_online_store` bring them, turned into
+columns."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -46,6 +47,7 @@ def columns_of(
 
 
 def utc_or_none(moment: datetime | None) -> datetime | None:
-    """Feast hands a missing timestamp on as pandas' NaT, which is no moment and equals nothing, itself included."""
+    """Feast hands a missing timestamp on as pandas' NaT, which is no moment and equals nothing,
+    itself included."""
     missing = moment is None or moment != moment
     return None if missing else utils.make_tzaware(moment)

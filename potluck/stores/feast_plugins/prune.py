@@ -1,4 +1,5 @@
-"""Take entities that left the data out of the online store: Feast writes them, and never deletes one."""
+"""Take entities that left the data out of the online store: Feast writes them, and never deletes
+one."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -64,13 +65,16 @@ def prune_fields(
     spared: Sequence[bytes] = (),
     among: "pa.BinaryArray | None" = None,
 ) -> int:
-    """Delete fields of every entity whose key is not among those present, and answer how many entities had one.
+    """Delete fields of every entity whose key is not among those present, and answer how many
+    entities had one.
 
     Args:
         present: `sorted_hashes` of the Redis keys of the entities that the data holds.
         tell: told now and then how many keys were looked at.
-        spared: two fields, a timestamp's and a push's mark; an entity in which they are equal stays.
-        among: the keys to look at, where somebody has looked for them already; else all of the project.
+        spared: two fields, a timestamp's and a push's mark; an entity in which they are equal
+            stays.
+        among: the keys to look at, where somebody has looked for them already; else all of the
+            project.
 
     Raises:
         ServiceUnreachable: Redis failed; some may be deleted.

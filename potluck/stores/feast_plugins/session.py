@@ -1,4 +1,5 @@
-"""What became of rows that went into the online store, and what a `potluck materialize` asks of it."""
+"""What became of rows that went into the online store, and what a `potluck materialize` asks of
+it."""
 
 import logging
 from collections import Counter

@@ -1,9 +1,10 @@
-"""Rows of one feature view into the online store: which are written, and what is told of the others.
+"""Rows of one feature view into the online store: which are written, and what is told of the
+others.
 
 Two kinds of writer meet in one store. A push brings what is newer than the data: it stays out only
 where a stored row, whoever wrote it, is newer. A materialize brings the data as it is now: it
-replaces whatever an earlier materialize wrote, as dates may have been corrected backwards since, and
-stays out only where a newer row was pushed. So a push leaves a mark (see
+replaces whatever an earlier materialize wrote, as dates may have been corrected backwards since,
+and stays out only where a newer row was pushed. So a push leaves a mark (see
 `potluck.contract.redis_format.pushed_field`).
 """
 
@@ -53,11 +54,13 @@ class Rules:
     believed: datetime
     """A stored row dated later keeps nothing out: it is a mistake."""
     check: bool = True
-    """Look at the stored rows and at the horizon; else write every row with a date within the range."""
+    """Look at the stored rows and at the horizon; else write every row with a date within the
+    range."""
 
 
 class ViewWriter:
-    """Writes batches of one view's rows; use it as a context, so that all replies are in and told in the end.
+    """Writes batches of one view's rows; use it as a context, so that all replies are in and told
+    in the end.
 
     Args:
         writer: ends with this one.
@@ -94,7 +97,8 @@ class ViewWriter:
         """Write a batch.
 
         Args:
-            keys: Redis key of each row. Of an entity that comes twice the newest row stays, the last among equals.
+            keys: Redis key of each row. Of an entity that comes twice the newest row stays, the
+                last among equals.
             times: event timestamp of each row; a row without one, or beyond the range, stays out.
             values: serialized values of each feature, in the order of the fields.
 
@@ -204,7 +208,8 @@ def micros_of(moment: datetime) -> int:
 
 
 def in_order_of_time(keys: "pa.BinaryArray", micros: Micros) -> npt.NDArray[np.intp] | None:
-    """An order in which the last row of each entity is its newest, the last among equals; None for the given one."""
+    """An order in which the last row of each entity is its newest, the last among equals; None for
+    the given one."""
     if (
         len(keys) < 2
         or not (np.diff(micros) < 0).any()

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 
 from potluck.contract.errors import UsageError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 
 CsvType = Literal["int64", "float64", "string", "bool", "date", "timestamp"]
 Cell: TypeAlias = int | float | str | bool | date | datetime | None
@@ -52,7 +52,8 @@ class CsvColumn:
     optional: bool = False
     """A file may lack the whole column; then every value is missing."""
     categories: Mapping[str, str] = field(default_factory=dict)
-    """Texts that stand for a category, say NA for "none": text -> category. They go before `missing`."""
+    """Texts that stand for a category, say NA for "none": text -> category. They go before
+    `missing`."""
     missing: frozenset[str] | None = None
     """Texts that mean an unknown value; by default those of the file."""
     least: float | None = None

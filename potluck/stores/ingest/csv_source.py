@@ -1,7 +1,8 @@
-"""CSV files -> typed Arrow tables, for any repo's `ingest.py`; wrong cells are named by file, line, column.
+"""CSV files -> typed Arrow tables, for any repo's `ingest.py`; wrong cells are named by file, line,
+column.
 
-A missing value is a null, never NaN. Nothing is guessed: the caller declares each column, and a file that says
-something else is refused.
+A missing value is a null, never NaN. Nothing is guessed: the caller declares each column, and a
+file that says something else is refused.
 """
 
 import contextlib
@@ -84,7 +85,8 @@ def read_csv(
 ) -> CsvTable:
     """Read a CSV file with a header; the table has the declared columns in the declared order.
 
-    Stray spaces around a cell are cut and blank lines skipped; a byte-order mark and CRLF are accepted.
+    Stray spaces around a cell are cut and blank lines skipped; a byte-order mark and CRLF are
+    accepted.
 
     Args:
         delimiter: one character between cells, such as `;` or a tab.
@@ -112,7 +114,10 @@ def read_csv(
     except UnicodeError:
         where = f"{path}, line {undecodable_line(path, marked)}"
         name = encoding.upper()
-        told = f"expected {name}, got other bytes; save the file as {name}, or name its encoding: read_csv(encoding=…)"
+        told = (
+            f"expected {name}, got other bytes; save the file as {name}, "
+            "or name its encoding: read_csv(encoding=…)"
+        )
         raise DataError(f"{where}: {told}") from None
     except LookupError:
         raise DataError(
@@ -128,7 +133,8 @@ def check_ends(path: Path) -> None:
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(
-            f"expected a CSV file at {path}, but it is a device, a pipe or a socket; write its content to a file"
+            f"expected a CSV file at {path}, but it is a device, a pipe or a socket; write its "
+            "content to a file"
         )
 
 
@@ -177,7 +183,8 @@ class TableReader:
         errors.refuse()
         if not tables:
             raise DataError(
-                f"{self.path} holds a header and no row; expected at least one: is it the right file?"
+                f"{self.path} holds a header and no row; expected at least one: is it the right "
+                "file?"
             )
         return CsvTable(self.path, pa.concat_tables(tables), lines)
 
@@ -231,7 +238,8 @@ def read_header(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) 
 def numbered_rows(
     reader: "Reader", width: int, errors: ErrorList
 ) -> Iterator[tuple[int, list[str]]]:
-    """Rows of the header's width with their line numbers; others go to the errors, until there are enough."""
+    """Rows of the header's width with their line numbers; others go to the errors, until there are
+    enough."""
     for row in reader:
         if len(row) == width:
             yield reader.line_num, row

@@ -1,4 +1,5 @@
-"""One source's rows on their way in: typed, accounted for, and joined with those that are there already."""
+"""One source's rows on their way in: typed, accounted for, and joined with those that are there
+already."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from potluck.contract.accounting import (
     account,
 )
 from potluck.contract.errors import DataError
-from potluck.contract.features import LARGEST_INTEGER
+from potluck.contract.fields import LARGEST_INTEGER
 from potluck.contract.moments import EARLIEST, LATEST
 
 TIME = "event_timestamp"
@@ -36,14 +37,16 @@ class Rows:
 
 
 def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> Rows:
-    """Rows in the types that every room expects; those that no later verb could use are left out and told.
+    """Rows in the types that every room expects; those that no later verb could use are left out
+    and told.
 
     Args:
-        keys: columns that, with the timestamp, say which row it is: of two alike the last counts. Without them
-            every row is one of its own.
+        keys: columns that, with the timestamp, say which row it is: of two alike the last counts.
+            Without them every row is one of its own.
 
     Raises:
-        DataError: a column holds what the online store, the model and JSON can't hold alike, or a key is not there.
+        DataError: a column holds what the online store, the model and JSON can't hold alike, or a
+            key is not there.
     """
     table = clean(source, raw)
     refuse_absent(source, table, keys)
@@ -77,7 +80,8 @@ class Counter:
         )
 
     def name(self, row: int) -> str:
-        """As a person finds it again: by its first key, or by its place among the rows that came."""
+        """As a person finds it again: by its first key, or by its place among the rows that
+        came."""
         values = {key: self.table[key][row].as_py() for key in self.keys[:1]}
         named = [f"{key}={value}" for key, value in values.items() if value is not None]
         return named[0] if named else f"row {row + 1}"
@@ -86,8 +90,8 @@ class Counter:
 def append(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Rows that were there, then those that came; the same rows once more change nothing.
 
-    A row that came replaces one of the same keys and time. Without keys, one that is there already, alike in every
-    column, is not added.
+    A row that came replaces one of the same keys and time. Without keys, one that is there already,
+    alike in every column, is not added.
 
     Raises:
         DataError: the columns or their types differ.
@@ -120,7 +124,8 @@ def refuse_other_columns(source: str, old: pa.Table, new: pa.Table) -> None:
     for name in [*old.column_names, *new.column_names]:
         if name not in new.column_names:
             raise DataError(
-                f"expected the column {name}, which source {source} has, and the new rows lack it; {advice}"
+                f"expected the column {name}, which source {source} has, and the new rows lack it; "
+                f"{advice}"
             )
         if name not in old.column_names:
             raise DataError(
@@ -146,7 +151,8 @@ def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
 
 
 def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each row, alike where the rows are alike in these columns; two missing values are."""
+    """A number for each row, alike where the rows are alike in these columns; two missing values
+    are."""
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in names:
         different = codes_of(table[name])
@@ -192,8 +198,8 @@ def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         largest = max(ends, key=abs, default=0)
         if abs(largest) > LARGEST_INTEGER:
             raise DataError(
-                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers apart; "
-                "keep such a number as text"
+                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers "
+                "apart; keep such a number as text"
             )
         return column.cast(pa.int64())
     return column

@@ -1,4 +1,5 @@
-"""Parquet files -> typed Arrow tables, for any repo's `ingest.py`, by the same declarations as CSV files."""
+"""Parquet files -> typed Arrow tables, for any repo's `ingest.py`, by the same declarations as CSV
+files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,8 @@ from potluck.stores.ingest.csv_cells import CsvColumn, parse_cell
 
 
 def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
-    """Read the declared columns of a parquet file, in the declared order and types; others stay in the file.
+    """Read the declared columns of a parquet file, in the declared order and types; others stay in
+    the file.
 
     Raises:
         DataError: the file can't be read, or a column is not what `columns` declares.
@@ -29,7 +31,8 @@ def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
     absent = [name for name, column in columns.items() if name not in held and not column.optional]
     if absent:
         raise DataError(
-            f"{path}: expected also the column {absent[0]}, got {', '.join(held)}; is it the right file?"
+            f"{path}: expected also the column {absent[0]}, got {', '.join(held)}; is it the right "
+            "file?"
         )
     if not table.num_rows:
         raise DataError(f"{path} holds no row; expected at least one: is it the right file?")

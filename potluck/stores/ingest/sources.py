@@ -1,4 +1,5 @@
-"""From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN, all or nothing."""
+"""From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN,
+all or nothing."""
 
 import contextlib
 import importlib.util
@@ -77,7 +78,8 @@ def load_ingest(repo: Path) -> Ingest:
     path = repo / "ingest.py"
     if not path.is_file():
         raise UsageError(
-            f"expected {path} with a function ingest(files, rows, seed); see docs/bring-your-own-data.md"
+            f"expected {path} with a function ingest(files, rows, seed); see "
+            "docs/bring-your-own-data.md"
         )
     module = load_module(repo, path)
     if not hasattr(module, "ingest"):
@@ -105,9 +107,11 @@ def check_sources(sources: object) -> None:
         raise DataError(f"expected ingest() to give tables by name, got {type(sources).__name__}")
     for name, source in sources.items():
         if not isinstance(source, pa.Table | pa.Schema):
-            told = "turn a data frame into one with pyarrow.Table.from_pandas(frame, preserve_index=False)"
+            convert = "pyarrow.Table.from_pandas(frame, preserve_index=False)"
+            told = f"turn a data frame into one with {convert}"
             raise DataError(
-                f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; {told}"
+                f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; "
+                f"{told}"
             )
 
 
@@ -119,7 +123,8 @@ def write_sources(
     adding: bool = False,
     may_shrink: MayShrink = lambda _: True,
 ) -> Written:
-    """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all could be written.
+    """Write every source as `<name>.parquet`, a file or a folder; no file is replaced unless all
+    could be written.
 
     Args:
         keys: how rows are told apart; a source that is not named has no two rows alike.
@@ -127,7 +132,8 @@ def write_sources(
         may_shrink: asked before a source is replaced by fewer rows than it holds.
 
     Raises:
-        DataError: a table holds what the online store, the model and JSON can't hold alike, or can't be appended.
+        DataError: a table holds what the online store, the model and JSON can't hold alike, or
+            can't be appended.
         Refused: a source would shrink, and may not.
         Locked: another ingest writes into this folder.
     """
@@ -176,19 +182,22 @@ def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
     for name, columns in keys.items():
         if isinstance(columns, str):
             raise DataError(
-                f"expected the KEYS of {name} in ingest.py to be a list, as in [{columns!r}], got text"
+                f"expected the KEYS of {name} in ingest.py to be a list, as in [{columns!r}], got "
+                "text"
             )
 
 
 def rows_of(name: str, path: Path) -> int:
-    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be kept.
+    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be
+    kept.
 
     Raises:
         DataError: it is a folder that others fill.
     """
     if path.is_dir():
         raise DataError(
-            f"source {name} is a folder that others fill ({path}); expected a schema of it, got a table"
+            f"source {name} is a folder that others fill ({path}); expected a schema of it, got a "
+            "table"
         )
     if not path.exists():
         return 0
@@ -226,7 +235,8 @@ def told_in_words() -> Iterator[None]:
 
 
 def write_schema(folder: Path, schema: pa.Schema) -> bool:
-    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single file.
+    """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single
+    file.
 
     Answers:
         Whether it was made.

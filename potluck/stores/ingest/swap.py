@@ -1,8 +1,8 @@
 """Several files replaced together: each by one rename, all of them or none.
 
-What is replaced stays beside, in `.replaced`, until the next swap; `swap_back` brings it back. A swap
-that was killed between two renames leaves a note there, and the next one puts the old files back before
-it begins.
+What is replaced stays beside, in `.replaced`, until the next swap; `swap_back` brings it back. A
+swap that was killed between two renames leaves a note there, and the next one puts the old files
+back before it begins.
 """
 
 import contextlib
@@ -21,7 +21,8 @@ UNFINISHED = "unfinished.json"
 
 @contextlib.contextmanager
 def swapped(folder: Path) -> Iterator[Path]:
-    """A folder to write files into; when the block ends they go where files of their names are, all or none.
+    """A folder to write files into; when the block ends they go where files of their names are, all
+    or none.
 
     Call it with the folder's lock held.
     """
@@ -37,7 +38,8 @@ def swapped(folder: Path) -> Iterator[Path]:
 
 
 def exchange(folder: Path, names: Sequence[str]) -> None:
-    """Keep the old files beside, then rename each new one into its place; an error puts the old ones back."""
+    """Keep the old files beside, then rename each new one into its place; an error puts the old
+    ones back."""
     replaced = folder / REPLACED
     shutil.rmtree(replaced, ignore_errors=True)
     replaced.mkdir()
@@ -58,7 +60,8 @@ def exchange(folder: Path, names: Sequence[str]) -> None:
 
 
 def swap_back(folder: Path) -> list[str]:
-    """Put the files of before the last swap back, and answer their names; called again it goes forward.
+    """Put the files of before the last swap back, and answer their names; called again it goes
+    forward.
 
     Files that the last swap added stay. Call it with the folder's lock held.
     """

@@ -21,7 +21,8 @@ class Undone:
 
 
 def undo_ingest(folder: Path) -> Undone:
-    """Put back the sources that the last ingest replaced; called again it brings the ingest's own back.
+    """Put back the sources that the last ingest replaced; called again it brings the ingest's own
+    back.
 
     Raises:
         MissingStepError: no ingest replaced anything here.

@@ -1,1 +1,2 @@
-"""`potluck materialize`: the online store filled from the sources, guarded against what would harm a champion."""
+"""`potluck materialize`: the online store filled from the sources, guarded against what would harm
+a champion."""

@@ -16,7 +16,8 @@ from feast.types import Bool, Float64, Int32, Int64, String
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import Refused
-from potluck.contract.features import DType, FeatureContract, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import DType
 from potluck.stores.definitions.tags import DTYPES
 from potluck.stores.feast_plugins.batch_engine import is_plain, type_name
 from potluck.stores.feast_plugins.view_names import own_fields
@@ -151,7 +152,10 @@ def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str
     """Why a feature can't be written as a champion reads it; None where it can."""
     source = parquet_source(view.batch_source)
     if source is None or not extends or not is_plain(view):
-        return "the view does not declare it as it was, and only local parquet and Potluck's batch_engine go further"
+        return (
+            "the view does not declare it as it was, "
+            "and only local parquet and Potluck's batch_engine go further"
+        )
     column = file_columns(view.batch_source).get(feature, feature)
     with connected(source) as connection:
         held = source.types(connection).get(column)

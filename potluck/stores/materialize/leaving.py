@@ -1,7 +1,8 @@
-"""Entities that a materialize would take out of the online store: counted before it writes anything.
+"""Entities that a materialize would take out of the online store: counted before it writes
+anything.
 
-A source that was emptied, or replaced by a part of it, looks like one whose entities are gone. So more
-than a share of a view's entities go only where somebody says that it is meant.
+A source that was emptied, or replaced by a part of it, looks like one whose entities are gone. So
+more than a share of a view's entities go only where somebody says that it is meant.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +63,8 @@ class LeavingGuard:
     def check_before(
         self, views: Sequence[FeatureView], as_of: datetime
     ) -> "dict[str, pa.BinaryArray]":
-        """Look at the views whose entities can be read without writing them: those without a transformation.
+        """Look at the views whose entities can be read without writing them: those without a
+        transformation.
 
         Answers:
             View -> Redis keys of the entities that will go.
@@ -139,6 +141,6 @@ class LeavingGuard:
             raise Refused(
                 f"{done}: more entities would be deleted from the online store than "
                 f"POTLUCK_MATERIALIZE_MAX_GONE={self.limit:g} allows\n  {told}\n"
-                "put the sources right (`potluck ingest --undo` brings back those before the last ingest), "
-                "or delete them all the same with --force REASON"
+                "put the sources right (`potluck ingest --undo` brings back those before the last "
+                "ingest), or delete them all the same with --force REASON"
             )

@@ -1,4 +1,5 @@
-"""Fill the online store from the data: every view except the predictions, whatever the registry believes was done."""
+"""Fill the online store from the data: every view except the predictions, whatever the registry
+believes was done."""
 
 import contextlib
 import io
@@ -50,7 +51,8 @@ class Materialized:
     skipped_older: int = 0
     """Rows that stayed out because a newer one was pushed."""
     skipped_future: int = 0
-    """Rows dated after the as-of date that came through; those of local parquet are in the account."""
+    """Rows dated after the as-of date that came through; those of local parquet are in the
+    account."""
     rejected: int = 0
     """Rows whose key holds something else than a hash in Redis."""
     pruned: int = 0
@@ -72,7 +74,8 @@ def materialize(
     champions: Sequence[Champion] = (),
     force: str | None = None,
 ) -> list[Materialized]:
-    """Write the latest record of every entity dated up to `as_of`, and delete those of entities that are gone.
+    """Write the latest record of every entity dated up to `as_of`, and delete those of entities
+    that are gone.
 
     Args:
         champions: models that answer now; they are fed what they read.
@@ -83,8 +86,8 @@ def materialize(
         DataError: Feast can't read a source or write the store.
         ServiceUnreachable: Redis failed midway; run it again.
         UsageError: `as_of` is before all dates that records may bear.
-        Refused: a feature that a champion reads can't be fed any longer, or more entities would go than
-            `materialize_max_gone`, and there is no `force`; nothing was written.
+        Refused: a feature that a champion reads can't be fed any longer, or more entities would go
+            than `materialize_max_gone`, and there is no `force`; nothing was written.
     """
     if as_of < EARLIEST:
         raise UsageError(
@@ -142,8 +145,8 @@ def following(store: FeatureStore, session: Session) -> Iterator[Session]:
     online = store._get_provider().online_store
     if not isinstance(online, PotluckOnlineStore):
         raise DefinitionError(
-            f"expected online_store: {{type: potluck.stores.online.PotluckOnlineStore}} in feature_store.yaml, "
-            f"got {type(online).__name__}"
+            f"expected online_store: {{type: potluck.stores.online.PotluckOnlineStore}} in "
+            f"feature_store.yaml, got {type(online).__name__}"
         )
     online.session = session
     try:
@@ -198,7 +201,8 @@ def finish(
 
 
 def account_of(store: FeatureStore, view: FeatureView, told: Written, session: Session) -> Account:
-    """What became of the source's rows; where it can't be counted, of the records that Feast made of them.
+    """What became of the source's rows; where it can't be counted, of the records that Feast made
+    of them.
 
     Raises:
         DataError: the source is no longer the one that was written.
@@ -211,8 +215,9 @@ def account_of(store: FeatureStore, view: FeatureView, told: Written, session: S
     found = account(table, census.came, left_out)
     if found.kept != told.written:
         raise DataError(
-            f"source {view.batch_source.name} of view {view.name} changed while it was read: expected {found.kept} "
-            f"entities to be written, got {told.written}; run `potluck materialize` again"
+            f"source {view.batch_source.name} of view {view.name} changed while it was read: "
+            f"expected {found.kept} entities to be written, got {told.written}; run `potluck "
+            "materialize` again"
         )
     return found
 
@@ -231,7 +236,8 @@ def census_of(store: FeatureStore, view: FeatureView, session: Session) -> Censu
 def tell_servers(
     settings: Settings, store: FeatureStore, views: Sequence[FeatureView], as_of: datetime
 ) -> None:
-    """Leave in Redis what was written of each view: a server compares it with what its champions read."""
+    """Leave in Redis what was written of each view: a server compares it with what its champions
+    read."""
     features = {
         name_in_redis(view, store.config): tuple(f.name for f in view.features) for view in views
     }

@@ -1,1 +1,2 @@
-"""What the sources hold: parquet read by DuckDB, the point-in-time join, the population of the nightly run."""
+"""What the sources hold: parquet read by DuckDB, the point-in-time join, the population of the
+nightly run."""

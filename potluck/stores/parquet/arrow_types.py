@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 
 ARROW_TYPES = {
     "int64": pa.int64(),

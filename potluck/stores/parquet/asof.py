@@ -1,6 +1,7 @@
 """The point-in-time join of entity rows with feature views, as DuckDB's SQL.
 
-Names of columns may hold any character: they stand quoted where a file is read, and are numbers in between.
+Names of columns may hold any character: they stand quoted where a file is read, and are numbers in
+between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,8 @@ class Lookup:
         self.source.check(connection, [*self.keys, *self.features.values()])
         if twice := sorted(set(self.features) & set(rows.names)):
             raise DataError(
-                f"expected entity rows without {twice[0]}, a feature of source {self.source.name}; rename it"
+                f"expected entity rows without {twice[0]}, a feature of source {self.source.name}; "
+                "rename it"
             )
         types = self.source.types(connection)
         for column, name in self.keys.items():
@@ -52,7 +54,8 @@ class Lookup:
                 )
 
     def query(self, place: Mapping[str, str], time: str) -> str:
-        """The features of every entity row that has a record: found by ASOF, then fetched from where they stand."""
+        """The features of every entity row that has a record: found by ASOF, then fetched from
+        where they stand."""
         source, keys = self.source, [f"k{number}" for number in range(len(self.keys))]
         theirs = ", ".join([*aliased(keys, map(quoted, self.keys)), f"{source.time} AS t"])
         ours = ", ".join(

@@ -39,7 +39,8 @@ SELECT count(*), coalesce(sum(rows - newest), 0)::BIGINT, coalesce(sum(newest - 
     min({entity}, {shown}) FILTER (rows > newest), min({entity}, {shown}) FILTER (newest > 1)
 FROM entities
 """
-"""`newest` are the rows of an entity's latest moment, of which one is kept; the night counts alike."""
+"""`newest` are the rows of an entity's latest moment, of which one is kept; the night counts
+alike."""
 
 KEYLESS = """
 SELECT count(*), min({{'file': {file}, 'line': {line}}}, {shown}) FROM {scan} WHERE {null}

@@ -1,7 +1,8 @@
-"""Since when the feature store knows an entity: the date of its first record, whatever the record holds.
+"""Since when the feature store knows an entity: the date of its first record, whatever the record
+holds.
 
-A point-in-time join does not tell an entity without a record from one whose values are missing, and a service answers
-the two differently.
+A point-in-time join does not tell an entity without a record from one whose values are missing, and
+a service answers the two differently.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.features import FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.offline_reads import ROW, TIME, file_columns, parquet_source, read_rows
@@ -36,7 +38,8 @@ def policy(contract: FeatureContract, keys: tuple[str, ...]) -> str:
 def first_records(
     store: FeatureStore, contract: FeatureContract, keys: tuple[str, ...]
 ) -> pa.Table:
-    """Entities of these join keys, and when any of the service's views first held a record of each."""
+    """Entities of these join keys, and when any of the service's views first held a record of
+    each."""
     fields = [field for field in contract.keys if field.name in keys]
     views = [store.get_feature_view(view.name) for view in contract.views if view.join_keys == keys]
     found = pa.concat_tables([first_of_view(store, view, fields) for view in views])

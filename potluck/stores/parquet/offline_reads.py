@@ -1,4 +1,5 @@
-"""What training and the nightly run read from Feast's offline store: labels, population, point-in-time features."""
+"""What training and the nightly run read from Feast's offline store: labels, population,
+point-in-time features."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,14 +15,16 @@ from feast.errors import DataSourceObjectNotFoundException
 from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, PotluckError
-from potluck.contract.features import FeatureContract, Field
+from potluck.contract.features import FeatureContract
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import ARROW_TYPES, cast
 from potluck.stores.parquet.reader import LINE, ParquetSource, connected, parquet_files, quoted
 
 ROW = "potluck_row"
 RANK = "potluck_rank"
-"""Of two rows that are alike, the one of the lower rank counts: created later, then further down in the file."""
+"""Of two rows that are alike, the one of the lower rank counts: created later, then further down in
+the file."""
 TIME = "event_timestamp"
 
 
@@ -101,9 +104,11 @@ def file_columns(source: DataSource) -> dict[str, str]:
 
 
 def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field]) -> pa.Table:
-    """Every row of a source: the fields in their declared types, `event_timestamp`, a rank and the row's number.
+    """Every row of a source: the fields in their declared types, `event_timestamp`, a rank and the
+    row's number.
 
-    Of a source that is no local parquet, only rows with a date within the range that Feast can hold.
+    Of a source that is no local parquet, only rows with a date within the range that Feast can
+    hold.
     """
     local, names = parquet_source(source), [field.name for field in fields]
     table = pulled(store, source, names) if local is None else scanned(local, source, names)
@@ -165,7 +170,8 @@ def run(job: Any, source: str) -> pa.Table:
 
 
 def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table) -> Inputs:
-    """Join rows (keys, request fields, `event_timestamp`) with what the feature views knew at each row's time."""
+    """Join rows (keys, request fields, `event_timestamp`) with what the feature views knew at each
+    row's time."""
     for view in contract.views:
         present(store.get_feature_view(view.name).batch_source)
     looked_up = historical_features(store, contract, rows) if contract.views else {}
@@ -197,8 +203,9 @@ def historical_features(
     ).sort_by(ROW)
     if joined.num_rows != rows.num_rows:
         raise DataError(
-            f"the point-in-time join of {contract.service} gave {joined.num_rows} rows for {rows.num_rows}; "
-            "expected one each: is there more than one record of an entity with the same timestamp?"
+            f"the point-in-time join of {contract.service} gave {joined.num_rows} rows for "
+            f"{rows.num_rows}; expected one each: is there more than one record of an entity with "
+            "the same timestamp?"
         )
     return {
         field.name: cast(joined[field.name], field, contract.service) for field in contract.online

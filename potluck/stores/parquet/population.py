@@ -1,7 +1,8 @@
-"""What the nightly run reads: every entity with its features as they were known at a date, shard by shard.
+"""What the nightly run reads: every entity with its features as they were known at a date, shard by
+shard.
 
-`Population.of` asks Feast's registry once. What it answers is plain data: another process or machine reads its shards
-with DuckDB alone.
+`Population.of` asks Feast's registry once. What it answers is plain data: another process or
+machine reads its shards with DuckDB alone.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from potluck.contract.accounting import Account
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError, Refused
-from potluck.contract.features import Field
+from potluck.contract.fields import Field
 from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.population_account import account_of
 from potluck.stores.parquet.population_part import (
@@ -67,18 +68,22 @@ class Population:
         threads: int = 1,
         memory_limit: str = "512MB",
     ) -> "Population":
-        """Resolve files, keys and timestamps from the registry; fields and lifetimes are the champion's.
+        """Resolve files, keys and timestamps from the registry; fields and lifetimes are the
+        champion's.
 
         Raises:
-            DefinitionError: the service has no single join key or no population, or a source is no parquet file.
+            DefinitionError: the service has no single join key or no population, or a source is no
+                parquet file.
             MissingStepError: a source's file is not there.
             DataError: a source has not the columns that were declared.
-            Refused: the champion looks up what the registry or a view's source does not hold any more.
+            Refused: the champion looks up what the registry or a view's source does not hold any
+                more.
         """
         contract = champion.contract
         if len(contract.keys) != 1 or contract.population is None:
             raise DefinitionError(
-                f"{contract.service} needs one join key and the tag population to be scored by night"
+                f"{contract.service} needs one join key and the tag population to be scored by "
+                "night"
             )
         own = own_part(store, contract, contract.population, as_of)
         parts = (own, *(view_part(store, champion, view, as_of) for view in contract.views))
@@ -98,9 +103,11 @@ class Population:
             MissingStepError: no row of the population counts at its date.
         """
         own, key = self.parts[0], quoted(self.parts[0].key)
-        keys = f"SELECT DISTINCT {key} AS k FROM {own.source.scan} WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"
+        keys = f"""SELECT DISTINCT {key} AS k FROM {own.source.scan}
+            WHERE {key} IS NOT NULL AND {own.visible} ORDER BY k"""
         numbered = f"SELECT k, (row_number() OVER () - 1) // $rows AS number FROM ({keys})"
-        query = f"SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last FROM ({numbered}) GROUP BY number"
+        query = f"""SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last
+            FROM ({numbered}) GROUP BY number"""
         with self.connected() as connection:
             found = (
                 connection.execute(f"{query} ORDER BY number", {"rows": rows})
@@ -110,7 +117,8 @@ class Population:
             if not found:
                 raise MissingStepError(
                     f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d} that counts "
-                    f"({account_of(own, connection).text()}); correct the source and ingest, or take a later --as-of"
+                    f"({account_of(own, connection).text()}); correct the source and ingest, or "
+                    "take a later --as-of"
                 )
         return [Shard(**row) for row in found]
 
@@ -118,7 +126,8 @@ class Population:
         """The shard's entities, with what is known of each.
 
         Raises:
-            DataError: a column does not hold what was declared, or the files are no longer those that were cut.
+            DataError: a column does not hold what was declared, or the files are no longer those
+                that were cut.
             Refused: a feature view's column does not hold what the champion looks up.
         """
         with self.connected() as connection:
@@ -126,8 +135,9 @@ class Population:
         own = tables[0]
         if own.num_rows != shard.rows:
             raise DataError(
-                f"source {self.parts[0].source.name} changed while it was read: expected {shard.rows} entities from "
-                f"{shard.first!r} to {shard.last!r}, got {own.num_rows}; run again"
+                f"source {self.parts[0].source.name} changed while it was read: expected "
+                f"{shard.rows} entities from {shard.first!r} to {shard.last!r}, got "
+                f"{own.num_rows}; run again"
             )
         keys = self.keys_of(own).sort()
         columns = {self.key.name: keys}
@@ -153,7 +163,8 @@ class Population:
             return account_of(self.parts[0], connection, [shard.last for shard in shards[:-1]])
 
     def check_views_hold_records(self) -> None:
-        """Look whether the feature views know any entity at all; none is asked to where there is no view.
+        """Look whether the feature views know any entity at all; none is asked to where there is no
+        view.
 
         Raises:
             Refused: no view holds a record up to the date.
@@ -169,14 +180,16 @@ class Population:
             found = dict.fromkeys(account_of(part, connection).text() for part in views)
         if found:
             raise Refused(
-                f"none of the feature views ({', '.join(part.owner for part in views)}) holds a record up to "
-                f"{self.as_of.isoformat()}, so that the feature store knows no entity ({'; '.join(found)}); a "
-                "record counts from its date on: date the records in ingest.py when they were known and run "
-                f"`potluck ingest` again, or take a later --as-of; {LAST_RUN_STAYS}"
+                f"none of the feature views ({', '.join(part.owner for part in views)}) holds a "
+                f"record up to {self.as_of.isoformat()}, so that the feature store knows no entity "
+                f"({'; '.join(found)}); a record counts from its date on: date the records in "
+                "ingest.py when they were known and run `potluck ingest` again, or take a later "
+                f"--as-of; {LAST_RUN_STAYS}"
             )
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over the content of every file, and which columns are read of it, source by source."""
+        """sha256 (hex) over the content of every file, and which columns are read of it, source by
+        source."""
         whole = hashlib.sha256()
         for part in self.parts:
             whole.update(

@@ -1,4 +1,5 @@
-"""What becomes of the rows of a source by night: the latest one of each entity is kept, the others for a reason not."""
+"""What becomes of the rows of a source by night: the latest one of each entity is kept, the others
+for a reason not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ placed AS (
 ), counted AS (SELECT *, visible - newest AS older, newest - 1 AS tied FROM entities)
 SELECT count(visible), {reasons} FROM counted
 """
-"""Of one range of keys; `newest` are the rows of an entity's latest moment, of which one is kept."""
+"""Of one range of keys; `newest` are the rows of an entity's latest moment, of which one is
+kept."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""What the nightly run reads of one source: the latest record of each entity, as the champion's contract wants it."""
+"""What the nightly run reads of one source: the latest record of each entity, as the champion's
+contract wants it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import pyarrow as pa
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, Refused
-from potluck.contract.features import FeatureContract, Field, LookupView
+from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.reader import HELD_AS, ParquetSource, moment, quoted, utc
 
@@ -43,20 +45,24 @@ class Part:
     """Whom to name where a column does not hold what was declared."""
     until: datetime
     since: datetime | None = None
-    """The values of older records count as missing, though their entities are known; None lets every age through."""
+    """The values of older records count as missing, though their entities are known; None lets
+    every age through."""
 
     @property
     def visible(self) -> str:
         """Whether a record counts; unknown where it has no timestamp."""
         time = self.source.time
-        return f"({time} >= {moment(EARLIEST)} AND {time} < {moment(LATEST)} AND {time} <= {moment(self.until)})"
+        in_range = f"{time} >= {moment(EARLIEST)} AND {time} < {moment(LATEST)}"
+        return f"({in_range} AND {time} <= {moment(self.until)})"
 
     def read(self, connection: duckdb.DuckDBPyConnection, shard: Shard) -> pa.Table:
         """The latest visible record of each of the shard's entities.
 
         Returns:
-            `k`, the fields, numbered (`c0`, `c1`, ...) as they may bear any name, and where values may be too old
-            `fresh`: whether they are not. To join and sort wide rows takes DuckDB longer than to find them.
+            `k`, the fields, numbered (`c0`, `c1`, ...) as they may bear any name, and where values
+            may be too old
+            `fresh`: whether they are not. To join and sort wide rows takes DuckDB longer than to
+                find them.
         """
         columns = {f"c{place}": column for place, (_, column) in enumerate(self.columns)}
         where = f"{quoted(self.key)} BETWEEN $first AND $last AND {self.visible}"
@@ -121,8 +127,8 @@ def view_part(
 ) -> ViewPart:
     """The looked-up fields of one feature view.
 
-    Which they are, and how long they hold, says the contract, as it does to the server; the registry says only in
-    which columns of which source they are found.
+    Which they are, and how long they hold, says the contract, as it does to the server; the
+    registry says only in which columns of which source they are found.
 
     Raises:
         Refused: the registry no longer has the view, or has it over another entity.
@@ -153,13 +159,13 @@ def declared_view(store: "FeatureStore", champion: Champion, view: LookupView) -
         declared = store.get_feature_view(view.name)
     except FeatureViewNotFoundException:
         raise Refused(
-            f"{reader(champion)} looks up {', '.join(view.features)} in view {view.name}, which the registry does not "
-            f"hold any more; {way_out(champion)}"
+            f"{reader(champion)} looks up {', '.join(view.features)} in view {view.name}, which "
+            f"the registry does not hold any more; {way_out(champion)}"
         ) from None
     if tuple(declared.join_keys) != view.join_keys:
         raise Refused(
-            f"{reader(champion)} looks up view {view.name} by {', '.join(view.join_keys)}, and it is declared by "
-            f"{', '.join(declared.join_keys) or 'no key'} now; {way_out(champion)}"
+            f"{reader(champion)} looks up view {view.name} by {', '.join(view.join_keys)}, and it "
+            f"is declared by {', '.join(declared.join_keys) or 'no key'} now; {way_out(champion)}"
         )
     return declared
 
@@ -177,7 +183,8 @@ def reader(champion: Champion) -> str:
 
 
 def way_out(champion: Champion) -> str:
-    another = f"train and promote a model without it (`potluck train {champion.contract.service} --promote`)"
+    train = f"potluck train {champion.contract.service} --promote"
+    another = f"train and promote a model without it (`{train}`)"
     return f"put it back, or {another}; {LAST_RUN_STAYS}"
 
 
@@ -187,7 +194,7 @@ def local(source: "DataSource") -> ParquetSource:
     found = parquet_source(source)
     if found is None:
         raise DefinitionError(
-            f"source {source.name} can't be read by the nightly run: expected a FileSource of parquet on a mounted "
-            f"disk, got {type(source).__name__}"
+            f"source {source.name} can't be read by the nightly run: expected a FileSource of "
+            f"parquet on a mounted disk, got {type(source).__name__}"
         )
     return found

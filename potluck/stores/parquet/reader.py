@@ -1,4 +1,5 @@
-"""Parquet sources as DuckDB reads them: a file, a folder of files or a glob, with timestamps in UTC."""
+"""Parquet sources as DuckDB reads them: a file, a folder of files or a glob, with timestamps in
+UTC."""
 
 import glob
 import os
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potluck.contract.errors import DataError, MissingStepError, UsageError
-from potluck.contract.features import DType
+from potluck.contract.fields import DType
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
@@ -30,7 +31,8 @@ HELD_AS: Mapping[DType, tuple[str, ...]] = {
     "string": ("VARCHAR",),
     "bool": ("BOOLEAN",),
 }
-"""DuckDB's types of a column that casts to a dtype without loss; fractions in whole numbers are looked for apart."""
+"""DuckDB's types of a column that casts to a dtype without loss; fractions in whole numbers are
+looked for apart."""
 AGAIN = "write the source again (`potluck ingest`)"
 
 
@@ -40,7 +42,8 @@ def connected(
     threads: int | None = None,
     memory_limit: str | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder that goes with it.
+    """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder
+    that goes with it.
 
     Args:
         sources: what is read, to be named where it can't be.
@@ -142,7 +145,8 @@ class ParquetSource:
         held = self.types(connection)[column]
         if held not in KEY_TYPES[dtype]:
             raise DataError(
-                f"source {self.name}, column {column}: expected a key of type {dtype}, got {held}; {AGAIN}"
+                f"source {self.name}, column {column}: expected a key of type {dtype}, got {held}; "
+                f"{AGAIN}"
             )
 
     def types(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -180,23 +184,27 @@ class ParquetSource:
 
     @property
     def moment(self) -> str:
-        """The timestamps of a record: of one entity's the latest counts, then the one created last."""
+        """The timestamps of a record: of one entity's the latest counts, then the one created
+        last."""
         created = utc(self.created) if self.created else "NULL"
         return f"{{'time': {self.time}, 'created': coalesce({created}, '-infinity'::TIMESTAMPTZ)}}"
 
     @property
     def file(self) -> str:
-        """Which file a record stands in; a constant where there is one only, as texts are slow to compare."""
+        """Which file a record stands in; a constant where there is one only, as texts are slow to
+        compare."""
         return FILE if len(self.files) > 1 else "0"
 
     @property
     def later_first(self) -> str:
-        """Order of records with the same timestamp: the created later, then the one further down in the later file."""
+        """Order of records with the same timestamp: the created later, then the one further down in
+        the later file."""
         created = [f"{utc(self.created)} DESC NULLS LAST"] if self.created else []
         return ", ".join([*created, f"{self.file} DESC", f"{LINE} DESC"])
 
     def latest(self, keys: Iterable[str], columns: Mapping[str, str], where: str) -> str:
-        """The latest record of every entity among those `where` lets through; `columns` is alias -> column.
+        """The latest record of every entity among those `where` lets through; `columns` is alias ->
+        column.
 
         Where they stand is found first: to rank whole rows takes a third longer.
         """
@@ -205,13 +213,15 @@ class ParquetSource:
         )
         entity = ", ".join(map(quoted, keys)) or "true"
         order = f"PARTITION BY {entity} ORDER BY {self.time} DESC, {self.later_first}"
-        rows = f"SELECT {self.file}, {LINE} FROM {self.scan} WHERE {where} QUALIFY row_number() OVER ({order}) = 1"
+        rows = f"""SELECT {self.file}, {LINE} FROM {self.scan} WHERE {where}
+            QUALIFY row_number() OVER ({order}) = 1"""
         return (
             f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({self.file}, {LINE}) IN ({rows})"
         )
 
     def outranked(self, keys: Iterable[str]) -> str:
-        """Where records stand in whose place another one of their entity and timestamp counts: mostly nowhere."""
+        """Where records stand in whose place another one of their entity and timestamp counts:
+        mostly nowhere."""
         moment = ", ".join([*map(quoted, keys), self.time])
         tied = f"SELECT {moment} FROM {self.scan} GROUP BY {moment} HAVING count(*) > 1"
         order = f"PARTITION BY {moment} ORDER BY {self.later_first}"
