@@ -59,7 +59,7 @@ def json_array(text: TextIO, row_format: RowFormat) -> Iterator[Row]:
         if buffer.startswith("]", at):
             check_rest(buffer[at + 1 :] + text.read(CHUNK))
             return
-        value, end = decode_value(buffer, at)
+        value, end = value_at(buffer, at)
         # Where the buffer ends with a value, that may go on: 12 may be the beginning of 123.
         is_whole = at < end and (end < len(buffer) or at_end_of_file)
         if is_whole:
@@ -74,7 +74,7 @@ def json_array(text: TextIO, row_format: RowFormat) -> Iterator[Row]:
             buffer, at, at_end_of_file = buffer[at:] + more, 0, not more
 
 
-def decode_value(buffer: str, at: int) -> tuple[Any, int]:
+def value_at(buffer: str, at: int) -> tuple[Any, int]:
     """The JSON value that begins here, and where it ends: at its beginning, if there is none."""
     try:
         return DECODER.raw_decode(buffer, at)
