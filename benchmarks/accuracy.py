@@ -1,4 +1,5 @@
-"""How well the hybrid and the real-time model predict, beside the reference course's pipeline on the very same rows.
+"""How well the hybrid and the real-time model predict, beside the reference course's pipeline on
+the very same rows.
 
     python -m benchmarks.accuracy [--data FILE | --rows N --seed S]
 
@@ -34,7 +35,8 @@ REALTIME, HYBRID, REFERENCE = "house_price_realtime", "house_price_hybrid", "ref
 METRICS = ("rmsle", "mae", "rmse", "r2")
 KEY, LABEL = "Id", "SalePrice"
 
-# The 28 columns that a course would take: the plain numbers and the well-known categories. Neither chosen by their
+# The 28 columns that a course would take: the plain numbers and the well-known categories. Neither
+# chosen by their
 # effect nor tuned.
 NUMERIC = (
     *(
@@ -64,8 +66,14 @@ CATEGORICAL = (
 REFERENCE_PARAMETERS = {"learning_rate": 0.01, "n_estimators": 1000, "max_depth": 6}
 
 NOTES = (
-    f"{REFERENCE}: OneHotEncoder(handle_unknown='ignore') and LGBMRegressor({REFERENCE_PARAMETERS})",
-    f"  on {len(NUMERIC) + len(CATEGORICAL)} columns and the raw price, fitted and measured on the same rows.",
+    (
+        f"{REFERENCE}: OneHotEncoder(handle_unknown='ignore') and "
+        f"LGBMRegressor({REFERENCE_PARAMETERS})"
+    ),
+    (
+        f"  on {len(NUMERIC) + len(CATEGORICAL)} columns and the raw price, fitted and measured on "
+        "the same rows."
+    ),
     f"{REALTIME}: knows what the seller says and nothing of the assessor's record.",
 )
 
@@ -164,7 +172,8 @@ def report(
 ) -> None:
     goals = goals_of(found)
     print(
-        f"{data['train_rows']} rows to learn from, {data['test_rows']} from {data['test_starts'][:10]} on to measure\n"
+        f"{data['train_rows']} rows to learn from, {data['test_rows']} from "
+        f"{data['test_starts'][:10]} on to measure\n"
     )
     head = ("model", *METRICS, *(f"{metric} ÷ ref." for metric in METRICS[:3]))
     print(table(head, [row_of(name, metrics, found[REFERENCE]) for name, metrics in found.items()]))
@@ -175,9 +184,8 @@ def report(
         for name, metrics in found.items()
     }
     figures = {"metrics": found, "ratio_to_reference": ratios}
-    print(
-        f"\nwrote {write_result('accuracy', surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
-    )
+    written = write_result("accuracy", surroundings, data, figures, goals, NOTES)
+    print(f"\nwrote {written.relative_to(PROJECT)}")
 
 
 def row_of(name: str, metrics: Metrics, reference: Metrics) -> Sequence[str]:

@@ -1,4 +1,5 @@
-"""Before anything is measured: does everybody answer the same question, and is the answer a price?"""
+"""Before anything is measured: does everybody answer the same question, and is the answer a
+price?"""
 
 import http.client
 import json
@@ -36,7 +37,8 @@ def agreements(running: Sequence[Running], cases: Sequence[str]) -> Agreements:
     """Compare everybody's first answers.
 
     Raises:
-        SystemExit: a rival fails, or with the same model answers something else, or with another nothing like it.
+        SystemExit: a rival fails, or with the same model answers something else, or with another
+            nothing like it.
     """
     told: Agreements = {}
     for case in cases:
@@ -63,7 +65,8 @@ def described(found: Agreement) -> str:
     bits = f"{found.same_bits} of {found.compared} prices are Potluck's to the bit"
     if found.same_bits == found.compared:
         return bits
-    return f"{bits}; the median difference is {found.median_difference:.2g}, the largest {found.largest_difference:.2g}"
+    median, largest = found.median_difference, found.largest_difference
+    return f"{bits}; the median difference is {median:.2g}, the largest {largest:.2g}"
 
 
 def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
@@ -75,7 +78,8 @@ def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
     )
     if gap > most:
         raise SystemExit(
-            f"{one.rival.label} answers {case} otherwise than Potluck: a relative difference of {gap:.3g}"
+            f"{one.rival.label} answers {case} otherwise than Potluck: a relative difference of "
+            f"{gap:.3g}"
         )
     return found
 

@@ -1,9 +1,11 @@
-"""How long a point-in-time join of a history takes: Potluck's offline store beside stock Feast's, the same rows.
+"""How long a point-in-time join of a history takes: Potluck's offline store beside stock Feast's,
+the same rows.
 
     python -m benchmarks.asof [--keys 260] [--hours 1440] [--labels 20000] [--repeats 3] [--quick]
 
 Every contender has a process of its own, so that its peak memory is its own. The time is that of
-`store.get_historical_features(...).to_arrow()` after one warm-up; both must give the same rows, value by value.
+`store.get_historical_features(...).to_arrow()` after one warm-up; both must give the same rows,
+value by value.
 """
 
 import hashlib
@@ -89,7 +91,8 @@ def main(keys: int, hours: int, labels: int, repeats: int, quick: bool) -> None:
             "repeats": repeats,
         }
         print(
-            f"\nwrote {write_result('asof', surroundings, described, figures, goals).relative_to(PROJECT)}"
+            "\nwrote "
+            f"{write_result('asof', surroundings, described, figures, goals).relative_to(PROJECT)}"
         )
 
 

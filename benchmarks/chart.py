@@ -22,7 +22,10 @@ TITLES = {
     REALTIME: "real-time: a record in, a prediction out",
     LOOKUP: "precomputed: an id in, last night's prediction out",
 }
-LEGEND = f"Answers per second, {MANY} connections, one worker on one core. n ×: Potluck's rate over this one's."
+LEGEND = (
+    f"Answers per second, {MANY} connections, one worker on one core. "
+    "n ×: Potluck's rate over this one's."
+)
 OTHER_MODEL = " * runs another model of the same size."
 OURS, PEERS, ECHOES, INK = (
     "#e8590c",
@@ -72,7 +75,8 @@ def chart(figures: Mapping[str, Any]) -> Figure:
 
 
 def rates_of(figures: Mapping[str, Any], case: str) -> dict[str, float]:
-    """Server -> answers per second with many connections, the fastest first; those with one worker only."""
+    """Server -> answers per second with many connections, the fastest first; those with one worker
+    only."""
     by_server = figures["cases"].get(case, {})
     rates = {
         name: found[str(MANY)].get("per_second")

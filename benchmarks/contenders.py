@@ -22,13 +22,31 @@ BARE_IMPORTS = "import fastapi, uvicorn, redis.asyncio, numpy"
 REQUESTS = 100
 
 NOTES = (
-    f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, from start to exit; nothing is served.",
-    f"{POTLUCK}: ready with every model of the repo; Redis runs already. Its {REQUESTS} requests are hybrid ones:",
-    "  a record in, an online lookup, on-demand functions, a score, the prediction in the label's own space.",
-    f"{FEAST}: knows no model. It joins features and answers them; its requests fetch the hybrid service's.",
-    f"{MLFLOW}: knows no feature store, and one model only. Its requests carry the finished, encoded matrix row,",
+    (
+        f"{BARE}: the process time of `python -c '{BARE_IMPORTS}'`, from start to exit; nothing is "
+        "served."
+    ),
+    (
+        f"{POTLUCK}: ready with every model of the repo; Redis runs already. Its {REQUESTS} "
+        "requests are hybrid ones:"
+    ),
+    (
+        "  a record in, an online lookup, on-demand functions, a score, the prediction in the "
+        "label's own space."
+    ),
+    (
+        f"{FEAST}: knows no model. It joins features and answers them; its requests fetch the "
+        "hybrid service's."
+    ),
+    (
+        f"{MLFLOW}: knows no feature store, and one model only. Its requests carry the finished, "
+        "encoded matrix row,"
+    ),
     "  and it answers the raw score (of a log-transformed label, the logarithm).",
-    "A worker is the process that answers: the largest one besides the one that only supervises it.",
+    (
+        "A worker is the process that answers: the largest one besides the one that only "
+        "supervises it."
+    ),
 )
 
 
@@ -127,7 +145,8 @@ def value_for_feast(field: Field, value: Any) -> Any:
 
 
 def mlflow_bodies(bundle: Bundle) -> list[bytes]:
-    """Rows as they came, looked-up values among them: the bundle's golden ones, as often as needed."""
+    """Rows as they came, looked-up values among them: the bundle's golden ones, as often as
+    needed."""
     inputs = read_golden(bundle.folder).inputs
     rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
     bodies = [json.dumps({"inputs": [row]}).encode() for row in rows]

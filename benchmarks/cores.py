@@ -1,4 +1,5 @@
-"""Which core does what, so that the load and the server it measures are in each other's way as little as may be."""
+"""Which core does what, so that the load and the server it measures are in each other's way as
+little as may be."""
 
 import os
 from collections.abc import Iterable
@@ -23,7 +24,8 @@ class Cores:
 
 
 def for_one_worker() -> Cores:
-    """The server has a core to itself; Redis has one too from four cores on, else it shares the load's."""
+    """The server has a core to itself; Redis has one too from four cores on, else it shares the
+    load's."""
     cores = sorted(os.sched_getaffinity(0))
     load = cores[1 % len(cores)]
     redis = cores[2] if len(cores) >= ENOUGH else load

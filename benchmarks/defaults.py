@@ -1,10 +1,11 @@
-"""Potluck's chosen parameters beside LightGBM's own defaults, on tables of an unseen kind and the same split.
+"""Potluck's chosen parameters beside LightGBM's own defaults, on tables of an unseen kind and the
+same split.
 
     python -m benchmarks.defaults [--seeds 3]
 
-Both learn from the earlier four fifths and are measured on the latest fifth. LightGBM: `lightgbm.train` with no
-parameter but the objective, 100 rounds, categories by their codes. Potluck: `training.candidates.choose` on the
-learning rows, as `potluck train` does it.
+Both learn from the earlier four fifths and are measured on the latest fifth. LightGBM:
+`lightgbm.train` with no parameter but the objective, 100 rounds, categories by their codes.
+Potluck: `training.candidates.choose` on the learning rows, as `potluck train` does it.
 """
 
 import time
@@ -28,8 +29,14 @@ from training.split import Splittable, split
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 ROUNDS = 100
 NOTES = (
-    f"LightGBM's own: lightgbm.train(objective, {ROUNDS} rounds, categorical_feature); no other parameter.",
-    "The tables are made by benchmarks/tables.py; the rows are in order of time, and the latest fifth is measured on.",
+    (
+        f"LightGBM's own: lightgbm.train(objective, {ROUNDS} rounds, categorical_feature); no "
+        "other parameter."
+    ),
+    (
+        "The tables are made by benchmarks/tables.py; the rows are in order of time, and the "
+        "latest fifth is measured on."
+    ),
 )
 
 Figures = Mapping[str, Any]

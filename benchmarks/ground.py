@@ -1,4 +1,5 @@
-"""What all rivals of `serving` stand on: one home with its models, the same rows, a stock Feast repo, the pipelines."""
+"""What all rivals of `serving` stand on: one home with its models, the same rows, a stock Feast
+repo, the pipelines."""
 
 import json
 import subprocess

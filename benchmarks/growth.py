@@ -2,7 +2,8 @@
 
     python -m benchmarks.growth [--seconds 2] [--repeats 3] [--quick] [--entities 1000] [--seed 0]
 
-One thing grows at a time from the same base. All services of one synthetic feature repo are served by one server.
+One thing grows at a time from the same base. All services of one synthetic feature repo are served
+by one server.
 """
 
 import math
@@ -56,10 +57,19 @@ SERVICES = tuple(
 REQUESTS = 200
 
 NOTES = (
-    f"The base: {BASE_STORE.features} features looked up in {BASE_STORE.views} view, every fifth a text; 1 row;",
-    f"  {BASE.trees} trees of 16 leaves. Each line differs in one thing. A request brings a key and a number.",
+    (
+        f"The base: {BASE_STORE.features} features looked up in {BASE_STORE.views} view, every "
+        "fifth a text; 1 row;"
+    ),
+    (
+        f"  {BASE.trees} trees of 16 leaves. Each line differs in one thing. A request brings a "
+        "key and a number."
+    ),
     "rows: one row goes to /predict/{service}, more to /predict/{service}/batch.",
-    f"cpu: the server's processor time for one request, in a closed loop over {MANY} connections; without Redis's.",
+    (
+        f"cpu: the server's processor time for one request, in a closed loop over {MANY} "
+        "connections; without Redis's."
+    ),
     f"{ECHO}: a bare ASGI server that answers the base's requests with their own bodies.",
 )
 
@@ -192,7 +202,8 @@ def report(
             "cases": told(figures, runs),
         }
         print(
-            f"\nwrote {write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}"
+            "\nwrote "
+            f"{write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}"
         )
 
 
@@ -213,7 +224,8 @@ def row_of(point: Point, figures: Figures) -> tuple[str, ...] | None:
 
 
 def cost(point: Point, figures: Figures) -> dict[str, float] | None:
-    """Of one request at this point: with one connection its latency, with many its rate and processor time."""
+    """Of one request at this point: with one connection its latency, with many its rate and
+    processor time."""
     one, many = (figures.get((point.case, POTLUCK, connections)) for connections in (ONE, MANY))
     if one is None or many is None:
         return None
@@ -235,7 +247,8 @@ def grown(figures: Figures) -> dict[str, dict[int, Any]]:
 
 
 def slopes(figures: Figures) -> dict[str, float]:
-    """What one more of each costs: between the ends of its axis, in microseconds of processor time."""
+    """What one more of each costs: between the ends of its axis, in microseconds of processor
+    time."""
     found = {}
     for axis, points in AXES.items():
         first, last = cost(points[0], figures), cost(points[-1], figures)

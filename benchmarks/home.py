@@ -1,4 +1,5 @@
-"""A home of its own for one benchmark, filled through the command line as a user would, and gone afterwards."""
+"""A home of its own for one benchmark, filled through the command line as a user would, and gone
+afterwards."""
 
 import hashlib
 import json
@@ -29,9 +30,9 @@ HOUSE_MODEL: Mapping[str, object] = {
     "min_data_per_group": 10,
     "extra_trees": "true",
 }
-"""`train` chooses among candidates, so a model's size would change with the data, and with each new candidate. What is
-measured here is the cost of serving: with these parameters, the defaults of the first release, figures of any date and
-machine are those of one model."""
+"""`train` chooses among candidates, so a model's size would change with the data, and with each new
+candidate. What is measured here is the cost of serving: with these parameters, the defaults of the
+first release, figures of any date and machine are those of one model."""
 
 BIN = Path(sys.executable).parent
 STEP_SECONDS = 600
@@ -78,7 +79,8 @@ class Home:
         )
         if done.returncode != 0:
             raise SystemExit(
-                f"potluck {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-2000:]}"
+                f"potluck {' '.join(arguments)} failed with "
+                f"{done.returncode}:\n{done.stderr[-2000:]}"
             )
         return done.stdout
 
@@ -104,7 +106,8 @@ def settings_of(folder: Path, repo: Path) -> Settings:
 
 
 def environment(settings: Settings, folder: str) -> dict[str, str]:
-    """The caller's, with this home's settings; MLflow finds uvicorn on PATH, gunicorn keeps its socket under HOME."""
+    """The caller's, with this home's settings; MLflow finds uvicorn on PATH, gunicorn keeps its
+    socket under HOME."""
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
     quiet = {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
     return {**os.environ, **settings.variables(), **quiet, "PATH": path, "HOME": folder}

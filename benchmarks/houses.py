@@ -33,6 +33,7 @@ def multiply(path: Path, made: int, size: int) -> None:
         last = f"WHERE Id <= {size} ORDER BY Id"
         target = path / f"{number:04}.parquet"
         duckdb.sql(
-            f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 50000)"
+            f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE "
+            "50000)"
         )
     original.unlink()

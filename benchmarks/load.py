@@ -1,10 +1,11 @@
-"""The load: a closed loop over N keep-alive connections, in a process of its own, with the standard library alone.
+"""The load: a closed loop over N keep-alive connections, in a process of its own, with the standard
+library alone.
 
     python -m benchmarks.load < job.json > run.json
 
-Each connection has one request in flight, sent whole in one call; the next follows when its answer is read whole. So
-the latencies are those of a closed loop: what N callers see who wait for each other's turn, not what a queue that
-fills by itself would show.
+Each connection has one request in flight, sent whole in one call; the next follows when its answer
+is read whole. So the latencies are those of a closed loop: what N callers see who wait for each
+other's turn, not what a queue that fills by itself would show.
 """
 
 import gc
@@ -204,7 +205,8 @@ def seconds_of(pid: int) -> float:
 
 
 def main() -> None:
-    """Do the job on standard input; a server that hangs up or goes silent is a failure like a wrong status."""
+    """Do the job on standard input; a server that hangs up or goes silent is a failure like a wrong
+    status."""
     job = Job(**json.load(sys.stdin))
     gc.disable()
     try:

@@ -1,4 +1,5 @@
-"""What a figure depends on besides the code (machine, versions, data), and how results are told and kept."""
+"""What a figure depends on besides the code (machine, versions, data), and how results are told and
+kept."""
 
 import json
 import operator
@@ -90,7 +91,8 @@ def write_result(
     """Keep a benchmark's figures under `benchmarks/results`.
 
     Args:
-        surroundings: `machine()` as it was before the benchmark began, so that its load is not the benchmark's own.
+        surroundings: `machine()` as it was before the benchmark began, so that its load is not the
+            benchmark's own.
     """
     result = {
         "benchmark": benchmark,

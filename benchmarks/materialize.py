@@ -1,4 +1,5 @@
-"""How fast `feast materialize` fills Redis: Feast's own store and engine, and ours, from the same parquet file."""
+"""How fast `feast materialize` fills Redis: Feast's own store and engine, and ours, from the same
+parquet file."""
 
 import contextlib
 import io
@@ -68,7 +69,8 @@ def own_redis(folder: Path) -> Iterator[Path]:
 
 
 def measure(folder: Path, socket: Path, width: int, rows: int, repeats: int) -> dict[str, float]:
-    """Rows a second of each way, the median of all turns but a small first one, which imports what is needed."""
+    """Rows a second of each way, the median of all turns but a small first one, which imports what
+    is needed."""
     client, seconds = redis.Redis(unix_socket_path=str(socket)), dict[str, list[float]]()
     for way in WAYS:
         materialize(store_of(folder, socket, way, width, 100))
@@ -157,7 +159,10 @@ def report(
     ]
     click.echo(table(("", "rows/s", "times Feast"), rows))
     click.echo(goals_table(goals))
-    note = "the first turn, which imports Feast's readers, is small and does not count; Redis shares the cores"
+    note = (
+        "the first turn, which imports Feast's readers, is small and does not count; "
+        "Redis shares the cores"
+    )
     click.echo(
         write_result(
             "materialize",

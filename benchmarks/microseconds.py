@@ -1,9 +1,11 @@
 """Where each microsecond of a hybrid request goes, stage by stage, in a server under load.
 
-    python -m benchmarks.microseconds [--data FILE | --rows N --seed S] [--seconds 5] [--connections 16]
+    python -m benchmarks.microseconds [--data FILE | --rows N --seed S] [--seconds 5] [--connections
+    16]
 
-The server's own functions are timed from outside, one call of a clock before and after each; what that costs is in the
-stages around them. What no stage covers is uvicorn, the event loop and the kernel.
+The server's own functions are timed from outside, one call of a clock before and after each; what
+that costs is in the stages around them. What no stage covers is uvicorn, the event loop and the
+kernel.
 """
 
 import json
@@ -24,8 +26,14 @@ from benchmarks.traffic import HYBRID, population, product_traffic
 
 SERVICES = ("house_price_realtime", "house_price_hybrid")
 NOTES = (
-    "Microseconds of the server's wall clock, divided by the requests answered; `of it` is part of the stage above.",
-    "other: uvicorn's parser and connections, the event loop, system calls. idle: the server's core had nothing to do,",
+    (
+        "Microseconds of the server's wall clock, divided by the requests answered; `of it` is "
+        "part of the stage above."
+    ),
+    (
+        "other: uvicorn's parser and connections, the event loop, system calls. idle: the server's "
+        "core had nothing to do,"
+    ),
     "  as every connection waited for Redis or for the load.",
 )
 

@@ -1,7 +1,8 @@
 """Good answers of one worker at full load, and with four times as many callers as it works for at
 once.
 
-    python -m benchmarks.overload [--in-flight 32] [--windows 5] [--seconds 2] [--pause 0] [--case hybrid|realtime]
+    python -m benchmarks.overload [--in-flight 32] [--windows 5] [--seconds 2] [--pause 0] [--case
+    hybrid|realtime]
 
 At full load there are as many callers as `POTLUCK_MAX_IN_FLIGHT`, each of whom asks again when it
 is answered. Then there are four times as many; who is refused asks again after a pause, by default

@@ -1,4 +1,5 @@
-"""Server processes under measurement: started in a session of their own, looked at through /proc, always stopped."""
+"""Server processes under measurement: started in a session of their own, looked at through /proc,
+always stopped."""
 
 import functools
 import http.client
@@ -99,7 +100,8 @@ def started(
     log: Path,
     cores: frozenset[int] | None = None,
 ) -> Iterator[Server]:
-    """Start a server, on these cores only if they are given; at the end it and all that it started are gone."""
+    """Start a server, on these cores only if they are given; at the end it and all that it started
+    are gone."""
     pinned = functools.partial(os.sched_setaffinity, 0, cores) if cores else None
     with log.open("wb") as out:
         begin = time.perf_counter()

@@ -149,7 +149,8 @@ def feast_sdks(ground: Ground) -> list[Rival]:
 
 
 def mlflows(ground: Ground) -> list[Rival]:
-    """`mlflow models serve` of both pipelines: the hybrid service's columns, and the real-time service's."""
+    """`mlflow models serve` of both pipelines: the hybrid service's columns, and the real-time
+    service's."""
     described = (
         (MLFLOW, HYBRID, "all columns sent"),
         (MLFLOW_REALTIME, REALTIME, "real-time columns"),

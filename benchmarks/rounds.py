@@ -88,7 +88,8 @@ def cores_for(rival: Rival) -> Cores:
 def rounds(
     running: Sequence[Running], cases: Sequence[str], store: int, pace: Pace
 ) -> dict[Key, list[Run]]:
-    """Each figure once in every round; every other round goes backwards, so that nobody always follows the same one.
+    """Each figure once in every round; every other round goes backwards, so that nobody always
+    follows the same one.
 
     Args:
         store: process of the Redis that all read.

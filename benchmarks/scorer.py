@@ -2,8 +2,8 @@
 
     python -m benchmarks.scorer [--repeats 5] [--checked 100000] [--seed 0]
 
-Models of 100, 1000 and 5000 trees (depth 6, at most 32 leaves) over 28 and 86 columns made to order: whole numbers of a
-few values, continuous numbers, categories, one value in twenty missing.
+Models of 100, 1000 and 5000 trees (depth 6, at most 32 leaves) over 28 and 86 columns made to
+order: whole numbers of a few values, continuous numbers, categories, one value in twenty missing.
 """
 
 import ctypes
@@ -32,10 +32,22 @@ REFERENCE, LEAST_TIMES = (28, 1000), 4.0
 PARAMETERS = {"objective": "regression", "num_leaves": 32, "max_depth": 6, "learning_rate": 0.03}
 T = TypeVar("T")
 NOTES = (
-    "LightGBM, one row: its C library's call for single rows with the configuration prepared beforehand.",
-    "forest, one row: from the row's cells, as the server's plan hands them over. Rows change from call to call.",
-    "batch: microseconds a row, from a matrix of float64, one thread; the forest's includes ranking every value.",
-    "differ: of rows on, beside and between thresholds, NaN, infinities and unseen categories among them.",
+    (
+        "LightGBM, one row: its C library's call for single rows with the configuration prepared "
+        "beforehand."
+    ),
+    (
+        "forest, one row: from the row's cells, as the server's plan hands them over. Rows change "
+        "from call to call."
+    ),
+    (
+        "batch: microseconds a row, from a matrix of float64, one thread; the forest's includes "
+        "ranking every value."
+    ),
+    (
+        "differ: of rows on, beside and between thresholds, NaN, infinities and unseen categories "
+        "among them."
+    ),
 )
 
 
@@ -233,9 +245,8 @@ def report(
     goals = goals_of(shapes)
     print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
     figures = [{**asdict(shape), "times": shape.times} for shape in shapes]
-    print(
-        f"\nwrote {write_result('scorer', surroundings, data, {'shapes': figures}, goals, NOTES).relative_to(PROJECT)}"
-    )
+    written = write_result("scorer", surroundings, data, {"shapes": figures}, goals, NOTES)
+    print(f"\nwrote {written.relative_to(PROJECT)}")
 
 
 def cells(shape: Shape) -> tuple[str, ...]:

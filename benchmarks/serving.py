@@ -1,9 +1,12 @@
-"""Requests per second and latency of every kind of service, beside bare echoes and peers on the same rows.
+"""Requests per second and latency of every kind of service, beside bare echoes and peers on the
+same rows.
 
-    python -m benchmarks.serving [--data FILE | --rows N --seed S] [--seconds 3] [--repeats 3] [--quick] [--mlserver]
+    python -m benchmarks.serving [--data FILE | --rows N --seed S] [--seconds 3] [--repeats 3]
+    [--quick] [--mlserver]
                                  [--only NAME]...
 
-Every server is started here and idles while another one is asked. A trial (--quick, --only) is printed and not kept.
+Every server is started here and idles while another one is asked. A trial (--quick, --only) is
+printed and not kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -109,7 +112,8 @@ def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
     unknown = sorted(set(only) - set(names))
     if unknown:
         raise click.UsageError(
-            f"no server {unknown[0]!r} here; there are {', '.join(names)}; {MLSERVER} with --mlserver"
+            f"no server {unknown[0]!r} here; there are {', '.join(names)}; {MLSERVER} with "
+            "--mlserver"
         )
     return [rival for rival in rivals if not only or rival.name in only]
 
@@ -160,7 +164,8 @@ def warnings(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> list[str]:
 
 
 def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
-    """A row for each server that was asked: rates with many connections, latencies with many and with one."""
+    """A row for each server that was asked: rates with many connections, latencies with many and
+    with one."""
     unit = "rows/s" if case == BATCH else "answers/s"
     head = (
         case,

@@ -1,8 +1,11 @@
-"""From the start of the process to ready, and what a worker holds in memory, beside bare imports, Feast and MLflow.
+"""From the start of the process to ready, and what a worker holds in memory, beside bare imports,
+Feast and MLflow.
 
-    python -m benchmarks.startup [--repo FOLDER] [--data FILE | --rows N --seed S] [--repeats 5] [--slow-repeats 3]
+    python -m benchmarks.startup [--repo FOLDER] [--data FILE | --rows N --seed S] [--repeats 5]
+    [--slow-repeats 3]
 
-Rounds are interleaved, so that a busy machine is busy for all; the first start of each contender is not counted.
+Rounds are interleaved, so that a busy machine is busy for all; the first start of each contender is
+not counted.
 """
 
 import statistics
@@ -185,7 +188,8 @@ def report(
         "memory_mb": {name: asdict(h) for name, h in held.items()},
     }
     print(
-        f"\nwrote {write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
+        "\nwrote "
+        f"{write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
     )
 
 

@@ -1,4 +1,5 @@
-"""A feature repo made to order: stores of so many features in so many views, and services with so many trees."""
+"""A feature repo made to order: stores of so many features in so many views, and services with so
+many trees."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ entity_key_serialization_version: 3
 """
 
 HEAD = f'''\
-"""Made to order: looked-up features of several entities, beside one number that a request brings."""
+"""Made to order: looked-up features of several entities, and one number that a request brings."""
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
@@ -33,15 +34,20 @@ from potluck.contract.settings import source_path
 
 
 def parquet(name):
-    return FileSource(name=name, path=source_path("{PROJECT_NAME}", name), timestamp_field="event_timestamp")
+    path = source_path("{PROJECT_NAME}", name)
+    return FileSource(name=name, path=path, timestamp_field="event_timestamp")
 
 
 observations = parquet("observations")
-asked = RequestSource(name="asked", schema=[Field(name="x", dtype=Float64, tags={{"required": "true"}})])
+asked = RequestSource(
+    name="asked", schema=[Field(name="x", dtype=Float64, tags={{"required": "true"}})]
+)
 
 
 @on_demand_feature_view(
-    mode="python", sources=[asked], schema=[Field(name=name, dtype=Float64) for name in ("x", "x_squared")]
+    mode="python",
+    sources=[asked],
+    schema=[Field(name=name, dtype=Float64) for name in ("x", "x_squared")],
 )
 def request(inputs):
     return {{"x": inputs["x"], "x_squared": [None if x is None else x * x for x in inputs["x"]]}}
@@ -68,15 +74,21 @@ def ingest(files, rows, seed):
     days = [START + timedelta(days=day) for day in range(rows)]
     tables = {{name: table(draw, name, kinds, ids, START) for name, kinds in STORES.items()}}
     x, known = draw.normal(size=rows), [np.array(table["f0"]) for table in tables.values()]
-    seen = {{"event_timestamp": timestamps(days), "x": x, "y": 100 + 10 * x + sum(known) + draw.normal(size=rows)}}
-    return {{**tables, "observations": pa.table({{**{{f"{{name}}_id": ids for name in STORES}}, **seen}})}}
+    y = 100 + 10 * x + sum(known) + draw.normal(size=rows)
+    seen = {{"event_timestamp": timestamps(days), "x": x, "y": y}}
+    keys = {{f"{{name}}_id": ids for name in STORES}}
+    return {{**tables, "observations": pa.table({{**keys, **seen}})}}
 
 
 def table(draw, name, kinds, ids, start):
     rows = len(ids)
-    made = {{"number": lambda: draw.normal(size=rows), "text": lambda: [f"c{{n}}" for n in draw.integers(0, 10, rows)]}}
+    made = {{
+        "number": lambda: draw.normal(size=rows),
+        "text": lambda: [f"c{{n}}" for n in draw.integers(0, 10, rows)],
+    }}
     columns = {{f"f{{index}}": made[kind]() for index, kind in enumerate(kinds)}}
-    return pa.table({{f"{{name}}_id": ids, "event_timestamp": timestamps([start] * rows), **columns}})
+    times = timestamps([start] * rows)
+    return pa.table({{f"{{name}}_id": ids, "event_timestamp": times, **columns}})
 
 
 def timestamps(moments):
@@ -132,7 +144,8 @@ def write_repo(folder: Path, services: Sequence[Service]) -> None:
 
 
 def store_text(store: Store) -> str:
-    entity = f'{store.name} = Entity(name="{store.name}", join_keys=["{store.key}"], value_type=ValueType.INT64)\n'
+    keys = f'join_keys=["{store.key}"], value_type=ValueType.INT64'
+    entity = f'{store.name} = Entity(name="{store.name}", {keys})\n'
     source = f'{store.name}_source = parquet("{store.name}")\n'
     return entity + source + "".join(view_texts(store))
 
@@ -156,4 +169,5 @@ def field_text(store: Store, index: int) -> str:
 
 def service_text(service: Service) -> str:
     features = ", ".join([*service.store.view_names, "request"])
-    return f'{service.name} = FeatureService(name="{service.name}", features=[{features}], tags=MODEL)\n'
+    given = f'name="{service.name}", features=[{features}], tags=MODEL'
+    return f"{service.name} = FeatureService({given})\n"

@@ -1,7 +1,8 @@
-"""Tables of an unseen kind, made by seed: a bank's calls, comic characters, and a choice of 24 classes.
+"""Tables of an unseen kind, made by seed: a bank's calls, comic characters, and a choice of 24
+classes.
 
-Each is hard in its own way: weak signal among noise, categories of many values with many missing ones, a class of a
-handful of rows.
+Each is hard in its own way: weak signal among noise, categories of many values with many missing
+ones, a class of a handful of rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class Made:
-    """A table as the trees take it: categories are codes, NaN is missing; the rows are in order of time."""
+    """A table as the trees take it: categories are codes, NaN is missing; the rows are in order of
+    time."""
 
     objective: Objective
     matrix: Numbers
@@ -57,7 +59,8 @@ def bank(seed: int, rows: int = 45_000, *, drift: float = 0.0) -> Made:
 
 
 def comics(seed: int) -> Made:
-    """16,000 characters, one in four deceased; nearly all that is known are categories, and much is not."""
+    """16,000 characters, one in four deceased; nearly all that is known are categories, and much is
+    not."""
     random, rows = np.random.default_rng(seed), 16_000
     sizes = (24, 26, 4, 5, 5, 12, 60, 900)
     codes = [category(random, rows, size) for size in sizes]

@@ -1,4 +1,5 @@
-"""What is sent in `serving`: each case in each server's own words, entity by entity in the population's order."""
+"""What is sent in `serving`: each case in each server's own words, entity by entity in the
+population's order."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -100,7 +101,8 @@ def post(path: str, body: Any) -> Request:
 
 
 def batches(records: Sequence[Record]) -> list[list[Record]]:
-    """Every record once, in batches of the same size; what is left over at the end goes round to the first."""
+    """Every record once, in batches of the same size; what is left over at the end goes round to
+    the first."""
     starts = range(0, len(records), ROWS_IN_BATCH)
     return [
         [records[(start + row) % len(records)] for row in range(ROWS_IN_BATCH)] for start in starts

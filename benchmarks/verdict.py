@@ -36,21 +36,57 @@ MOST_TIMES_ECHO_P50, MOST_P99_MS = 3.0, 1.0
 LEAST_OF_TWO_WORKERS = 1.7
 
 NOTES = (
-    "A closed loop: each connection waits for its answer before it asks again; p50 and p99 are those of such a loop.",
-    f"{ECHO}: answers each request with its own body (a GET with its path); it gets the very requests Potluck gets.",
-    f"{FEAST_PANDAS}: ANOTHER MODEL, a scikit-learn pipeline (one-hot, LGBMRegressor) with as many trees and the same",
+    (
+        "A closed loop: each connection waits for its answer before it asks again; p50 and p99 are "
+        "those of such a loop."
+    ),
+    (
+        f"{ECHO}: answers each request with its own body (a GET with its path); it gets the very "
+        "requests Potluck gets."
+    ),
+    (
+        f"{FEAST_PANDAS}: ANOTHER MODEL, a scikit-learn pipeline (one-hot, LGBMRegressor) with as "
+        "many trees and the same"
+    ),
     "  parameters, learnt from the same rows.",
-    f"{FEAST_BOOSTER}: the very model that Potluck serves. Both block in a coroutine: a thread was no faster.",
-    f"{MLFLOW}: looks nothing up, and runs the pipeline of {FEAST_PANDAS}; it is sent the finished feature row and",
-    f"  answers the logarithm of the price. {MLFLOW_REALTIME}: the same with the real-time service's columns only.",
-    f"{FEAST}: runs no model; it looks up the prediction that the nightly run wrote. --max-requests 0.",
-    f"{MLSERVER}: the real-time service's own model; it is sent finished, encoded rows and answers the logarithm.",
-    "  In an environment of its own with the same LightGBM, uvicorn, uvloop and httptools; parallel_workers 0.",
-    "Feast in the peers is stock: its own Redis store over the same Redis, without Potluck's plug-in.",
+    (
+        f"{FEAST_BOOSTER}: the very model that Potluck serves. Both block in a coroutine: a thread "
+        "was no faster."
+    ),
+    (
+        f"{MLFLOW}: looks nothing up, and runs the pipeline of {FEAST_PANDAS}; it is sent the "
+        "finished feature row and"
+    ),
+    (
+        f"  answers the logarithm of the price. {MLFLOW_REALTIME}: the same with the real-time "
+        "service's columns only."
+    ),
+    (
+        f"{FEAST}: runs no model; it looks up the prediction that the nightly run wrote. "
+        "--max-requests 0."
+    ),
+    (
+        f"{MLSERVER}: the real-time service's own model; it is sent finished, encoded rows and "
+        "answers the logarithm."
+    ),
+    (
+        "  In an environment of its own with the same LightGBM, uvicorn, uvloop and httptools; "
+        "parallel_workers 0."
+    ),
+    (
+        "Feast in the peers is stock: its own Redis store over the same Redis, without Potluck's "
+        "plug-in."
+    ),
 )
 SHARED_CORES = (
-    "The machine has too few cores to give two workers, the load and Redis their own: all of them share what there is.",
-    "  `two_workers` also says what two bare echoes gained, and what the gain is per core that the server really got.",
+    (
+        "The machine has too few cores to give two workers, the load and Redis their own: all of "
+        "them share what there is."
+    ),
+    (
+        "  `two_workers` also says what two bare echoes gained, and what the gain is per core that "
+        "the server really got."
+    ),
 )
 
 
@@ -98,7 +134,8 @@ def two_workers(figures: Figures) -> dict[str, Mapping[str, float]]:
 
 
 def gain(figures: Figures, one: str, two: str) -> Mapping[str, float] | None:
-    """The rate with two workers over that with one; the same per core that was got; the cores that two got."""
+    """The rate with two workers over that with one; the same per core that was got; the cores that
+    two got."""
     single, double = (figures.get((HYBRID, name, MANY)) for name in (one, two))
     if single is None or double is None:
         return None

@@ -1,4 +1,5 @@
-"""How fast rows get into Redis: the bulk writer, and the limit: the same bytes, ready made, through a raw socket."""
+"""How fast rows get into Redis: the bulk writer, and the limit: the same bytes, ready made, through
+a raw socket."""
 
 import socket
 import threading
@@ -36,7 +37,8 @@ class Writing:
 
 
 def compare(client: RedisClient, path: Path, features: int, rows: int) -> Writing:
-    """Write the same hashes of float64 both ways in turn, from Arrow columns and from the finished stream.
+    """Write the same hashes of float64 both ways in turn, from Arrow columns and from the finished
+    stream.
 
     Args:
         path: unix socket of the client's server, which is emptied before each turn.

@@ -133,7 +133,10 @@ def failure(row: Row, record: Row | None, service: Service, policy: str) -> str 
         return "could not be scored: the feature store knows no such entity"
     fresh = record is not None and (not service.fading or AS_OF - record["event_timestamp"] <= TTL)
     if service.strict and not (fresh and record is not None and record["need"] is not None):
-        return "could not be scored: need: required, and the feature store holds no value for this entity"
+        return (
+            "could not be scored: need: required, "
+            "and the feature store holds no value for this entity"
+        )
     return (
         "could not be scored: on-demand function shares failed: ZeroDivisionError"
         if not row["size"]

@@ -25,9 +25,11 @@ from feast import FeatureStore
 repo, service, bundle, rows_file, as_of = sys.argv[1:]
 contract = json.loads((Path(bundle) / "contract.json").read_text())
 records = json.loads(Path(rows_file).read_text())
-defaults = {f["name"]: f["default"] for f in contract["request"] + contract["online"] if f["default"] is not None}
+inputs = contract["request"] + contract["online"]
+defaults = {f["name"]: f["default"] for f in inputs if f["default"] is not None}
 for record in records:
-    said = {name: default for name, default in defaults.items() if name in record and record[name] is None}
+    absent = {name for name in defaults if name in record and record[name] is None}
+    said = {name: defaults[name] for name in absent}
     record.update(said)
 rows = pd.DataFrame(records)
 rows["event_timestamp"] = pd.Timestamp(as_of)
@@ -86,7 +88,8 @@ from datetime import UTC, datetime
 import pandas as pd
 from feast import FeatureStore
 
-repo, source, row = sys.argv[1], sys.argv[2], pd.read_json(sys.argv[3], orient="records", dtype=False)
+repo, source = sys.argv[1:3]
+row = pd.read_json(sys.argv[3], orient="records", dtype=False)
 row["event_timestamp"] = datetime(2026, 6, 2, tzinfo=UTC)
 FeatureStore(repo_path=repo).push(source, row)
 """

@@ -101,7 +101,8 @@ SCENARIOS = (
         "sigterm",
         "SIGTERM under load, then a start",
         server_faults.stopped,
-        "Have the balancer ask `/readyz`, and set `POTLUCK_DRAIN_PAUSE_SECONDS` to twice its interval.",
+        "Have the balancer ask `/readyz`, and set `POTLUCK_DRAIN_PAUSE_SECONDS` to twice its "
+        "interval.",
         (f"{DRAIN}::test_no_request_is_cut_when_it_stops_under_load",),
     ),
     Scenario(

@@ -1,4 +1,5 @@
-"""Servers that answer a request with its own body (a GET with its path), from bare ASGI up: what is left to win.
+"""Servers that answer a request with its own body (a GET with its path), from bare ASGI up: what is
+left to win.
 
 uvicorn benchmarks.peers.echoes:bare
 uvicorn --factory benchmarks.peers.echoes:starlette_app    also fastapi_app, pydantic_app

@@ -1,4 +1,5 @@
-"""Feature values -> the native Booster's matrix, with the categories and fills of the bundle's contract."""
+"""Feature values -> the native Booster's matrix, with the categories and fills of the bundle's
+contract."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

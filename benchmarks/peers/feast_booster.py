@@ -1,4 +1,5 @@
-"""(c) FastAPI, Feast's SDK and the very Booster that Potluck serves, without pandas: (a) after a week of profiling.
+"""(c) FastAPI, Feast's SDK and the very Booster that Potluck serves, without pandas: (a) after a
+week of profiling.
 
 uvicorn --factory benchmarks.peers.feast_booster:create_app
 """

@@ -1,4 +1,5 @@
-"""(e) MLServer with the native Booster of the real-time service, in an environment of its own outside the project."""
+"""(e) MLServer with the native Booster of the real-time service, in an environment of its own
+outside the project."""
 
 import json
 import os
@@ -25,7 +26,8 @@ def environment_folder() -> Path:
 
 
 def mlserver_program() -> Path | None:
-    """Its command, installed where it is not yet, the only step that needs the network; None where it can't be."""
+    """Its command, installed where it is not yet, the only step that needs the network; None where
+    it can't be."""
     folder = environment_folder()
     ready = folder / ".ready"
     if not ready.exists() and install(folder):
@@ -34,7 +36,8 @@ def mlserver_program() -> Path | None:
 
 
 def install(folder: Path) -> bool:
-    """With the same HTTP parser, loop and LightGBM as everybody else's. Answers whether it could be."""
+    """With the same HTTP parser, loop and LightGBM as everybody else's. Answers whether it could
+    be."""
     print(f"installing MLServer {MLSERVER_VERSION} in {folder} ...", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)

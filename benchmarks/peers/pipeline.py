@@ -1,9 +1,11 @@
-"""The scikit-learn pipelines of (a) and (b), learnt from the rows that Potluck's models learnt from.
+"""The scikit-learn pipelines of (a) and (b), learnt from the rows that Potluck's models learnt
+from.
 
     python -m benchmarks.peers.pipeline REPO DATA TARGET BUNDLE...
 
-Each is kept as an MLflow model. Also written: `rows.json`, the finished feature rows of the population, which
-a server without a store must be sent. The first bundle's service has all the columns; the others' are among them.
+Each is kept as an MLflow model. Also written: `rows.json`, the finished feature rows of the
+population, which a server without a store must be sent. The first bundle's service has all the
+columns; the others' are among them.
 """
 
 import json
@@ -58,14 +60,16 @@ def historical_rows(
 
 
 def as_numbers(table: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """Numeric columns as float64: an integer column with a gap would change its type from table to table."""
+    """Numeric columns as float64: an integer column with a gap would change its type from table to
+    table."""
     return table.astype(
         {column["name"]: "float64" for column in contract["columns"] if not column["categorical"]}
     )
 
 
 def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
-    """One-hot categories, plain numbers, as many trees as Potluck's model, its parameters for houses."""
+    """One-hot categories, plain numbers, as many trees as Potluck's model, its parameters for
+    houses."""
     numbers, categories = (
         [c["name"] for c in contract["columns"] if c["categorical"] == kind]
         for kind in (False, True)
@@ -95,7 +99,8 @@ def keep(pipeline: Pipeline, contract: Contract, table: pd.DataFrame, folder: Pa
 
 
 def online_rows(store: FeatureStore, contract: Contract, population: pd.DataFrame) -> str:
-    """The model's columns of each entity as JSON records, in the population's order; missing is null."""
+    """The model's columns of each entity as JSON records, in the population's order; missing is
+    null."""
     asked = [field["name"] for field in (*contract["keys"], *contract["request"])]
     rows = records(population[asked])
     service = store.get_feature_service(contract["service"])

@@ -1,4 +1,5 @@
-"""Where a peer finds what it serves: the bundle's contract and model, a Feast repo and a pipeline."""
+"""Where a peer finds what it serves: the bundle's contract and model, a Feast repo and a
+pipeline."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Feast as it comes: its own Redis store instead of Potluck's plug-in, over the same registry and the same Redis."""
+"""Feast as it comes: its own Redis store instead of Potluck's plug-in, over the same registry and
+the same Redis."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -27,7 +28,8 @@ online_store:
 
 
 def stock_repo(home: Home, contract: FeatureContract) -> Path:
-    """A repo without definitions, as the registry has them, in the home; its published view is filled by Feast."""
+    """A repo without definitions, as the registry has them, in the home; its published view is
+    filled by Feast."""
     folder = home.settings.home / "stock_feast"
     configure(home, contract.project, folder)
     materialize(home, folder, contract.publications[0].view)
@@ -49,7 +51,8 @@ def configure(home: Home, project: str, folder: Path, stores: str = STOCK_STORES
 
 
 def materialize(home: Home, repo: Path, view: str) -> None:
-    """`feast materialize` of what the nightly run wrote to the offline store: stock Feast reads no published slot."""
+    """`feast materialize` of what the nightly run wrote to the offline store: stock Feast reads no
+    published slot."""
     span = ("2000-01-01T00:00:00", datetime.now(UTC).isoformat(timespec="seconds"))
     command = [str(BIN / "feast"), "-c", str(repo), "materialize", *span, "--views", view]
     subprocess.run(command, env=home.environment, check=True, capture_output=True)

@@ -2,7 +2,8 @@
 
     python -m benchmarks.peers.stock_nightly REPO DATA BUNDLE ROWS AS_OF
 
-Prints a JSON object: rows, and the seconds of each step. Nothing is staged, verified or switched: readers see it grow.
+Prints a JSON object: rows, and the seconds of each step. Nothing is staged, verified or switched:
+readers see it grow.
 """
 
 import json

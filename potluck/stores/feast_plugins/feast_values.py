@@ -1,4 +1,4 @@
-"""Feast's own conversion of values, for the types that `potluck.redis.feast_bytes` does not encode."""
+"""Feast's own conversion of values, for types that `potluck.redis.feast_bytes` leaves to it."""
 
 import pyarrow as pa
 from feast.type_map import python_values_to_proto_values
