@@ -53,7 +53,7 @@ def explain_error(error: BaseException) -> PotluckError:
     place = place_in_repo(error)
     if isinstance(error, ModuleNotFoundError):
         return missing_module_error(error, place)
-    said = f"{type(error).__name__}: {short_reason(error)}"
+    said = f"{type(error).__name__}: {reason_in_short(error)}"
     log = write_trace(error)
     if place:
         return Unforeseen(
@@ -76,7 +76,7 @@ def missing_module_error(error: ModuleNotFoundError, place: str) -> PotluckError
     )
 
 
-def short_reason(error: BaseException) -> str:
+def reason_in_short(error: BaseException) -> str:
     """The first line of an error's text."""
     lines = str(error).strip().splitlines()
     return lines[0][:LONGEST_REASON] if lines else "it says no more"

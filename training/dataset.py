@@ -16,7 +16,14 @@ from feast import FeatureStore
 from potluck.contract.accounting import NO_LABEL, UNKNOWN_ENTITY, Account
 from potluck.contract.errors import DataError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.parquet.known import FIRST, first_records, join_keys, policy, too_early, unknown
+from potluck.stores.parquet.known import (
+    FIRST,
+    first_records,
+    join_keys,
+    policy_of_keys,
+    too_early,
+    unknown,
+)
 from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
 from training.labels import must_be_there, no_value_reason, read_labelled_rows
@@ -109,7 +116,7 @@ def gather(store: FeatureStore, contract: FeatureContract, as_of: datetime) -> G
             early |= bool(2 * too_early(sieve.rows, first).sum() > sieve.rows.num_rows)
     # In a second loop: the shares are those of all labelled rows, before any is taken out.
     for keys, first in firsts.items():
-        if policy(contract, keys) == "refuse":
+        if policy_of_keys(contract, keys) == "refuse":
             sieve.take_out(UNKNOWN_ENTITY, unknown(sieve.rows, first))
     inputs = take_out_incomplete_lookups(
         sieve, contract, point_in_time(store, contract, sieve.rows)

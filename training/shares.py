@@ -24,7 +24,7 @@ from potluck.contract.redis_format import (
     timestamp_field,
 )
 from potluck.redis.client import REDIS_ERRORS, RedisClient
-from potluck.stores.parquet.known import Mask, join_keys, policy
+from potluck.stores.parquet.known import Mask, join_keys, policy_of_keys
 from potluck.stores.parquet.population import Population
 from potluck.stores.parquet.population_part import Shard
 from training.dataset import Gathered
@@ -62,7 +62,7 @@ class Holes:
         rows = len(next(iter(self.unknown.values())))
         answered = np.ones(rows, dtype=np.bool_)
         for keys, mask in self.unknown.items():
-            if policy(contract, keys) == "refuse":
+            if policy_of_keys(contract, keys) == "refuse":
                 answered &= ~mask
         unknown = {keys: float(mask.mean()) for keys, mask in self.unknown.items()}
         if not answered.any():

@@ -67,17 +67,17 @@ def check_columns(header: Sequence[str], row_format: RowFormat) -> None:
     not_taken = [name for name in header if name not in row_format.dtypes]
     if len(not_taken) == len(header):
         raise UsageError(
-            f"expected a header with fields of {service} ({fields}), got {first_names(header)}"
+            f"expected a header with fields of {service} ({fields}), got {first_columns(header)}"
         )
     if not_taken and not row_format.only_known:
         raise UsageError(
-            f"{service} takes no {first_names(not_taken)}; --only-known leaves such columns out. "
+            f"{service} takes no {first_columns(not_taken)}; --only-known leaves such columns out. "
             f"It takes: {fields}"
         )
     row_format.dropped.update(not_taken)
 
 
-def first_names(names: Sequence[str]) -> str:
+def first_columns(names: Sequence[str]) -> str:
     text = ", ".join(names[:NAMED])
     if len(names) > NAMED:
         text += f" and {len(names) - NAMED} more"

@@ -50,7 +50,7 @@ class TextLines(Lines):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a trace below it; no character of it moves a terminal's cursor."""
-        head = [moment(record), record.levelname, f"{record.name}: {record.getMessage()}"]
+        head = [utc_moment(record), record.levelname, f"{record.name}: {record.getMessage()}"]
         named = [f"{name}={value}" for name, value in self.fields(record).items()]
         trace = self.trace(record)
         text = " ".join([*head, *named]) + (f"\n{trace}" if trace else "")
@@ -62,7 +62,7 @@ class JsonLines(Lines):
 
     def format(self, record: logging.LogRecord) -> str:
         told = {
-            "time": moment(record),
+            "time": utc_moment(record),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -97,7 +97,7 @@ def adopt(*names: str) -> None:
         logger.propagate = True
 
 
-def moment(record: logging.LogRecord) -> str:
+def utc_moment(record: logging.LogRecord) -> str:
     """In UTC, to the millisecond, as ISO 8601 has it."""
     at = datetime.fromtimestamp(record.created, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -48,7 +48,9 @@ def verify_manifest(folder: Path) -> tuple[str, ...]:
 def listed_files(folder: Path) -> dict[str, str]:
     try:
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
-        plain = all(is_plain(name) and isinstance(digest, str) for name, digest in files.items())
+        plain = all(
+            is_plain_name(name) and isinstance(digest, str) for name, digest in files.items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(
             f"bundle {folder.name} has no readable {MANIFEST}: {error}; {REMEDY}"
@@ -61,7 +63,7 @@ def listed_files(folder: Path) -> dict[str, str]:
     return dict(files)
 
 
-def is_plain(name: str) -> bool:
+def is_plain_name(name: str) -> bool:
     """Say whether a name stays in its folder, and is one that a file can have."""
     return Path(name).name == name and name not in ("", "..") and "\0" not in name
 

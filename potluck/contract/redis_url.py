@@ -74,7 +74,7 @@ def parse_redis_url(url: str) -> RedisUrl:
         return server_url(scheme, where, mark + query)
     if not where.partition("/")[2]:
         raise wrong("it names no socket")
-    return RedisUrl("server", False, (), "", url)
+    return RedisUrl("server", tls=False, hosts=(), service="", plain=url)
 
 
 def check_options(scheme: str, query: str) -> None:

@@ -236,8 +236,20 @@ def column_of(index: int, splits: Sequence[Split]) -> NumberColumn | CategoryCol
 def split_of(tree: Tree, number: int, node: int) -> Split:
     rules_out = ((1 << tree.leaf_count(tree.left[node])) - 1) << tree.places[node]
     if tree.is_categorical(node):
-        return Split(number, 0.0, tree.categories(node), False, rules_out)
-    return Split(number, tree.thresholds[node], None, missing_goes_left(tree, node), rules_out)
+        return Split(
+            number,
+            threshold=0.0,
+            categories=tree.categories(node),
+            missing_goes_left=False,
+            rules_out=rules_out,
+        )
+    return Split(
+        number,
+        threshold=tree.thresholds[node],
+        categories=None,
+        missing_goes_left=missing_goes_left(tree, node),
+        rules_out=rules_out,
+    )
 
 
 def missing_goes_left(tree: Tree, node: int) -> bool:

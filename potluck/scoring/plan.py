@@ -91,7 +91,11 @@ class KnownColumns(dict[str, Sequence[Any]]):
     """The inputs of some records by name, each made a column when somebody asks for it."""
 
     def __init__(
-        self, inputs: "Inputs", records: Sequence[Record], stored: Sequence[Stored], now: datetime
+        self,
+        inputs: "InputPlaces",
+        records: Sequence[Record],
+        stored: Sequence[Stored],
+        now: datetime,
     ) -> None:
         super().__init__()
         self.inputs, self.records, self.stored, self.now = inputs, records, stored, now
@@ -111,7 +115,7 @@ class KnownColumns(dict[str, Sequence[Any]]):
         return column
 
 
-class Inputs:
+class InputPlaces:
     """Where a contract's inputs come from."""
 
     def __init__(self, contract: FeatureContract) -> None:
@@ -130,7 +134,7 @@ class Plan:
         self.functions = model.rows.functions
         names = [column.name for column in model.contract.columns]
         direct = direct_fields(model.contract)
-        self.inputs = Inputs(model.contract)
+        self.inputs = InputPlaces(model.contract)
         self.computed = [name for name in names if name not in direct]
         self.direct = picker(
             [place for place, field in enumerate(model.contract.online) if field.name in direct]

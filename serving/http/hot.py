@@ -47,7 +47,7 @@ class HotCall(Protocol):
         """
 
 
-class Predict:
+class PredictCall:
     """`POST /predict/{service}`: one record."""
 
     path, method = "/predict/{service}", "POST"
@@ -74,7 +74,7 @@ class Predict:
         )
 
 
-class Lookup:
+class LookupCall:
     """`GET /lookup/{service}/{entity_id}`: one precomputed prediction."""
 
     path, method = "/lookup/{service}/{entity_id:path}", "GET"  # a text key may hold a slash
@@ -105,7 +105,7 @@ class HotCalls:
     """Both calls, found by method and path."""
 
     def __init__(self, champions: Champions) -> None:
-        self.predict, self.lookup = Predict(champions), Lookup(champions)
+        self.predict, self.lookup = PredictCall(champions), LookupCall(champions)
 
     def known(self, service: str) -> str:
         """The service for the metrics, nothing if there is none of that name."""

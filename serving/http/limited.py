@@ -55,6 +55,9 @@ LATE = "the request did not come whole in time; send it again"
 class LimitedProtocol(HttpToolsProtocol):
     """One connection; what it does with a request is its subclass's."""
 
+    corked: CorkedTransport
+    """There from `connection_made` on, as are uvicorn's `transport` and `flow`."""
+
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.edge = edge_of(self.app)

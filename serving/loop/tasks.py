@@ -12,7 +12,7 @@ logger = logging.getLogger("potluck.serving")
 UNFORESEEN = "the server failed at this request; its log says why under the request id"
 
 
-class Unforeseen(RequestError):
+class UnforeseenFailure(RequestError):
     """What nobody foresaw, at a request or at a batch of them; its caller learns no more than
     that."""
 
@@ -37,13 +37,13 @@ class Tasks:
 
 def answer_to(error: Exception) -> RequestError:
     """The error as an answer; whoever gives it calls `logged` with the request's id."""
-    return error if isinstance(error, RequestError) else Unforeseen(error)
+    return error if isinstance(error, RequestError) else UnforeseenFailure(error)
 
 
 def logged(error: RequestError, request_id: str) -> RequestError:
     """Log what nobody foresaw under the id of the request that it answers; the trace once a
     batch."""
-    if isinstance(error, Unforeseen):
+    if isinstance(error, UnforeseenFailure):
         extra = {"request_id": request_id}
         if error.told_under:
             logger.error("this request failed with request %s", error.told_under, extra=extra)

@@ -14,7 +14,7 @@ from redis.exceptions import AskError, TryAgainError
 from potluck.redis.client import REDIS_ERRORS
 from serving.online.key_command import Call
 from serving.online.redis_attempts import Attempts
-from serving.online.redis_pipeline import Away, Refused, Reply
+from serving.online.redis_pipeline import Away, RefusedReply, Reply
 from serving.online.redis_server import RedisServer
 
 REDIRECTIONS = (AskError, TryAgainError)
@@ -68,7 +68,7 @@ class RedisClusterNodes:
     async def ask(self, node: ClusterNode, calls: Sequence[Call], deadline: float) -> list[Reply]:
         try:
             return await self.server(node).ask(calls, deadline)
-        except Refused as refused:
+        except RefusedReply as refused:
             if not all(isinstance(error, REDIRECTIONS) for error in refused.errors):
                 raise
             async with asyncio.timeout_at(deadline):

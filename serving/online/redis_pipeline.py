@@ -50,7 +50,7 @@ class TooLarge(Away):
         super().__init__(f"a reply has more than {LARGEST_REPLY} bytes")
 
 
-class Refused(Away):
+class RefusedReply(Away):
     """Some replies say that this server can't answer now: it is loading, or a key moved to another
     node."""
 
@@ -159,7 +159,7 @@ class Pipeline(asyncio.Protocol):
         if self.refusing:
             self.refusing = False
             if not answer.done():
-                answer.set_exception(Refused(replies))
+                answer.set_exception(RefusedReply(replies))
         elif not answer.done():
             answer.set_result(replies)
 

@@ -10,7 +10,15 @@ from redis.exceptions import NoPermissionError
 
 from serving.online.key_command import Call, packed
 from serving.online.redis_attempts import Attempts
-from serving.online.redis_pipeline import Away, Lost, Pipeline, Refused, Replaced, Reply, TooLarge
+from serving.online.redis_pipeline import (
+    Away,
+    Lost,
+    Pipeline,
+    RefusedReply,
+    Replaced,
+    Reply,
+    TooLarge,
+)
 
 REMEMBERED_SECONDS = 10.0
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -90,7 +98,7 @@ class RedisServer:
         others = [call for call in calls if call[1] not in known]
         try:
             replies = iter(await self.ask_all(others, deadline) if others else ())
-        except Refused as refused:  # whose replies would not be those of all calls
+        except RefusedReply as refused:  # whose replies would not be those of all calls
             raise Away(str(refused)) from None
         return [TooLarge([]) if key in known else next(replies) for _, key in calls]
 

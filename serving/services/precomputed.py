@@ -63,7 +63,10 @@ class PrecomputedService:
         self.keys = KeyReader(key)
         self.stored = StoredPredictions(
             publication,
-            [Remembered(reader(each), LONGEST_STORED).__getitem__ for each in publication.features],
+            [
+                Remembered(feature_reader(each), LONGEST_STORED).__getitem__
+                for each in publication.features
+            ],
         )
         self.entity_key = entity_key_maker(project, [key.name], [key.dtype])
         self.pointer_call = KeyCommand("GET"), pointer_key(project, publication.view).encode()
@@ -170,7 +173,7 @@ def readable_pointer(stored: bytes | None) -> Pointer | None:
         return None
 
 
-def reader(field: Field) -> Callable[[bytes | None], Any]:
+def feature_reader(field: Field) -> Callable[[bytes | None], Any]:
     """Of a stored feature; the probabilities of classes are stored as JSON."""
     read = value_reader(field, answered=True)
 

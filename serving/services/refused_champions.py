@@ -19,7 +19,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedBundle:
     """Why a champion is not served."""
 
     traces: object
@@ -35,7 +35,7 @@ class Refusals:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         """Seconds of any origin."""
-        self.of: dict[str, Refusal] = {}
+        self.of: dict[str, RefusedBundle] = {}
 
     def waits(self, service: str, traces: Callable[[str], object]) -> bool:
         """Whether a service was refused and need not be looked at yet."""
@@ -53,7 +53,7 @@ class Refusals:
         pause = (
             min(former.pause * 2, LONGEST_PAUSE) if former is not None and is_known else FIRST_PAUSE
         )
-        self.of[service] = Refusal(traces, said, pause, self.clock() + pause)
+        self.of[service] = RefusedBundle(traces, said, pause, self.clock() + pause)
         if is_known:
             return
         REFUSED_BUNDLES.labels(service).inc()

@@ -86,7 +86,7 @@ def entry(field: Field, required: bool, description: str) -> Any:
     )
 
 
-def describe(field: Field) -> str:
+def describe_field(field: Field) -> str:
     if field.source == "key":
         return "Join key: the online store brings what it knows of this entity."
     if field.source == "online":
@@ -100,7 +100,7 @@ class RequestSchema:
     def __init__(self, contract: FeatureContract) -> None:
         fields = contract.keys + contract.request + contract.online
         entries = {
-            field.name: entry(field, is_required(field), describe(field)) for field in fields
+            field.name: entry(field, is_required(field), describe_field(field)) for field in fields
         }
         self.service, self.entries = contract.service, entries
         own = {field.name: entries[field.name] for field in contract.keys + contract.request}

@@ -18,7 +18,7 @@ from feast.repo_operations import apply_total_with_repo_instance
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.apply.promises import broken_promises, orphans, refuse_broken
-from potluck.stores.apply.source_checks import check_sources, make_histories
+from potluck.stores.apply.source_checks import check_declared_sources, make_histories
 from potluck.stores.apply.trial import try_functions
 from potluck.stores.definitions.config import checked_config
 from potluck.stores.definitions.contracts import Definition, read_definitions
@@ -65,7 +65,7 @@ def apply_repo(
         check_contents(contents, config.project)
         told = try_functions(contents.on_demand_feature_views)
         with rehearsal(config, contents) as store:
-            check_sources(store, read_definitions(store))
+            check_declared_sources(store, read_definitions(store))
             broken = broken_promises(store, champions)
         if not breaking:
             refuse_broken(broken)
@@ -73,7 +73,7 @@ def apply_repo(
         register(store, contents)
         definitions = read_definitions(store)
         make_histories(store, definitions)
-        unwritten = check_sources(store, definitions)
+        unwritten = check_declared_sources(store, definitions)
     left = orphans(definitions, champions)
     return Applied(definitions, tuple(told), tuple(broken), left, tuple(unwritten))
 

@@ -49,7 +49,7 @@ class Use:
     columns: tuple[Wanted, ...]
 
 
-def check_sources(store: FeatureStore, definitions: dict[str, Definition]) -> list[str]:
+def check_declared_sources(store: FeatureStore, definitions: dict[str, Definition]) -> list[str]:
     """Hold every source against what is declared of it.
 
     Answers:

@@ -61,7 +61,7 @@ def check_config(repo: Path, config: Mapping[str, Any]) -> None:
     path = repo / "feature_store.yaml"
     unknown = sorted(set(config) - KNOWN)
     if unknown:
-        refuse(path, unknown[0], f"one of {', '.join(sorted(KNOWN))}", "take it out")
+        refuse_option(path, unknown[0], f"one of {', '.join(sorted(KNOWN))}", "take it out")
     expect(path, config, "provider", ("local", None))
     expect(path, config, "entity_key_serialization_version", (3, None))
     expect(path, config, "coerce_tz_aware", (True, None))
@@ -72,7 +72,7 @@ def check_config(repo: Path, config: Mapping[str, Any]) -> None:
     check_registry(path, config)
     check_online(path, section(config, "online_store"))
     if section(config, "materialization").get("pull_latest_features"):
-        refuse(
+        refuse_option(
             path,
             "materialization.pull_latest_features",
             "false",
@@ -84,24 +84,24 @@ def check_registry(path: Path, config: Mapping[str, Any]) -> None:
     registry = section(config, "registry")
     if registry.get("registry_type") != "sql":
         wanted = '{registry_type: sql, path: "sqlite:///?plugin=potluck"}'
-        refuse(path, "registry", wanted, "where it lies is said by FEAST_REGISTRY_URL")
+        refuse_option(path, "registry", wanted, "where it lies is said by FEAST_REGISTRY_URL")
     if registry.get("enable_online_feature_view_versioning"):
         option = "registry.enable_online_feature_view_versioning"
-        refuse(path, option, "false", "a model's version is MLflow's")
+        refuse_option(path, option, "false", "a model's version is MLflow's")
 
 
 def check_online(path: Path, online: Mapping[str, Any]) -> None:
     """The server reads where the settings say, so nobody may write elsewhere."""
     named = online.get("connection_string")
     if named is not None and named != load_settings().online_store_url:
-        refuse(
+        refuse_option(
             path,
             "online_store.connection_string",
             "none",
             "say it by REDIS_URL, which the server reads too",
         )
     if online.get("key_ttl_seconds"):
-        refuse(
+        refuse_option(
             path,
             "online_store.key_ttl_seconds",
             "none",
@@ -117,7 +117,7 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def expect(path: Path, config: Mapping[str, Any], name: str, wanted: tuple[Any, ...]) -> None:
     if config.get(name) not in wanted:
-        refuse(path, name, str(wanted[0]), f"got {config[name]!r}")
+        refuse_option(path, name, str(wanted[0]), f"got {config[name]!r}")
 
 
 def expect_type(
@@ -126,10 +126,10 @@ def expect_type(
     found = section(config, name).get("type")
     if found not in wanted:
         kinds = " or ".join(f"{{type: {kind}}}" for kind in wanted if kind)
-        refuse(path, name, kinds, f"got {found!r}")
+        refuse_option(path, name, kinds, f"got {found!r}")
 
 
-def refuse(path: Path, option: str, wanted: str, instead: str) -> None:
+def refuse_option(path: Path, option: str, wanted: str, instead: str) -> None:
     raise UsageError(
         f"{path}: {option} is not supported as it stands; expected {wanted}; {instead}"
     )

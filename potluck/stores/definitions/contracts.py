@@ -31,7 +31,7 @@ from potluck.stores.definitions.tags import (
     label_of,
     objective_of,
     read_field,
-    split_of,
+    split_tag,
     transform_of,
     unknown_of_service,
     unknown_of_view,
@@ -112,7 +112,7 @@ class ServiceReader:
             functions=tuple(self.function(view) for view in self.on_demand),
             columns=self.columns(),
             population=self.service.tags.get("population"),
-            split=split_of(self.service),
+            split=split_tag(self.service),
             publications=publications,
         )
         check_contract(contract)

@@ -70,7 +70,7 @@ def transform_of(service: "feast.FeatureService", objective: Objective) -> Trans
     return "log"
 
 
-def split_of(service: "feast.FeatureService") -> SplitKind:
+def split_tag(service: "feast.FeatureService") -> SplitKind:
     """Which rows the service's model is measured on, where `train` is not told otherwise."""
     found = service.tags.get("split", "time")
     for choice in get_args(SplitKind):

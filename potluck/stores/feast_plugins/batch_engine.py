@@ -28,7 +28,7 @@ from potluck.redis.binary_columns import one_array
 from potluck.redis.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
 from potluck.stores.feast_plugins.feast_values import encode_by_feast
 from potluck.stores.feast_plugins.online_store import BATCH_ROWS, PotluckOnlineStore
-from potluck.stores.feast_plugins.session import KEYLESS, Session, Written
+from potluck.stores.feast_plugins.session import KEYLESS, Session, WrittenRows
 from potluck.stores.parquet.census import RowCounter
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
 from potluck.stores.parquet.reader import told_in_words
@@ -152,7 +152,7 @@ class ViewColumns:
         return [encoded(batch.column(name), dtype) for name, dtype in self.features]
 
 
-def name_keyless(view: FeatureView, columns: ViewColumns, told: Written) -> None:
+def name_keyless(view: FeatureView, columns: ViewColumns, told: WrittenRows) -> None:
     """Count the source's rows without a key, and say where they are: only the latest of them
     came."""
     source = parquet_source(view.batch_source)

@@ -36,7 +36,7 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 from feast.on_demand_feature_view import OnDemandFeatureView
 from pydantic import StrictStr
 
-from potluck.stores.parquet.asof import ENTITIES, ROW, joined, lookup
+from potluck.stores.parquet.asof import ENTITIES, ROW, join_query, lookup
 from potluck.stores.parquet.offline_reads import parquet_source
 from potluck.stores.parquet.reader import ParquetSource, moment, quoted, told_in_words
 
@@ -86,7 +86,7 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             found.check(connection.con, rows.schema)
         place = register(connection, rows)
         with told_in_words(*(found.source for found in known)):
-            table = connection.sql(joined(place, time, known))
+            table = connection.sql(join_query(place, time, known))
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         for view in on_demand:
             table = (

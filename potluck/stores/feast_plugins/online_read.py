@@ -148,7 +148,7 @@ def rows_of(plan: Reading, replies: list[Any]) -> list[Row]:
     return [plan.row(reply, now) for reply in replies]
 
 
-def answer(
+def feature_response(
     response: Any,
     grouped_refs: list[tuple[FeatureView, list[str]]],
     plans: list[Reading],

@@ -31,8 +31,8 @@ from potluck.stores.feast_plugins.online_read import (
     Commands,
     Reading,
     Row,
-    answer,
     commands_of,
+    feature_response,
     pointer_of,
     reading,
     rows_of,
@@ -226,7 +226,9 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             for view in views
         ]
         replies = self.read_many(config, commands_of(plans, asked))
-        answer(online_features_response, grouped_refs, plans, asked, replies, *naming, **options)
+        feature_response(
+            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+        )
 
     async def _read_features_per_fv_async(
         self,
@@ -246,7 +248,9 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             for view in views
         ]
         replies = await self.read_many_async(config, commands_of(plans, asked))
-        answer(online_features_response, grouped_refs, plans, asked, replies, *naming, **options)
+        feature_response(
+            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+        )
 
     def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> Asked:
         found, places, length = utils._get_unique_entities(view, values, names)

@@ -42,7 +42,7 @@ ACCOUNTED = {**LOGGED, FUTURE: AFTER_AS_OF}
 
 
 @dataclass
-class Written:
+class WrittenRows:
     """What became of one view's rows."""
 
     view: str
@@ -61,7 +61,7 @@ class Written:
         kept = self.examples.setdefault(kind, [])
         kept += list(examples)[: SHOWN - len(kept)]
 
-    def add(self, more: "Written") -> None:
+    def add(self, more: "WrittenRows") -> None:
         """A view may be written in several calls."""
         self.came += more.came
         self.written += more.written
@@ -96,10 +96,10 @@ class Session:
     """A view with the features that are to be written, where they are others than it declares."""
     straight: set[str] = field(default_factory=set)
     """Views whose source's latest records went into Redis as they are."""
-    written: dict[str, Written] = field(default_factory=dict)
+    written: dict[str, WrittenRows] = field(default_factory=dict)
     """By the view's name in Redis, as the next."""
     keys: dict[str, list[npt.NDArray[np.uint64]]] = field(default_factory=dict)
     """Hashes of the Redis keys of all entities that the data holds."""
 
-    def note(self, told: Written) -> None:
-        self.written.setdefault(told.view, Written(told.view, told.source)).add(told)
+    def note(self, told: WrittenRows) -> None:
+        self.written.setdefault(told.view, WrittenRows(told.view, told.source)).add(told)

@@ -33,7 +33,7 @@ from potluck.stores.feast_plugins.session import (
     REJECTED,
     UNDATED,
     Session,
-    Written,
+    WrittenRows,
 )
 from potluck.stores.feast_plugins.view_names import own_fields
 
@@ -89,7 +89,7 @@ class ViewWriter:
         self.lifetime = lifetime
         self.session = session
         self.stamp, self.mark = own_fields(view)
-        self.told = Written(view, source)
+        self.told = WrittenRows(view, source)
 
     def write(
         self, keys: "pa.BinaryArray", times: "pa.Array", values: "Sequence[pa.BinaryArray]"

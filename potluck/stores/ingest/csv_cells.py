@@ -97,7 +97,7 @@ class Notation:
             text = text.replace(self.thousands, "")
         if self.decimal == ".":
             return text
-        return refuse() if "." in text else text.replace(self.decimal, ".")
+        return refuse_cell() if "." in text else text.replace(self.decimal, ".")
 
     @property
     def grouped(self) -> re.Pattern[str]:
@@ -116,15 +116,15 @@ def parse_cell(text: str, column: CsvColumn, notation: Notation = PLAIN) -> Cell
     """
     missing = notation.missing if column.missing is None else column.missing
     if text not in column.categories and text in missing:
-        return refuse() if column.required else None
+        return refuse_cell() if column.required else None
     text = column.categories.get(text, text)
     if column.dtype in ("int64", "float64"):
         text = notation.plain(text)
     value = PARSERS[column.dtype](text, column)
-    return value if within(value, column) else refuse()
+    return value if in_range(value, column) else refuse_cell()
 
 
-def within(value: Cell, column: CsvColumn) -> bool:
+def in_range(value: Cell, column: CsvColumn) -> bool:
     """Whether a number lies in the column's range; other values always do."""
     if not isinstance(value, int | float):
         return True
@@ -140,23 +140,23 @@ def parse_text(text: str, _: CsvColumn) -> str:
 def parse_integer(text: str, _: CsvColumn) -> int:
     """An integer, also one that a float column wrote as 65.0."""
     found = INTEGER.fullmatch(text)
-    value = int(found[1]) if found else refuse()
-    return value if abs(value) <= LARGEST_INTEGER else refuse()
+    value = int(found[1]) if found else refuse_cell()
+    return value if abs(value) <= LARGEST_INTEGER else refuse_cell()
 
 
 def parse_number(text: str, _: CsvColumn) -> float:
-    value = float(text) if NUMBER.fullmatch(text) else refuse()
-    return value if math.isfinite(value) else refuse()
+    value = float(text) if NUMBER.fullmatch(text) else refuse_cell()
+    return value if math.isfinite(value) else refuse_cell()
 
 
 def parse_boolean(text: str, _: CsvColumn) -> bool:
-    return BOOLEANS[text.lower()] if text.lower() in BOOLEANS else refuse()
+    return BOOLEANS[text.lower()] if text.lower() in BOOLEANS else refuse_cell()
 
 
 def parse_day(text: str, column: CsvColumn) -> date:
     if column.format is not None:
         return parse_moment(text, column).date()
-    return date.fromisoformat(text) if ISO_DAY.fullmatch(text) else refuse()
+    return date.fromisoformat(text) if ISO_DAY.fullmatch(text) else refuse_cell()
 
 
 def parse_moment(text: str, column: CsvColumn) -> datetime:
@@ -166,22 +166,22 @@ def parse_moment(text: str, column: CsvColumn) -> datetime:
     if column.format is not None:
         moment = datetime.strptime(text, column.format)
     else:
-        moment = datetime.fromisoformat(text) if ISO_DAY.match(text) else refuse()
+        moment = datetime.fromisoformat(text) if ISO_DAY.match(text) else refuse_cell()
     if column.dtype == "date":
         return moment
     try:
         local = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(column.timezone))
         return local.astimezone(UTC)
     except OverflowError:  # the year 1 or 9999, beyond its end in UTC
-        refuse()
+        refuse_cell()
 
 
 def parse_epoch(text: str, per_second: int) -> datetime:
-    seconds = float(text) / per_second if NUMBER.fullmatch(text) else refuse()
+    seconds = float(text) / per_second if NUMBER.fullmatch(text) else refuse_cell()
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError):
-        refuse()
+        refuse_cell()
 
 
 PARSERS: dict[CsvType, Callable[[str, CsvColumn], Cell]] = {
@@ -194,7 +194,7 @@ PARSERS: dict[CsvType, Callable[[str, CsvColumn], Cell]] = {
 }
 
 
-def refuse() -> NoReturn:
+def refuse_cell() -> NoReturn:
     raise ValueError
 
 

@@ -29,14 +29,14 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Rows:
+class SourceRows:
     """A source's rows as they will be written, and what became of those that came."""
 
     table: pa.Table
     account: Account
 
 
-def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> Rows:
+def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
     """Rows in the types that every room expects; those that no later verb could use are left out
     and told.
 
@@ -60,7 +60,9 @@ def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> Rows:
         rows.leave_out(OUT_OF_RANGE, mask(pc.or_(early, late)))
     if keys:
         rows.leave_out(DUPLICATE, came_again(identities(table, [*keys, *timed(table)]), rows.kept))
-    return Rows(table.filter(pa.array(rows.kept)), account(source, table.num_rows, rows.reasons))
+    return SourceRows(
+        table.filter(pa.array(rows.kept)), account(source, table.num_rows, rows.reasons)
+    )
 
 
 class Counter:

@@ -66,7 +66,7 @@ def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
     if pa.types.is_floating(values.type):  # pandas writes a missing integer as NaN
         values = pc.if_else(pc.is_nan(values), None, values)
     if column.dtype in ("date", "timestamp") and not pa.types.is_temporal(values.type):
-        return parsed(values, column)
+        return parse_text(values, column)
     if pa.types.is_timestamp(values.type) and column.dtype == "timestamp":
         if values.type.tz is None:
             values = pc.assume_timezone(values, column.timezone)
@@ -74,7 +74,7 @@ def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
     return values.cast(column.arrow_type)
 
 
-def parsed(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
+def parse_text(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
     """Days or times out of text or numbers; each different one is read once."""
     encoded = values.cast(pa.string()).combine_chunks().dictionary_encode()
     moments = [parse_cell(text, column) for text in encoded.dictionary.to_pylist()]

@@ -144,7 +144,7 @@ def write_sources(
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
         put_back(folder)
-        before = {name: rows_of(name, folder / f"{name}.parquet") for name in came}
+        before = {name: count_rows(name, folder / f"{name}.parquet") for name in came}
         tables = {name: rows.table for name, rows in came.items()}
         if adding:
             tables = {
@@ -161,7 +161,7 @@ def write_sources(
 
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
-    with told_in_words(), swapped(folder) as staged:
+    with arrow_errors_in_words(), swapped(folder) as staged:
         for name, table in tables.items():
             write_parquet(staged / f"{name}.parquet", table)
 
@@ -187,7 +187,7 @@ def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
             )
 
 
-def rows_of(name: str, path: Path) -> int:
+def count_rows(name: str, path: Path) -> int:
     """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be
     kept.
 
@@ -222,7 +222,7 @@ def appended(folder: Path, name: str, table: pa.Table, keys: Sequence[str]) -> p
 
 
 @contextlib.contextmanager
-def told_in_words() -> Iterator[None]:
+def arrow_errors_in_words() -> Iterator[None]:
     """Tell Arrow's errors as ours.
 
     Raises:

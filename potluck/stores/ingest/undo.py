@@ -6,7 +6,7 @@ from pathlib import Path
 
 from potluck.contract.errors import MissingStepError
 from potluck.contract.lock import exclusive
-from potluck.stores.ingest.sources import LOCK_FILE, rows_of, told_in_words
+from potluck.stores.ingest.sources import LOCK_FILE, arrow_errors_in_words, count_rows
 from potluck.stores.ingest.swap import swap_back
 
 
@@ -30,7 +30,7 @@ def undo_ingest(folder: Path) -> Undone:
     """
     if not folder.is_dir():
         raise nothing_replaced(folder)
-    with exclusive(folder / LOCK_FILE, f"an ingest writes into {folder}"), told_in_words():
+    with exclusive(folder / LOCK_FILE, f"an ingest writes into {folder}"), arrow_errors_in_words():
         before = rows_in(folder)
         names = [Path(name).stem for name in swap_back(folder)]
         rows = rows_in(folder)
@@ -44,7 +44,7 @@ def undo_ingest(folder: Path) -> Undone:
 def rows_in(folder: Path) -> dict[str, int]:
     """Rows of each source that is a file of its own."""
     files = [path for path in sorted(folder.glob("*.parquet")) if path.is_file()]
-    return {path.stem: rows_of(path.stem, path) for path in files}
+    return {path.stem: count_rows(path.stem, path) for path in files}
 
 
 def nothing_replaced(folder: Path) -> MissingStepError:

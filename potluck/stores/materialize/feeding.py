@@ -65,7 +65,7 @@ class Feeding:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LookedUpFeature:
     """One feature that a champion looks up."""
 
     champion: Champion
@@ -84,7 +84,7 @@ def plan_feed(
         extends: whether the batch engine can write features that a view does not declare.
     """
     known = {view.name: view for view in views}
-    wanted: dict[str, list[Wanted]] = {name: [] for name in known}
+    wanted: dict[str, list[LookedUpFeature]] = {name: [] for name in known}
     lost = []
     for champion in champions:
         for lookup in champion.contract.views:
@@ -96,10 +96,10 @@ def plan_feed(
     return [*(feeding(view, wanted[view.name], extends) for view in views), *lost]
 
 
-def wanted_of(champion: Champion, lookup: LookupView) -> Iterator[Wanted]:
+def wanted_of(champion: Champion, lookup: LookupView) -> Iterator[LookedUpFeature]:
     dtypes = {field.name: field.dtype for field in champion.contract.online}
     for feature, field in zip(lookup.features, lookup.field_ids, strict=True):
-        yield Wanted(champion, feature, bytes.fromhex(field), dtypes[feature])
+        yield LookedUpFeature(champion, feature, bytes.fromhex(field), dtypes[feature])
 
 
 def why_lost(view: FeatureView | None, lookup: LookupView, contract: FeatureContract) -> str | None:
@@ -119,7 +119,7 @@ def lost_view(champion: Champion, lookup: LookupView, why: str) -> Feeding:
     return Feeding(lookup.name, None, unfed, lookup.join_keys, fields)
 
 
-def feeding(view: FeatureView, wanted: Sequence[Wanted], extends: bool) -> Feeding:
+def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], extends: bool) -> Feeding:
     """A view's own features, and those that champions read besides or as another type."""
     written = {feature.name: feature for feature in view.features}
     unfed: list[Unfed] = []
@@ -143,7 +143,7 @@ def feeding(view: FeatureView, wanted: Sequence[Wanted], extends: bool) -> Feedi
     return Feeding(view.name, fed, tuple(unfed), tuple(view.join_keys), tuple(forgotten))
 
 
-def unfed_of(view: FeatureView, wanted: Wanted, why: str) -> Unfed:
+def unfed_of(view: FeatureView, wanted: LookedUpFeature, why: str) -> Unfed:
     champion = wanted.champion
     return Unfed(view.name, wanted.feature, champion.contract.service, champion.model_version, why)
 

@@ -30,7 +30,14 @@ from potluck.stores.definitions.contracts import read_definitions
 from potluck.stores.feast_plugins.batch_engine import PotluckEngine
 from potluck.stores.feast_plugins.online_store import PotluckOnlineStore
 from potluck.stores.feast_plugins.prune import forget_fields, prune_view, sorted_hashes
-from potluck.stores.feast_plugins.session import FUTURE, OLDER, REJECTED, Progress, Session, Written
+from potluck.stores.feast_plugins.session import (
+    FUTURE,
+    OLDER,
+    REJECTED,
+    Progress,
+    Session,
+    WrittenRows,
+)
 from potluck.stores.feast_plugins.view_names import name_in_redis
 from potluck.stores.materialize.feeding import Feeding, Unfed, plan_feed, refuse_unfed
 from potluck.stores.materialize.leaving import LeavingGuard
@@ -184,7 +191,7 @@ def finish(
     if view is None:
         return Materialized(feeding.name, unfed=feeding.unfed)
     name = name_in_redis(view, store.config)
-    told = session.written.get(name, Written(name))
+    told = session.written.get(name, WrittenRows(name))
     known = sorted_hashes(session.keys.pop(name, []))
     return Materialized(
         view=view.name,
@@ -195,12 +202,14 @@ def finish(
         rejected=told.left_out[REJECTED],
         pruned=prune_view(client(settings), store, view, known, session.progress, among=going),
         examples=told.examples,
-        account=account_of(store, view, told, session),
+        account=account_of_view(store, view, told, session),
         unfed=feeding.unfed,
     )
 
 
-def account_of(store: FeatureStore, view: FeatureView, told: Written, session: Session) -> Account:
+def account_of_view(
+    store: FeatureStore, view: FeatureView, told: WrittenRows, session: Session
+) -> Account:
     """What became of the source's rows; where it can't be counted, of the records that Feast made
     of them.
 

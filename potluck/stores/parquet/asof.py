@@ -104,7 +104,7 @@ def lookup(view: FeatureView, references: Sequence[str], full_names: bool) -> Lo
     )
 
 
-def joined(place: Mapping[str, str], time: str, lookups: Sequence[Lookup]) -> str:
+def join_query(place: Mapping[str, str], time: str, lookups: Sequence[Lookup]) -> str:
     """The entity rows in their order, each with the features of every view."""
     chosen = [f"e.{alias} AS {quoted(name)}" for name, alias in place.items()]
     joins = []

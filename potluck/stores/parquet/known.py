@@ -29,7 +29,7 @@ def join_keys(contract: FeatureContract) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(view.join_keys for view in contract.views))
 
 
-def policy(contract: FeatureContract, keys: tuple[str, ...]) -> str:
+def policy_of_keys(contract: FeatureContract, keys: tuple[str, ...]) -> str:
     """What an unknown entity means: one view that refuses is enough."""
     views = [view for view in contract.views if view.join_keys == keys]
     return "refuse" if any(view.unknown == "refuse" for view in views) else "missing"
