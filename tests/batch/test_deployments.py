@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,18 @@ def online(stack: Any, verbs: list[list[str]], **variables: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def at_home(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the home answers as it was built: other tests publish runs in the shared one."""
+def built(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The home as it was built: other tests train and publish in the shared one."""
     home = tmp_path_factory.mktemp("built") / "home"
     shutil.copytree(iris.as_built, home)
-    built = dataclasses.replace(iris, home=home)
-    answered = online(built, [])
-    stop_redis(built.settings)
-    return answered
+    stack = dataclasses.replace(iris, home=home)
+    yield stack
+    stop_redis(stack.settings)
+
+
+@pytest.fixture(scope="module")
+def at_home(built: Any) -> Any:
+    return online(built, [])
 
 
 @pytest.fixture(params=["sentinel", "cluster"])
@@ -65,15 +70,15 @@ def url(request: pytest.FixtureRequest, shared_processes: Processes) -> str:
 
 
 def test_what_is_filled_reads_the_same_and_what_left_is_pruned(
-    iris: Any, at_home: Any, url: str
+    built: Any, at_home: Any, url: str
 ) -> None:
-    home, elsewhere = client(iris.settings), redis_client(url)
+    home, elsewhere = client(built.settings), redis_client(url)
     present, gone = (
         entity_key("iris", ["flower_id"], [number], ["int64"]) for number in (70, 9999)
     )
     elsewhere.hset(gone, mapping={**home.hgetall(present), b"another view's": b"stays"})
     assert None not in at_home["prediction"]
-    assert online(iris, FILL, REDIS_URL=url) == at_home
+    assert online(built, FILL, REDIS_URL=url) == at_home
     assert elsewhere.hgetall(gone) == {b"another view's": b"stays"}
     assert elsewhere.hlen(present) > 1
     for name in list(elsewhere.scan_iter(b"*")):
