@@ -111,7 +111,7 @@ def main(file: Path | None, rows: int, seed: int) -> None:
         "test_rows": len(later),
         "test_starts": later.inputs.times[0].isoformat(),
     }
-    report(surroundings, described, found)
+    report_accuracy(surroundings, described, found)
 
 
 def labelled(home: Home) -> tuple[FeatureContract, Dataset]:
@@ -138,11 +138,11 @@ def check_same_rows(
 def houses(home: Home) -> pd.DataFrame:
     """Every column of every house with a price, by Id."""
     folder = home.settings.data_folder("house_prices")
-    record, sale = (read(folder / f"{source}.parquet") for source in ("assessor", "sales"))
+    record, sale = (read_source(folder / f"{source}.parquet") for source in ("assessor", "sales"))
     return record.join(sale, how="inner")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read_source(path: Path) -> pd.DataFrame:
     return pq.read_table(path).drop_columns(["event_timestamp"]).to_pandas().set_index(KEY)
 
 
@@ -167,16 +167,20 @@ def course_pipeline() -> Pipeline:
     )
 
 
-def report(
+def report_accuracy(
     surroundings: Mapping[str, Any], data: Mapping[str, Any], found: Mapping[str, Metrics]
 ) -> None:
-    goals = goals_of(found)
+    goals = accuracy_goals(found)
     print(
         f"{data['train_rows']} rows to learn from, {data['test_rows']} from "
         f"{data['test_starts'][:10]} on to measure\n"
     )
     head = ("model", *METRICS, *(f"{metric} ÷ ref." for metric in METRICS[:3]))
-    print(table(head, [row_of(name, metrics, found[REFERENCE]) for name, metrics in found.items()]))
+    print(
+        table(
+            head, [metrics_row(name, metrics, found[REFERENCE]) for name, metrics in found.items()]
+        )
+    )
     print("\n" + "\n".join(NOTES) + "\n")
     print(goals_table(goals))
     ratios = {
@@ -188,7 +192,7 @@ def report(
     print(f"\nwrote {written.relative_to(PROJECT)}")
 
 
-def row_of(name: str, metrics: Metrics, reference: Metrics) -> Sequence[str]:
+def metrics_row(name: str, metrics: Metrics, reference: Metrics) -> Sequence[str]:
     told = (
         f"{metrics['rmsle']:.4f}",
         f"{metrics['mae']:,.0f}",
@@ -198,7 +202,7 @@ def row_of(name: str, metrics: Metrics, reference: Metrics) -> Sequence[str]:
     return (name, *told, *(f"{metrics[metric] / reference[metric]:.3f}" for metric in METRICS[:3]))
 
 
-def goals_of(found: Mapping[str, Metrics]) -> list[Goal]:
+def accuracy_goals(found: Mapping[str, Metrics]) -> list[Goal]:
     """Hybrid below the reference and below real-time, in RMSLE and in MAE."""
     return [
         Goal(

@@ -106,10 +106,10 @@ def history(size: Size) -> pa.Table:
 
 def alone(folder: Path, store: str, size: Size, repeats: int) -> Taken:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(measure, folder, store, size, repeats).result()
+        return process.submit(measure_join, folder, store, size, repeats).result()
 
 
-def measure(folder: Path, offline: str, size: Size, repeats: int) -> Taken:
+def measure_join(folder: Path, offline: str, size: Size, repeats: int) -> Taken:
     store, labels = open_store(folder, offline), entity_rows(size)
     references = [f"readings:{name}" for name in FEATURES]
     before, seconds = peak_mb(), []

@@ -16,13 +16,13 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.load import Connection, encoded, quantile
+from benchmarks.load import Connection, quantile, request_bytes
 
 SILENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Job:
+class CallersJob:
     """How many, for how long."""
 
     requests: str
@@ -53,10 +53,11 @@ class Told:
 class Crowd:
     """All callers."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: CallersJob) -> None:
         self.pause = job.pause
         self.requests = [
-            encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())
+            request_bytes(job.port, *request)
+            for request in json.loads(Path(job.requests).read_bytes())
         ]
         self.next = 0
         self.epoll = select.epoll()
@@ -109,7 +110,7 @@ class Crowd:
         self.ask(caller)
 
 
-def run(job: Job) -> Told:
+def run_callers(job: CallersJob) -> Told:
     crowd = Crowd(job)
     crowd.drive(job.warm_up)
     crowd.mark()
@@ -125,4 +126,4 @@ def run(job: Job) -> Told:
 
 if __name__ == "__main__":
     gc.disable()
-    json.dump(asdict(run(Job(**json.load(sys.stdin)))), sys.stdout)
+    json.dump(asdict(run_callers(CallersJob(**json.load(sys.stdin)))), sys.stdout)

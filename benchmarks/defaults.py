@@ -59,7 +59,7 @@ def main(seeds: int) -> None:
     print(
         table(
             ("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing"),
-            [*map(row_of, found.items())],
+            [*map(losses_row, found.items())],
         )
     )
     print("\n" + goals_table(goals))
@@ -72,7 +72,7 @@ def compared(made: Made, seed: int) -> Figures:
     """Both on one table."""
     rows = splittable(made)
     parts = split(rows, "time", seed)
-    learn, test = (table_of(made).take(places) for places in (parts.learn, parts.test))
+    learn, test = (encoded_table(made).take(places) for places in (parts.learn, parts.test))
     began = time.monotonic()
     choice = choose_candidate(
         learn, rows.take(parts.learn), "time", {}, seed, Meter(lambda _: None)
@@ -107,7 +107,7 @@ def figures(booster: lightgbm.Booster, test: EncodedTable) -> dict[str, float]:
     return found
 
 
-def table_of(made: Made) -> EncodedTable:
+def encoded_table(made: Made) -> EncodedTable:
     names = tuple(f"column {number}" for number in range(made.matrix.shape[1]))
     classes = len(np.unique(made.labels))
     return EncodedTable(made.objective, names, made.categorical, made.matrix, made.labels, classes)
@@ -118,7 +118,7 @@ def splittable(made: Made) -> Splittable:
     return Splittable("made", times, pa.table({}), made.labels.tolist(), classes=True)
 
 
-def row_of(found: tuple[str, Figures]) -> tuple[str, ...]:
+def losses_row(found: tuple[str, Figures]) -> tuple[str, ...]:
     name, each = found
     candidate = f"{each['candidate']} × {each['iterations']}"
     losses = (f"{each[whose]['log_loss']:.4f}" for whose in ("ours", "lightgbm"))

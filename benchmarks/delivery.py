@@ -14,23 +14,23 @@ CHUNKS_OF_ONE = 200_000
 Delivery = Callable[[socket.socket, Hostile], None]
 
 
-def at_once(connection: socket.socket, hostile: Hostile) -> None:
+def send_at_once(connection: socket.socket, hostile: Hostile) -> None:
     connection.sendall(head(hostile, f"content-length: {len(hostile.body)}") + hostile.body)
 
 
-def in_chunks(connection: socket.socket, hostile: Hostile) -> None:
+def send_in_chunks(connection: socket.socket, hostile: Hostile) -> None:
     connection.sendall(head(hostile, "transfer-encoding: chunked"))
     for piece in pieces(hostile.body, PIECE):
         connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
     connection.sendall(b"0\r\n\r\n")
 
 
-def in_chunks_of_one_byte(connection: socket.socket, hostile: Hostile) -> None:
+def send_byte_by_byte(connection: socket.socket, hostile: Hostile) -> None:
     chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in hostile.body[:CHUNKS_OF_ONE]])
     connection.sendall(head(hostile, "transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
 
 
-def slowly(connection: socket.socket, hostile: Hostile) -> None:
+def send_slowly(connection: socket.socket, hostile: Hostile) -> None:
     connection.sendall(head(hostile, f"content-length: {len(hostile.body)}"))
     for piece in pieces(hostile.body, PIECE):
         connection.sendall(piece)
@@ -47,7 +47,7 @@ def pieces(body: bytes, size: int) -> Iterator[bytes]:
 
 
 OTHERWISE: dict[str, Delivery] = {
-    "in chunks": in_chunks,
-    "in chunks of one byte": in_chunks_of_one_byte,
-    "slowly": slowly,
+    "in chunks": send_in_chunks,
+    "in chunks of one byte": send_byte_by_byte,
+    "slowly": send_slowly,
 }

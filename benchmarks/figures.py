@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.load import Run
+from benchmarks.load import LoadRun
 from benchmarks.rounds import Key
 
 FULL = 0.9
@@ -41,21 +41,21 @@ class Figure:
 Figures = Mapping[Key, Figure]
 
 
-def figures_of(runs: Mapping[Key, Sequence[Run]]) -> dict[Key, Figure]:
+def rival_figures(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, Figure]:
     """Of those that never failed."""
     return {key: figure(done) for key, done in runs.items() if not failure(done)}
 
 
-def failures_of(runs: Mapping[Key, Sequence[Run]]) -> dict[Key, str]:
+def failures_of(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, str]:
     return {key: told for key, done in runs.items() if (told := failure(done))}
 
 
-def failure(done: Sequence[Run]) -> str | None:
+def failure(done: Sequence[LoadRun]) -> str | None:
     """What the first answer said that was no 200: one is enough for a figure to be none."""
     return next((run.first_failure or "failed" for run in done if run.failures), None)
 
 
-def figure(done: Sequence[Run]) -> Figure:
+def figure(done: Sequence[LoadRun]) -> Figure:
     rates = [run.per_second for run in done]
     p50, p99 = (
         statistics.median(run.p50_ms for run in done),
@@ -65,7 +65,7 @@ def figure(done: Sequence[Run]) -> Figure:
     return Figure(statistics.median(rates), min(rates), max(rates), p50, p99, *cpu)
 
 
-def told(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> dict[str, Any]:
+def figures_by_case(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> dict[str, Any]:
     """Case -> rival -> connections -> figure and runs, or why there is none."""
     found: dict[str, Any] = {}
     for key, done in runs.items():

@@ -19,33 +19,33 @@ import click
 from benchmarks.agreement import answer
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker
-from benchmarks.figures import Figures, failures_of, figures_of, told
+from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
 from benchmarks.home import HOUSE_MODEL, Data, Home, fresh_home, lay_down, stop_like_ctrl_c, train
-from benchmarks.load import Run
+from benchmarks.load import LoadRun
 from benchmarks.machine import PROJECT, machine, table, write_result
 from benchmarks.rivals import ECHO, MANY, ONE, POTLUCK, bare_echo, own_prices, potluck
 from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
-from benchmarks.synthetic_repo import Service, Store, write_repo
-from benchmarks.traffic import Request, post
+from benchmarks.synthetic_repo import Store, SyntheticService, write_repo
+from benchmarks.traffic import Request, post_request
 
 BASE_STORE = Store("base", features=100, views=1)
-BASE = Service("base_service", BASE_STORE, trees=200)
-GROWING: Mapping[str, Mapping[int, Service]] = {
+BASE = SyntheticService("base_service", BASE_STORE, trees=200)
+GROWING: Mapping[str, Mapping[int, SyntheticService]] = {
     "features": {
-        10: Service("features_10", Store("narrow", 10, 1), BASE.trees),
+        10: SyntheticService("features_10", Store("narrow", 10, 1), BASE.trees),
         100: BASE,
-        1000: Service("features_1000", Store("wide", 1000, 1), BASE.trees),
+        1000: SyntheticService("features_1000", Store("wide", 1000, 1), BASE.trees),
     },
     "trees": {
-        100: Service("trees_100", BASE_STORE, 100),
+        100: SyntheticService("trees_100", BASE_STORE, 100),
         200: BASE,
-        1000: Service("trees_1000", BASE_STORE, 1000),
-        5000: Service("trees_5000", BASE_STORE, 5000),
+        1000: SyntheticService("trees_1000", BASE_STORE, 1000),
+        5000: SyntheticService("trees_5000", BASE_STORE, 5000),
     },
     "views": {
         1: BASE,
-        5: Service("views_5", Store("five", 100, 5), BASE.trees),
-        20: Service("views_20", Store("twenty", 100, 20), BASE.trees),
+        5: SyntheticService("views_5", Store("five", 100, 5), BASE.trees),
+        20: SyntheticService("views_20", Store("twenty", 100, 20), BASE.trees),
     },
 }
 ROWS = (1, 10, 100, 1000)
@@ -75,12 +75,12 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Point:
+class GrowthPoint:
     """Where on which axis."""
 
     axis: str
     value: int
-    service: Service
+    service: SyntheticService
     rows: int = 1
 
     @property
@@ -91,15 +91,15 @@ class Point:
 
 POINTS = (
     *(
-        Point(axis, value, service)
+        GrowthPoint(axis, value, service)
         for axis, services in GROWING.items()
         for value, service in services.items()
     ),
-    *(Point("rows", rows, BASE, rows) for rows in ROWS),
+    *(GrowthPoint("rows", rows, BASE, rows) for rows in ROWS),
 )
 
 AXES = {axis: [point for point in POINTS if point.axis == axis] for axis in (*GROWING, "rows")}
-BASE_CASE = Point("rows", 1, BASE).case
+BASE_CASE = GrowthPoint("rows", 1, BASE).case
 
 
 @click.command()
@@ -126,9 +126,9 @@ def main(seconds: float, repeats: int, quick: bool, entities: int, seed: int) ->
     ):
         write_repo(home.settings.repo, SERVICES)
         train_all(home, data)
-        runs = measure(home, entities, pace)
+        runs = measure_growth(home, entities, pace)
     described = {**data.described(), **asdict(pace), "pinned": for_one_worker().told()}
-    report(surroundings, described, runs, keep=not quick)
+    report_growth(surroundings, described, runs, keep=not quick)
 
 
 def train_all(home: Home, data: Data) -> None:
@@ -144,7 +144,7 @@ def train_all(home: Home, data: Data) -> None:
             )
 
 
-def measure(home: Home, entities: int, pace: Pace) -> dict[Key, list[Run]]:
+def measure_growth(home: Home, entities: int, pace: Pace) -> dict[Key, list[LoadRun]]:
     traffic = {point.case: list(requests_for(point, entities)) for point in POINTS}
     with running(
         home, [potluck(home.settings.repo, traffic), bare_echo({BASE_CASE: traffic[BASE_CASE]})]
@@ -155,7 +155,7 @@ def measure(home: Home, entities: int, pace: Pace) -> dict[Key, list[Run]]:
         return rounds(up, list(traffic), process_of_redis(home.settings.online_store_url), pace)
 
 
-def requests_for(point: Point, entities: int) -> Iterator[Request]:
+def requests_for(point: GrowthPoint, entities: int) -> Iterator[Request]:
     """Entities in turn, each with a number of its own."""
     path, key = f"/predict/{point.service.name}", point.service.store.key
     for number in range(REQUESTS):
@@ -163,19 +163,19 @@ def requests_for(point: Point, entities: int) -> Iterator[Request]:
         records = [{key: entity, "x": math.sin(entity + number)} for entity in ids]
         single = point.rows == 1
         yield (
-            post(path, records[0])
+            post_request(path, records[0])
             if single
-            else post(f"{path}/batch", {"dataframe_records": records})
+            else post_request(f"{path}/batch", {"dataframe_records": records})
         )
 
 
-def report(
+def report_growth(
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
-    runs: Mapping[Key, Sequence[Run]],
+    runs: Mapping[Key, Sequence[LoadRun]],
     keep: bool,
 ) -> None:
-    figures = figures_of(runs)
+    figures = rival_figures(runs)
     notes = [
         *NOTES,
         *(
@@ -193,13 +193,13 @@ def report(
         "cpu us",
         "÷ base",
     )
-    print(table(head, [cells for point in POINTS if (cells := row_of(point, figures))]))
+    print(table(head, [cells for point in POINTS if (cells := cost_row(point, figures))]))
     print("\n" + "\n".join(notes))
     if keep:
         kept = {
-            "growth": grown(figures),
+            "growth": costs_by_axis(figures),
             "per_unit_cpu_us": slopes(figures),
-            "cases": told(figures, runs),
+            "cases": figures_by_case(figures, runs),
         }
         print(
             "\nwrote "
@@ -207,8 +207,8 @@ def report(
         )
 
 
-def row_of(point: Point, figures: Figures) -> tuple[str, ...] | None:
-    found, base = cost(point, figures), cost(Point("rows", 1, BASE), figures)
+def cost_row(point: GrowthPoint, figures: Figures) -> tuple[str, ...] | None:
+    found, base = cost(point, figures), cost(GrowthPoint("rows", 1, BASE), figures)
     if found is None or base is None:
         return None
     cells = [f"{found[name]:,.3f}" for name in ("p50_ms", "p99_ms")]
@@ -223,7 +223,7 @@ def row_of(point: Point, figures: Figures) -> tuple[str, ...] | None:
     )
 
 
-def cost(point: Point, figures: Figures) -> dict[str, float] | None:
+def cost(point: GrowthPoint, figures: Figures) -> dict[str, float] | None:
     """Of one request at this point: with one connection its latency, with many its rate and
     processor time."""
     one, many = (figures.get((point.case, POTLUCK, connections)) for connections in (ONE, MANY))
@@ -238,7 +238,7 @@ def cost(point: Point, figures: Figures) -> dict[str, float] | None:
     }
 
 
-def grown(figures: Figures) -> dict[str, dict[int, Any]]:
+def costs_by_axis(figures: Figures) -> dict[str, dict[int, Any]]:
     """Axis -> value -> cost."""
     return {
         axis: {point.value: cost(point, figures) for point in points}

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import click
 
-from benchmarks.delivery import OTHERWISE, Delivery, at_once
-from benchmarks.fuzz.calls import Service, services_of
+from benchmarks.delivery import OTHERWISE, Delivery, send_at_once
+from benchmarks.fuzz.calls import LiveService, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, potluck_server
 from benchmarks.home import stop_like_ctrl_c
 from benchmarks.hostile import Hostile, for_batch, for_lookups, for_predict
@@ -52,7 +52,7 @@ class Waited:
     """From its first byte to its answer."""
 
 
-class Run(NamedTuple):
+class Sending(NamedTuple):
     """One sending of a body; the times of /livez in ms."""
 
     status: int
@@ -109,7 +109,7 @@ def nanoseconds(thread: Path) -> int:
         return 0
 
 
-def bodies(services: Sequence[Service]) -> Iterator[Hostile]:
+def bodies(services: Sequence[LiveService]) -> Iterator[Hostile]:
     for service in services:
         if service.precomputed:
             yield from for_lookups(service.name, service.ids)
@@ -120,7 +120,7 @@ def bodies(services: Sequence[Service]) -> Iterator[Hostile]:
             yield from for_batch(service.name, service.record(), text)
 
 
-def ask(server: Server, hostile: Hostile, deliver: Delivery, patience: float) -> Run:
+def ask(server: Server, hostile: Hostile, deliver: Delivery, patience: float) -> Sending:
     """Send one body while /livez is asked."""
     with Prober(server) as prober:
         time.sleep(4 * EVERY_SECONDS)
@@ -128,7 +128,7 @@ def ask(server: Server, hostile: Hostile, deliver: Delivery, patience: float) ->
         status = status_of(server.port, hostile, deliver, patience)
         seconds = time.perf_counter() - begun
         time.sleep(4 * EVERY_SECONDS)  # what is freed after the answer is work too
-    return Run(status, seconds, *prober.longest)
+    return Sending(status, seconds, *prober.longest)
 
 
 def status_of(port: int, hostile: Hostile, deliver: Delivery, patience: float) -> int:
@@ -142,7 +142,7 @@ def status_of(port: int, hostile: Hostile, deliver: Delivery, patience: float) -
         return int(first[9:12] or 0)
 
 
-def measure(runs: Sequence[Run], name: str) -> Waited:
+def summarize(runs: Sequence[Sending], name: str) -> Waited:
     wait, work = min(run.wait for run in runs), min(run.work for run in runs)
     last = runs[-1]
     told = Waited(name, round(wait, 1), round(work, 1), last.status, round(last.seconds, 3))
@@ -173,24 +173,24 @@ def main(home: Path | None, only: str, repeats: int, seconds: float) -> None:
     with filled_home(home) as filled, potluck_server(filled) as server:
         alone = quiet(server)
         found = list(waits(server, only, repeats, seconds))
-    sys.exit(report(found, alone, surroundings, keep=not only))
+    sys.exit(report_livez(found, alone, surroundings, keep=not only))
 
 
 def waits(server: Server, only: str, repeats: int, patience: float) -> Iterator[Waited]:
     for hostile in bodies(services_of(server.port, IDS)):
-        ways = {"": at_once, **(OTHERWISE if delivered_otherwise(hostile) else {})}
+        ways = {"": send_at_once, **(OTHERWISE if delivered_otherwise(hostile) else {})}
         for way, deliver in ways.items():
             name = f"{hostile.name}, {way}" if way else hostile.name
             if only in name:
                 runs = [ask(server, hostile, deliver, patience) for _ in range(repeats)]
-                yield measure(runs, name)
+                yield summarize(runs, name)
 
 
 def delivered_otherwise(hostile: Hostile) -> bool:
     return hostile.name.endswith((": zeros", "good rows after white space", ": unknown keys"))
 
 
-def report(
+def report_livez(
     found: Sequence[Waited],
     alone: float,
     surroundings: Mapping[str, object],
@@ -199,7 +199,7 @@ def report(
 ) -> int:
     """Print and keep the waits; answers the exit code."""
     worst = sorted(found, key=lambda waited: -waited.work_ms)
-    goals = goals_of(found, alone)
+    goals = livez_goals(found, alone)
     heads = ("body", "longest wait ms", "of it the server's work", "status", "seconds")
     cells = [tuple(map(str, astuple(waited))) for waited in worst]
     print(table(heads, cells[:SHOWN]))
@@ -212,7 +212,7 @@ def report(
     return 0 if all(goal.met for goal in goals) else 1
 
 
-def goals_of(found: Sequence[Waited], alone: float) -> list[Goal]:
+def livez_goals(found: Sequence[Waited], alone: float) -> list[Goal]:
     """On a machine that keeps /livez waiting by itself, waits say nothing of the server."""
     work = max((waited.work_ms for waited in found), default=0.0)
     goals = [Goal("the server's work while /livez waits, ms", work, "<=", MOST_MS)]

@@ -31,7 +31,7 @@ FEWEST_ANSWERS, LONGEST = (
 
 
 @dataclass(frozen=True)
-class Job:
+class LoadJob:
     """What to send, for how long, and whose processor time to watch meanwhile."""
 
     requests: str
@@ -45,7 +45,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Run:
+class LoadRun:
     """What came of it."""
 
     answers: int
@@ -106,9 +106,10 @@ def is_whole(answer: bytes) -> bool:
 class Loop:
     """All connections, and what they measured since the last mark."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LoadJob) -> None:
         self.requests = [
-            encoded(job.port, *request) for request in json.loads(Path(job.requests).read_bytes())
+            request_bytes(job.port, *request)
+            for request in json.loads(Path(job.requests).read_bytes())
         ]
         self.next = 0
         self.epoll = select.epoll()
@@ -159,7 +160,7 @@ class Loop:
         self.nanoseconds = array("q")
 
 
-def encoded(port: int, method: str, path: str, body: str | None) -> bytes:
+def request_bytes(port: int, method: str, path: str, body: str | None) -> bytes:
     """A request as it goes out: head and body in one piece."""
     head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
     if body is None:
@@ -171,7 +172,7 @@ def encoded(port: int, method: str, path: str, body: str | None) -> bytes:
     )
 
 
-def run(job: Job) -> Run:
+def run_load(job: LoadJob) -> LoadRun:
     loop = Loop(job)
     loop.start()
     loop.drive(job.warm_up)
@@ -183,7 +184,7 @@ def run(job: Job) -> Run:
     sorted_ms = [ns / 1e6 for ns in sorted(loop.nanoseconds)]
     p50, p99 = (quantile(sorted_ms, share) for share in (0.5, 0.99))
     found = (len(sorted_ms), len(sorted_ms) / took, p50, p99, max(sorted_ms, default=0.0))
-    return Run(*found, cpu, loop.failures, loop.first_failure)
+    return LoadRun(*found, cpu, loop.failures, loop.first_failure)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -207,12 +208,12 @@ def seconds_of(pid: int) -> float:
 def main() -> None:
     """Do the job on standard input; a server that hangs up or goes silent is a failure like a wrong
     status."""
-    job = Job(**json.load(sys.stdin))
+    job = LoadJob(**json.load(sys.stdin))
     gc.disable()
     try:
-        done = run(job)
+        done = run_load(job)
     except OSError as error:
-        done = Run(0, 0.0, 0.0, 0.0, 0.0, {}, 1, f"{type(error).__name__}: {error}")
+        done = LoadRun(0, 0.0, 0.0, 0.0, 0.0, {}, 1, f"{type(error).__name__}: {error}")
     json.dump(asdict(done), sys.stdout)
 
 

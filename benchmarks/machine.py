@@ -37,8 +37,6 @@ PACKAGES = (
     *("feast", "mlflow", "scikit-learn", "pandas", "pyarrow", "duckdb"),
 )
 
-COMPARISONS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
-
 
 @dataclass(frozen=True)
 class Goal:

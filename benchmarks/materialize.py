@@ -38,13 +38,15 @@ OFFLINE = "potluck.stores.duckdb_offline.PotluckOfflineStore"
 def main(rows: int, widths: Sequence[int], repeats: int) -> None:
     """Materialize the same entities each way in turn, into a Redis that is emptied before."""
     surroundings = machine()
-    with tempfile.TemporaryDirectory() as folder, own_redis(Path(folder)) as socket:
-        figures = {width: measure(Path(folder), socket, width, rows, repeats) for width in widths}
-    report(surroundings, {"rows": rows, "repeats": repeats}, figures)
+    with tempfile.TemporaryDirectory() as folder, redis_on_socket(Path(folder)) as socket:
+        figures = {
+            width: measure_speeds(Path(folder), socket, width, rows, repeats) for width in widths
+        }
+    report_materialize(surroundings, {"rows": rows, "repeats": repeats}, figures)
 
 
 @contextlib.contextmanager
-def own_redis(folder: Path) -> Iterator[Path]:
+def redis_on_socket(folder: Path) -> Iterator[Path]:
     """A server without persistence; answers its socket."""
     socket = folder / "redis.sock"
     command = [
@@ -68,22 +70,24 @@ def own_redis(folder: Path) -> Iterator[Path]:
         server.wait()
 
 
-def measure(folder: Path, socket: Path, width: int, rows: int, repeats: int) -> dict[str, float]:
+def measure_speeds(
+    folder: Path, socket: Path, width: int, rows: int, repeats: int
+) -> dict[str, float]:
     """Rows a second of each way, the median of all turns but a small first one, which imports what
     is needed."""
     client, seconds = redis.Redis(unix_socket_path=str(socket)), dict[str, list[float]]()
     for way in WAYS:
-        materialize(store_of(folder, socket, way, width, 100))
+        time_materialize(store_of(folder, socket, way, width, 100))
     for _ in range(repeats):
         for way in WAYS:
             client.flushall()
             store = store_of(folder, socket, way, width, rows)
-            seconds.setdefault(way, []).append(materialize(store))
+            seconds.setdefault(way, []).append(time_materialize(store))
             assert client.dbsize() == rows
     return {way: rows / median(found) for way, found in seconds.items()}
 
 
-def materialize(store: Any) -> float:
+def time_materialize(store: Any) -> float:
     with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
         started = time.perf_counter()
         store.materialize(NOON - timedelta(days=1), NOON + timedelta(days=1))
@@ -138,7 +142,7 @@ def definitions(path: Path, width: int, rows: int) -> list[Any]:
     ]
 
 
-def report(
+def report_materialize(
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     figures: Mapping[int, Mapping[str, float]],

@@ -18,7 +18,7 @@ import click
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker, pin
 from benchmarks.home import Data, fresh_home, lay_down, stop_like_ctrl_c
-from benchmarks.load import Job
+from benchmarks.load import LoadJob
 from benchmarks.machine import PROJECT, machine, table, write_result
 from benchmarks.processes import free_port, started
 from benchmarks.rounds import loaded, process_of_redis
@@ -39,7 +39,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Stage:
+class TimedStage:
     """A function of the server."""
 
     label: str
@@ -49,18 +49,18 @@ class Stage:
 
 
 STAGES = (
-    Stage("request head: request id, route", "serving.http.wire:ShortWayProtocol.hot_cycle"),
-    Stage("body to batch", "serving.http.cycle:HotCycle.begin"),
-    Stage("validate", "serving.services.schema:RequestSchema.read", 1),
-    Stage("Redis: keys and commands", "serving.services.entities:EntityReader.calls"),
-    Stage("Redis: write", "serving.online.redis_pipeline:Pipeline.ask"),
-    Stage("Redis: read and parse", "serving.online.redis_pipeline:Pipeline.data_received"),
-    Stage("join: freshness, overrides", "serving.services.entities:EntityReader.known"),
-    Stage("plan", "potluck.scoring.plan:Plan.score"),
-    Stage("inputs and on-demand functions", "potluck.scoring.plan:Plan.computed_rows", 1),
-    Stage("cells", "potluck.scoring.plan:Plan.cells_of", 1),
-    Stage("trees", "potluck.scoring.forest:Forest.raw_scores_of_cells", 1),
-    Stage("answer: JSON, head, write, metrics", "serving.http.cycle:HotCycle.answered"),
+    TimedStage("request head: request id, route", "serving.http.wire:ShortWayProtocol.hot_cycle"),
+    TimedStage("body to batch", "serving.http.cycle:HotCycle.begin"),
+    TimedStage("validate", "serving.services.schema:RequestSchema.read", 1),
+    TimedStage("Redis: keys and commands", "serving.services.entities:EntityReader.calls"),
+    TimedStage("Redis: write", "serving.online.redis_pipeline:Pipeline.ask"),
+    TimedStage("Redis: read and parse", "serving.online.redis_pipeline:Pipeline.data_received"),
+    TimedStage("join: freshness, overrides", "serving.services.entities:EntityReader.known"),
+    TimedStage("plan", "potluck.scoring.plan:Plan.score"),
+    TimedStage("inputs and on-demand functions", "potluck.scoring.plan:Plan.computed_rows", 1),
+    TimedStage("cells", "potluck.scoring.plan:Plan.cells_of", 1),
+    TimedStage("trees", "potluck.scoring.forest:Forest.raw_scores_of_cells", 1),
+    TimedStage("answer: JSON, head, write, metrics", "serving.http.cycle:HotCycle.answered"),
 )
 
 
@@ -101,14 +101,14 @@ def main(file: Path | None, rows: int, seed: int, seconds: float, connections: i
             server.wait_ready("/readyz")
             pin([process_of_redis(home.settings.online_store_url)], cores.redis)
             run = loaded(
-                Job(
+                LoadJob(
                     str(requests), port, connections, 1.0, seconds, {"server": [server.process.pid]}
                 ),
                 cores.load,
             )
         if run.failures:
             raise SystemExit(f"the server failed: {run.first_failure}")
-        report(
+        report_microseconds(
             surroundings,
             data,
             connections,
@@ -125,7 +125,7 @@ def stages_of(spent: Path) -> dict[str, float]:
     return {place: 1e6 * entry["seconds"] / requests for place, entry in told.items()}
 
 
-def report(
+def report_microseconds(
     surroundings: dict[str, object],
     data: Data,
     connections: int,

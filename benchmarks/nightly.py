@@ -19,8 +19,8 @@ from benchmarks.contenders import champion
 from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, machine
-from benchmarks.materialize import measure, own_redis
-from benchmarks.nightly_report import Materialized, Night, Results, StockNight, report
+from benchmarks.materialize import measure_speeds, redis_on_socket
+from benchmarks.nightly_report import Materialized, Night, Results, StockNight, report_nightly
 from benchmarks.peers.stock_feast import configure
 from benchmarks.processes import memory_of, session_of
 from benchmarks.writing import Writing, compare
@@ -62,15 +62,15 @@ def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None
         lay_down(home, Data(None, min(TRAINING_ROWS, rows), seed), [SERVICE])
         nights = []
         for count in (rows, larger):
-            tell(f"a night of {count:,} houses")
+            print_progress(f"a night of {count:,} houses")
             make_houses(home, count, seed)
             nights.append(night(home))
             if count == rows:
                 stock = stock_night(home, min(stock_rows, rows))
-    report(surroundings, seed, Results(nights, stock, materialized, writings))
+    report_nightly(surroundings, seed, Results(nights, stock, materialized, writings))
 
 
-def tell(text: str) -> None:
+def print_progress(text: str) -> None:
     print(f"{text} ...", file=sys.stderr, flush=True)
 
 
@@ -111,7 +111,7 @@ def watch_memory(process: "subprocess.Popen[str]", peak: list[float]) -> None:
 
 
 def stock_night(home: Home, rows: int) -> StockNight:
-    tell(f"stock Feast's night of {rows:,} houses")
+    print_progress(f"stock Feast's night of {rows:,} houses")
     bundle = champion(home, SERVICE)
     repo = home.settings.home / "stock_feast"
     configure(home, bundle.contract.project, repo)
@@ -131,17 +131,19 @@ def run_module(home: Home, module: str, *arguments: str) -> str:
 
 
 def measure_writing(folder: Path) -> list[Writing]:
-    tell("the bulk writer and a raw socket")
-    with own_redis(folder) as path:
+    print_progress("the bulk writer and a raw socket")
+    with redis_on_socket(folder) as path:
         client = redis.Redis(unix_socket_path=str(path))
         return [compare(client, path, features, WRITTEN_ROWS) for features in FEATURES]
 
 
 def measure_materialize(folder: Path) -> list[Materialized]:
-    tell("materialize, stock and not")
-    with own_redis(folder) as path:
+    print_progress("materialize, stock and not")
+    with redis_on_socket(folder) as path:
         return [
-            Materialized(features, measure(folder, path, features, MATERIALIZED_ROWS, REPEATS))
+            Materialized(
+                features, measure_speeds(folder, path, features, MATERIALIZED_ROWS, REPEATS)
+            )
             for features in FEATURES
         ]
 

@@ -75,20 +75,20 @@ class Results:
     writings: Sequence[Writing]
 
 
-def report(surroundings: dict[str, Any], seed: int, results: Results) -> None:
+def report_nightly(surroundings: dict[str, Any], seed: int, results: Results) -> None:
     """Print the tables, and write the figures to the result file."""
-    goals = goals_of(results)
+    goals = nightly_goals(results)
     print(nights_table(results.nights, results.stock))
     print("\n" + materialized_table(results.materialized))
     print("\n" + writings_table(results.writings))
     print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
     rows = [each.rows for each in results.nights]
     data = {"kind": "made by the repo's ingest", "rows": rows, "seed": seed}
-    path = write_result("nightly", surroundings, data, figures_of(results), goals, NOTES)
+    path = write_result("nightly", surroundings, data, nightly_figures(results), goals, NOTES)
     print(f"\nwrote {path.relative_to(PROJECT)}")
 
 
-def figures_of(results: Results) -> dict[str, Any]:
+def nightly_figures(results: Results) -> dict[str, Any]:
     nights = [{**asdict(each), "per_second": each.per_second} for each in results.nights]
     writings = [{**asdict(each), "share": each.share} for each in results.writings]
     return {
@@ -142,7 +142,7 @@ def writings_table(writings: Sequence[Writing]) -> str:
     return table(heads, rows)
 
 
-def goals_of(results: Results) -> list[Goal]:
+def nightly_goals(results: Results) -> list[Goal]:
     first, larger = results.nights
     times = first.per_second / results.stock.per_second
     growth = larger.peak_mb / first.peak_mb

@@ -21,7 +21,7 @@ from statistics import median
 
 import click
 
-from benchmarks.callers import Job, Told
+from benchmarks.callers import CallersJob, Told
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker
 from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
@@ -62,12 +62,14 @@ def main(in_flight: int, windows: int, seconds: float, pause: float, case: str, 
         bundles = {name: champion(home, service) for name, service in SERVICES.items()}
         hybrid, realtime = bundles[HYBRID].contract, bundles[REALTIME].contract
         traffic = product_traffic(hybrid, realtime, population(home, hybrid))[case]
-        full, over = measure(home, traffic, Job("", 0, in_flight, WARM_UP, seconds, pause), windows)
-    print(report(full, over))
+        full, over = measure_overload(
+            home, traffic, CallersJob("", 0, in_flight, WARM_UP, seconds, pause), windows
+        )
+    print(overload_report(full, over))
 
 
-def measure(
-    home: Home, traffic: Sequence[Request], job: Job, windows: int
+def measure_overload(
+    home: Home, traffic: Sequence[Request], job: CallersJob, windows: int
 ) -> tuple[list[Told], list[Told]]:
     """Start a server, and answer what each window told: those at full load, and those above it."""
     port, cores = free_port(), for_one_worker()
@@ -103,7 +105,7 @@ def call(window: dict[str, object]) -> Told:
     return Told(**json.loads(done.stdout))
 
 
-def report(full: Sequence[Told], over: Sequence[Told]) -> str:
+def overload_report(full: Sequence[Told], over: Sequence[Told]) -> str:
     """Both loads, the share that is left, and the goals."""
     head = (
         "callers",
@@ -114,7 +116,10 @@ def report(full: Sequence[Told], over: Sequence[Told]) -> str:
         "refused p99 ms",
         "load's core",
     )
-    rows = [cells("as many as are worked for", full), cells(f"{TIMES} times as many", over)]
+    rows = [
+        load_cells("as many as are worked for", full),
+        load_cells(f"{TIMES} times as many", over),
+    ]
     share = middle(over, "good_per_second") / middle(full, "good_per_second")
     late = middle(over, "refused_p99_ms")
     failures = sum(told.failures for told in [*full, *over])
@@ -127,7 +132,7 @@ def report(full: Sequence[Told], over: Sequence[Told]) -> str:
     return "\n".join(lines)
 
 
-def cells(name: str, told: Sequence[Told]) -> tuple[str, ...]:
+def load_cells(name: str, told: Sequence[Told]) -> tuple[str, ...]:
     milliseconds = ("refused_p50_ms", "refused_p99_ms")
     return (
         name,

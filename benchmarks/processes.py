@@ -117,10 +117,10 @@ def started(
         try:
             yield Server(process, port, log, begin)
         finally:
-            stop(process)
+            stop_session(process)
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop_session(process: "subprocess.Popen[bytes]") -> None:
     """Ask the session to end, and insist after a while."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not signalled(process.pid, number):

@@ -136,14 +136,14 @@ def feast_sdks(ground: Ground) -> list[Rival]:
         fitted_out(
             FEAST_PANDAS,
             pandas,
-            factory("feast_pandas:create_app"),
+            factory("feast_pandas:pandas_app"),
             traffic,
             place,
             own_prices,
             False,
         ),
         fitted_out(
-            FEAST_BOOSTER, booster, factory("feast_booster:create_app"), traffic, place, own_prices
+            FEAST_BOOSTER, booster, factory("feast_booster:booster_app"), traffic, place, own_prices
         ),
     ]
 

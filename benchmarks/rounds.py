@@ -15,7 +15,7 @@ import redis
 
 from benchmarks.cores import Cores, for_one_worker, for_two_workers, pin
 from benchmarks.home import Home
-from benchmarks.load import Job, Run
+from benchmarks.load import LoadJob, LoadRun
 from benchmarks.processes import Server, free_port, session_of, started
 from benchmarks.rivals import MANY, ONE, Rival
 
@@ -87,7 +87,7 @@ def cores_for(rival: Rival) -> Cores:
 
 def rounds(
     running: Sequence[Running], cases: Sequence[str], store: int, pace: Pace
-) -> dict[Key, list[Run]]:
+) -> dict[Key, list[LoadRun]]:
     """Each figure once in every round; every other round goes backwards, so that nobody always
     follows the same one.
 
@@ -101,21 +101,23 @@ def rounds(
         for one in running
         if case in one.requests and connections in one.rival.connections
     ]
-    runs: dict[Key, list[Run]] = defaultdict(list)
+    runs: dict[Key, list[LoadRun]] = defaultdict(list)
     for number in range(pace.repeats):
         for one, case, connections in plan if number % 2 == 0 else reversed(plan):
             done = measured(one, case, connections, store, pace)
-            tell(f"round {number + 1} of {pace.repeats}", one.rival.name, case, connections, done)
+            print_round(
+                f"round {number + 1} of {pace.repeats}", one.rival.name, case, connections, done
+            )
             runs[case, one.rival.name, connections].append(done)
     return dict(runs)
 
 
-def measured(one: Running, case: str, connections: int, store: int, pace: Pace) -> Run:
+def measured(one: Running, case: str, connections: int, store: int, pace: Pace) -> LoadRun:
     """Load on one server, everybody on their cores."""
     pin([store], one.cores.redis)
     watched = {"server": one.pids, "redis": [store]}
     return loaded(
-        Job(
+        LoadJob(
             str(one.requests[case]),
             one.server.port,
             connections,
@@ -127,7 +129,7 @@ def measured(one: Running, case: str, connections: int, store: int, pace: Pace) 
     )
 
 
-def loaded(job: Job, cores: frozenset[int]) -> Run:
+def loaded(job: LoadJob, cores: frozenset[int]) -> LoadRun:
     """Run the load in its own process."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
@@ -137,10 +139,10 @@ def loaded(job: Job, cores: frozenset[int]) -> Run:
         check=True,
         preexec_fn=partial(sched_setaffinity, 0, cores),
     )
-    return Run(**json.loads(done.stdout))
+    return LoadRun(**json.loads(done.stdout))
 
 
-def tell(where: str, name: str, case: str, connections: int, done: Run) -> None:
+def print_round(where: str, name: str, case: str, connections: int, done: LoadRun) -> None:
     failed = f"  {done.failures} FAILED" if done.failures else ""
     figure = f"{done.per_second:,.0f}/s, p50 {done.p50_ms:.3f} ms"
     print(f"{where}: {case} x {connections}, {name}: {figure}{failed}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ import redis
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, machine, table, write_result
-from benchmarks.nightly import SERVICE, TRAINING_ROWS, night, tell
+from benchmarks.nightly import SERVICE, TRAINING_ROWS, night, print_progress
 from benchmarks.nightly_report import NIGHT_NOTES, Night
 
 SIZES = (100_000, 1_000_000, 4_000_000, 10_000_000)
@@ -23,7 +23,7 @@ MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
-class Point:
+class SizedNight:
     """One night."""
 
     night: Night
@@ -44,22 +44,22 @@ def main(sizes: Sequence[int], seed: int) -> None:
     surroundings = machine()
     with fresh_home(PROJECT / "feature_repo") as home:
         lay_down(home, Data(None, TRAINING_ROWS, seed), [SERVICE])
-        points = [point(home, size, seed) for size in sorted(sizes)]
-    report(surroundings, seed, points)
+        points = [measure_size(home, size, seed) for size in sorted(sizes)]
+    report_scale(surroundings, seed, points)
 
 
-def point(home: Home, size: int, seed: int) -> Point:
-    tell(f"a night of {size:,} houses")
+def measure_size(home: Home, size: int, seed: int) -> SizedNight:
+    print_progress(f"a night of {size:,} houses")
     make_houses(home, size, seed)
     client = redis.Redis(unix_socket_path=str(home.settings.redis_socket))
     client.flushall()
     before = int(client.info("memory")["used_memory"])
     done = night(home)
     assert done.rows == size
-    return Point(done, int(client.info("memory")["used_memory"]) - before)
+    return SizedNight(done, int(client.info("memory")["used_memory"]) - before)
 
 
-def report(surroundings: dict[str, object], seed: int, points: Sequence[Point]) -> None:
+def report_scale(surroundings: dict[str, object], seed: int, points: Sequence[SizedNight]) -> None:
     heads = (
         "entities",
         "seconds",

@@ -87,9 +87,13 @@ def main(repeats: int, checked: int, seed: int) -> None:
     """Measure every shape of model."""
     surroundings = machine()
     shapes = [
-        measure(columns, trees, repeats, checked, seed) for columns in COLUMNS for trees in TREES
+        measure_shape(columns, trees, repeats, checked, seed)
+        for columns in COLUMNS
+        for trees in TREES
     ]
-    report(surroundings, {"kind": "made to order", "rows": TRAINING_ROWS, "seed": seed}, shapes)
+    report_scorer(
+        surroundings, {"kind": "made to order", "rows": TRAINING_ROWS, "seed": seed}, shapes
+    )
 
 
 def made_to_order(rows: int, columns: int, seed: int) -> tuple[Matrix, list[int]]:
@@ -119,7 +123,7 @@ def trained(matrix: Matrix, categories: Sequence[int], trees: int, seed: int) ->
     )
 
 
-def measure(columns: int, trees: int, repeats: int, checked: int, seed: int) -> Shape:
+def measure_shape(columns: int, trees: int, repeats: int, checked: int, seed: int) -> Shape:
     print(f"{columns} columns, {trees} trees ...", file=sys.stderr, flush=True)
     matrix, categories = made_to_order(TRAINING_ROWS, columns, seed)
     text = trained(matrix, categories, trees, seed)
@@ -228,7 +232,7 @@ def differs(scorer: Scorer, text: bytes, rows: int, seed: int) -> bool:
     return False
 
 
-def report(
+def report_scorer(
     surroundings: dict[str, object], data: dict[str, object], shapes: Sequence[Shape]
 ) -> None:
     heads = (
@@ -241,15 +245,17 @@ def report(
         "LightGBM batch µs",
         "batch µs",
     )
-    print(table((*heads, "open ms", "tables MB", "differ"), [cells(shape) for shape in shapes]))
-    goals = goals_of(shapes)
+    print(
+        table((*heads, "open ms", "tables MB", "differ"), [shape_cells(shape) for shape in shapes])
+    )
+    goals = scorer_goals(shapes)
     print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
     figures = [{**asdict(shape), "times": shape.times} for shape in shapes]
     written = write_result("scorer", surroundings, data, {"shapes": figures}, goals, NOTES)
     print(f"\nwrote {written.relative_to(PROJECT)}")
 
 
-def cells(shape: Shape) -> tuple[str, ...]:
+def shape_cells(shape: Shape) -> tuple[str, ...]:
     speeds = (
         shape.lightgbm_row_us,
         shape.row_us,
@@ -267,7 +273,7 @@ def cells(shape: Shape) -> tuple[str, ...]:
     )
 
 
-def goals_of(shapes: Sequence[Shape]) -> list[Goal]:
+def scorer_goals(shapes: Sequence[Shape]) -> list[Goal]:
     columns, trees = REFERENCE
     (reference,) = [shape for shape in shapes if (shape.columns, shape.trees) == REFERENCE]
     named = f"one row of {columns} columns, {trees} trees: times LightGBM's fast single row"

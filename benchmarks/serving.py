@@ -19,15 +19,15 @@ import click
 from benchmarks.agreement import Agreements, agreement_notes, agreements
 from benchmarks.chart import draw
 from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
-from benchmarks.figures import Figures, failures_of, figures_of, told
+from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
 from benchmarks.ground import SERVICES, Ground, lay_ground
 from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
-from benchmarks.load import Run
+from benchmarks.load import LoadRun
 from benchmarks.machine import PROJECT, goals_table, machine, table, write_result
 from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival, rivals_for
 from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
 from benchmarks.traffic import BATCH, CASES, HYBRID, ROWS_IN_BATCH
-from benchmarks.verdict import NOTES, SHARED_CORES, goals_of, two_workers
+from benchmarks.verdict import NOTES, SHARED_CORES, serving_goals, two_workers
 
 
 @click.command()
@@ -81,7 +81,7 @@ def main(
             "warm_up": pace.warm_up,
             "seconds": pace.seconds,
         }
-    report(
+    report_serving(
         surroundings,
         {**described, "repeats": pace.repeats},
         rivals,
@@ -118,16 +118,16 @@ def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
     return [rival for rival in rivals if not only or rival.name in only]
 
 
-def report(
+def report_serving(
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     rivals: Sequence[Rival],
     agreed: Agreements,
-    runs: Mapping[Key, Sequence[Run]],
+    runs: Mapping[Key, Sequence[LoadRun]],
     keep: bool,
 ) -> None:
-    figures = figures_of(runs)
-    goals = goals_of(figures)
+    figures = rival_figures(runs)
+    goals = serving_goals(figures)
     shared = SHARED_CORES if surroundings["cores"] < ENOUGH else ()
     notes = [*NOTES, *shared, *agreement_notes(agreed), *warnings(figures, runs)]
     for case in sorted({case for case, _, _ in figures}, key=CASES.index):
@@ -141,7 +141,7 @@ def report(
     }
     kept = {
         "servers": labels,
-        "cases": told(figures, runs),
+        "cases": figures_by_case(figures, runs),
         "two_workers": two_workers(figures),
         "agreement": agreement,
     }
@@ -150,7 +150,7 @@ def report(
         print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
 
 
-def warnings(figures: Figures, runs: Mapping[Key, Sequence[Run]]) -> list[str]:
+def warnings(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> list[str]:
     """What takes a figure's worth away."""
     full = [key for key, figure in figures.items() if figure.load_was_the_limit]
     idle = [key for key, figure in figures.items() if key[2] == MANY and figure.nobody_was_busy]

@@ -39,7 +39,7 @@ MOST_TIMES_BARE, MOST_TIMES_FEAST, MOST_MB = 1.3, 0.15, 120.0
 
 
 @dataclass(frozen=True)
-class Held:
+class ContenderMemory:
     """Memory of a contender after its requests, in MB."""
 
     worker: Memory
@@ -86,7 +86,7 @@ def main(
         lay_down(home, data, services)
         bundle = champion(home, services[-1])
         contenders = contenders_for(home, bundle)
-        seconds, held = measure(home, contenders, repeats, slow_repeats)
+        seconds, held = measure_starts(home, contenders, repeats, slow_repeats)
     assert bundle.contract.lineage is not None
     described = {
         **data.described(),
@@ -94,12 +94,12 @@ def main(
         "data_hash": bundle.contract.lineage.data_hash,
     }
     name = "startup" if repo.resolve() == HOUSES else f"startup_{bundle.contract.project}"
-    report(name, surroundings, described, seconds, held)
+    report_startup(name, surroundings, described, seconds, held)
 
 
-def measure(
+def measure_starts(
     home: Home, contenders: Sequence[Contender], repeats: int, slow_repeats: int
-) -> tuple[dict[str, list[float]], dict[str, Held]]:
+) -> tuple[dict[str, list[float]], dict[str, ContenderMemory]]:
     """Seconds to ready of each start that counts, and memory after the requests, by contender."""
     seconds: dict[str, list[float]] = {BARE: [], **{c.name: [] for c in contenders if c.timed}}
     bare_imports(home)  # compiles what was never compiled
@@ -121,7 +121,7 @@ def bare_imports(home: Home) -> float:
     return time.perf_counter() - begin
 
 
-def bare_memory(home: Home) -> Held:
+def bare_memory(home: Home) -> ContenderMemory:
     """What a process holds after the imports alone."""
     command = [sys.executable, "-c", f"{BARE_IMPORTS}; print(); input()"]
     with subprocess.Popen(
@@ -131,10 +131,12 @@ def bare_memory(home: Home) -> Held:
         process.stdout.readline()
         memory = memory_of(process.pid)
         process.communicate(b"\n")
-    return Held(memory, memory.share, 1)
+    return ContenderMemory(memory, memory.share, 1)
 
 
-def start_and_ask(home: Home, contender: Contender, ask: bool = True) -> tuple[float, Held]:
+def start_and_ask(
+    home: Home, contender: Contender, ask: bool = True
+) -> tuple[float, ContenderMemory]:
     """Start a server, wait until it is ready, ask it, look at its memory, stop it."""
     print(f"starting {contender.name} ...", file=sys.stderr, flush=True)
     port = free_port()
@@ -146,7 +148,7 @@ def start_and_ask(home: Home, contender: Contender, ask: bool = True) -> tuple[f
         return seconds, memory_held(server, contender)
 
 
-def memory_held(server: Server, contender: Contender) -> Held:
+def memory_held(server: Server, contender: Contender) -> ContenderMemory:
     found = server.memory()
     workers = [
         memory
@@ -154,18 +156,18 @@ def memory_held(server: Server, contender: Contender) -> Held:
         if not (contender.supervised and pid == server.process.pid)
     ]
     largest = max(workers, key=lambda memory: memory.peak)
-    return Held(largest, sum(memory.share for memory in found.values()), len(found))
+    return ContenderMemory(largest, sum(memory.share for memory in found.values()), len(found))
 
 
-def report(
+def report_startup(
     name: str,
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     seconds: Mapping[str, Sequence[float]],
-    held: Mapping[str, Held],
+    held: Mapping[str, ContenderMemory],
 ) -> None:
     medians = {name: statistics.median(runs) for name, runs in seconds.items()}
-    goals = goals_of(medians, held)
+    goals = startup_goals(medians, held)
     print(
         table(
             ("start", "median s", "min", "max", "× bare", "× potluck", "n"),
@@ -184,7 +186,7 @@ def report(
     print()
     print(goals_table(goals))
     figures = {
-        "seconds_to_ready": told(seconds, medians),
+        "seconds_to_ready": start_figures(seconds, medians),
         "memory_mb": {name: asdict(h) for name, h in held.items()},
     }
     print(
@@ -193,7 +195,7 @@ def report(
     )
 
 
-def goals_of(medians: Mapping[str, float], held: Mapping[str, Held]) -> list[Goal]:
+def startup_goals(medians: Mapping[str, float], held: Mapping[str, ContenderMemory]) -> list[Goal]:
     ratio = medians[POTLUCK] / medians[BARE]
     peaks = {name: held[name].worker.peak for name in (POTLUCK, TWO_WORKERS)}
     feast = [round(medians[POTLUCK] / medians[FEAST], 3)] if FEAST in medians else []
@@ -210,7 +212,9 @@ def goals_of(medians: Mapping[str, float], held: Mapping[str, Held]) -> list[Goa
     ]
 
 
-def told(seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]) -> dict[str, Any]:
+def start_figures(
+    seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         name: {
             "median": medians[name],
@@ -241,7 +245,7 @@ def seconds_rows(
     ]
 
 
-def memory_rows(held: Mapping[str, Held]) -> list[tuple[str, ...]]:
+def memory_rows(held: Mapping[str, ContenderMemory]) -> list[tuple[str, ...]]:
     return [
         (
             name,

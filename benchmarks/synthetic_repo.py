@@ -121,7 +121,7 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Service:
+class SyntheticService:
     """A model over one store."""
 
     name: str
@@ -129,7 +129,7 @@ class Service:
     trees: int
 
 
-def write_repo(folder: Path, services: Sequence[Service]) -> None:
+def write_repo(folder: Path, services: Sequence[SyntheticService]) -> None:
     """Lay down the repo's four files."""
     stores = {service.store.name: service.store for service in services}
     folder.mkdir(parents=True)
@@ -167,7 +167,7 @@ def field_text(store: Store, index: int) -> str:
     return f'Field(name="f{index}", dtype={kind})'
 
 
-def service_text(service: Service) -> str:
+def service_text(service: SyntheticService) -> str:
     features = ", ".join([*service.store.view_names, "request"])
     given = f'name="{service.name}", features=[{features}], tags=MODEL'
     return f"{service.name} = FeatureService({given})\n"

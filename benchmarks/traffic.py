@@ -40,22 +40,23 @@ def product_traffic(
     ]
     single, key = f"/predict/{hybrid.service}", hybrid.keys[0].name
     return {
-        HYBRID: [post(single, record) for record in records],
-        REALTIME: [post(f"/predict/{realtime.service}", record) for record in described],
+        HYBRID: [post_request(single, record) for record in records],
+        REALTIME: [post_request(f"/predict/{realtime.service}", record) for record in described],
         LOOKUP: [
             ("GET", f"/lookup/{hybrid.publications[0].service}/{record[key]}", None)
             for record in records
         ],
         BATCH: [
-            post(f"{single}/batch", {"dataframe_records": batch}) for batch in batches(records)
+            post_request(f"{single}/batch", {"dataframe_records": batch})
+            for batch in batches(records)
         ],
     }
 
 
 def feast_sdk_traffic(records: Sequence[Record]) -> Traffic:
     return {
-        HYBRID: [post("/predict", record) for record in records],
-        BATCH: [post("/predict/batch", batch) for batch in batches(records)],
+        HYBRID: [post_request("/predict", record) for record in records],
+        BATCH: [post_request("/predict/batch", batch) for batch in batches(records)],
     }
 
 
@@ -67,14 +68,14 @@ def feast_traffic(contract: FeatureContract, records: Sequence[Record]) -> Traff
         published.key.name,
     )
     bodies = [{"features": names, "entities": {key: [record[key]]}} for record in records]
-    return {LOOKUP: [post("/get-online-features", body) for body in bodies]}
+    return {LOOKUP: [post_request("/get-online-features", body) for body in bodies]}
 
 
 def mlflow_traffic(case: str, contract: FeatureContract, rows: Sequence[Record]) -> Traffic:
     """Finished feature rows: the server knows no store."""
     names = [column.name for column in contract.columns]
     bodies = [{"dataframe_records": [{name: row[name] for name in names}]} for row in rows]
-    return {case: [post("/invocations", body) for body in bodies]}
+    return {case: [post_request("/invocations", body) for body in bodies]}
 
 
 def mlserver_traffic(contract: Mapping[str, Any], rows: Sequence[Record]) -> Traffic:
@@ -85,7 +86,7 @@ def mlserver_traffic(contract: Mapping[str, Any], rows: Sequence[Record]) -> Tra
     path = f"/v2/models/{contract['service']}/infer"
     return {
         REALTIME: [
-            post(path, {"inputs": [tensor(row)]})
+            post_request(path, {"inputs": [tensor(row)]})
             for row in Encoder(contract).matrix(values).tolist()
         ]
     }
@@ -96,7 +97,7 @@ def tensor(row: Sequence[float]) -> dict[str, Any]:
     return {"name": "row", "shape": [1, len(row)], "datatype": "FP64", "data": data}
 
 
-def post(path: str, body: Any) -> Request:
+def post_request(path: str, body: Any) -> Request:
     return ("POST", path, json.dumps(body))
 
 

@@ -90,7 +90,7 @@ SHARED_CORES = (
 )
 
 
-def goals_of(figures: Figures) -> list[Goal]:
+def serving_goals(figures: Figures) -> list[Goal]:
     """Those for which both sides were measured."""
     return [*rate_goals(figures), *latency_goals(figures), *worker_goals(figures)]
 

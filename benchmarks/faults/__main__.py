@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from benchmarks.faults import page
-from benchmarks.faults.figures import figures_of, seen
-from benchmarks.faults.ground import AS_OF, ROWS, Ground, ground
+from benchmarks.faults.figures import fault_figures, seen
+from benchmarks.faults.ground import AS_OF, ROWS, FaultGround, ground
 from benchmarks.faults.load import CONNECTIONS, RATE
 from benchmarks.faults.scenarios import SCENARIOS, Scenario
 from benchmarks.faults.stage import Stage
@@ -40,7 +40,7 @@ def main(only: Sequence[str], seconds: float) -> None:
     wanted = [each for each in SCENARIOS if not only or each.name in only]
     with ground() as laid:
         figures = {each.name: play(each, laid, seconds) for each in wanted}
-    goals = goals_of(figures)
+    goals = fault_goals(figures)
     print(goals_table(goals))
     if not only:
         data = {"kind": "made by the repo's ingest", "rows": ROWS, "as_of": AS_OF}
@@ -51,13 +51,13 @@ def main(only: Sequence[str], seconds: float) -> None:
     sys.exit(0 if all(goal.met for goal in goals) else 1)
 
 
-def play(scenario: Scenario, ground: Ground, seconds: float) -> dict[str, Any]:
+def play(scenario: Scenario, ground: FaultGround, seconds: float) -> dict[str, Any]:
     """Play one scenario on a fresh server; answers its figures."""
     begun = time.monotonic()
     stage = Stage(ground, seconds)
     asyncio.run(scenario.play(stage))
     scene = stage.played[-1]
-    figures = figures_of(scene.load.asked, scene.begun, scene.ended)
+    figures = fault_figures(scene.load.asked, scene.begun, scene.ended)
     told = {**asdict(figures), "notes": scene.notes}
     print(f"{scenario.name}: {seen(told)}")
     for note in (*scene.notes, f"wrong {figures.wrong}, unexpected {figures.unexpected}"):
@@ -66,7 +66,7 @@ def play(scenario: Scenario, ground: Ground, seconds: float) -> dict[str, Any]:
     return told
 
 
-def goals_of(figures: Figures) -> list[Goal]:
+def fault_goals(figures: Figures) -> list[Goal]:
     """What must hold whatever breaks."""
     missed = [note for told in figures.values() for note in told["notes"] if "NOT " in note]
     slowest = max(told["steady_s"] for told in figures.values())

@@ -34,7 +34,7 @@ class Figures:
     """From the fault's end to the last failure."""
 
 
-def figures_of(asked: Sequence[Asked], begun: float, ended: float) -> Figures:
+def fault_figures(asked: Sequence[Asked], begun: float, ended: float) -> Figures:
     during = [each for each in asked if begun <= each.begun < ended or begun < each.ended <= ended]
     answers = sorted(each.ms for each in during if each.status)
     p50, p99 = percentiles(answers)
@@ -48,7 +48,7 @@ def figures_of(asked: Sequence[Asked], begun: float, ended: float) -> Figures:
         wrong=sum(each.wrong for each in asked),
         unexpected=sum(each.status not in EXPECTED for each in asked if each.status),
         first_good_s=round(first_good(asked, during, ended), 3),
-        steady_s=round(steady(asked, ended), 3),
+        steady_s=round(seconds_until_steady(asked, ended), 3),
     )
 
 
@@ -66,7 +66,7 @@ def first_good(asked: Sequence[Asked], during: Sequence[Asked], ended: float) ->
     return min((each.ended - ended for each in good if each.ended > ended), default=0.0)
 
 
-def steady(asked: Sequence[Asked], ended: float) -> float:
+def seconds_until_steady(asked: Sequence[Asked], ended: float) -> float:
     """Seconds from the end of the fault to the end of the last request that failed."""
     failed = [each for each in asked if not each.good]
     return max((each.ended - ended for each in failed if each.ended > ended), default=0.0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.contenders import champion
 from benchmarks.faults.load import Ask, Line
-from benchmarks.faults.redis_server import RedisServer, own_redis
+from benchmarks.faults.redis_server import RedisServer, durable_redis
 from benchmarks.home import BIN, Data, Home, environment, lay_down, settings_of, train
 from benchmarks.machine import PROJECT
 from benchmarks.processes import Server, free_port, started
@@ -30,7 +30,7 @@ SWAP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Ground:
+class FaultGround:
     """All that the scenarios share."""
 
     home: Home
@@ -72,15 +72,15 @@ class Ground:
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def ground() -> Iterator[FaultGround]:
     """Fill a home, and learn what is answered while all is well."""
     with tempfile.TemporaryDirectory(prefix="potluck-faults-") as folder:
         place = Path(folder)
         (place / "redis").mkdir()
-        with own_redis(place / "redis") as redis:
+        with durable_redis(place / "redis") as redis:
             home = home_on(place / "home", redis.url)
-            versions = fill(home)
-            laid = Ground(home, redis, versions, asks_of(home), {})
+            versions = fill_home(home)
+            laid = FaultGround(home, redis, versions, asks_of(home), {})
             learn(laid)
             yield laid
 
@@ -91,7 +91,7 @@ def home_on(folder: Path, redis_url: str) -> Home:
     return Home(settings, environment(settings, str(folder)))
 
 
-def fill(home: Home) -> list[Release]:
+def fill_home(home: Home) -> list[Release]:
     """Two services with a model, a published night, and a second version of the hybrid one."""
     lay_down(home, Data(None, ROWS, 0), SERVICES, parameters=TREES[0])
     home.run("nightly", "--as-of", AS_OF)
@@ -117,7 +117,7 @@ def asks_of(home: Home) -> list[Ask]:
     ]
 
 
-def learn(ground: Ground) -> None:
+def learn(ground: FaultGround) -> None:
     """Ask all that will be asked, of both versions."""
     with ground.server() as server:
         for release in reversed(ground.versions):
@@ -125,7 +125,7 @@ def learn(ground: Ground) -> None:
             ground.known.update(asyncio.run(answers(server.port, ground.asks)))
 
 
-def promote(ground: Ground, port: int, release: Release) -> None:
+def promote(ground: FaultGround, port: int, release: Release) -> None:
     """Promote a version and wait until the server has taken it up."""
     ground.releases.promote(release)
     deadline = time.monotonic() + SWAP_SECONDS

@@ -13,10 +13,10 @@ BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 HEAD = ("fault", "what is seen (measured)", "what to do", "shown by")
 
 
-def table_of(figures: Mapping[str, Mapping[str, Any]]) -> str:
+def fault_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each scenario, in their order."""
     lines = [row(HEAD), row(["---"] * len(HEAD))]
-    lines += [row(cells(scenario, figures[scenario.name])) for scenario in SCENARIOS]
+    lines += [row(scenario_cells(scenario, figures[scenario.name])) for scenario in SCENARIOS]
     return "\n".join(lines)
 
 
@@ -24,7 +24,7 @@ def row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def cells(scenario: Scenario, figures: Mapping[str, Any]) -> list[str]:
+def scenario_cells(scenario: Scenario, figures: Mapping[str, Any]) -> list[str]:
     notes = "".join(f"; {note}" for note in figures["notes"])
     tests = ", ".join(link(test) for test in scenario.tests)
     return [scenario.fault, seen(figures) + notes, scenario.advice, tests]
@@ -49,4 +49,4 @@ def with_table(page: str, table: str) -> str:
 
 
 def write(figures: Mapping[str, Mapping[str, Any]], page: Path = PAGE) -> None:
-    page.write_text(with_table(page.read_text(), table_of(figures)))
+    page.write_text(with_table(page.read_text(), fault_table(figures)))

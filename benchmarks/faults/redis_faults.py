@@ -55,7 +55,9 @@ async def emptied(stage: Stage) -> None:
         stage.ground.redis.client.flushall()
         codes = await materialize_and_nightly(stage, AS_OF)
         scene.end()
-        scene.notes.append(f"`materialize` and `nightly` fill it again (exit codes {told(codes)})")
+        scene.notes.append(
+            f"`materialize` and `nightly` fill it again (exit codes {exit_codes_text(codes)})"
+        )
 
 
 async def full(stage: Stage) -> None:
@@ -69,7 +71,7 @@ async def full(stage: Stage) -> None:
         codes = await materialize_and_nightly(stage, NEXT_DAY)
         client.config_set("maxmemory", 0)
         scene.end()
-        scene.notes.append(f"`materialize` and `nightly` end with {told(codes)}")
+        scene.notes.append(f"`materialize` and `nightly` end with {exit_codes_text(codes)}")
 
 
 async def materialize_and_nightly(stage: Stage, as_of: str) -> list[int]:
@@ -78,5 +80,5 @@ async def materialize_and_nightly(stage: Stage, as_of: str) -> list[int]:
     return [materialized, await stage.ground.verb("nightly", "--as-of", as_of)]
 
 
-def told(codes: list[int]) -> str:
+def exit_codes_text(codes: list[int]) -> str:
     return " and ".join(map(str, codes))

@@ -67,7 +67,7 @@ class RedisServer:
 
 
 @contextmanager
-def own_redis(folder: Path) -> Iterator[RedisServer]:
+def durable_redis(folder: Path) -> Iterator[RedisServer]:
     server = RedisServer(folder)
     server.start()
     try:

@@ -76,7 +76,7 @@ async def stop_and_start(stage: Stage, *options: str) -> None:
     """SIGTERM; when the server has ended, another one takes its port."""
     async with stage.serving(*options) as scene:
         scene.begin()
-        await stop(scene)
+        await stop_server(scene)
         again = stage.ground.server(*options, port=scene.server.port)
         await asyncio.to_thread(scene.servers.enter_context, again)
         scene.end()
@@ -84,7 +84,7 @@ async def stop_and_start(stage: Stage, *options: str) -> None:
         scene.notes.append(f"{cut} requests cut")
 
 
-async def stop(scene: Scene) -> None:
+async def stop_server(scene: Scene) -> None:
     """Ask the server to end, and insist after a while."""
     process = scene.server.process
     process.terminate()
@@ -110,7 +110,7 @@ async def stopped_with_half_a_body(stage: Stage) -> None:
             client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + b"{" * 70_000)
             await asyncio.sleep(0.2)
             scene.begin()
-            await stop(scene)
+            await stop_server(scene)
         again = stage.ground.server(port=scene.server.port)
         await asyncio.to_thread(scene.servers.enter_context, again)
         scene.end()
@@ -133,13 +133,13 @@ async def hostile(stage: Stage) -> None:
     body = batch("dataframe_records", VALUES["zeros"](LARGEST_BATCH - 32))
     async with stage.serving() as scene:
         scene.begin()
-        status = await post(scene.server.port, f"/predict/{HYBRID_SERVICE}/batch", body)
+        status = await post_for_status(scene.server.port, f"/predict/{HYBRID_SERVICE}/batch", body)
         scene.end()
         seconds = scene.ended - scene.begun
         scene.notes.append(f"the body itself is answered {status} after {seconds:.1f} s")
 
 
-async def post(port: int, path: str, body: bytes) -> int:
+async def post_for_status(port: int, path: str, body: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.faults.ground import Ground
+from benchmarks.faults.ground import FaultGround
 from benchmarks.faults.load import Load
 from benchmarks.processes import Server, session_of
 
@@ -52,7 +52,7 @@ def command(pid: int) -> str:
 class Stage:
     """Where the scenarios are played, one after the other."""
 
-    ground: Ground
+    ground: FaultGround
     seconds: float
     """How long a fault lasts that has no length of its own."""
     played: list[Scene] = field(default_factory=list)

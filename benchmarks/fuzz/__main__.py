@@ -28,10 +28,12 @@ def main(cases: int, seed: int, home: Path | None) -> None:
     with filled_home(home) as filled:
         with servers_of(filled) as servers:
             calls = calls_of(services_of(servers.port, IDS))
-            codes = [wire.report(*wire.fuzz(servers, calls, cases=cases, seed=seed), seed=seed)]
+            codes = [
+                wire.report_wire(*wire.fuzz_wire(servers, calls, cases=cases, seed=seed), seed=seed)
+            ]
         with servers_of(filled) as servers:
-            found = schema.fuzz(servers.port, servers.pid, cases=cases, seed=seed)
-            codes.append(schema.report(*found, seed=seed))
+            found = schema.fuzz_schema(servers.port, servers.pid, cases=cases, seed=seed)
+            codes.append(schema.report_schema(*found, seed=seed))
     sys.exit(max(codes))
 
 

@@ -38,10 +38,10 @@ class Answer:
 
 def answers_of(received: bytes) -> list[Answer]:
     """The answers of a connection; text before the first one counts as an answer that is none."""
-    return [read(part) for part in START.split(received) if part]
+    return [parse_answer(part) for part in START.split(received) if part]
 
 
-def read(part: bytes) -> Answer:
+def parse_answer(part: bytes) -> Answer:
     head, _, body = part.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = [line.split(": ", 1) for line in lines if ": " in line]
@@ -52,12 +52,16 @@ def read(part: bytes) -> Answer:
     whole = body.endswith(b"0\r\n\r\n") if chunked else len(body) == int(length or 0)
     own = headers.get("x-request-id", "")
     request_id = "" if OWN_ID.fullmatch(own) else own
-    kept = {name: steady(name, value) for name, value in headers.items() if name not in VARYING}
+    kept = {
+        name: comparable_value(name, value)
+        for name, value in headers.items()
+        if name not in VARYING
+    }
     metrics = headers.get("content-type", "").startswith("text/plain") and status == 200
     return Answer(status, request_id, kept, b"" if metrics else plain(body), whole or not body)
 
 
-def steady(name: str, value: str) -> str:
+def comparable_value(name: str, value: str) -> str:
     """A header's value without the server's port, and lists that have no order in one."""
     if name == "allow":
         return ", ".join(sorted(value.split(", ")))
@@ -109,8 +113,8 @@ def differences(case: Case, ours: bytes, theirs: bytes) -> list[str]:
     if not case.strict and may_be_cut(mine, plains):
         return []
     if len(case.sent) > LARGEST_HEAD and mine and mine[-1].refusal:
-        return [] if mine[:-1] == plains[: len(mine) - 1] else [told(mine, plains)]
-    return [told(mine, plains)]
+        return [] if mine[:-1] == plains[: len(mine) - 1] else [difference_text(mine, plains)]
+    return [difference_text(mine, plains)]
 
 
 def may_be_cut(mine: Sequence[Answer], plains: Sequence[Answer]) -> bool:
@@ -131,7 +135,7 @@ def is_part(some: Sequence[Answer], whole: Sequence[Answer]) -> bool:
     return all(any(answer == other for other in rest) for answer in some)
 
 
-def told(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
+def difference_text(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
     pairs = list(zip(mine, plains, strict=False))
     at = next((place for place, (one, other) in enumerate(pairs) if one != other), -1)
     shown = f"; the first difference: {mine[at]} instead of {plains[at]}"[:600] if at >= 0 else ""

@@ -20,7 +20,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Service:
+class LiveService:
     """A live service, and ids that its store may know."""
 
     name: str
@@ -41,11 +41,11 @@ class Service:
             path = f"/lookup/{self.name}"
             single = [Call("GET", f"{path}/{entity}") for entity in (*self.ids[:3], "nobody")]
             bodies = [{"ids": list(self.ids[:3])}, {"ids": [None]}, {"ids": 1}]
-            return [*single, *(Call("POST", path, encoded(body)) for body in bodies)]
+            return [*single, *(Call("POST", path, json_bytes(body)) for body in bodies)]
         path, record = f"/predict/{self.name}", self.record()
         records = [record, {}, {**record, "nothing of that name": 1}]
-        single = [Call("POST", path, encoded(body)) for body in (*records, [], "text")]
-        rows = [Call("POST", f"{path}/batch", encoded({"dataframe_records": records}))]
+        single = [Call("POST", path, json_bytes(body)) for body in (*records, [], "text")]
+        rows = [Call("POST", f"{path}/batch", json_bytes({"dataframe_records": records}))]
         return [*single, *rows, Call("POST", path, b"{"), Call("POST", path, b"")]
 
 
@@ -56,21 +56,21 @@ COMMON = (
 )
 
 
-def encoded(body: object) -> bytes:
+def json_bytes(body: object) -> bytes:
     return json.dumps(body).encode()
 
 
-def services_of(port: int, ids: Sequence[Any]) -> list[Service]:
+def services_of(port: int, ids: Sequence[Any]) -> list[LiveService]:
     """What the server on this port tells of its services."""
     found = []
     for listed in get(port, "/services")["services"]:
         told = get(port, f"/services/{listed['service']}")
         precomputed = told["served_by"] == "precomputed"
-        found.append(Service(told["service"], told["fields"], precomputed, ids))
+        found.append(LiveService(told["service"], told["fields"], precomputed, ids))
     return found
 
 
-def calls_of(services: Sequence[Service]) -> list[Call]:
+def calls_of(services: Sequence[LiveService]) -> list[Call]:
     return [*COMMON, *(call for service in services for call in service.calls())]
 
 

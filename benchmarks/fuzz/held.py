@@ -12,29 +12,29 @@ SETTLE_SECONDS = 6.0  # as long as an idle connection may live
 
 
 @dataclass(frozen=True)
-class Held:
+class Resources:
     """Resident memory in MB of 10^6 bytes, and open descriptors."""
 
     memory: float
     descriptors: int
 
     @classmethod
-    def of(cls, pid: int) -> "Held":
+    def of(cls, pid: int) -> "Resources":
         """A process's, now."""
         return cls(memory_of(pid).settled, len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
 
-def growth(before: Held, pid: int) -> list[str]:
+def growth(before: Resources, pid: int) -> list[str]:
     """What grew by more than noise; waits a while for connections to be given up."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (now := Held.of(pid)) and time.monotonic() < deadline and grown(before, now):
+    while (now := Resources.of(pid)) and time.monotonic() < deadline and excess(before, now):
         time.sleep(0.1)
     print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB", end=", ")
     print(f"descriptors {before.descriptors} -> {now.descriptors}")
-    return grown(before, now)
+    return excess(before, now)
 
 
-def grown(before: Held, now: Held) -> list[str]:
+def excess(before: Resources, now: Resources) -> list[str]:
     found = []
     if now.memory > before.memory + MOST_MB:
         found.append(f"memory grew from {before.memory:.1f} to {now.memory:.1f} MB")

@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from benchmarks.fuzz.ground import filled_home, potluck_server
-from benchmarks.fuzz.held import Held, growth
+from benchmarks.fuzz.held import Resources, growth
 from benchmarks.home import stop_like_ctrl_c
 
 CHECKS = [
@@ -52,7 +52,7 @@ Pair = tuple[Any, GenerationMode]
 
 
 @dataclass
-class Outcome:
+class SchemaOutcome:
     """What came of a run."""
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class Outcome:
         return self.answers.total()
 
 
-class Fuzzer:
+class SchemaFuzzer:
     """Asks the server on a port what its own document allows, and what it does not."""
 
     def __init__(self, port: int) -> None:
@@ -73,7 +73,7 @@ class Fuzzer:
         operations = [found.ok() for found in document.get_all_operations()]
         self.pairs: list[Pair] = list(product(operations, GenerationMode))
         self.session = requests.Session()
-        self.outcome = Outcome()
+        self.outcome = SchemaOutcome()
 
     def run(self, cases: int, seed: int) -> None:
         """Play so many more cases, as many for each operation and kind of data as it has."""
@@ -126,12 +126,12 @@ class Fuzzer:
             self.outcome.failures += [f"{told}: {group}"]
 
 
-def fuzz(port: int, pid: int, *, cases: int, seed: int) -> tuple[Outcome, list[str]]:
+def fuzz_schema(port: int, pid: int, *, cases: int, seed: int) -> tuple[SchemaOutcome, list[str]]:
     """Play so many cases; answers what came of it, and what grew meanwhile."""
-    fuzzer = Fuzzer(port)
+    fuzzer = SchemaFuzzer(port)
     warm = int(cases * WARM)
     fuzzer.run(warm, seed)
-    before = Held.of(pid)
+    before = Resources.of(pid)
     fuzzer.run(cases - fuzzer.outcome.played, seed + MOST_ROUNDS)
     return fuzzer.outcome, growth(before, pid)
 
@@ -147,11 +147,11 @@ def main(cases: int, seed: int, home: Path | None) -> None:
     """Fuzz; ends with 1 if an answer is not as documented, or if memory or descriptors grow."""
     stop_like_ctrl_c()
     with filled_home(home) as filled, potluck_server(filled) as server:
-        outcome, grown = fuzz(server.port, server.process.pid, cases=cases, seed=seed)
-    sys.exit(report(outcome, grown, seed=seed))
+        outcome, grown = fuzz_schema(server.port, server.process.pid, cases=cases, seed=seed)
+    sys.exit(report_schema(outcome, grown, seed=seed))
 
 
-def report(outcome: Outcome, grown: Sequence[str], *, seed: int) -> int:
+def report_schema(outcome: SchemaOutcome, grown: Sequence[str], *, seed: int) -> int:
     """Print what came of it; answers the exit code."""
     for line in (*outcome.failures, *grown):
         print(f"FAILED {line}\n")

@@ -36,7 +36,7 @@ class Writer:
         body = call.body or b""
         if chunked:
             lines.append("transfer-encoding: chunked")
-            body = in_chunks(self.dice, body)
+            body = chunked_body(self.dice, body)
         elif call.body is not None:
             lines.append(f"content-length: {len(body)}")
         return head_of(self.dice, lines) + body
@@ -67,7 +67,7 @@ def head_of(dice: random.Random, lines: Sequence[str]) -> bytes:
     return ("\r\n".join(spelled) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 
-def in_chunks(dice: random.Random, body: bytes) -> bytes:
+def chunked_body(dice: random.Random, body: bytes) -> bytes:
     parts = []
     while body:
         size = dice.randint(1, max(1, min(len(body), 400)))

@@ -22,7 +22,7 @@ import click
 from benchmarks.fuzz.answers import answers_of, differences, faults
 from benchmarks.fuzz.calls import Call, calls_of, services_of
 from benchmarks.fuzz.ground import IDS, Servers, filled_home, servers_of
-from benchmarks.fuzz.held import Held, growth
+from benchmarks.fuzz.held import Resources, growth
 from benchmarks.fuzz.streams import Case, case, load, save
 from benchmarks.home import stop_like_ctrl_c
 
@@ -79,7 +79,7 @@ class Player:
 
 
 @dataclass
-class Outcome:
+class WireOutcome:
     """What came of a run."""
 
     played: Counter[str] = field(default_factory=Counter)
@@ -89,12 +89,12 @@ class Outcome:
 
 
 @dataclass
-class Fuzzer:
+class WireFuzzer:
     """Plays cases against both servers."""
 
     port: int
     peer_port: int
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: WireOutcome = field(default_factory=WireOutcome)
 
     async def run(self, cases: Iterator[Case]) -> None:
         """Play them, some at once."""
@@ -164,24 +164,24 @@ async def probe(port: int, number: int) -> list[str]:
     return []
 
 
-def fuzz(
+def fuzz_wire(
     servers: Servers,
     calls: Sequence[Call],
     *,
     cases: int,
     seed: int,
-) -> tuple[Outcome, list[str]]:
+) -> tuple[WireOutcome, list[str]]:
     """Play so many cases; answers what came of it, and what grew meanwhile."""
-    fuzzer = Fuzzer(servers.port, servers.peer_port)
+    fuzzer = WireFuzzer(servers.port, servers.peer_port)
     warm = int(cases * WARM)
     asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm)))
-    before = Held.of(servers.pid)
+    before = Resources.of(servers.pid)
     asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm, cases)))
     return fuzzer.outcome, growth(before, servers.pid)
 
 
-def replay(servers: Servers, path: Path) -> Outcome:
-    fuzzer = Fuzzer(servers.port, servers.peer_port)
+def replay(servers: Servers, path: Path) -> WireOutcome:
+    fuzzer = WireFuzzer(servers.port, servers.peer_port)
     asyncio.run(fuzzer.run(iter([load(path)])))
     return fuzzer.outcome
 
@@ -202,11 +202,11 @@ def main(cases: int, seed: int, file: Path | None, home: Path | None) -> None:
             outcome, grown = replay(servers, file), list[str]()
         else:
             calls = calls_of(services_of(servers.port, IDS))
-            outcome, grown = fuzz(servers, calls, cases=cases, seed=seed)
-    sys.exit(report(outcome, grown, seed=seed))
+            outcome, grown = fuzz_wire(servers, calls, cases=cases, seed=seed)
+    sys.exit(report_wire(outcome, grown, seed=seed))
 
 
-def report(outcome: Outcome, grown: Sequence[str], *, seed: int) -> int:
+def report_wire(outcome: WireOutcome, grown: Sequence[str], *, seed: int) -> int:
     """Print what came of it; answers the exit code."""
     for each, reasons in outcome.failures:
         path = save(each, FAILURES)

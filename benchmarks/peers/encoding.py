@@ -13,14 +13,15 @@ class Encoder:
 
     def __init__(self, contract: Mapping[str, Any]) -> None:
         self.columns = [
-            (column["name"], codes(column) if column["categorical"] else None, fill(column))
+            (column["name"], codes(column) if column["categorical"] else None, fill_value(column))
             for column in contract["columns"]
         ]
 
     def matrix(self, values: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
         """float64, shape (rows, columns)."""
         return np.array(
-            [encoded(values[name], table, gap) for name, table, gap in self.columns], np.float64
+            [encode_column(values[name], table, gap) for name, table, gap in self.columns],
+            np.float64,
         ).T
 
 
@@ -28,11 +29,13 @@ def codes(column: Mapping[str, Any]) -> dict[Any, int]:
     return {label: code for code, label in enumerate(column["vocabulary"])}
 
 
-def fill(column: Mapping[str, Any]) -> float:
+def fill_value(column: Mapping[str, Any]) -> float:
     return float("nan") if column["fill"] is None else float(column["fill"])
 
 
-def encoded(values: Sequence[Any], table: Mapping[Any, int] | None, gap: float) -> list[float]:
+def encode_column(
+    values: Sequence[Any], table: Mapping[Any, int] | None, gap: float
+) -> list[float]:
     if table is None:
         return [gap if value is None else value for value in values]
     return [table.get(value, gap) for value in values]

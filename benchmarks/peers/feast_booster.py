@@ -1,7 +1,7 @@
 """(c) FastAPI, Feast's SDK and the very Booster that Potluck serves, without pandas: (a) after a
 week of profiling.
 
-uvicorn --factory benchmarks.peers.feast_booster:create_app
+uvicorn --factory benchmarks.peers.feast_booster:booster_app
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from benchmarks.peers.place import place_from_environment, record_model
 from benchmarks.peers.prices_app import prices_app
 
 
-def create_app() -> FastAPI:
+def booster_app() -> FastAPI:
     place = place_from_environment()
     contract = place.contract
     encoder = Encoder(contract)

@@ -1,6 +1,6 @@
 """(a) FastAPI, Feast's SDK, pandas and a scikit-learn pipeline: the way that most tutorials go.
 
-uvicorn --factory benchmarks.peers.feast_pandas:create_app
+uvicorn --factory benchmarks.peers.feast_pandas:pandas_app
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from benchmarks.peers.place import place_from_environment, record_model
 from benchmarks.peers.prices_app import prices_app
 
 
-def create_app() -> FastAPI:
+def pandas_app() -> FastAPI:
     place = place_from_environment()
     contract = place.contract
     columns = [column["name"] for column in contract["columns"]]

@@ -32,7 +32,7 @@ def stock_repo(home: Home, contract: FeatureContract) -> Path:
     filled by Feast."""
     folder = home.settings.home / "stock_feast"
     configure(home, contract.project, folder)
-    materialize(home, folder, contract.publications[0].view)
+    materialize_view(home, folder, contract.publications[0].view)
     return folder
 
 
@@ -50,7 +50,7 @@ def configure(home: Home, project: str, folder: Path, stores: str = STOCK_STORES
     )
 
 
-def materialize(home: Home, repo: Path, view: str) -> None:
+def materialize_view(home: Home, repo: Path, view: str) -> None:
     """`feast materialize` of what the nightly run wrote to the offline store: stock Feast reads no
     published slot."""
     span = ("2000-01-01T00:00:00", datetime.now(UTC).isoformat(timespec="seconds"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import page
-from benchmarks.faults.figures import figures_of
+from benchmarks.faults.figures import fault_figures
 from benchmarks.faults.load import Ask, Asked, Load
 from benchmarks.faults.scenarios import SCENARIOS
 from benchmarks.machine import RESULTS
@@ -26,7 +26,7 @@ def test_each_line_is_shown_by_a_test_that_exists(scenario: page.Scenario) -> No
 def test_the_page_has_the_table_of_the_last_run() -> None:
     told = json.loads((RESULTS / "faults.json").read_text())
     text = page.PAGE.read_text()
-    assert text == page.with_table(text, page.table_of(told["figures"]))
+    assert text == page.with_table(text, page.fault_table(told["figures"]))
     assert list(told["figures"]) == [scenario.name for scenario in SCENARIOS]
 
 
@@ -48,7 +48,7 @@ def test_figures_count_what_was_answered_while_the_fault_lasted() -> None:
     lost = asked(12, 12.5, 0, "ConnectionResetError")
     late = asked(12.9, 13.4, 503)
     during = [asked(10, 10.1), asked(11, 11.3, 503), lost, late]
-    figures = figures_of([asked(1, 2, 500), *during, asked(13.5, 13.7), asked(20, 21)], 10, 13)
+    figures = fault_figures([asked(1, 2, 500), *during, asked(13.5, 13.7), asked(20, 21)], 10, 13)
     assert figures.statuses == {"200": 1, "503": 2}
     assert figures.errors == {"ConnectionResetError": 1}
     assert figures.slowest_ms == 500
@@ -58,7 +58,7 @@ def test_figures_count_what_was_answered_while_the_fault_lasted() -> None:
 
 
 def test_without_a_failure_there_is_nothing_to_recover_from() -> None:
-    figures = figures_of([asked(10, 10.1), asked(13.5, 13.7)], 10, 13)
+    figures = fault_figures([asked(10, 10.1), asked(13.5, 13.7)], 10, 13)
     assert (figures.first_good_s, figures.steady_s) == (0, 0)
 
 

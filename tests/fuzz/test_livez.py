@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import hostile
-from benchmarks.delivery import OTHERWISE, at_once
-from benchmarks.fuzz.calls import Service
+from benchmarks.delivery import OTHERWISE, send_at_once
+from benchmarks.fuzz.calls import LiveService
 from benchmarks.hostile import Hostile
-from benchmarks.livez import ask, bodies, goals_of, measure
+from benchmarks.livez import ask, bodies, livez_goals, summarize
 from benchmarks.processes import Server, free_port, started
 
 HELD_SECONDS = 0.3
@@ -43,21 +43,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_who_works_on_the_event_loop_is_seen_by_wait_and_by_work(server: Server) -> None:
-    run = ask(server, Hostile("works", "/works", b"{}"), at_once, 30)
+    run = ask(server, Hostile("works", "/works", b"{}"), send_at_once, 30)
     assert run.status == 200
     assert run.wait > 0.8 * 1000 * HELD_SECONDS
     assert run.work > 10, "as much of it as the machine gave to the server"
 
 
 def test_who_sleeps_on_the_event_loop_is_seen_by_the_wait_alone(server: Server) -> None:
-    run = ask(server, Hostile("sleeps", "/sleeps", b"{}"), at_once, 30)
+    run = ask(server, Hostile("sleeps", "/sleeps", b"{}"), send_at_once, 30)
     assert run.wait > 0.8 * 1000 * HELD_SECONDS
     assert run.work < 0.5 * 1000 * HELD_SECONDS
 
 
 def test_a_body_that_holds_the_server_misses_the_goal(server: Server) -> None:
-    runs = [ask(server, Hostile("works", "/works", b"{}"), at_once, 30)._replace(work=250.0)]
-    assert [goal.met for goal in goals_of([measure(runs, "works")], alone=1000)] == [False]
+    runs = [ask(server, Hostile("works", "/works", b"{}"), send_at_once, 30)._replace(work=250.0)]
+    assert [goal.met for goal in livez_goals([summarize(runs, "works")], alone=1000)] == [False]
 
 
 @pytest.mark.parametrize("way", OTHERWISE)
@@ -86,7 +86,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_no_body_is_larger_than_what_is_read_and_each_has_a_name_of_its_own() -> None:
-    services = [Service("model", FIELDS, False, [1]), Service("night", FIELDS, True, [1])]
+    services = [LiveService("model", FIELDS, False, [1]), LiveService("night", FIELDS, True, [1])]
     found = [(each.name, each.path, len(each.body)) for each in bodies(services)]
     assert len({name for name, _, _ in found}) == len(found)
     for name, path, size in found:
@@ -96,7 +96,7 @@ def test_no_body_is_larger_than_what_is_read_and_each_has_a_name_of_its_own() ->
 
 @pytest.mark.usefixtures("small")
 def test_bodies_are_the_json_that_their_names_say() -> None:
-    services = [Service("model", FIELDS, False, [1])]
+    services = [LiveService("model", FIELDS, False, [1])]
     by_name = {each.name: each.body for each in bodies(services)}
     rows = json.loads(by_name["/predict/model/batch: zeros"])["dataframe_records"]
     assert (set(rows), len(rows) > 0.49 * BATCH) == ({0}, True)

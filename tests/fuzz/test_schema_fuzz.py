@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fuzz.schema import Fuzzer, fuzz
+from benchmarks.fuzz.schema import SchemaFuzzer, fuzz_schema
 
 CASES, SEED = 400, 11
 
 
 def test_answers_are_those_that_the_document_names(iris: Any) -> None:
-    outcome, grown = fuzz(iris.port, iris.process.pid, cases=CASES, seed=SEED)
+    outcome, grown = fuzz_schema(iris.port, iris.process.pid, cases=CASES, seed=SEED)
     assert outcome.failures == []
     assert grown == []
     assert outcome.played >= CASES
@@ -67,7 +67,7 @@ def wrong() -> Iterator[int]:
 
 
 def test_each_answer_that_is_not_as_documented_is_found(wrong: int) -> None:
-    fuzzer = Fuzzer(wrong)
+    fuzzer = SchemaFuzzer(wrong)
     fuzzer.run(4, SEED)
     for path, reason in {
         "/fails": "Server error",

@@ -27,7 +27,7 @@ def servers(iris: Any) -> Iterator[Servers]:
 
 def test_streams_are_answered_as_plain_uvicorn_answers_them(servers: Servers) -> None:
     calls = calls_of(services_of(servers.port, (1, 2, 3, 10_000_000)))
-    outcome, grown = wire.fuzz(servers, calls, cases=CASES, seed=SEED)
+    outcome, grown = wire.fuzz_wire(servers, calls, cases=CASES, seed=SEED)
     assert [(each.kind, each.number, reasons) for each, reasons in outcome.failures] == []
     assert grown == []
     assert outcome.played.total() == CASES

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss
 
-from benchmarks.defaults import figures, plain_lightgbm, splittable, table_of
+from benchmarks.defaults import encoded_table, figures, plain_lightgbm, splittable
 from benchmarks.tables import Made, comics
 from training.booster import EncodedTable, train_booster
 from training.candidates import CANDIDATES, MOST_ITERATIONS, choose_parameters, count_iterations
@@ -29,7 +29,7 @@ def made() -> Made:
 
 @pytest.fixture(scope="module")
 def parts(made: Made) -> tuple[EncodedTable, Splittable, EncodedTable]:
-    rows, table = splittable(made), table_of(made)
+    rows, table = splittable(made), encoded_table(made)
     found = split(rows, "time", SEED)
     return table.take(found.learn), rows.take(found.learn), table.take(found.test)
 
