@@ -43,22 +43,23 @@ def agreements(running: Sequence[Running], cases: Sequence[str]) -> Agreements:
     told: Agreements = {}
     for case in cases:
         answering = [one for one in running if case in one.requests and one.rival.prices]
-        ours = next((prices(one, case) for one in answering if one.rival.name == POTLUCK), None)
-        if ours is not None:
-            told[case] = {
-                one.rival.name: checked(one, case, ours)
-                for one in answering
-                if one.rival.name != POTLUCK
-            }
+        ours = [one for one in answering if one.rival.name == POTLUCK]
+        if not ours:  # a trial may leave Potluck out
+            continue
+        expected = prices(ours[0], case)
+        told[case] = {}
+        for one in answering:
+            if one.rival.name != POTLUCK:
+                told[case][one.rival.name] = checked(one, case, expected)
     return told
 
 
 def agreement_notes(agreed: Agreements) -> list[str]:
-    return [
-        f"{name}, {case}: {described(found)}"
-        for case, by in agreed.items()
-        for name, found in by.items()
-    ]
+    notes = []
+    for case, by_rival in agreed.items():
+        for name, found in by_rival.items():
+            notes.append(f"{name}, {case}: {described(found)}")
+    return notes
 
 
 def described(found: Agreement) -> str:
@@ -70,12 +71,15 @@ def described(found: Agreement) -> str:
 
 
 def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
+    """Compare a rival's answers with Potluck's, and stop where they are not alike.
+
+    The same model may differ by rounding only. Another one is only to be of the same kind, so its
+    median counts and not its worst.
+    """
     found = agreement(ours, prices(one, case))
-    gap, most = (
-        (found.largest_difference, SAME_MODEL)
-        if one.rival.same_model
-        else (found.median_difference, OTHER_MODEL)
-    )
+    gap, most = found.median_difference, OTHER_MODEL
+    if one.rival.same_model:
+        gap, most = found.largest_difference, SAME_MODEL
     if gap > most:
         raise SystemExit(
             f"{one.rival.label} answers {case} otherwise than Potluck: a relative difference of "
@@ -86,20 +90,23 @@ def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
 
 def agreement(ours: Sequence[float], theirs: Sequence[float]) -> Agreement:
     assert len(ours) == len(theirs)
-    assert all(math.isfinite(price) and price > 0 for price in (*ours, *theirs))
-    gaps = [abs(their - our) / our for our, their in zip(ours, theirs, strict=True)]
-    same = sum(our == their for our, their in zip(ours, theirs, strict=True))
+    for price in (*ours, *theirs):
+        assert math.isfinite(price)
+        assert price > 0
+    gaps, same = [], 0
+    for our, their in zip(ours, theirs, strict=True):
+        gaps.append(abs(their - our) / our)
+        same += our == their
     return Agreement(len(gaps), same, statistics.median(gaps), max(gaps))
 
 
 def prices(one: Running, case: str) -> list[float]:
+    """The prices in a rival's first answers, in the order of the requests."""
     assert one.rival.prices is not None
-    requests = one.rival.traffic[case][: ASKED.get(case, USUALLY_ASKED)]
-    return [
-        price
-        for request in requests
-        for price in one.rival.prices(answer(one.server.port, request))
-    ]
+    found: list[float] = []
+    for request in one.rival.traffic[case][: ASKED.get(case, USUALLY_ASKED)]:
+        found += one.rival.prices(answer(one.server.port, request))
+    return found
 
 
 def answer(port: int, request: Request) -> Any:

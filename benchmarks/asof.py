@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,7 +25,7 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
+from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
 from potluck.stores.ingest.sources import write_parquet
 
 CONTENDERS = {"potluck": "potluck.stores.duckdb_offline.PotluckOfflineStore", "stock": "duckdb"}
@@ -64,44 +65,58 @@ class Taken:
 def main(keys: int, hours: int, labels: int, repeats: int, quick: bool) -> None:
     """Join the same labels with the same history, by each contender in turn."""
     surroundings = machine()
-    size, repeats = (Size(20, 100, 500), 1) if quick else (Size(keys, hours, labels), repeats)
+    size = Size(keys, hours, labels)
+    if quick:
+        size, repeats = Size(20, 100, 500), 1
+    taken = {}
     with tempfile.TemporaryDirectory(prefix="potluck-asof-") as folder:
         write_parquet(Path(folder) / "history.parquet", history(size))
-        taken = {
-            name: alone(Path(folder), store, size, repeats) for name, store in CONTENDERS.items()
-        }
+        for name, store in CONTENDERS.items():
+            taken[name] = alone(Path(folder), store, size, repeats)
     if len({one.digest for one in taken.values()}) != 1:
         raise SystemExit("the contenders' rows differ")
+    described = {
+        "kind": "synthetic",
+        **vars(size),
+        "features": len(FEATURES),
+        "repeats": repeats,
+    }
+    report_asof(surroundings, described, taken, keep=not quick)
+
+
+def report_asof(
+    surroundings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    taken: Mapping[str, Taken],
+    *,
+    keep: bool,
+) -> None:
+    """Print the table and the goal; write the figures to the result file, unless it is a trial."""
     medians = {name: statistics.median(one.seconds) for name, one in taken.items()}
-    cells = [
-        (n, f"{medians[n]:.3f}", f"{one.peak_mb:,.0f}", f"{one.before_mb:,.0f}")
-        for n, one in taken.items()
-    ]
-    print(table(("store", "seconds", "peak MB", "MB before the join"), cells))
-    goals = [Goal("stock's seconds ÷ potluck's", medians["stock"] / medians["potluck"], ">=", 5.0)]
+    rows, figures = [], {}
+    for name, one in taken.items():
+        peak, before = f"{one.peak_mb:,.0f}", f"{one.before_mb:,.0f}"
+        rows.append((name, f"{medians[name]:.3f}", peak, before))
+        figures[name] = {"median_seconds": medians[name], **vars(one)}
+    print(table(("store", "seconds", "peak MB", "MB before the join"), rows))
+    times = medians["stock"] / medians["potluck"]
+    goals = [Goal("stock's seconds ÷ potluck's", times, ">=", 5.0)]
     print("\n" + goals_table(goals))
-    if not quick:
-        figures = {
-            name: {"median_seconds": medians[name], **vars(one)} for name, one in taken.items()
-        }
-        described = {
-            "kind": "synthetic",
-            **vars(size),
-            "features": len(FEATURES),
-            "repeats": repeats,
-        }
-        print(
-            "\nwrote "
-            f"{write_result('asof', surroundings, described, figures, goals).relative_to(PROJECT)}"
-        )
+    if keep:
+        print_written(write_result("asof", surroundings, data, figures, goals))
 
 
 def history(size: Size) -> pa.Table:
     """A record of every key at every full hour."""
-    draw, count = np.random.default_rng(0), size.keys * size.hours
-    times = np.tile(START + np.arange(size.hours) * np.timedelta64(3600, "s"), size.keys)
-    keys = {"key": np.repeat(np.arange(size.keys), size.hours), "event_timestamp": pa.array(times)}
-    return pa.table(keys | {name: draw.normal(size=count) for name in FEATURES})
+    draw = np.random.default_rng(0)
+    hours = START + np.arange(size.hours) * np.timedelta64(3600, "s")
+    columns = {
+        "key": np.repeat(np.arange(size.keys), size.hours),
+        "event_timestamp": pa.array(np.tile(hours, size.keys)),
+    }
+    for name in FEATURES:
+        columns[name] = draw.normal(size=size.keys * size.hours)
+    return pa.table(columns)
 
 
 def alone(folder: Path, store: str, size: Size, repeats: int) -> Taken:
@@ -110,7 +125,9 @@ def alone(folder: Path, store: str, size: Size, repeats: int) -> Taken:
 
 
 def measure_join(folder: Path, offline: str, size: Size, repeats: int) -> Taken:
-    store, labels = open_store(folder, offline), entity_rows(size)
+    """Time the joins in this process; the first one warms up and does not count."""
+    store = open_store(folder, offline)
+    labels = entity_rows(size)
     references = [f"readings:{name}" for name in FEATURES]
     before, seconds = peak_mb(), []
     for _ in range(repeats + 1):
@@ -118,9 +135,11 @@ def measure_join(folder: Path, offline: str, size: Size, repeats: int) -> Taken:
         with warnings.catch_warnings(action="ignore"):
             rows = store.get_historical_features(labels.copy(), references).to_arrow()
         seconds.append(time.perf_counter() - start)
-    peak = peak_mb()
-    columns = [rows.sort_by("row")[name].to_pylist() for name in FEATURES]
-    return Taken(seconds[1:], peak, before, hashlib.sha256(repr(columns).encode()).hexdigest())
+    peak = peak_mb()  # before the rows are copied for the digest
+    ordered = rows.sort_by("row")
+    columns = [ordered[name].to_pylist() for name in FEATURES]
+    digest = hashlib.sha256(repr(columns).encode()).hexdigest()
+    return Taken(seconds[1:], peak, before, digest)
 
 
 def open_store(folder: Path, offline: str) -> Any:
@@ -137,13 +156,14 @@ def open_store(folder: Path, offline: str) -> Any:
     )
     sensor = Entity(name="sensor", join_keys=["key"], value_type=ValueType.INT64)
     source = FileSource(
-        name="history", path=str(folder / "history.parquet"), timestamp_field="event_timestamp"
+        name="history",
+        path=str(folder / "history.parquet"),
+        timestamp_field="event_timestamp",
     )
     fields = [Field(name=name, dtype=Float64) for name in FEATURES]
+    readings = FeatureView(name="readings", entities=[sensor], schema=fields, source=source)
     store = FeatureStore(config=config)
-    store.apply(
-        [sensor, FeatureView(name="readings", entities=[sensor], schema=fields, source=source)]
-    )
+    store.apply([sensor, readings])
     return store
 
 
@@ -152,11 +172,15 @@ def entity_rows(size: Size) -> Any:
     import pandas as pd
 
     draw = np.random.default_rng(1)
-    times = START + draw.integers(0, size.hours * 3600, size.labels) * np.timedelta64(1, "s")
+    seconds = draw.integers(0, size.hours * 3600, size.labels)
+    times = START + seconds * np.timedelta64(1, "s")
     keys = draw.integers(0, size.keys + size.keys // 50, size.labels)
-    return pd.DataFrame(
-        {"key": keys, "event_timestamp": pd.to_datetime(times, utc=True), "row": range(size.labels)}
-    )
+    columns = {
+        "key": keys,
+        "event_timestamp": pd.to_datetime(times, utc=True),
+        "row": range(size.labels),
+    }
+    return pd.DataFrame(columns)
 
 
 def peak_mb() -> float:

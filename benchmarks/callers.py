@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.load import Connection, quantile, request_bytes
+from benchmarks.load import Connection, quantile, read_requests
 
 SILENCE_SECONDS = 30.0
 
@@ -55,24 +55,26 @@ class Crowd:
 
     def __init__(self, job: CallersJob) -> None:
         self.pause = job.pause
-        self.requests = [
-            request_bytes(job.port, *request)
-            for request in json.loads(Path(job.requests).read_bytes())
-        ]
+        self.requests = read_requests(Path(job.requests), job.port)
         self.next = 0
         self.epoll = select.epoll()
-        self.callers = {
-            each.socket.fileno(): each
-            for each in (Connection(job.port) for _ in range(job.callers))
-        }
+        self.callers: dict[int, Connection] = {}
         self.pausing: deque[tuple[float, Connection]] = deque()
+        self.good = array("q")
+        self.refused = array("q")
+        self.failures = 0
+        for _ in range(job.callers):
+            caller = Connection(job.port)
+            self.callers[caller.socket.fileno()] = caller
         for number, caller in self.callers.items():
             self.epoll.register(number, select.EPOLLIN)
             self.ask(caller)
-        self.mark()
 
     def mark(self) -> None:
-        self.good, self.refused, self.failures = array("q"), array("q"), 0
+        """Forget what was measured so far."""
+        self.good = array("q")
+        self.refused = array("q")
+        self.failures = 0
 
     def ask(self, caller: Connection) -> None:
         self.next = (self.next + 1) % len(self.requests)
@@ -111,6 +113,7 @@ class Crowd:
 
 
 def run_callers(job: CallersJob) -> Told:
+    """Warm up, then measure."""
     crowd = Crowd(job)
     crowd.drive(job.warm_up)
     crowd.mark()
@@ -118,9 +121,14 @@ def run_callers(job: CallersJob) -> Told:
     took = crowd.drive(job.seconds)
     cpu = (time.process_time() - before) / took
     good, refused = sorted(crowd.good), sorted(crowd.refused)
-    latencies = [quantile(good, 0.99), quantile(refused, 0.5), quantile(refused, 0.99)]
     return Told(
-        len(good) / took, len(refused) / took, *(ns / 1e6 for ns in latencies), crowd.failures, cpu
+        good_per_second=len(good) / took,
+        refused_per_second=len(refused) / took,
+        good_p99_ms=quantile(good, 0.99) / 1e6,
+        refused_p50_ms=quantile(refused, 0.5) / 1e6,
+        refused_p99_ms=quantile(refused, 0.99) / 1e6,
+        failures=crowd.failures,
+        load_cpu=cpu,
     )
 
 

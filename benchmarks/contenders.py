@@ -83,37 +83,72 @@ def champion(home: Home, service: str) -> Bundle:
 
 
 def contenders_for(home: Home, bundle: Bundle) -> list[Contender]:
-    service, repo = bundle.contract.service, str(home.settings.repo)
-    serve = [str(BIN / "potluck"), "serve", "--repo", repo, "--port"]
-    feast = [str(BIN / "feast"), "-c", repo, "serve", "--host", "127.0.0.1", "--port"]
-    mlflow = [str(BIN / "mlflow"), "models", "serve", "-m", f"models:/{service}@champion"]
-    local = ["--env-manager", "local", "--host", "127.0.0.1", "--port"]
+    """All who are started, Potluck first."""
     records = first_records(home, bundle.contract)
-    ask = (f"/predict/{service}", [json.dumps(sent(record)).encode() for record in records])
     return [
-        Contender(POTLUCK, lambda port: [*serve, str(port)], "/readyz", *ask, supervised=False),
+        *potluck_contenders(home, bundle.contract.service, records),
+        feast_contender(home, bundle.contract, records),
+        mlflow_contender(bundle),
+    ]
+
+
+def potluck_contenders(
+    home: Home, service: str, records: Sequence[Mapping[str, Any]]
+) -> list[Contender]:
+    """With one worker, and with two: of the latter only the memory counts."""
+    serve = [str(BIN / "potluck"), "serve", "--repo", str(home.settings.repo), "--port"]
+    path = f"/predict/{service}"
+    bodies = [json.dumps(sent(record)).encode() for record in records]
+    return [
+        Contender(
+            POTLUCK,
+            lambda port: [*serve, str(port)],
+            "/readyz",
+            path,
+            bodies,
+            supervised=False,
+        ),
         Contender(
             TWO_WORKERS,
             lambda port: [*serve, str(port), "--workers", "2"],
-            *("/readyz", *ask),
+            "/readyz",
+            path,
+            bodies,
             supervised=True,
             timed=False,
         ),
-        Contender(
-            FEAST,
-            lambda port: [*feast, str(port)],
-            *("/health", "/get-online-features", feast_bodies(bundle.contract, records)),
-            supervised=True,
-            slow=True,
-        ),
-        Contender(
-            MLFLOW,
-            lambda port: [*mlflow, *local, str(port)],
-            *("/ping", "/invocations", mlflow_bodies(bundle)),
-            supervised=True,
-            slow=True,
-        ),
     ]
+
+
+def feast_contender(
+    home: Home, contract: FeatureContract, records: Sequence[Mapping[str, Any]]
+) -> Contender:
+    repo = str(home.settings.repo)
+    serve = [str(BIN / "feast"), "-c", repo, "serve", "--host", "127.0.0.1", "--port"]
+    return Contender(
+        FEAST,
+        lambda port: [*serve, str(port)],
+        "/health",
+        "/get-online-features",
+        feast_bodies(contract, records),
+        supervised=True,
+        slow=True,
+    )
+
+
+def mlflow_contender(bundle: Bundle) -> Contender:
+    model = f"models:/{bundle.contract.service}@champion"
+    serve = [str(BIN / "mlflow"), "models", "serve", "-m", model]
+    local = ["--env-manager", "local", "--host", "127.0.0.1", "--port"]
+    return Contender(
+        MLFLOW,
+        lambda port: [*serve, *local, str(port)],
+        "/ping",
+        "/invocations",
+        mlflow_bodies(bundle),
+        supervised=True,
+        slow=True,
+    )
 
 
 def first_records(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
@@ -130,24 +165,27 @@ def sent(record: Mapping[str, Any]) -> dict[str, Any]:
 def feast_bodies(contract: FeatureContract, records: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """Feast wants every request field, and a value in each."""
     fields = contract.keys + contract.request
-    entities = [
-        {field.name: [value_for_feast(field, record[field.name])] for field in fields}
-        for record in records
-    ]
-    return [
-        json.dumps({"feature_service": contract.service, "entities": entity}).encode()
-        for entity in entities
-    ]
+    bodies = []
+    for record in records:
+        entity = {field.name: [value_for_feast(field, record[field.name])] for field in fields}
+        body = {"feature_service": contract.service, "entities": entity}
+        bodies.append(json.dumps(body).encode())
+    return bodies
 
 
 def value_for_feast(field: Field, value: Any) -> Any:
-    return value if value is not None else "" if field.dtype == "string" else 0
+    """The value, or where it is missing an empty one of the field's type."""
+    if value is not None:
+        return value
+    return "" if field.dtype == "string" else 0
 
 
 def mlflow_bodies(bundle: Bundle) -> list[bytes]:
     """Rows as they came, looked-up values among them: the bundle's golden ones, as often as
     needed."""
     inputs = read_golden(bundle.folder).inputs
-    rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
-    bodies = [json.dumps({"inputs": [row]}).encode() for row in rows]
+    bodies = []
+    for values in zip(*inputs.values(), strict=True):
+        row = dict(zip(inputs, values, strict=True))
+        bodies.append(json.dumps({"inputs": [row]}).encode())
     return [bodies[number % len(bodies)] for number in range(REQUESTS)]

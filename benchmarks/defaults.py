@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.metrics import log_loss, roc_auc_score
 
-from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
+from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
 from benchmarks.tables import TABLES, Made
 from training.booster import EncodedTable, lightgbm_data, train_booster
 from training.measure import choose_candidate
@@ -47,36 +47,30 @@ Figures = Mapping[str, Any]
 def main(seeds: int) -> None:
     """Choose, fit, compare."""
     surroundings = machine()
-    found = {
-        f"{name}, seed {seed}": compared(make(seed), seed)
-        for name, make in TABLES.items()
-        for seed in range(seeds)
-    }
-    goals = [
-        Goal(f"log loss, {name}, over LightGBM's own", each["ratio"], "<=", 1.0)
-        for name, each in found.items()
-    ]
-    print(
-        table(
-            ("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing"),
-            [*map(losses_row, found.items())],
-        )
-    )
+    found, goals = {}, []
+    for kind, make in TABLES.items():
+        for seed in range(seeds):
+            name = f"{kind}, seed {seed}"
+            found[name] = compared(make(seed), seed)
+            ratio = found[name]["ratio"]
+            goals.append(Goal(f"log loss, {name}, over LightGBM's own", ratio, "<=", 1.0))
+    heads = ("table", "candidate", "log loss", "LightGBM's", "ratio", "choosing")
+    print(table(heads, [losses_row(name, each) for name, each in found.items()]))
     print("\n" + goals_table(goals))
     data = {"seeds": seeds, "tables": list(TABLES)}
-    path = write_result("defaults", surroundings, data, {"log_loss": found}, goals, NOTES)
-    print(f"\nwrote {path.relative_to(PROJECT)}")
+    figures = {"log_loss": found}
+    print_written(write_result("defaults", surroundings, data, figures, goals, NOTES))
 
 
 def compared(made: Made, seed: int) -> Figures:
     """Both on one table."""
     rows = splittable(made)
     parts = split(rows, "time", seed)
-    learn, test = (encoded_table(made).take(places) for places in (parts.learn, parts.test))
+    encoded = encoded_table(made)
+    learn, test = encoded.take(parts.learn), encoded.take(parts.test)
     began = time.monotonic()
-    choice = choose_candidate(
-        learn, rows.take(parts.learn), "time", {}, seed, Meter(lambda _: None)
-    )
+    quiet = Meter(lambda _: None)
+    choice = choose_candidate(learn, rows.take(parts.learn), "time", {}, seed, quiet)
     seconds = time.monotonic() - began
     ours = figures(train_booster(learn, choice.parameters, seed, lambda _: None), test)
     theirs = figures(plain_lightgbm(learn), test)
@@ -118,11 +112,15 @@ def splittable(made: Made) -> Splittable:
     return Splittable("made", times, pa.table({}), made.labels.tolist(), classes=True)
 
 
-def losses_row(found: tuple[str, Figures]) -> tuple[str, ...]:
-    name, each = found
-    candidate = f"{each['candidate']} × {each['iterations']}"
-    losses = (f"{each[whose]['log_loss']:.4f}" for whose in ("ours", "lightgbm"))
-    return (name, candidate, *losses, f"{each['ratio']:.3f}", f"{each['seconds_to_choose']:.1f} s")
+def losses_row(name: str, found: Figures) -> tuple[str, ...]:
+    return (
+        name,
+        f"{found['candidate']} × {found['iterations']}",
+        f"{found['ours']['log_loss']:.4f}",
+        f"{found['lightgbm']['log_loss']:.4f}",
+        f"{found['ratio']:.3f}",
+        f"{found['seconds_to_choose']:.1f} s",
+    )
 
 
 if __name__ == "__main__":

@@ -24,10 +24,9 @@ from pathlib import Path
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RECEIVE_BYTES = 1 << 18
 SILENCE_SECONDS = 60.0
-FEWEST_ANSWERS, LONGEST = (
-    20,
-    5,
-)  # a slow server gets up to five windows for its first twenty answers
+# A slow server gets up to five windows for its first twenty answers.
+FEWEST_ANSWERS = 20
+LONGEST = 5
 
 
 @dataclass(frozen=True)
@@ -92,25 +91,26 @@ class Connection:
 
 
 def is_whole(answer: bytes) -> bool:
+    """Whether head and body have arrived; without a length, up to the last chunk."""
     end = answer.find(b"\r\n\r\n")
     if end < 0:
         return False
     length = LENGTH.search(answer, 0, end)
-    return (
-        answer.endswith(b"\r\n0\r\n\r\n")
-        if length is None
-        else len(answer) >= end + 4 + int(length[1])
-    )
+    if length is None:
+        return answer.endswith(b"\r\n0\r\n\r\n")
+    return len(answer) >= end + 4 + int(length[1])
+
+
+def read_requests(path: Path, port: int) -> list[bytes]:
+    """The requests of a JSON file `[[method, path, body], ...]`, each as it goes out."""
+    return [request_bytes(port, *request) for request in json.loads(path.read_bytes())]
 
 
 class Loop:
     """All connections, and what they measured since the last mark."""
 
     def __init__(self, job: LoadJob) -> None:
-        self.requests = [
-            request_bytes(job.port, *request)
-            for request in json.loads(Path(job.requests).read_bytes())
-        ]
+        self.requests = read_requests(Path(job.requests), job.port)
         self.next = 0
         self.epoll = select.epoll()
         self.connections = [Connection(job.port) for _ in range(job.connections)]
@@ -166,13 +166,12 @@ def request_bytes(port: int, method: str, path: str, body: str | None) -> bytes:
     if body is None:
         return f"{head}\r\n".encode()
     content = body.encode()
-    return (
-        f"{head}content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n".encode()
-        + content
-    )
+    head += f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    return head.encode() + content
 
 
 def run_load(job: LoadJob) -> LoadRun:
+    """Warm up, then measure."""
     loop = Loop(job)
     loop.start()
     loop.drive(job.warm_up)
@@ -180,29 +179,41 @@ def run_load(job: LoadJob) -> LoadRun:
     before = processor_seconds(job.watched)
     took = loop.drive(job.seconds)
     after = processor_seconds(job.watched)
-    cpu = {name: (after[name] - before[name]) / took for name in after}
     sorted_ms = [ns / 1e6 for ns in sorted(loop.nanoseconds)]
-    p50, p99 = (quantile(sorted_ms, share) for share in (0.5, 0.99))
-    found = (len(sorted_ms), len(sorted_ms) / took, p50, p99, max(sorted_ms, default=0.0))
-    return LoadRun(*found, cpu, loop.failures, loop.first_failure)
+    return LoadRun(
+        answers=len(sorted_ms),
+        per_second=len(sorted_ms) / took,
+        p50_ms=quantile(sorted_ms, 0.5),
+        p99_ms=quantile(sorted_ms, 0.99),
+        most_ms=max(sorted_ms, default=0.0),
+        cpu={name: (after[name] - before[name]) / took for name in after},
+        failures=loop.failures,
+        first_failure=loop.first_failure,
+    )
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
     """The smallest value that at least this share does not exceed; of nothing, 0."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+    if not ordered:
+        return 0.0
+    place = min(len(ordered) - 1, int(share * len(ordered)))
+    return ordered[place]
 
 
 def processor_seconds(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    return {
-        "load": time.process_time(),
-        **{name: sum(map(seconds_of, pids)) for name, pids in watched.items()},
-    }
+    """By name of the watched processes; `load` is this process."""
+    found = {"load": time.process_time()}
+    for name, pids in watched.items():
+        found[name] = sum(map(seconds_of, pids))
+    return found
 
 
 def seconds_of(pid: int) -> float:
     """User and system time of a process and its threads, to the kernel's tick (10 ms)."""
-    fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    text = (Path("/proc") / str(pid) / "stat").read_text()
+    fields = text.rpartition(")")[2].split()  # the name before it may hold spaces
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

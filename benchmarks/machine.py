@@ -22,19 +22,22 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 PACKAGES = (
-    *(
-        "potluck",
-        "numpy",
-        "lightgbm",
-        "fastapi",
-        "starlette",
-        "uvicorn",
-        "uvloop",
-        "httptools",
-        "redis",
-        "pydantic",
-    ),
-    *("feast", "mlflow", "scikit-learn", "pandas", "pyarrow", "duckdb"),
+    "potluck",
+    "numpy",
+    "lightgbm",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "redis",
+    "pydantic",
+    "feast",
+    "mlflow",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "duckdb",
 )
 
 
@@ -54,10 +57,12 @@ class Goal:
 
 def machine() -> dict[str, Any]:
     """The machine without its name, and how busy it was when asked."""
+    pages = os.sysconf("SC_PHYS_PAGES")
+    memory = os.sysconf("SC_PAGE_SIZE") * pages
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "memory_gb": round(memory / 1e9, 1),
         "system": platform.system(),
         "architecture": platform.machine(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
@@ -109,6 +114,11 @@ def write_result(
     return path
 
 
+def print_written(path: Path) -> None:
+    """Say where a result is kept, from the project's folder on."""
+    print(f"\nwrote {path.relative_to(PROJECT)}")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as they need to be, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -116,13 +126,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-    return "  ".join([first.strip().ljust(widths[0]), *rest])
+    """One line of a table."""
+    first, *rest = cells
+    aligned = [first.strip().ljust(widths[0])]
+    for cell, width in zip(rest, widths[1:], strict=True):
+        aligned.append(cell.rjust(width))
+    return "  ".join(aligned)
 
 
 def goals_table(goals: Sequence[Goal]) -> str:
-    rows = [
-        (g.name, f"{g.figure:.4g}", f"{g.comparison} {g.goal:.4g}", "yes" if g.met else "NO")
-        for g in goals
-    ]
+    rows = []
+    for goal in goals:
+        wanted = f"{goal.comparison} {goal.goal:.4g}"
+        met = "yes" if goal.met else "NO"
+        rows.append((goal.name, f"{goal.figure:.4g}", wanted, met))
     return table(("goal", "figure", "wanted", "met"), rows)
