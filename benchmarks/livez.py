@@ -26,7 +26,7 @@ from benchmarks.fuzz.calls import LiveService, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, potluck_server
 from benchmarks.home import stop_like_ctrl_c
 from benchmarks.hostile import Hostile, for_batch, for_lookups, for_predict
-from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
+from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
 from benchmarks.processes import Server
 
 EVERY_SECONDS = 0.005
@@ -87,13 +87,15 @@ class Prober:
             begun, worked = time.perf_counter(), self.worked()
             self.connection.request("GET", "/livez")
             self.connection.getresponse().read()
-            self.waits.append(time.perf_counter() - begun)
+            wait = time.perf_counter() - begun
+            self.waits.append(wait)
             self.work.append(self.worked() - worked)
-            time.sleep(max(0.0, EVERY_SECONDS - self.waits[-1]))
+            time.sleep(max(0.0, EVERY_SECONDS - wait))
 
     def worked(self) -> float:
         """Processor time of the server's threads, in seconds."""
-        return sum(map(nanoseconds, self.threads.iterdir())) / 1e9
+        total = sum(map(nanoseconds, self.threads.iterdir()))
+        return total / 1e9
 
     @property
     def longest(self) -> tuple[float, float]:
@@ -104,20 +106,30 @@ class Prober:
 def nanoseconds(thread: Path) -> int:
     """Processor time of a thread; none of one that has just ended."""
     try:
-        return int((thread / "schedstat").read_text().split()[0])
+        numbers = (thread / "schedstat").read_text().split()
     except OSError:
         return 0
+    return int(numbers[0])
 
 
 def bodies(services: Sequence[LiveService]) -> Iterator[Hostile]:
+    """All bodies for all services of a server."""
     for service in services:
         if service.precomputed:
             yield from for_lookups(service.name, service.ids)
-        else:
-            texts = [field["name"] for field in service.fields if field["dtype"] == "string"]
-            text = next(iter(texts), None)
-            yield from for_predict(service.name, service.record(), text)
-            yield from for_batch(service.name, service.record(), text)
+            continue
+        record = service.record()
+        text = text_field(service)
+        yield from for_predict(service.name, record, text)
+        yield from for_batch(service.name, record, text)
+
+
+def text_field(service: LiveService) -> str | None:
+    """The first field that takes a text."""
+    for field in service.fields:
+        if field["dtype"] == "string":
+            return str(field["name"])
+    return None
 
 
 def ask(server: Server, hostile: Hostile, deliver: Delivery, patience: float) -> Sending:
@@ -143,12 +155,19 @@ def status_of(port: int, hostile: Hostile, deliver: Delivery, patience: float) -
 
 
 def summarize(runs: Sequence[Sending], name: str) -> Waited:
-    wait, work = min(run.wait for run in runs), min(run.work for run in runs)
+    """The least of the repeats' waits and work; status and seconds of the last one."""
+    wait = min(run.wait for run in runs)
+    work = min(run.work for run in runs)
     last = runs[-1]
-    told = Waited(name, round(wait, 1), round(work, 1), last.status, round(last.seconds, 3))
     line = f"{wait:9.1f} ms, work {work:7.1f} ms  {last.status}  {name}"
     print(line, file=sys.stderr, flush=True)
-    return told
+    return Waited(
+        name=name,
+        longest_ms=round(wait, 1),
+        work_ms=round(work, 1),
+        status=last.status,
+        seconds=round(last.seconds, 3),
+    )
 
 
 def quiet(server: Server) -> float:
@@ -177,13 +196,20 @@ def main(home: Path | None, only: str, repeats: int, seconds: float) -> None:
 
 
 def waits(server: Server, only: str, repeats: int, patience: float) -> Iterator[Waited]:
+    """Send each body in each way that is for it, as often as asked for."""
     for hostile in bodies(services_of(server.port, IDS)):
-        ways = {"": send_at_once, **(OTHERWISE if delivered_otherwise(hostile) else {})}
-        for way, deliver in ways.items():
-            name = f"{hostile.name}, {way}" if way else hostile.name
+        for name, deliver in deliveries(hostile):
             if only in name:
                 runs = [ask(server, hostile, deliver, patience) for _ in range(repeats)]
                 yield summarize(runs, name)
+
+
+def deliveries(hostile: Hostile) -> Iterator[tuple[str, Delivery]]:
+    """A name and a way of sending for each: all bodies at once, and some otherwise too."""
+    yield hostile.name, send_at_once
+    if delivered_otherwise(hostile):
+        for way, deliver in OTHERWISE.items():
+            yield f"{hostile.name}, {way}", deliver
 
 
 def delivered_otherwise(hostile: Hostile) -> bool:
@@ -201,14 +227,13 @@ def report_livez(
     worst = sorted(found, key=lambda waited: -waited.work_ms)
     goals = livez_goals(found, alone)
     heads = ("body", "longest wait ms", "of it the server's work", "status", "seconds")
-    cells = [tuple(map(str, astuple(waited))) for waited in worst]
-    print(table(heads, cells[:SHOWN]))
+    rows = [tuple(map(str, astuple(waited))) for waited in worst]
+    print(table(heads, rows[:SHOWN]))
     print(f"\n{len(found)} bodies; nothing else asked: {alone} ms\n")
     print(goals_table(goals))
     if keep:
         figures = {"nothing_else_ms": alone, "bodies": [asdict(waited) for waited in found]}
-        path = write_result("livez", surroundings, {"rows": "synthetic"}, figures, goals)
-        print(f"\nwrote {path.relative_to(PROJECT)}")
+        print_written(write_result("livez", surroundings, {"rows": "synthetic"}, figures, goals))
     return 0 if all(goal.met for goal in goals) else 1
 
 

@@ -35,16 +35,20 @@ class Figures:
 
 
 def fault_figures(asked: Sequence[Asked], begun: float, ended: float) -> Figures:
-    during = [each for each in asked if begun <= each.begun < ended or begun < each.ended <= ended]
-    answers = sorted(each.ms for each in during if each.status)
-    p50, p99 = percentiles(answers)
+    """What a fault came to that lasted from `begun` to `ended`, by `time.monotonic()`."""
+    during = [each for each in asked if was_under_way(each, begun, ended)]
+    answered = [each for each in during if each.status]
+    statuses = Counter(str(each.status) for each in answered)
+    errors = Counter(each.error for each in during if each.error)
+    times = sorted(each.ms for each in answered)
+    p50, p99 = percentiles(times)
     return Figures(
         requests=len(during),
-        statuses=dict(sorted(Counter(str(each.status) for each in during if each.status).items())),
-        errors=dict(sorted(Counter(each.error for each in during if each.error).items())),
+        statuses=dict(sorted(statuses.items())),
+        errors=dict(sorted(errors.items())),
         p50_ms=round(p50, 2),
         p99_ms=round(p99, 2),
-        slowest_ms=round(answers[-1], 2) if answers else 0.0,
+        slowest_ms=round(max(times, default=0.0), 2),
         wrong=sum(each.wrong for each in asked),
         unexpected=sum(each.status not in EXPECTED for each in asked if each.status),
         first_good_s=round(first_good(asked, during, ended), 3),
@@ -52,24 +56,39 @@ def fault_figures(asked: Sequence[Asked], begun: float, ended: float) -> Figures
     )
 
 
+def was_under_way(request: Asked, begun: float, ended: float) -> bool:
+    """Whether a request began or ended while the fault lasted."""
+    began_within = begun <= request.begun < ended
+    ended_within = begun < request.ended <= ended
+    return began_within or ended_within
+
+
 def percentiles(answers: Sequence[float]) -> tuple[float, float]:
     """p50 and p99; of fewer than two answers, the one."""
-    if len(answers) < 2:
-        return (answers[0], answers[0]) if answers else (0.0, 0.0)
+    if not answers:
+        return 0.0, 0.0
+    if len(answers) == 1:
+        return answers[0], answers[0]
     cuts = quantiles(answers, n=100, method="inclusive")
     return cuts[49], cuts[98]
 
 
 def first_good(asked: Sequence[Asked], during: Sequence[Asked], ended: float) -> float:
+    """Seconds from the fault's end to the first right answer of a kind that failed."""
     failed = {each.kind for each in during if not each.good}
     good = [each for each in asked if each.kind in failed and each.good]
-    return min((each.ended - ended for each in good if each.ended > ended), default=0.0)
+    return min(seconds_after(ended, good), default=0.0)
 
 
 def seconds_until_steady(asked: Sequence[Asked], ended: float) -> float:
     """Seconds from the end of the fault to the end of the last request that failed."""
     failed = [each for each in asked if not each.good]
-    return max((each.ended - ended for each in failed if each.ended > ended), default=0.0)
+    return max(seconds_after(ended, failed), default=0.0)
+
+
+def seconds_after(moment: float, requests: Sequence[Asked]) -> list[float]:
+    """How long after a moment those requests ended that ended after it."""
+    return [each.ended - moment for each in requests if each.ended > moment]
 
 
 def seen(figures: Mapping[str, Any]) -> str:
@@ -79,4 +98,4 @@ def seen(figures: Mapping[str, Any]) -> str:
     speed = f"p99 {figures['p99_ms']:.0f} ms, slowest {figures['slowest_ms']:.0f} ms"
     late = figures["steady_s"]
     again = f"all good {late:.1f} s after" if late else "no failure after"
-    return f"{', '.join(counts)}; {speed}; {again}"
+    return "; ".join([", ".join(counts), speed, again])

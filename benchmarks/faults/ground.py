@@ -63,7 +63,8 @@ class FaultGround:
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Server]:
         """`potluck serve`, ready."""
-        port, log = port or free_port(), self.home.settings.home / "server.log"
+        port = port or free_port()
+        log = self.home.settings.home / "server.log"
         command = [str(BIN / "potluck"), "serve", "--port", str(port), *options]
         own = {**self.home.environment, **(environment or {})}
         with started(command, port, own, log) as server:
@@ -106,15 +107,17 @@ def fill_home(home: Home) -> list[Release]:
 
 def asks_of(home: Home) -> list[Ask]:
     """Each house's hybrid and real-time prediction, and its look-up."""
-    contracts = [champion(home, service).contract for service in (HYBRID_SERVICE, REALTIME_SERVICE)]
-    records = population(home, contracts[0])[:ASKED_ROWS]
-    traffic = product_traffic(contracts[0], contracts[1], records)
-    kinds = (HYBRID, REALTIME, LOOKUP)
-    return [
-        Ask(kind, method, target, body.encode() if body is not None else None)
-        for each in zip(*(traffic[kind] for kind in kinds), strict=True)
-        for kind, (method, target, body) in zip(kinds, each, strict=True)
-    ]
+    hybrid = champion(home, HYBRID_SERVICE).contract
+    realtime = champion(home, REALTIME_SERVICE).contract
+    records = population(home, hybrid)[:ASKED_ROWS]
+    traffic = product_traffic(hybrid, realtime, records)
+    asks = []
+    for place in range(len(records)):
+        for kind in (HYBRID, REALTIME, LOOKUP):
+            method, target, body = traffic[kind][place]
+            content = None if body is None else body.encode()
+            asks.append(Ask(kind, method, target, content))
+    return asks
 
 
 def learn(ground: FaultGround) -> None:
@@ -136,8 +139,12 @@ def promote(ground: FaultGround, port: int, release: Release) -> None:
 
 
 async def version(port: int) -> str:
-    status, body = await ask_once(port, Ask("", "GET", f"/services/{HYBRID_SERVICE}", None))
-    return str(json.loads(body)["model_version"]) if status == 200 else ""
+    """The hybrid service's version that the server answers with; empty where it does not say."""
+    ask = Ask("", "GET", f"/services/{HYBRID_SERVICE}", None)
+    status, body = await ask_once(port, ask)
+    if status != 200:
+        return ""
+    return str(json.loads(body)["model_version"])
 
 
 async def answers(port: int, asks: Sequence[Ask]) -> dict[tuple[str, str], Any]:

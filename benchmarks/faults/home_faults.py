@@ -43,9 +43,8 @@ async def promote_where_nothing_can_be_written(stage: Stage, spoil: Spoil) -> No
             stage.ground.releases.promote(second)
             meanwhile = await taken_up(scene, second.model_version)
         scene.end()
-        scene.notes.append(
-            f"the promoted version is {'' if meanwhile else 'NOT '}taken up meanwhile"
-        )
+        done = "taken up" if meanwhile else "NOT taken up"
+        scene.notes.append(f"the promoted version is {done} meanwhile")
         if not await taken_up(scene, second.model_version):
             scene.notes.append("and NOT afterwards")
         stage.ground.releases.promote(first)

@@ -27,13 +27,18 @@ class Ask:
 
     @property
     def key(self) -> str:
-        return f"{self.target} {(self.body or b'').decode()}"
+        body = self.body or b""
+        return f"{self.target} {body.decode()}"
 
     @property
     def sent(self) -> bytes:
+        """The request as it goes out."""
+        body = self.body or b""
         lines = [f"{self.method} {self.target} HTTP/1.1", "host: x"]
-        lines += [f"content-length: {len(self.body)}"] if self.body is not None else []
-        return ("\r\n".join(lines) + "\r\n\r\n").encode() + (self.body or b"")
+        if self.body is not None:
+            lines.append(f"content-length: {len(body)}")
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        return head.encode() + body
 
 
 @dataclass
@@ -73,16 +78,20 @@ class Load:
 
     async def run(self) -> None:
         started = time.monotonic()
-        await asyncio.gather(*(self.one_connection(n, started) for n in range(CONNECTIONS)))
+        connections = [self.one_connection(number, started) for number in range(CONNECTIONS)]
+        await asyncio.gather(*connections)
 
     async def one_connection(self, number: int, started: float) -> None:
+        """Take each sixteenth turn; turns that an answer was waited for are left out."""
         line = Line(self.port)
         turn = number
         while not self.stopped:
-            await asyncio.sleep(max(0.0, started + turn / RATE - time.monotonic()))
+            due = started + turn / RATE
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             await self.ask(line, self.asks[turn % len(self.asks)])
             behind = (time.monotonic() - started) * RATE - turn
-            turn += CONNECTIONS * max(1, int(behind / CONNECTIONS))
+            rounds = max(1, int(behind / CONNECTIONS))
+            turn += CONNECTIONS * rounds
         line.close()
 
     async def ask(self, line: "Line", ask: Ask) -> None:
@@ -121,13 +130,15 @@ class Line:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; answers status and body."""
         assert self.reader is not None
         assert self.writer is not None
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
         lines = head.decode("latin-1").lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-        body = await self.reader.readexactly(int(headers["content-length"]))
+        length = int(headers["content-length"])
+        body = await self.reader.readexactly(length)
         if headers.get("connection") == "close":
             self.close()
         return int(head[9:12]), body

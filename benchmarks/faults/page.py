@@ -15,19 +15,23 @@ HEAD = ("fault", "what is seen (measured)", "what to do", "shown by")
 
 def fault_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each scenario, in their order."""
-    lines = [row(HEAD), row(["---"] * len(HEAD))]
-    lines += [row(scenario_cells(scenario, figures[scenario.name])) for scenario in SCENARIOS]
+    rule = ["---"] * len(HEAD)
+    lines = [row(HEAD), row(rule)]
+    for scenario in SCENARIOS:
+        cells = scenario_cells(scenario, figures[scenario.name])
+        lines.append(row(cells))
     return "\n".join(lines)
 
 
 def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    inner = " | ".join(cells)
+    return f"| {inner} |"
 
 
 def scenario_cells(scenario: Scenario, figures: Mapping[str, Any]) -> list[str]:
-    notes = "".join(f"; {note}" for note in figures["notes"])
-    tests = ", ".join(link(test) for test in scenario.tests)
-    return [scenario.fault, seen(figures) + notes, scenario.advice, tests]
+    measured = "; ".join([seen(figures), *figures["notes"]])
+    tests = [link(test) for test in scenario.tests]
+    return [scenario.fault, measured, scenario.advice, ", ".join(tests)]
 
 
 def link(test: str) -> str:
@@ -49,4 +53,6 @@ def with_table(page: str, table: str) -> str:
 
 
 def write(figures: Mapping[str, Mapping[str, Any]], page: Path = PAGE) -> None:
-    page.write_text(with_table(page.read_text(), fault_table(figures)))
+    """Put the figures' table into the page."""
+    table = fault_table(figures)
+    page.write_text(with_table(page.read_text(), table))

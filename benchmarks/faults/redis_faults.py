@@ -53,11 +53,9 @@ async def emptied(stage: Stage) -> None:
     async with stage.serving() as scene:
         scene.begin()
         stage.ground.redis.client.flushall()
-        codes = await materialize_and_nightly(stage, AS_OF)
+        codes = exit_codes_text(await materialize_and_nightly(stage, AS_OF))
         scene.end()
-        scene.notes.append(
-            f"`materialize` and `nightly` fill it again (exit codes {exit_codes_text(codes)})"
-        )
+        scene.notes.append(f"`materialize` and `nightly` fill it again (exit codes {codes})")
 
 
 async def full(stage: Stage) -> None:

@@ -36,8 +36,19 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--appendonly", "yes", "--dir", str(self.folder)]
+        command = [
+            server_binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--dir",
+            str(self.folder),
+        ]
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         deadline = time.monotonic() + READY_SECONDS

@@ -30,7 +30,8 @@ async def worker_killed(stage: Stage) -> None:
         while not await another(scene, before):
             await asyncio.sleep(LOOK_SECONDS)
         scene.end()
-        scene.notes.append(f"another one is started {scene.ended - scene.begun:.1f} s later")
+        seconds = scene.ended - scene.begun
+        scene.notes.append(f"another one is started {seconds:.1f} s later")
 
 
 async def worker_frozen(stage: Stage) -> None:
@@ -44,12 +45,17 @@ async def worker_frozen(stage: Stage) -> None:
 
 def busiest_first(workers: list[int]) -> list[int]:
     """By how many connections they hold: which worker takes one is chance."""
-    return sorted(workers, key=lambda pid: -len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    return sorted(workers, key=open_descriptors, reverse=True)
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def another(scene: Scene, before: list[int]) -> bool:
     """Whether a new worker is there; looked for in a thread, as the load must not wait for it."""
-    return bool(set(await asyncio.to_thread(lambda: scene.workers)) - set(before))
+    now = await asyncio.to_thread(lambda: scene.workers)
+    return bool(set(now) - set(before))
 
 
 async def replaced(scene: Scene, before: list[int]) -> None:
@@ -57,7 +63,8 @@ async def replaced(scene: Scene, before: list[int]) -> None:
     deadline = time.monotonic() + WORKER_SECONDS
     while time.monotonic() < deadline:
         if await another(scene, before):
-            scene.notes.append(f"replaced after {time.monotonic() - scene.begun:.1f} s")
+            seconds = time.monotonic() - scene.begun
+            scene.notes.append(f"replaced after {seconds:.1f} s")
             return
         await asyncio.sleep(LOOK_SECONDS)
     os.kill(before[0], signal.SIGCONT)
@@ -77,11 +84,16 @@ async def stop_and_start(stage: Stage, *options: str) -> None:
     async with stage.serving(*options) as scene:
         scene.begin()
         await stop_server(scene)
-        again = stage.ground.server(*options, port=scene.server.port)
-        await asyncio.to_thread(scene.servers.enter_context, again)
+        await start_again(stage, scene, *options)
         scene.end()
         cut = sum(was_cut(each, scene.begun) for each in scene.load.asked)
         scene.notes.append(f"{cut} requests cut")
+
+
+async def start_again(stage: Stage, scene: Scene, *options: str) -> None:
+    """Another server on the same port; in a thread, as the load must not wait for it."""
+    again = stage.ground.server(*options, port=scene.server.port)
+    await asyncio.to_thread(scene.servers.enter_context, again)
 
 
 async def stop_server(scene: Scene) -> None:
@@ -104,25 +116,31 @@ def was_cut(asked: Asked, since: float) -> bool:
 
 async def stopped_with_half_a_body(stage: Stage) -> None:
     """SIGTERM while somebody has sent half a request and waits."""
+    half = post_head(f"/predict/{HYBRID_SERVICE}", 100_000) + b"{" * 70_000
     async with stage.serving() as scene:
         with socket.create_connection(("127.0.0.1", scene.server.port)) as client:
-            lines = f"POST /predict/{HYBRID_SERVICE} HTTP/1.1", "host: x", "content-length: 100000"
-            client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + b"{" * 70_000)
+            client.sendall(half)
             await asyncio.sleep(0.2)
             scene.begin()
             await stop_server(scene)
-        again = stage.ground.server(port=scene.server.port)
-        await asyncio.to_thread(scene.servers.enter_context, again)
+        await start_again(stage, scene)
         scene.end()
+
+
+def post_head(path: str, length: int) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {length}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 async def swapped(stage: Stage) -> None:
     """Another champion twice a second, there and back."""
     swaps = 2 * int(stage.seconds / SWAP_EVERY / 2)
+    first, second = stage.ground.versions
     async with stage.serving() as scene:
         scene.begin()
         for number in range(swaps):
-            stage.ground.releases.promote(stage.ground.versions[(number + 1) % 2])
+            release = first if number % 2 else second
+            stage.ground.releases.promote(release)
             await asyncio.sleep(SWAP_EVERY)
         scene.end()
         scene.notes.append(f"{swaps} promotions; every answer is that of the version it names")
@@ -140,10 +158,10 @@ async def hostile(stage: Stage) -> None:
 
 
 async def post_for_status(port: int, path: str, body: bytes) -> int:
+    """Send a body; answers the status, or 0 where none came in time."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        writer.write(post_head(path, len(body)) + body)
         first = await asyncio.wait_for(reader.readline(), LONGEST_ANSWER)
         return int(first.split()[1])
     except (TimeoutError, OSError):

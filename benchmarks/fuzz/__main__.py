@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from benchmarks.fuzz import schema, wire
 from benchmarks.fuzz.calls import calls_of, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, servers_of
+from benchmarks.fuzz.schema import fuzz_schema, report_schema
+from benchmarks.fuzz.wire import fuzz_wire, report_wire
 from benchmarks.home import stop_like_ctrl_c
 
 FOLDER = click.Path(exists=True, path_type=Path)
@@ -28,13 +29,12 @@ def main(cases: int, seed: int, home: Path | None) -> None:
     with filled_home(home) as filled:
         with servers_of(filled) as servers:
             calls = calls_of(services_of(servers.port, IDS))
-            codes = [
-                wire.report_wire(*wire.fuzz_wire(servers, calls, cases=cases, seed=seed), seed=seed)
-            ]
-        with servers_of(filled) as servers:
-            found = schema.fuzz_schema(servers.port, servers.pid, cases=cases, seed=seed)
-            codes.append(schema.report_schema(*found, seed=seed))
-    sys.exit(max(codes))
+            streams, grown = fuzz_wire(servers, calls, cases=cases, seed=seed)
+            wire_code = report_wire(streams, grown, seed=seed)
+        with servers_of(filled) as servers:  # fresh ones: what they hold is compared again
+            requests, grown = fuzz_schema(servers.port, servers.pid, cases=cases, seed=seed)
+            schema_code = report_schema(requests, grown, seed=seed)
+    sys.exit(max(wire_code, schema_code))
 
 
 if __name__ == "__main__":

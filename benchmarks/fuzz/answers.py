@@ -42,29 +42,49 @@ def answers_of(received: bytes) -> list[Answer]:
 
 
 def parse_answer(part: bytes) -> Answer:
+    """One answer, from its first byte to the next one's."""
     head, _, body = part.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = [line.split(": ", 1) for line in lines if ": " in line]
-    headers = {name.lower(): value for name, value in pairs}
+    headers = parse_headers(lines)
     status = int(first[9:12]) if START.match(part) else 0
-    chunked = headers.get("transfer-encoding") == "chunked"
-    length = headers.get("content-length")
-    whole = body.endswith(b"0\r\n\r\n") if chunked else len(body) == int(length or 0)
-    own = headers.get("x-request-id", "")
-    request_id = "" if OWN_ID.fullmatch(own) else own
-    kept = {
-        name: comparable_value(name, value)
-        for name, value in headers.items()
-        if name not in VARYING
-    }
-    metrics = headers.get("content-type", "").startswith("text/plain") and status == 200
-    return Answer(status, request_id, kept, b"" if metrics else plain(body), whole or not body)
+    request_id = headers.get("x-request-id", "")
+    if OWN_ID.fullmatch(request_id):
+        request_id = ""  # the server's own, another one each time
+    kept = {}
+    for name, value in headers.items():
+        if name not in VARYING:
+            kept[name] = comparable_value(name, value)
+    whole = not body or is_whole(body, headers)
+    if status == 200 and headers.get("content-type", "").startswith("text/plain"):
+        comparable = b""  # metrics, which count what was asked before
+    else:
+        comparable = plain(body)
+    return Answer(status, request_id, kept, comparable, whole)
+
+
+def parse_headers(lines: Sequence[str]) -> dict[str, str]:
+    """Name in small letters -> value; lines that are no header are left out."""
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(": ")
+        if colon:
+            headers[name.lower()] = value
+    return headers
+
+
+def is_whole(body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether a body has the length that its head announced."""
+    if headers.get("transfer-encoding") == "chunked":
+        return body.endswith(b"0\r\n\r\n")
+    length = int(headers.get("content-length") or 0)
+    return len(body) == length
 
 
 def comparable_value(name: str, value: str) -> str:
     """A header's value without the server's port, and lists that have no order in one."""
     if name == "allow":
-        return ", ".join(sorted(value.split(", ")))
+        methods = sorted(value.split(", "))
+        return ", ".join(methods)
     return PORT.sub("", value) if name == "location" else value
 
 
@@ -83,12 +103,13 @@ def faults(case: Case, received: bytes) -> list[str]:
     """What is wrong with a connection's answers, whoever else is asked."""
     found = []
     for answer in answers_of(received):
-        if answer.status == 0:
+        status = answer.status
+        if status == 0:
             found.append(f"bytes that are no answer: {received[:80]!r}")
-        if answer.status >= 500:
-            found.append(f"{answer.status} for {answer.request_id}: {answer.body[:200]!r}")
+        if status >= 500:
+            found.append(f"{status} for {answer.request_id}: {answer.body[:200]!r}")
         if not answer.whole:
-            found.append(f"an answer ({answer.status}) of another length than its head says")
+            found.append(f"an answer ({status}) of another length than its head says")
     return found + out_of_order(case, received)
 
 
@@ -107,38 +128,54 @@ def out_of_order(case: Case, received: bytes) -> list[str]:
 
 def differences(case: Case, ours: bytes, theirs: bytes) -> list[str]:
     """Where Potluck's answers are not the plain server's; nothing where a difference is meant."""
-    mine, plains = answers_of(ours), answers_of(theirs)
-    if mine == plains or (UPGRADES.search(case.sent) and case.peer is None):
-        return []  # uvicorn loses the body of a request that offers an upgrade
-    if not case.strict and may_be_cut(mine, plains):
+    mine = answers_of(ours)
+    plains = answers_of(theirs)
+    if mine == plains or difference_is_meant(case, mine, plains):
         return []
-    if len(case.sent) > LARGEST_HEAD and mine and mine[-1].refusal:
-        return [] if mine[:-1] == plains[: len(mine) - 1] else [difference_text(mine, plains)]
     return [difference_text(mine, plains)]
+
+
+def difference_is_meant(case: Case, mine: Sequence[Answer], plains: Sequence[Answer]) -> bool:
+    if UPGRADES.search(case.sent) and case.peer is None:
+        return True  # uvicorn loses the body of a request that offers an upgrade
+    if not case.strict and may_be_cut(mine, plains):
+        return True
+    large = len(case.sent) > LARGEST_HEAD
+    if not large or not mine or not mine[-1].refusal:
+        return False
+    ahead = mine[:-1]  # of the refusal of a large head
+    return ahead == plains[: len(ahead)]
 
 
 def may_be_cut(mine: Sequence[Answer], plains: Sequence[Answer]) -> bool:
     """Whether they differ only in how much was answered ahead of bytes that are no HTTP."""
-    if not any(side and side[-1].refusal for side in (mine, plains)):
+    first = without_refusal(mine)
+    second = without_refusal(plains)
+    refused = len(first) < len(mine) or len(second) < len(plains)
+    if not refused:
         return False
-    first, second = (without_refusal(side) for side in (mine, plains))
     return is_part(first, second) or is_part(second, first)
 
 
 def without_refusal(answers: Sequence[Answer]) -> Sequence[Answer]:
-    return answers[:-1] if answers and answers[-1].refusal else answers
+    if answers and answers[-1].refusal:
+        return answers[:-1]
+    return answers
 
 
 def is_part(some: Sequence[Answer], whole: Sequence[Answer]) -> bool:
     """Whether these answers are all among those, in their order."""
     rest = iter(whole)
-    return all(any(answer == other for other in rest) for answer in some)
+    return all(answer in rest for answer in some)  # `in` goes on where it found the one before
 
 
 def difference_text(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
-    pairs = list(zip(mine, plains, strict=False))
-    at = next((place for place, (one, other) in enumerate(pairs) if one != other), -1)
-    shown = f"; the first difference: {mine[at]} instead of {plains[at]}"[:600] if at >= 0 else ""
+    """Both sides' statuses, and the first answers that differ."""
+    shown = ""
+    for one, other in zip(mine, plains, strict=False):
+        if one != other:
+            shown = f"; the first difference: {one} instead of {other}"[:600]
+            break
     return f"{statuses(mine)} where the plain server answers {statuses(plains)}{shown}"
 
 

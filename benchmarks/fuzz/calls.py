@@ -30,27 +30,47 @@ class LiveService:
 
     def record(self) -> dict[str, Any]:
         """Fields that a request brings, with the first id."""
-        asked = [field for field in self.fields if field["source"] in ("key", "request")]
-        values = {field["name"]: VALUES[field["dtype"]] for field in asked}
-        keys = [field["name"] for field in asked if field["source"] == "key"]
-        return {**values, **dict.fromkeys(keys, self.ids[0])}
+        values = {}
+        for field in self.fields:
+            if field["source"] == "request":
+                values[field["name"]] = VALUES[field["dtype"]]
+            elif field["source"] == "key":
+                values[field["name"]] = self.ids[0]
+        return values
 
     def calls(self) -> list[Call]:
         """One that is good, and some that are refused."""
-        if self.precomputed:
-            path = f"/lookup/{self.name}"
-            single = [Call("GET", f"{path}/{entity}") for entity in (*self.ids[:3], "nobody")]
-            bodies = [{"ids": list(self.ids[:3])}, {"ids": [None]}, {"ids": 1}]
-            return [*single, *(Call("POST", path, json_bytes(body)) for body in bodies)]
-        path, record = f"/predict/{self.name}", self.record()
+        return self.lookups() if self.precomputed else self.predictions()
+
+    def lookups(self) -> list[Call]:
+        path = f"/lookup/{self.name}"
+        known = list(self.ids[:3])
+        calls = [Call("GET", f"{path}/{entity}") for entity in (*known, "nobody")]
+        for ids in (known, [None], 1):
+            body = json_bytes({"ids": ids})
+            calls.append(Call("POST", path, body))
+        return calls
+
+    def predictions(self) -> list[Call]:
+        path = f"/predict/{self.name}"
+        record = self.record()
         records = [record, {}, {**record, "nothing of that name": 1}]
-        single = [Call("POST", path, json_bytes(body)) for body in (*records, [], "text")]
-        rows = [Call("POST", f"{path}/batch", json_bytes({"dataframe_records": records}))]
-        return [*single, *rows, Call("POST", path, b"{"), Call("POST", path, b"")]
+        calls = [Call("POST", path, json_bytes(body)) for body in (*records, [], "text")]
+        batch = json_bytes({"dataframe_records": records})
+        return [
+            *calls,
+            Call("POST", f"{path}/batch", batch),
+            Call("POST", path, b"{"),
+            Call("POST", path, b""),
+        ]
 
 
 COMMON = (
-    *(Call("GET", path) for path in ("/livez", "/readyz", "/services", "/metrics", "/nowhere")),
+    Call("GET", "/livez"),
+    Call("GET", "/readyz"),
+    Call("GET", "/services"),
+    Call("GET", "/metrics"),
+    Call("GET", "/nowhere"),
     Call("POST", "/predict/nobody", b"{}"),
     Call("GET", "/lookup/nobody/1"),
 )
@@ -71,7 +91,10 @@ def services_of(port: int, ids: Sequence[Any]) -> list[LiveService]:
 
 
 def calls_of(services: Sequence[LiveService]) -> list[Call]:
-    return [*COMMON, *(call for service in services for call in service.calls())]
+    calls = list(COMMON)
+    for service in services:
+        calls += service.calls()
+    return calls
 
 
 def get(port: int, path: str) -> Any:

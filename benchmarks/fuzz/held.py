@@ -21,14 +21,17 @@ class Resources:
     @classmethod
     def of(cls, pid: int) -> "Resources":
         """A process's, now."""
-        return cls(memory_of(pid).settled, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        descriptors = Path(f"/proc/{pid}/fd").iterdir()
+        return cls(memory_of(pid).settled, len(list(descriptors)))
 
 
 def growth(before: Resources, pid: int) -> list[str]:
     """What grew by more than noise; waits a while for connections to be given up."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (now := Resources.of(pid)) and time.monotonic() < deadline and excess(before, now):
+    now = Resources.of(pid)
+    while excess(before, now) and time.monotonic() < deadline:
         time.sleep(0.1)
+        now = Resources.of(pid)
     print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB", end=", ")
     print(f"descriptors {before.descriptors} -> {now.descriptors}")
     return excess(before, now)

@@ -1,5 +1,6 @@
 """Kinds of streams: each makes one from a writer of requests."""
 
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,118 +18,164 @@ STARTS = (b"", b"GET ", b"GET / HTTP/1.1\r\n", b"\r\n\r\n", b"\x00", PREFACE, TL
 SIGNS = (b"\r\n", b"\n", b"\r", b"\x00", b" ", b":", b"\r\n\r\n", b"0\r\n")
 
 
+Kind = Callable[[Writer], bytes]
+
+
+def marked(kind: Kind) -> Kind:
+    """A kind of stream after which a last, good request is sent: the marker."""
+
+    @functools.wraps(kind)
+    def with_marker(write: Writer) -> bytes:
+        return kind(write) + write.marker()
+
+    return with_marker
+
+
+@marked
 def valid(write: Writer) -> bytes:
-    return write.request(write.one()) + write.marker()
+    return write.request(write.one())
 
 
+@marked
 def pipelined(write: Writer) -> bytes:
-    return b"".join(map(write.request, write.some(6))) + write.marker()
+    return write.requests(6)
 
 
+@marked
 def chunked(write: Writer) -> bytes:
-    return b"".join(write.request(write.post(), chunked=True) for _ in range(2)) + write.marker()
+    first = write.request(write.post(), chunked=True)
+    second = write.request(write.post(), chunked=True)
+    return first + second
 
 
+@marked
 def expecting(write: Writer) -> bytes:
-    return write.request(write.post(), headers=["expect: 100-continue"]) + write.marker()
+    return write.request(write.post(), headers=["expect: 100-continue"])
 
 
 def of_version_1_0(write: Writer) -> bytes:
+    """Without a marker: such a connection may end with its first answer."""
     headers = write.dice.choice(([], ["connection: keep-alive"], ["connection: close"]))
     return write.request(write.one(), version="1.0", headers=headers)
 
 
+@marked
 def absolute(write: Writer) -> bytes:
     call = write.one()
-    target = write.dice.choice(("http://fuzz", "http://other:1", "HTTP://FUZZ")) + call.target
-    return write.request(replace(call, target=target)) + write.marker()
+    origin = write.dice.choice(("http://fuzz", "http://other:1", "HTTP://FUZZ"))
+    return write.request(replace(call, target=origin + call.target))
 
 
+@marked
 def escaped(write: Writer) -> bytes:
     call = write.one()
-    target = "".join(escape(write.dice, character) for character in call.target)
+    target = "".join([escape(write.dice, character) for character in call.target])
     target += write.dice.choice(ENDS)
-    return write.request(replace(call, target=target)) + write.marker()
+    return write.request(replace(call, target=target))
 
 
 def escape(dice: random.Random, character: str) -> str:
     """One character of a path in five as its code."""
-    return f"%{ord(character):02x}" if character != "/" and dice.random() < 0.2 else character
+    if character == "/" or dice.random() >= 0.2:
+        return character
+    return f"%{ord(character):02x}"
 
 
+@marked
 def odd_body(write: Writer) -> bytes:
     call = write.post()
     assert call.body is not None
-    return write.request(replace(call, body=mutated_bytes(write.dice, call.body))) + write.marker()
+    body = mutated_bytes(write.dice, call.body)
+    return write.request(replace(call, body=body))
 
 
+@marked
 def other_method(write: Writer) -> bytes:
-    call = replace(write.one(), method=write.dice.choice(METHODS))
-    return write.request(call) + write.marker()
+    call = write.one()
+    method = write.dice.choice(METHODS)
+    return write.request(replace(call, method=method))
 
 
+@marked
 def bad_length(write: Writer) -> bytes:
     call = write.post()
     body = call.body or b""
-    more, less = len(body) + write.dice.randint(1, 9), len(body) // 2
+    more = len(body) + write.dice.randint(1, 9)
+    less = len(body) // 2
     wrong = write.dice.choice((*LENGTHS, str(more), str(less)))
-    bare = write.request(replace(call, body=None), headers=[f"content-length: {wrong}"])
-    return bare + body + write.marker()
+    bare = replace(call, body=None)
+    return write.request(bare, headers=[f"content-length: {wrong}"]) + body
 
 
+@marked
 def twice(write: Writer) -> bytes:
+    """A header that is there already, or one that contradicts another."""
     call = write.post()
     length = len(call.body or b"")
-    pairs = (
-        *("host: other", "x-request-id: second"),
-        *(f"content-length: {length}", f"content-length: {length + 1}"),
-        *("transfer-encoding: chunked", "transfer-encoding: gzip, chunked"),
+    seconds = (
+        "host: other",
+        "x-request-id: second",
+        f"content-length: {length}",
+        f"content-length: {length + 1}",
+        "transfer-encoding: chunked",
+        "transfer-encoding: gzip, chunked",
         "transfer-encoding: identity",
-        *("connection: close, keep-alive", "expect: 100-continue", "expect: nothing"),
+        "connection: close, keep-alive",
+        "expect: 100-continue",
+        "expect: nothing",
     )
-    return write.request(call, headers=[write.dice.choice(pairs)]) + write.marker()
+    return write.request(call, headers=[write.dice.choice(seconds)])
 
 
+@marked
 def large_head(write: Writer) -> bytes:
     dice = write.dice
     size = dice.choice((1_000, 8_000, 20_000, 70_000, 150_000))
     call = write.one()
     if dice.random() < 0.3:
-        return write.request(replace(call, target=call.target + "?" + "a" * size)) + write.marker()
-    many = [f"x-{number}: {'v' * 20}" for number in range(size // 30)]
-    headers = dice.choice((many, [f"x-long: {'v' * size}"]))
-    return write.request(call, headers=headers) + write.marker()
+        target = call.target + "?" + "a" * size
+        return write.request(replace(call, target=target))
+    value = "v" * 20
+    many = [f"x-{number}: {value}" for number in range(size // 30)]
+    long = [f"x-long: {'v' * size}"]
+    return write.request(call, headers=dice.choice((many, long)))
 
 
+@marked
 def upgrading(write: Writer) -> bytes:
     """As `curl --http2` and Java's client offer it, ahead of a body."""
     request = write.request(write.one())
     line, _, rest = request.partition(b"\r\n")
-    return line + b"\r\n" + UPGRADE + rest + write.marker()
+    return line + b"\r\n" + UPGRADE + rest
 
 
+@marked
 def other_upgrade(write: Writer) -> bytes:
     name = write.dice.choice(("websocket", "foo", "h2c, websocket", "TLS/1.0"))
     headers = ["connection: upgrade", f"upgrade: {name}"]
-    return write.request(write.one(), headers=headers) + write.marker()
+    return write.request(write.one(), headers=headers)
 
 
 def truncated(write: Writer) -> bytes:
-    whole = b"".join(map(write.request, write.some(3)))
+    whole = write.requests(3)
     return whole[: write.dice.randint(1, len(whole))]
 
 
+@marked
 def mutated(write: Writer) -> bytes:
-    return mutated_bytes(write.dice, b"".join(map(write.request, write.some(4)))) + write.marker()
+    return mutated_bytes(write.dice, write.requests(4))
 
 
+@marked
 def mutated_chunks(write: Writer) -> bytes:
-    return mutated_bytes(write.dice, write.request(write.post(), chunked=True)) + write.marker()
+    request = write.request(write.post(), chunked=True)
+    return mutated_bytes(write.dice, request)
 
 
+@marked
 def garbage(write: Writer) -> bytes:
     noise = write.dice.randbytes(write.dice.randint(1, 3000))
-    return write.dice.choice(STARTS) + noise + write.marker()
+    return write.dice.choice(STARTS) + noise
 
 
 def mutated_bytes(dice: random.Random, data: bytes) -> bytes:
@@ -151,13 +198,26 @@ def mutated_bytes(dice: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-Kind = Callable[[Writer], bytes]
 STRICT: tuple[Kind, ...] = (
-    *(valid, pipelined, chunked, expecting),
-    *(of_version_1_0, absolute, odd_body, upgrading),
+    valid,
+    pipelined,
+    chunked,
+    expecting,
+    of_version_1_0,
+    absolute,
+    odd_body,
+    upgrading,
 )
 LOOSE: tuple[Kind, ...] = (
-    *(escaped, other_method, bad_length, twice, large_head, other_upgrade),
-    *(truncated, mutated, mutated_chunks, garbage),
+    escaped,
+    other_method,
+    bad_length,
+    twice,
+    large_head,
+    other_upgrade,
+    truncated,
+    mutated,
+    mutated_chunks,
+    garbage,
 )
 KINDS = STRICT + LOOSE

@@ -7,10 +7,18 @@ from benchmarks.fuzz.calls import Call, some
 
 MARKER = "marker"
 EXTRA = (
-    *("accept: */*", "user-agent: fuzz", "cookie: a=b; c=d", "content-type: text/plain"),
-    *("te: trailers", "accept-encoding: gzip", "origin: null", "x-empty:", "x-folded: a\tb"),
+    "accept: */*",
+    "user-agent: fuzz",
+    "cookie: a=b; c=d",
+    "content-type: text/plain",
+    "te: trailers",
+    "accept-encoding: gzip",
+    "origin: null",
+    "x-empty:",
+    "x-folded: a\tb",
     "content-encoding: gzip",
 )
+"""Headers of which a request has up to three."""
 
 
 class Writer:
@@ -30,9 +38,14 @@ class Writer:
     ) -> bytes:
         """One request, well formed but for what the arguments bring in."""
         self.written += 1
-        lines = [f"{call.method} {call.target} HTTP/{version}", "host: fuzz"]
-        lines.append(f"x-request-id: c{self.number}-{self.written}")
-        lines += [*headers, *self.dice.sample(EXTRA, self.dice.randint(0, 3))]
+        extra = self.dice.sample(EXTRA, self.dice.randint(0, 3))
+        lines = [
+            f"{call.method} {call.target} HTTP/{version}",
+            "host: fuzz",
+            f"x-request-id: c{self.number}-{self.written}",
+            *headers,
+            *extra,
+        ]
         body = call.body or b""
         if chunked:
             lines.append("transfer-encoding: chunked")
@@ -41,19 +54,28 @@ class Writer:
             lines.append(f"content-length: {len(body)}")
         return head_of(self.dice, lines) + body
 
-    def some(self, most: int) -> list[Call]:
-        return some(self.dice, self.calls, most)
+    def requests(self, most: int) -> bytes:
+        """Up to so many requests, one after the other."""
+        calls = some(self.dice, self.calls, most)
+        return b"".join([self.request(call) for call in calls])
 
     def one(self) -> Call:
         return self.dice.choice(self.calls)
 
     def post(self) -> Call:
-        return self.dice.choice([call for call in self.calls if call.body])
+        """A call that has a body."""
+        calls = [call for call in self.calls if call.body]
+        return self.dice.choice(calls)
 
     def marker(self) -> bytes:
         """A last request: its answer shows that nothing before it was misread."""
-        lines = ["GET /livez HTTP/1.1", "host: fuzz", f"x-request-id: {MARKER}-{self.number}"]
-        return ("\r\n".join(lines) + "\r\nconnection: close\r\n\r\n").encode()
+        lines = [
+            "GET /livez HTTP/1.1",
+            "host: fuzz",
+            f"x-request-id: {MARKER}-{self.number}",
+            "connection: close",
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def head_of(dice: random.Random, lines: Sequence[str]) -> bytes:
@@ -62,15 +84,19 @@ def head_of(dice: random.Random, lines: Sequence[str]) -> bytes:
     for line in lines[1:]:
         name, _, value = line.partition(":")
         name = dice.choice((name, name.title(), name.upper()))
-        before, after = dice.choice(("", " ", "  ")), dice.choice(("", " "))
+        before = dice.choice(("", " ", "  "))
+        after = dice.choice(("", " "))
         spelled.append(f"{name}:{before}{value.strip()}{after}")
-    return ("\r\n".join(spelled) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+    head = "\r\n".join(spelled) + "\r\n\r\n"
+    return head.encode("utf-8", "surrogateescape")
 
 
 def chunked_body(dice: random.Random, body: bytes) -> bytes:
+    """In chunks of up to 400 bytes, some with an extension, and perhaps a trailer."""
     parts = []
     while body:
-        size = dice.randint(1, max(1, min(len(body), 400)))
+        largest = min(len(body), 400)
+        size = dice.randint(1, max(1, largest))
         extension = dice.choice((b"", b"", b";x=y"))
         parts.append(b"%x%b\r\n%b\r\n" % (size, extension, body[:size]))
         body = body[size:]

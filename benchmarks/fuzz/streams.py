@@ -50,7 +50,12 @@ def split(dice: random.Random, data: bytes) -> tuple[bytes, ...]:
     cuts = sorted(dice.randrange(len(data) + 1) for _ in range(dice.randint(1, 6)))
     if how == 3:
         cuts = list(range(1, min(len(data), 40)))
-    return tuple(data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b)
+    pieces, start = [], 0
+    for end in (*cuts, len(data)):
+        if start < end:
+            pieces.append(data[start:end])
+        start = end
+    return tuple(pieces)
 
 
 def save(case: Case, folder: Path) -> Path:
@@ -59,8 +64,8 @@ def save(case: Case, folder: Path) -> Path:
         "kind": case.kind,
         "number": case.number,
         "strict": case.strict,
-        "pieces": [base64.b64encode(piece).decode() for piece in case.pieces],
-        "peer": case.peer and [base64.b64encode(piece).decode() for piece in case.peer],
+        "pieces": as_texts(case.pieces),
+        "peer": case.peer and as_texts(case.peer),
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{case.kind}-{case.number}.json"
@@ -68,8 +73,16 @@ def save(case: Case, folder: Path) -> Path:
     return path
 
 
+def as_texts(pieces: Sequence[bytes]) -> list[str]:
+    return [base64.b64encode(piece).decode() for piece in pieces]
+
+
+def as_pieces(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(map(base64.b64decode, texts))
+
+
 def load(path: Path) -> Case:
+    """Read a case that `save` wrote."""
     told = json.loads(path.read_text())
-    pieces = tuple(map(base64.b64decode, told["pieces"]))
-    peer = tuple(map(base64.b64decode, told["peer"])) if told["peer"] else None
-    return Case(told["kind"], told["number"], pieces, peer, told["strict"])
+    peer = as_pieces(told["peer"]) if told["peer"] else None
+    return Case(told["kind"], told["number"], as_pieces(told["pieces"]), peer, told["strict"])

@@ -9,6 +9,7 @@ memory and descriptors than when warm.
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import sys
 import time
@@ -68,11 +69,13 @@ class Player:
             for piece in pieces:
                 await loop.sock_sendall(connection, piece)
                 await asyncio.sleep(BETWEEN_PIECES)
-        self.sent, self.last = True, time.monotonic()
+        self.sent = True
+        self.last = time.monotonic()
 
     async def receive(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
-            while part := await asyncio.get_running_loop().sock_recv(connection, 1 << 16):
+            while part := await loop.sock_recv(connection, 1 << 16):
                 self.received += part
                 self.last = time.monotonic()
         self.closed = True
@@ -97,8 +100,9 @@ class WireFuzzer:
     outcome: WireOutcome = field(default_factory=WireOutcome)
 
     async def run(self, cases: Iterator[Case]) -> None:
-        """Play them, some at once."""
-        await asyncio.gather(*(self.play_each(cases) for _ in range(AT_ONCE)))
+        """Play them, some at once: all take from the same iterator."""
+        players = [self.play_each(cases) for _ in range(AT_ONCE)]
+        await asyncio.gather(*players)
 
     async def play_each(self, cases: Iterator[Case]) -> None:
         for each in cases:
@@ -119,25 +123,29 @@ class WireFuzzer:
         return found
 
     async def play(self, each: Case) -> list[str]:
+        """Play a case against both servers at once; answers what is wrong."""
         ours, theirs = Player(self.port), Player(self.peer_port)
-        plays = ours.play(each.pieces), theirs.play(each.peer or each.pieces)
-        tasks = [asyncio.create_task(play) for play in plays]
+        tasks = [
+            asyncio.create_task(ours.play(each.pieces)),
+            asyncio.create_task(theirs.play(each.peer or each.pieces)),
+        ]
         await settled(ours, theirs)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        found = faults(each, bytes(ours.received))
-        found += differences(each, bytes(ours.received), bytes(theirs.received))
+        mine, plains = bytes(ours.received), bytes(theirs.received)
+        found = faults(each, mine) + differences(each, mine, plains)
         return found + await probe(self.port, each.number)
 
 
 async def settled(ours: Player, theirs: Player) -> None:
     """Wait until both have closed, or answered as much and are quiet; or for the patience."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < PATIENCE_SECONDS:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
         if ours.closed and theirs.closed:
             return
-        quiet = time.monotonic() - max(ours.last, theirs.last) > QUIET_SECONDS
+        last = max(ours.last, theirs.last)
+        quiet = time.monotonic() - last > QUIET_SECONDS
         if quiet and ours.sent and theirs.sent and alike(ours, theirs):
             return
         await asyncio.sleep(0.002)
@@ -147,20 +155,24 @@ def alike(ours: Player, theirs: Player) -> bool:
     """Whether both connections are open or closed after as many answers."""
     if ours.closed != theirs.closed:
         return False
-    return len(answers_of(bytes(ours.received))) == len(answers_of(bytes(theirs.received)))
+    mine = answers_of(bytes(ours.received))
+    plains = answers_of(bytes(theirs.received))
+    return len(mine) == len(plains)
 
 
 async def probe(port: int, number: int) -> list[str]:
     """See that a new connection is served: an answer to this request, with its id."""
     player, own = Player(port), f"probe-{number}"
-    request = f"GET /livez HTTP/1.1\r\nhost: x\r\nx-request-id: {own}\r\nconnection: close\r\n\r\n"
+    lines = ["GET /livez HTTP/1.1", "host: x", f"x-request-id: {own}", "connection: close"]
+    request = "\r\n".join(lines) + "\r\n\r\n"
     try:
         await asyncio.wait_for(player.play([request.encode()]), PATIENCE_SECONDS)
     except (TimeoutError, OSError) as error:
         return [f"a new connection got no answer: {error!r}"]
-    answers = answers_of(bytes(player.received))
-    if [(answer.status, answer.request_id) for answer in answers] != [(200, own)]:
-        return [f"a new connection was answered {bytes(player.received[:200])!r}"]
+    received = bytes(player.received)
+    answered = [(answer.status, answer.request_id) for answer in answers_of(received)]
+    if answered != [(200, own)]:
+        return [f"a new connection was answered {received[:200]!r}"]
     return []
 
 
@@ -174,9 +186,10 @@ def fuzz_wire(
     """Play so many cases; answers what came of it, and what grew meanwhile."""
     fuzzer = WireFuzzer(servers.port, servers.peer_port)
     warm = int(cases * WARM)
-    asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm)))
+    all_cases = (case(seed, number, calls) for number in range(cases))
+    asyncio.run(fuzzer.run(itertools.islice(all_cases, warm)))
     before = Resources.of(servers.pid)
-    asyncio.run(fuzzer.run(case(seed, number, calls) for number in range(warm, cases)))
+    asyncio.run(fuzzer.run(all_cases))
     return fuzzer.outcome, growth(before, servers.pid)
 
 
@@ -210,11 +223,12 @@ def report_wire(outcome: WireOutcome, grown: Sequence[str], *, seed: int) -> int
     """Print what came of it; answers the exit code."""
     for each, reasons in outcome.failures:
         path = save(each, FAILURES)
-        print(f"FAILED {each.kind} {each.number}: {'; '.join(reasons)}\n  --replay {path}")
+        print(f"FAILED {each.kind} {each.number}: {'; '.join(reasons)}")
+        print(f"  --replay {path}")
     for line in grown:
         print(f"FAILED {line}")
-    kinds = ", ".join(f"{name} {count}" for name, count in sorted(outcome.played.items()))
-    print(f"seed {seed}: {outcome.played.total()} streams ({kinds})")
+    counts = [f"{name} {count}" for name, count in sorted(outcome.played.items())]
+    print(f"seed {seed}: {outcome.played.total()} streams ({', '.join(counts)})")
     print(f"{len(outcome.failures)} failed, {outcome.unsteady} differed once and not again")
     return 1 if outcome.failures or grown else 0
 
