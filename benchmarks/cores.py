@@ -27,21 +27,27 @@ def for_one_worker() -> Cores:
     """The server has a core to itself; Redis has one too from four cores on, else it shares the
     load's."""
     cores = sorted(os.sched_getaffinity(0))
-    load = cores[1 % len(cores)]
+    server, load = cores[0], cores[1 % len(cores)]
     redis = cores[2] if len(cores) >= ENOUGH else load
-    return Cores(frozenset(cores[:1]), frozenset({load}), frozenset({redis}))
+    return Cores(frozenset({server}), frozenset({load}), frozenset({redis}))
 
 
 def for_two_workers() -> Cores:
     """Two cores for the server from four cores on; below, everybody shares all of them."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < ENOUGH:
-        return Cores(*3 * (frozenset(cores),))
-    return Cores(frozenset({cores[0], cores[3]}), frozenset({cores[1]}), frozenset({cores[2]}))
+        everybody = frozenset(cores)
+        return Cores(everybody, everybody, everybody)
+    return Cores(
+        server=frozenset({cores[0], cores[3]}),
+        load=frozenset({cores[1]}),
+        redis=frozenset({cores[2]}),
+    )
 
 
 def pin(pids: Iterable[int], cores: frozenset[int]) -> None:
     """Move processes with all their threads."""
     for pid in pids:
-        for thread in (Path("/proc") / str(pid) / "task").iterdir():
+        threads = Path("/proc") / str(pid) / "task"
+        for thread in threads.iterdir():
             os.sched_setaffinity(int(thread.name), cores)

@@ -10,31 +10,40 @@ PIECE = 1 << 16
 SLOWLY = 0.002
 """Seconds between two pieces of a body that is sent slowly."""
 CHUNKS_OF_ONE = 200_000
+CHUNKED = "transfer-encoding: chunked"
+LAST_CHUNK = b"0\r\n\r\n"
 
 Delivery = Callable[[socket.socket, Hostile], None]
 
 
 def send_at_once(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}") + hostile.body)
+    whole = head_with_length(hostile) + hostile.body
+    connection.sendall(whole)
 
 
 def send_in_chunks(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, "transfer-encoding: chunked"))
+    connection.sendall(head(hostile, CHUNKED))
     for piece in pieces(hostile.body, PIECE):
         connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-    connection.sendall(b"0\r\n\r\n")
+    connection.sendall(LAST_CHUNK)
 
 
 def send_byte_by_byte(connection: socket.socket, hostile: Hostile) -> None:
-    chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in hostile.body[:CHUNKS_OF_ONE]])
-    connection.sendall(head(hostile, "transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
+    """As many chunks of one byte as there may be, all sent at once."""
+    chunks = [b"1\r\n%c\r\n" % byte for byte in hostile.body[:CHUNKS_OF_ONE]]
+    whole = [head(hostile, CHUNKED), *chunks, LAST_CHUNK]
+    connection.sendall(b"".join(whole))
 
 
 def send_slowly(connection: socket.socket, hostile: Hostile) -> None:
-    connection.sendall(head(hostile, f"content-length: {len(hostile.body)}"))
+    connection.sendall(head_with_length(hostile))
     for piece in pieces(hostile.body, PIECE):
         connection.sendall(piece)
         time.sleep(SLOWLY)
+
+
+def head_with_length(hostile: Hostile) -> bytes:
+    return head(hostile, f"content-length: {len(hostile.body)}")
 
 
 def head(hostile: Hostile, length: str) -> bytes:
@@ -43,7 +52,8 @@ def head(hostile: Hostile, length: str) -> bytes:
 
 
 def pieces(body: bytes, size: int) -> Iterator[bytes]:
-    return (body[at : at + size] for at in range(0, len(body), size))
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
 
 
 OTHERWISE: dict[str, Delivery] = {

@@ -1,8 +1,8 @@
 """Runs of `serving` -> figures: medians over the rounds, with the least and the most."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from benchmarks.load import LoadRun
@@ -47,22 +47,35 @@ def rival_figures(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, Figure]:
 
 
 def failures_of(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, str]:
-    return {key: told for key, done in runs.items() if (told := failure(done))}
+    """What went wrong, of those that failed."""
+    found = {}
+    for key, done in runs.items():
+        reason = failure(done)
+        if reason:
+            found[key] = reason
+    return found
 
 
 def failure(done: Sequence[LoadRun]) -> str | None:
     """What the first answer said that was no 200: one is enough for a figure to be none."""
-    return next((run.first_failure or "failed" for run in done if run.failures), None)
+    for run in done:
+        if run.failures:
+            return run.first_failure or "failed"
+    return None
 
 
 def figure(done: Sequence[LoadRun]) -> Figure:
     rates = [run.per_second for run in done]
-    p50, p99 = (
-        statistics.median(run.p50_ms for run in done),
-        statistics.median(run.p99_ms for run in done),
+    return Figure(
+        per_second=median(rates),
+        least_per_second=min(rates),
+        most_per_second=max(rates),
+        p50_ms=median(run.p50_ms for run in done),
+        p99_ms=median(run.p99_ms for run in done),
+        server_cpu=median(run.cpu["server"] for run in done),
+        load_cpu=median(run.cpu["load"] for run in done),
+        redis_cpu=median(run.cpu["redis"] for run in done),
     )
-    cpu = [statistics.median(run.cpu[name] for run in done) for name in ("server", "load", "redis")]
-    return Figure(statistics.median(rates), min(rates), max(rates), p50, p99, *cpu)
 
 
 def figures_by_case(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> dict[str, Any]:
@@ -70,9 +83,10 @@ def figures_by_case(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> 
     found: dict[str, Any] = {}
     for key, done in runs.items():
         case, name, connections = key
-        entry: dict[str, Any] = (
-            asdict(figures[key]) if key in figures else {"failed": failure(done)}
-        )
+        entry: dict[str, Any] = {"failed": failure(done)}
+        if key in figures:
+            entry = asdict(figures[key])
         entry["runs"] = [asdict(run) for run in done]
-        found.setdefault(case, {}).setdefault(name, {})[str(connections)] = entry
+        by_rival = found.setdefault(case, {})
+        by_rival.setdefault(name, {})[str(connections)] = entry
     return found

@@ -14,6 +14,7 @@ from benchmarks.contenders import Bundle, champion
 from benchmarks.home import Data, Home, lay_down
 from benchmarks.peers.place import Place
 from benchmarks.peers.stock_feast import stock_repo
+from benchmarks.progress import print_progress
 from benchmarks.traffic import HYBRID, REALTIME, Traffic, population, product_traffic
 
 SERVICES = {HYBRID: "house_price_hybrid", REALTIME: "house_price_realtime"}
@@ -40,12 +41,14 @@ class Ground:
 
     @cached_property
     def traffic(self) -> Traffic:
-        return product_traffic(
-            self.bundles[HYBRID].contract, self.bundles[REALTIME].contract, self.records
-        )
+        hybrid = self.bundles[HYBRID].contract
+        realtime = self.bundles[REALTIME].contract
+        return product_traffic(hybrid, realtime, self.records)
 
     def place(self, case: str) -> Place:
-        return Place(self.bundles[case].folder, self.stock_repo, self.pipelines / SERVICES[case])
+        """What a peer serves in a case."""
+        pipeline = self.pipelines / SERVICES[case]
+        return Place(self.bundles[case].folder, self.stock_repo, pipeline)
 
 
 def lay_ground(home: Home, data: Data) -> Ground:
@@ -53,6 +56,7 @@ def lay_ground(home: Home, data: Data) -> Ground:
     lay_down(home, data, list(SERVICES.values()))
     home.run("nightly")
     bundles = {case: champion(home, service) for case, service in SERVICES.items()}
+    # Stock Feast reads what the nightly run wrote, and the pipelines are learnt through its repo.
     repo = stock_repo(home, bundles[HYBRID].contract)
     pipelines = fit_pipelines(home, repo, list(bundles.values()))
     return Ground(home, bundles, repo, pipelines)
@@ -60,11 +64,12 @@ def lay_ground(home: Home, data: Data) -> Ground:
 
 def fit_pipelines(home: Home, repo: Path, bundles: Sequence[Bundle]) -> Path:
     """In a process of its own: Feast, MLflow and scikit-learn are no company for what measures."""
-    print("fitting the peers' pipelines ...", file=sys.stderr, flush=True)
+    print_progress("fitting the peers' pipelines")
     target = home.settings.home / "pipelines"
     data = home.settings.data_folder(bundles[0].contract.project)
-    arguments = [str(path) for path in (repo, data, target, *(bundle.folder for bundle in bundles))]
-    command = [sys.executable, "-m", "benchmarks.peers.pipeline", *arguments]
+    folders = [repo, data, target]
+    folders += [bundle.folder for bundle in bundles]
+    command = [sys.executable, "-m", "benchmarks.peers.pipeline", *map(str, folders)]
     done = subprocess.run(command, env=home.environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"the peers' pipelines could not be fitted:\n{done.stderr[-2000:]}")

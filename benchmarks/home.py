@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.progress import print_progress
 from potluck.contract.settings import Settings
 
 HOUSE_MODEL: Mapping[str, object] = {
@@ -48,15 +49,17 @@ class Data:
 
     @property
     def arguments(self) -> list[str]:
-        return (
-            [str(self.file)] if self.file else ["--rows", str(self.rows), "--seed", str(self.seed)]
-        )
+        """What `potluck ingest` is called with."""
+        if self.file:
+            return [str(self.file)]
+        return ["--rows", str(self.rows), "--seed", str(self.seed)]
 
     def described(self) -> dict[str, Any]:
         """The data without its path."""
         if self.file is None:
             return {"kind": "made by the repo's ingest", "rows": self.rows, "seed": self.seed}
-        return {"kind": "file", "file_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest()}
+        digest = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        return {"kind": "file", "file_sha256": digest}
 
 
 @dataclass(frozen=True)
@@ -126,15 +129,17 @@ def lay_down(
     home.potluck("materialize")
     trained = {}
     for service in services:
-        print(f"training {service} ...", file=sys.stderr, flush=True)
+        print_progress(f"training {service}")
         trained[service] = train(home, service, parameters)
     return trained
 
 
 def train(home: Home, service: str, parameters: Mapping[str, object]) -> Any:
     """Train with these parameters; without any, with those that `train` chooses."""
-    words = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
-    return home.potluck("train", service, *words)
+    options = []
+    for name, value in parameters.items():
+        options += ["--param", f"{name}={value}"]
+    return home.potluck("train", service, *options)
 
 
 def stop_like_ctrl_c() -> None:

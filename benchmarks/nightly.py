@@ -23,6 +23,7 @@ from benchmarks.materialize import measure_speeds, redis_on_socket
 from benchmarks.nightly_report import Materialized, Night, Results, StockNight, report_nightly
 from benchmarks.peers.stock_feast import configure
 from benchmarks.processes import memory_of, session_of
+from benchmarks.progress import print_progress
 from benchmarks.writing import Writing, compare
 
 SERVICE = "house_price_hybrid"
@@ -68,10 +69,6 @@ def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None
             if count == rows:
                 stock = stock_night(home, min(stock_rows, rows))
     report_nightly(surroundings, seed, Results(nights, stock, materialized, writings))
-
-
-def print_progress(text: str) -> None:
-    print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def night(home: Home) -> Night:

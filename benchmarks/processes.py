@@ -151,9 +151,9 @@ def session_of(leader: int) -> list[int]:
 def session(pid: int) -> int | None:
     """A process's session; None where it has ended."""
     try:
-        state, _, _, number = (
-            (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[:4]
-        )
+        text = (Path("/proc") / str(pid) / "stat").read_text()
+        _, _, after_name = text.rpartition(")")  # the name itself may hold spaces and brackets
+        state, _, _, number = after_name.split()[:4]
     except (OSError, ValueError):
         return None
     return None if state == "Z" else int(number)
@@ -167,12 +167,12 @@ def memory_of(pid: int) -> Memory:
 
 def kilobytes(path: Path) -> dict[str, float]:
     """The lines `Name: n kB` of a file in /proc, in MB."""
-    words = [line.split() for line in path.read_text().splitlines()]
-    return {
-        line[0].rstrip(":"): int(line[1]) * 1024 / MB
-        for line in words
-        if len(line) == 3 and line[2] == "kB"
-    }
+    found = {}
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if len(words) == 3 and words[2] == "kB":
+            found[words[0].rstrip(":")] = int(words[1]) * 1024 / MB
+    return found
 
 
 def free_port() -> int:

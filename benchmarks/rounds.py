@@ -17,6 +17,7 @@ from benchmarks.cores import Cores, for_one_worker, for_two_workers, pin
 from benchmarks.home import Home
 from benchmarks.load import LoadJob, LoadRun
 from benchmarks.processes import Server, free_port, session_of, started
+from benchmarks.progress import print_progress
 from benchmarks.rivals import MANY, ONE, Rival
 
 
@@ -63,8 +64,9 @@ def running(home: Home, rivals: Sequence[Rival]) -> Iterator[list[Running]]:
 @contextmanager
 def up(home: Home, rival: Rival) -> Iterator[Running]:
     """One server on its cores, ready."""
-    print(f"starting {rival.label} ...", file=sys.stderr, flush=True)
-    port, log = free_port(), home.settings.home / f"{rival.name}.log"
+    print_progress(f"starting {rival.label}")
+    port = free_port()
+    log = home.settings.home / f"{rival.name}.log"
     variables = {**home.environment, **ONE_THREAD, **rival.variables}
     with started(rival.command(port), port, variables, log, cores_for(rival).server) as server:
         server.wait_ready(rival.ready_path)
@@ -73,11 +75,10 @@ def up(home: Home, rival: Rival) -> Iterator[Running]:
 
 def written(rival: Rival, folder: Path) -> dict[str, Path]:
     """Its requests as files for the load."""
-    files = {
-        case: folder / f"{rival.name}-{number}.json" for number, case in enumerate(rival.traffic)
-    }
-    for case, path in files.items():
-        path.write_text(json.dumps(rival.traffic[case]))
+    files = {}
+    for number, (case, requests) in enumerate(rival.traffic.items()):
+        files[case] = folder / f"{rival.name}-{number}.json"
+        files[case].write_text(json.dumps(requests))
     return files
 
 
@@ -94,39 +95,41 @@ def rounds(
     Args:
         store: process of the Redis that all read.
     """
-    plan = [
-        (one, case, connections)
-        for case in cases
-        for connections in (MANY, ONE)
-        for one in running
-        if case in one.requests and connections in one.rival.connections
-    ]
+    plan = plan_of(running, cases)
     runs: dict[Key, list[LoadRun]] = defaultdict(list)
     for number in range(pace.repeats):
-        for one, case, connections in plan if number % 2 == 0 else reversed(plan):
+        where = f"round {number + 1} of {pace.repeats}"
+        turns = plan if number % 2 == 0 else plan[::-1]
+        for one, case, connections in turns:
             done = measured(one, case, connections, store, pace)
-            print_round(
-                f"round {number + 1} of {pace.repeats}", one.rival.name, case, connections, done
-            )
+            print_round(where, one.rival.name, case, connections, done)
             runs[case, one.rival.name, connections].append(done)
     return dict(runs)
+
+
+def plan_of(running: Sequence[Running], cases: Sequence[str]) -> list[tuple[Running, str, int]]:
+    """Server, case and connections of each figure; servers of one case follow each other."""
+    plan = []
+    for case in cases:
+        asked = [one for one in running if case in one.requests]
+        for connections in (MANY, ONE):
+            able = [one for one in asked if connections in one.rival.connections]
+            plan += [(one, case, connections) for one in able]
+    return plan
 
 
 def measured(one: Running, case: str, connections: int, store: int, pace: Pace) -> LoadRun:
     """Load on one server, everybody on their cores."""
     pin([store], one.cores.redis)
-    watched = {"server": one.pids, "redis": [store]}
-    return loaded(
-        LoadJob(
-            str(one.requests[case]),
-            one.server.port,
-            connections,
-            pace.warm_up,
-            pace.seconds,
-            watched,
-        ),
-        one.cores.load,
+    job = LoadJob(
+        requests=str(one.requests[case]),
+        port=one.server.port,
+        connections=connections,
+        warm_up=pace.warm_up,
+        seconds=pace.seconds,
+        watched={"server": one.pids, "redis": [store]},
     )
+    return loaded(job, one.cores.load)
 
 
 def loaded(job: LoadJob, cores: frozenset[int]) -> LoadRun:

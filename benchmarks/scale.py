@@ -15,8 +15,9 @@ import redis
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, machine, table, write_result
-from benchmarks.nightly import SERVICE, TRAINING_ROWS, night, print_progress
+from benchmarks.nightly import SERVICE, TRAINING_ROWS, night
 from benchmarks.nightly_report import NIGHT_NOTES, Night
+from benchmarks.progress import print_progress
 
 SIZES = (100_000, 1_000_000, 4_000_000, 10_000_000)
 MILLION = 1_000_000

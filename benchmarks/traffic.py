@@ -2,6 +2,7 @@
 population's order."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,30 +28,44 @@ def population(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
     path = home.settings.data_folder(contract.project) / f"{contract.population}.parquet"
     names = [field.name for field in contract.keys + contract.request]
     rows = pq.read_table(path, columns=names).to_pylist()
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return [without_missing(row) for row in rows]
+
+
+def without_missing(row: Record) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def product_traffic(
     hybrid: FeatureContract, realtime: FeatureContract, records: Sequence[Record]
 ) -> Traffic:
     """Potluck's own calls; an echo gets the very same."""
-    asked = {field.name for field in realtime.request}
-    described = [
-        {name: value for name, value in record.items() if name in asked} for record in records
-    ]
-    single, key = f"/predict/{hybrid.service}", hybrid.keys[0].name
+    predict = f"/predict/{hybrid.service}"
+    published = hybrid.publications[0].service
+    key = hybrid.keys[0].name
     return {
-        HYBRID: [post_request(single, record) for record in records],
-        REALTIME: [post_request(f"/predict/{realtime.service}", record) for record in described],
-        LOOKUP: [
-            ("GET", f"/lookup/{hybrid.publications[0].service}/{record[key]}", None)
-            for record in records
-        ],
-        BATCH: [
-            post_request(f"{single}/batch", {"dataframe_records": batch})
-            for batch in batches(records)
-        ],
+        HYBRID: [post_request(predict, record) for record in records],
+        REALTIME: realtime_requests(realtime, records),
+        LOOKUP: [("GET", f"/lookup/{published}/{record[key]}", None) for record in records],
+        BATCH: batch_requests(predict, records),
     }
+
+
+def realtime_requests(contract: FeatureContract, records: Sequence[Record]) -> list[Request]:
+    """Each record with the fields that this service asks for, and no others."""
+    asked = {field.name for field in contract.request}
+    requests = []
+    for record in records:
+        described = {name: value for name, value in record.items() if name in asked}
+        requests.append(post_request(f"/predict/{contract.service}", described))
+    return requests
+
+
+def batch_requests(predict: str, records: Sequence[Record]) -> list[Request]:
+    requests = []
+    for batch in batches(records):
+        body = {"dataframe_records": batch}
+        requests.append(post_request(f"{predict}/batch", body))
+    return requests
 
 
 def feast_sdk_traffic(records: Sequence[Record]) -> Traffic:
@@ -63,37 +78,40 @@ def feast_sdk_traffic(records: Sequence[Record]) -> Traffic:
 def feast_traffic(contract: FeatureContract, records: Sequence[Record]) -> Traffic:
     """Online features of the view that the nightly run publishes."""
     published: Publication = contract.publications[0]
-    names, key = (
-        [f"{published.view}:{feature.name}" for feature in published.features],
-        published.key.name,
-    )
-    bodies = [{"features": names, "entities": {key: [record[key]]}} for record in records]
-    return {LOOKUP: [post_request("/get-online-features", body) for body in bodies]}
+    names = [f"{published.view}:{feature.name}" for feature in published.features]
+    key = published.key.name
+    requests = []
+    for record in records:
+        body = {"features": names, "entities": {key: [record[key]]}}
+        requests.append(post_request("/get-online-features", body))
+    return {LOOKUP: requests}
 
 
 def mlflow_traffic(case: str, contract: FeatureContract, rows: Sequence[Record]) -> Traffic:
     """Finished feature rows: the server knows no store."""
     names = [column.name for column in contract.columns]
-    bodies = [{"dataframe_records": [{name: row[name] for name in names}]} for row in rows]
-    return {case: [post_request("/invocations", body) for body in bodies]}
+    requests = []
+    for row in rows:
+        record = {name: row[name] for name in names}
+        requests.append(post_request("/invocations", {"dataframe_records": [record]}))
+    return {case: requests}
 
 
 def mlserver_traffic(contract: Mapping[str, Any], rows: Sequence[Record]) -> Traffic:
     """Finished, encoded rows in the V2 protocol."""
-    values = {
-        column["name"]: [row[column["name"]] for row in rows] for column in contract["columns"]
-    }
+    names = [column["name"] for column in contract["columns"]]
+    values = {name: [row[name] for row in rows] for name in names}
     path = f"/v2/models/{contract['service']}/infer"
-    return {
-        REALTIME: [
-            post_request(path, {"inputs": [tensor(row)]})
-            for row in Encoder(contract).matrix(values).tolist()
-        ]
-    }
+    requests = []
+    for row in Encoder(contract).matrix(values).tolist():
+        body = {"inputs": [tensor(row)]}
+        requests.append(post_request(path, body))
+    return {REALTIME: requests}
 
 
 def tensor(row: Sequence[float]) -> dict[str, Any]:
-    data = [None if number != number else number for number in row]
+    """One row in the V2 protocol; JSON has no NaN, so it is null."""
+    data = [None if math.isnan(number) else number for number in row]
     return {"name": "row", "shape": [1, len(row)], "datatype": "FP64", "data": data}
 
 
@@ -104,7 +122,8 @@ def post_request(path: str, body: Any) -> Request:
 def batches(records: Sequence[Record]) -> list[list[Record]]:
     """Every record once, in batches of the same size; what is left over at the end goes round to
     the first."""
-    starts = range(0, len(records), ROWS_IN_BATCH)
-    return [
-        [records[(start + row) % len(records)] for row in range(ROWS_IN_BATCH)] for start in starts
-    ]
+    found = []
+    for start in range(0, len(records), ROWS_IN_BATCH):
+        places = range(start, start + ROWS_IN_BATCH)
+        found.append([records[place % len(records)] for place in places])
+    return found

@@ -96,47 +96,60 @@ def serving_goals(figures: Figures) -> list[Goal]:
 
 
 def rate_goals(figures: Figures) -> list[Goal]:
-    ratios = [(case, other, times(figures, case, other), wanted) for case, other, wanted in RATES]
-    return [
-        Goal(f"{case} x {MANY}: potluck's rate ÷ {other}'s", round(ratio, 3), ">=", wanted)
-        for case, other, ratio, wanted in ratios
-        if ratio is not None
-    ]
+    goals = []
+    for case, other, wanted in RATES:
+        ratio = times(figures, case, other)
+        if ratio is not None:
+            name = f"{case} x {MANY}: potluck's rate ÷ {other}'s"
+            goals.append(Goal(name, round(ratio, 3), ">=", wanted))
+    return goals
 
 
 def times(figures: Figures, case: str, other: str, connections: int = MANY) -> float | None:
     """Potluck's rate as a multiple of another's."""
-    ours, theirs = (figures.get((case, name, connections)) for name in (POTLUCK, other))
-    return ours.per_second / theirs.per_second if ours and theirs else None
+    ours = figures.get((case, POTLUCK, connections))
+    theirs = figures.get((case, other, connections))
+    if ours is None or theirs is None:
+        return None
+    return ours.per_second / theirs.per_second
 
 
 def latency_goals(figures: Figures) -> list[Goal]:
-    ours, echo = (figures.get((HYBRID, name, ONE)) for name in (POTLUCK, ECHO))
+    ours = figures.get((HYBRID, POTLUCK, ONE))
+    echo = figures.get((HYBRID, ECHO, ONE))
     if ours is None:
         return []
     p99 = Goal("hybrid x 1: potluck's p99 in ms", round(ours.p99_ms, 4), "<=", MOST_P99_MS)
     if echo is None:
         return [p99]
-    p50 = round(ours.p50_ms / echo.p50_ms, 3)
-    return [Goal("hybrid x 1: potluck's p50 ÷ echo's", p50, "<=", MOST_TIMES_ECHO_P50), p99]
+    ratio = round(ours.p50_ms / echo.p50_ms, 3)
+    p50 = Goal("hybrid x 1: potluck's p50 ÷ echo's", ratio, "<=", MOST_TIMES_ECHO_P50)
+    return [p50, p99]
 
 
 def worker_goals(figures: Figures) -> list[Goal]:
     gained = gain(figures, POTLUCK, POTLUCK_2)
+    if gained is None:
+        return []
     name = f"hybrid x {MANY}: two workers' rate ÷ one's"
-    return [Goal(name, round(gained["rate"], 3), ">=", LEAST_OF_TWO_WORKERS)] if gained else []
+    return [Goal(name, round(gained["rate"], 3), ">=", LEAST_OF_TWO_WORKERS)]
 
 
 def two_workers(figures: Figures) -> dict[str, Mapping[str, float]]:
     """What the second worker brought, to Potluck and to a bare echo on the same cores."""
-    gains = {one: gain(figures, one, two) for one, two in ((POTLUCK, POTLUCK_2), (ECHO, ECHO_2))}
-    return {name: gained for name, gained in gains.items() if gained}
+    gains = {}
+    for one, two in ((POTLUCK, POTLUCK_2), (ECHO, ECHO_2)):
+        gained = gain(figures, one, two)
+        if gained is not None:
+            gains[one] = gained
+    return gains
 
 
 def gain(figures: Figures, one: str, two: str) -> Mapping[str, float] | None:
     """The rate with two workers over that with one; the same per core that was got; the cores that
     two got."""
-    single, double = (figures.get((HYBRID, name, MANY)) for name in (one, two))
+    single = figures.get((HYBRID, one, MANY))
+    double = figures.get((HYBRID, two, MANY))
     if single is None or double is None:
         return None
     rate = double.per_second / single.per_second

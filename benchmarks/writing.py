@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,20 +48,22 @@ def compare(client: RedisClient, path: Path, features: int, rows: int) -> Writin
     table = pa.table({"Id": np.arange(rows)})
     columns = [pa.array(random.normal(size=rows)) for _ in range(features)]
     stream = [bytes(part) for part in streams(table, columns)]
-    ways: dict[str, Callable[[], None]] = {
-        "bulk": lambda: write_in_bulk(client, table, columns),
-        "raw": lambda: write_raw(path, stream, rows),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    bulk, raw = [], []
     for _ in range(REPEATS):
-        for name, write in ways.items():
-            client.flushall()
-            started = time.perf_counter()
-            write()
-            seconds[name].append(time.perf_counter() - started)
-            assert client.dbsize() == rows
+        bulk.append(time_writing(client, rows, lambda: write_in_bulk(client, table, columns)))
+        raw.append(time_writing(client, rows, lambda: write_raw(path, stream, rows)))
     client.flushall()
-    return Writing(features, *(rows / median(seconds[name]) for name in ("bulk", "raw")))
+    return Writing(features, bulk=rows / median(bulk), raw=rows / median(raw))
+
+
+def time_writing(client: RedisClient, rows: int, write: Callable[[], None]) -> float:
+    """Seconds that a way takes to write so many hashes into an empty Redis."""
+    client.flushall()
+    started = time.perf_counter()
+    write()
+    seconds = time.perf_counter() - started
+    assert client.dbsize() == rows
+    return seconds
 
 
 def write_in_bulk(client: RedisClient, table: pa.Table, columns: Sequence[pa.Array]) -> None:
@@ -69,17 +72,23 @@ def write_in_bulk(client: RedisClient, table: pa.Table, columns: Sequence[pa.Arr
 
 
 def fields_of(columns: Sequence[pa.Array]) -> list[tuple[bytes, pa.BinaryArray]]:
-    return [
-        (b"f%03d" % place, encode_values(column, "float64")) for place, column in enumerate(columns)
-    ]
+    """Name and encoded values of each column."""
+    fields = []
+    for place, column in enumerate(columns):
+        fields.append((b"f%03d" % place, encode_values(column, "float64")))
+    return fields
 
 
 def streams(table: pa.Table, columns: Sequence[pa.Array]) -> Iterator[memoryview]:
-    keys, fields = entity_keys("bench", [KEY], table), fields_of(columns)
+    """The commands of all rows as Redis reads them, a chunk of rows at a time."""
+    keys = entity_keys("bench", [KEY], table)
+    fields = fields_of(columns)
     for start in range(0, table.num_rows, CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
-        values = [piece for name, value in fields for piece in (name, value[part])]
-        yield command_stream([b"HSET", keys[part], *values], len(keys[part]))
+        words: list[Any] = [b"HSET", keys[part]]
+        for name, values in fields:
+            words += [name, values[part]]
+        yield command_stream(words, len(keys[part]))
 
 
 def write_raw(path: Path, stream: Sequence[bytes], rows: int) -> None:

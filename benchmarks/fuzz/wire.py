@@ -53,7 +53,7 @@ class Player:
         """Send and receive until cancelled, or until the server closes."""
         loop = asyncio.get_running_loop()
         with socket.socket() as connection:
-            connection.setblocking(False)
+            connection.settimeout(0.0)  # not blocking: the loop waits for it
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(connection, ("127.0.0.1", self.port))
             sending = asyncio.create_task(self.send(connection, pieces))

@@ -20,11 +20,12 @@ from benchmarks.peers.place import place_from_environment, record_model
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI with nothing on top."""
-    body, more = b"", True
+    body = b""
+    more = True
     while more:
         message = await receive()
         body += message.get("body", b"")
-        more = message.get("more_body", False)
+        more = bool(message.get("more_body"))  # none is the last one
     answer = body or json.dumps(scope["path"]).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

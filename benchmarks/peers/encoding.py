@@ -12,17 +12,17 @@ class Encoder:
     """Columns by name in, a matrix in the model's order out."""
 
     def __init__(self, contract: Mapping[str, Any]) -> None:
-        self.columns = [
-            (column["name"], codes(column) if column["categorical"] else None, fill_value(column))
-            for column in contract["columns"]
-        ]
+        self.columns: list[tuple[str, dict[Any, int] | None, float]] = []
+        for column in contract["columns"]:
+            table = codes(column) if column["categorical"] else None
+            self.columns.append((column["name"], table, fill_value(column)))
 
     def matrix(self, values: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
         """float64, shape (rows, columns)."""
-        return np.array(
-            [encode_column(values[name], table, gap) for name, table, gap in self.columns],
-            np.float64,
-        ).T
+        encoded = []
+        for name, table, gap in self.columns:
+            encoded.append(encode_column(values[name], table, gap))
+        return np.array(encoded, np.float64).T
 
 
 def codes(column: Mapping[str, Any]) -> dict[Any, int]:

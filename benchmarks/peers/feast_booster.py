@@ -28,6 +28,7 @@ def booster_app() -> FastAPI:
     def prices(records: Sequence[BaseModel]) -> list[float]:
         rows = [record.model_dump() for record in records]
         values = store.get_online_features(features=service, entity_rows=rows).to_dict()
-        return np.exp(booster.predict(encoder.matrix(values), num_threads=1)).tolist()  # type: ignore[no-any-return]
+        logarithms = booster.predict(encoder.matrix(values), num_threads=1)
+        return np.exp(logarithms).tolist()  # type: ignore[no-any-return]
 
     return prices_app(record_model(contract), prices)

@@ -12,11 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.progress import print_progress
+
 MLSERVER_VERSION = "1.7.1"
 SETTINGS = {
     "debug": False,
-    "parallel_workers": 0,
-}  # 0: scores in the worker itself, which on one core is the fastest
+    "parallel_workers": 0,  # scores in the worker itself, which on one core is the fastest
+}
 IMPLEMENTATION = "mlserver_lightgbm.LightGBMModel"
 
 
@@ -38,21 +40,16 @@ def mlserver_program() -> Path | None:
 def install(folder: Path) -> bool:
     """With the same HTTP parser, loop and LightGBM as everybody else's. Answers whether it could
     be."""
-    print(f"installing MLServer {MLSERVER_VERSION} in {folder} ...", file=sys.stderr, flush=True)
+    print_progress(f"installing MLServer {MLSERVER_VERSION} in {folder}")
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
-    same = [
-        f"{package}=={version(package)}"
-        for package in ("lightgbm", "uvicorn", "httptools", "uvloop")
-    ]
+    same = [f"{name}=={version(name)}" for name in ("lightgbm", "uvicorn", "httptools", "uvloop")]
     wanted = [f"mlserver=={MLSERVER_VERSION}", f"mlserver-lightgbm=={MLSERVER_VERSION}", *same]
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        print(
-            f"MLServer can't be installed, so it is left out:\n{done.stderr[-1000:]}",
-            file=sys.stderr,
-        )
+        end = done.stderr[-1000:]
+        print(f"MLServer can't be installed, so it is left out:\n{end}", file=sys.stderr)
     return done.returncode == 0
 
 
@@ -68,9 +65,14 @@ def model_folder(contract: Mapping[str, Any], bundle: Path, folder: Path) -> Pat
 
 def start_command(program: Path, folder: Path, port: int, others: Sequence[int]) -> list[str]:
     """With its three ports; gRPC and metrics are up as they are by default, and idle."""
-    names = ("HTTP", "GRPC", "METRICS")
-    ports = [
-        f"MLSERVER_{name}_PORT={number}"
-        for name, number in zip(names, (port, *others), strict=True)
+    grpc, metrics = others
+    return [
+        "env",
+        f"MLSERVER_HTTP_PORT={port}",
+        f"MLSERVER_GRPC_PORT={grpc}",
+        f"MLSERVER_METRICS_PORT={metrics}",
+        "MLSERVER_HOST=127.0.0.1",
+        str(program),
+        "start",
+        str(folder),
     ]
-    return ["env", *ports, "MLSERVER_HOST=127.0.0.1", str(program), "start", str(folder)]

@@ -40,14 +40,16 @@ Contract = Mapping[str, Any]
 def main(repo: Path, data: Path, target: Path, bundles: tuple[Path, ...]) -> None:
     """Fit a pipeline for each bundle's service and keep it under TARGET."""
     contracts = [json.loads((bundle / "contract.json").read_bytes()) for bundle in bundles]
+    widest = contracts[0]
     store = FeatureStore(repo_path=str(repo))
-    labelled = pd.read_parquet(data / f"{contracts[0]['label_source']}.parquet")
-    known = historical_rows(store, contracts[0], labelled)
+    labelled = pd.read_parquet(data / f"{widest['label_source']}.parquet")
+    known = historical_rows(store, widest, labelled)
     for contract, bundle in zip(contracts, bundles, strict=True):
         trees = (bundle / "model.txt").read_text().count("\nTree=")
-        keep(fitted(contract, known, trees), contract, known, target / contract["service"])
-    population = pd.read_parquet(data / f"{contracts[0]['population']}.parquet")
-    (target / ROWS).write_text(online_rows(store, contracts[0], population))
+        pipeline = fitted(contract, known, trees)
+        keep(pipeline, contract, known, target / contract["service"])
+    population = pd.read_parquet(data / f"{widest['population']}.parquet")
+    (target / ROWS).write_text(online_rows(store, widest, population))
 
 
 def historical_rows(
@@ -62,18 +64,25 @@ def historical_rows(
 def as_numbers(table: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """Numeric columns as float64: an integer column with a gap would change its type from table to
     table."""
-    return table.astype(
-        {column["name"]: "float64" for column in contract["columns"] if not column["categorical"]}
-    )
+    numbers = columns_of(contract, categorical=False)
+    return table.astype(dict.fromkeys(numbers, "float64"))
+
+
+def columns_of(contract: Contract, *, categorical: bool) -> list[str]:
+    """Names of the model's columns of one kind, in its order."""
+    columns = [column for column in contract["columns"] if column["categorical"] == categorical]
+    return [column["name"] for column in columns]
+
+
+def all_columns(contract: Contract) -> list[str]:
+    return [column["name"] for column in contract["columns"]]
 
 
 def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
     """One-hot categories, plain numbers, as many trees as Potluck's model, its parameters for
     houses."""
-    numbers, categories = (
-        [c["name"] for c in contract["columns"] if c["categorical"] == kind]
-        for kind in (False, True)
-    )
+    numbers = columns_of(contract, categorical=False)
+    categories = columns_of(contract, categorical=True)
     encoder = ColumnTransformer(
         [
             ("numbers", "passthrough", numbers),
@@ -81,19 +90,22 @@ def fitted(contract: Contract, table: pd.DataFrame, trees: int) -> Pipeline:
         ]
     )
     parameters = {**RANDOM_SPLITS.parameters, "num_iterations": trees, "n_jobs": 1, "verbose": -1}
+    model = lightgbm.LGBMRegressor(**parameters)
     label = table[contract["label"]]
-    columns = [column["name"] for column in contract["columns"]]
-    return Pipeline([("encode", encoder), ("model", lightgbm.LGBMRegressor(**parameters))]).fit(
-        table[columns], np.log(label) if contract["transform"] == "log" else label
-    )
+    if contract["transform"] == "log":
+        label = np.log(label)
+    pipeline = Pipeline([("encode", encoder), ("model", model)])
+    return pipeline.fit(table[all_columns(contract)], label)
 
 
 def keep(pipeline: Pipeline, contract: Contract, table: pd.DataFrame, folder: Path) -> None:
-    columns = table[[column["name"] for column in contract["columns"]]]
+    """Save a pipeline as an MLflow model."""
+    columns = table[all_columns(contract)]
+    signature = infer_signature(columns, pipeline.predict(columns))
     mlflow.sklearn.save_model(
         pipeline,
         folder,
-        signature=infer_signature(columns, pipeline.predict(columns)),
+        signature=signature,
         serialization_format="cloudpickle",
     )
 
@@ -105,12 +117,12 @@ def online_rows(store: FeatureStore, contract: Contract, population: pd.DataFram
     rows = records(population[asked])
     service = store.get_feature_service(contract["service"])
     found = store.get_online_features(features=service, entity_rows=rows).to_df()
-    columns = [column["name"] for column in contract["columns"]]
-    return json.dumps(records(found[columns]))
+    return json.dumps(records(found[all_columns(contract)]))
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    return list(table.astype(object).where(table.notna(), None).to_dict("records"))
+    objects = table.astype(object)
+    return list(objects.where(table.notna(), None).to_dict("records"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ class Place:
 
     @property
     def contract(self) -> Mapping[str, Any]:
-        return json.loads((self.bundle / "contract.json").read_bytes())  # type: ignore[no-any-return]
+        found: Mapping[str, Any] = json.loads((self.bundle / "contract.json").read_bytes())
+        return found
 
     @property
     def variables(self) -> dict[str, str]:
@@ -33,18 +34,27 @@ class Place:
 
 
 def place_from_environment() -> Place:
-    return Place(*(Path(os.environ[name]) for name in (BUNDLE, REPO, PIPELINE)))
+    return Place(
+        bundle=Path(os.environ[BUNDLE]),
+        repo=Path(os.environ[REPO]),
+        pipeline=Path(os.environ[PIPELINE]),
+    )
 
 
 def record_model(contract: Mapping[str, Any]) -> type[BaseModel]:
     """The pydantic model that a team would have written for the service's body."""
-    fields = {field["name"]: declared(field) for field in (*contract["keys"], *contract["request"])}
+    fields = {}
+    for field in (*contract["keys"], *contract["request"]):
+        fields[field["name"]] = declared(field)
     return create_model("Record", **fields)  # type: ignore[call-overload, no-any-return]
 
 
 def declared(field: Mapping[str, Any]) -> tuple[Any, Any]:
     """A field's type and default as pydantic takes them."""
     kind, default = TYPES[field["dtype"]], field["default"]
-    if field["source"] == "key" or field["required"] or str(default).startswith(OUR_TIME):
+    ours = str(default).startswith(OUR_TIME)
+    if field["source"] == "key" or field["required"] or ours:
         return kind, ...
-    return (kind | None, None) if default is None else (kind, default)
+    if default is None:
+        return kind | None, None
+    return kind, default

@@ -21,7 +21,9 @@ def prices_app(record: type[BaseModel], prices: Prices) -> FastAPI:
         return {"prediction": prices([body])[0]}
 
     @app.post("/predict/batch")
-    async def predict_batch(body: list[record]) -> dict[str, list[float]]:  # type: ignore[valid-type]
+    async def predict_batch(
+        body: list[record],  # type: ignore[valid-type]
+    ) -> dict[str, list[float]]:
         return {"predictions": prices(body)}
 
     return app
