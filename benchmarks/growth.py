@@ -7,10 +7,9 @@ by one server.
 """
 
 import math
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,41 +19,23 @@ from benchmarks.agreement import answer
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker
 from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
+from benchmarks.growth_points import (
+    AXES,
+    BASE,
+    BASE_POINT,
+    BASE_STORE,
+    POINTS,
+    SERVICES,
+    GrowthPoint,
+    requests_for,
+)
 from benchmarks.home import HOUSE_MODEL, Data, Home, fresh_home, lay_down, stop_like_ctrl_c, train
 from benchmarks.load import LoadRun
-from benchmarks.machine import PROJECT, machine, table, write_result
+from benchmarks.machine import machine, print_written, table, write_result
+from benchmarks.progress import print_progress
 from benchmarks.rivals import ECHO, MANY, ONE, POTLUCK, bare_echo, own_prices, potluck
 from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
-from benchmarks.synthetic_repo import Store, SyntheticService, write_repo
-from benchmarks.traffic import Request, post_request
-
-BASE_STORE = Store("base", features=100, views=1)
-BASE = SyntheticService("base_service", BASE_STORE, trees=200)
-GROWING: Mapping[str, Mapping[int, SyntheticService]] = {
-    "features": {
-        10: SyntheticService("features_10", Store("narrow", 10, 1), BASE.trees),
-        100: BASE,
-        1000: SyntheticService("features_1000", Store("wide", 1000, 1), BASE.trees),
-    },
-    "trees": {
-        100: SyntheticService("trees_100", BASE_STORE, 100),
-        200: BASE,
-        1000: SyntheticService("trees_1000", BASE_STORE, 1000),
-        5000: SyntheticService("trees_5000", BASE_STORE, 5000),
-    },
-    "views": {
-        1: BASE,
-        5: SyntheticService("views_5", Store("five", 100, 5), BASE.trees),
-        20: SyntheticService("views_20", Store("twenty", 100, 20), BASE.trees),
-    },
-}
-ROWS = (1, 10, 100, 1000)
-SERVICES = tuple(
-    {
-        service.name: service for services in GROWING.values() for service in services.values()
-    }.values()
-)
-REQUESTS = 200
+from benchmarks.synthetic_repo import write_repo
 
 NOTES = (
     (
@@ -72,34 +53,6 @@ NOTES = (
     ),
     f"{ECHO}: a bare ASGI server that answers the base's requests with their own bodies.",
 )
-
-
-@dataclass(frozen=True)
-class GrowthPoint:
-    """Where on which axis."""
-
-    axis: str
-    value: int
-    service: SyntheticService
-    rows: int = 1
-
-    @property
-    def case(self) -> str:
-        """Points that ask the same are measured once."""
-        return f"{self.service.name} x {self.rows}"
-
-
-POINTS = (
-    *(
-        GrowthPoint(axis, value, service)
-        for axis, services in GROWING.items()
-        for value, service in services.items()
-    ),
-    *(GrowthPoint("rows", rows, BASE, rows) for rows in ROWS),
-)
-
-AXES = {axis: [point for point in POINTS if point.axis == axis] for axis in (*GROWING, "rows")}
-BASE_CASE = GrowthPoint("rows", 1, BASE).case
 
 
 @click.command()
@@ -135,54 +88,53 @@ def train_all(home: Home, data: Data) -> None:
     """Fill the home and train each service with as many trees as it is to have."""
     lay_down(home, data, ())
     for service in SERVICES:
-        print(f"training {service.name} ...", file=sys.stderr, flush=True)
+        print_progress(f"training {service.name}")
         train(home, service.name, {**HOUSE_MODEL, "num_iterations": service.trees})
-        grown = (champion(home, service.name).folder / "model.txt").read_text().count("\nTree=")
-        if grown != service.trees:
+        model = champion(home, service.name).folder / "model.txt"
+        trees = model.read_text().count("\nTree=")
+        if trees != service.trees:
             raise SystemExit(
-                f"{service.name} has {grown} trees, not {service.trees}; take more --entities"
+                f"{service.name} has {trees} trees, not {service.trees}; take more --entities"
             )
 
 
 def measure_growth(home: Home, entities: int, pace: Pace) -> dict[Key, list[LoadRun]]:
+    """Ask Potluck at each point, and a bare echo at the base."""
     traffic = {point.case: list(requests_for(point, entities)) for point in POINTS}
-    with running(
-        home, [potluck(home.settings.repo, traffic), bare_echo({BASE_CASE: traffic[BASE_CASE]})]
-    ) as up:
+    echo = bare_echo({BASE_POINT.case: traffic[BASE_POINT.case]})
+    with running(home, [potluck(home.settings.repo, traffic), echo]) as up:
         for requests in traffic.values():
             numbers = own_prices(answer(up[0].server.port, requests[0]))
             assert all(math.isfinite(number) for number in numbers)
-        return rounds(up, list(traffic), process_of_redis(home.settings.online_store_url), pace)
-
-
-def requests_for(point: GrowthPoint, entities: int) -> Iterator[Request]:
-    """Entities in turn, each with a number of its own."""
-    path, key = f"/predict/{point.service.name}", point.service.store.key
-    for number in range(REQUESTS):
-        ids = [(number * point.rows + row) % entities + 1 for row in range(point.rows)]
-        records = [{key: entity, "x": math.sin(entity + number)} for entity in ids]
-        single = point.rows == 1
-        yield (
-            post_request(path, records[0])
-            if single
-            else post_request(f"{path}/batch", {"dataframe_records": records})
-        )
+        store = process_of_redis(home.settings.online_store_url)
+        return rounds(up, list(traffic), store, pace)
 
 
 def report_growth(
     surroundings: Mapping[str, Any],
     data: Mapping[str, Any],
     runs: Mapping[Key, Sequence[LoadRun]],
+    *,
     keep: bool,
 ) -> None:
+    """Print the table; write the figures to the result file, unless it is a trial."""
     figures = rival_figures(runs)
-    notes = [
-        *NOTES,
-        *(
-            f"{name}, {case} x {count}: FAILED: {why}"
-            for (case, name, count), why in failures_of(runs).items()
-        ),
-    ]
+    notes = [*NOTES]
+    for (case, name, count), why in failures_of(runs).items():
+        notes.append(f"{name}, {case} x {count}: FAILED: {why}")
+    print(growth_table(figures))
+    print("\n" + "\n".join(notes))
+    if keep:
+        kept = {
+            "growth": costs_by_axis(figures),
+            "per_unit_cpu_us": slopes(figures),
+            "cases": figures_by_case(figures, runs),
+        }
+        print_written(write_result("growth", surroundings, data, kept, (), notes))
+
+
+def growth_table(figures: Figures) -> str:
+    """A line for each point that was measured."""
     head = (
         "axis",
         "value",
@@ -193,31 +145,25 @@ def report_growth(
         "cpu us",
         "÷ base",
     )
-    print(table(head, [cells for point in POINTS if (cells := cost_row(point, figures))]))
-    print("\n" + "\n".join(notes))
-    if keep:
-        kept = {
-            "growth": costs_by_axis(figures),
-            "per_unit_cpu_us": slopes(figures),
-            "cases": figures_by_case(figures, runs),
-        }
-        print(
-            "\nwrote "
-            f"{write_result('growth', surroundings, data, kept, (), notes).relative_to(PROJECT)}"
-        )
+    base = cost(BASE_POINT, figures)
+    rows = []
+    for point in POINTS:
+        found = cost(point, figures)
+        if found and base:
+            rows.append(cost_row(point, found, base))
+    return table(head, rows)
 
 
-def cost_row(point: GrowthPoint, figures: Figures) -> tuple[str, ...] | None:
-    found, base = cost(point, figures), cost(GrowthPoint("rows", 1, BASE), figures)
-    if found is None or base is None:
-        return None
-    cells = [f"{found[name]:,.3f}" for name in ("p50_ms", "p99_ms")]
-    rates = [f"{found[name]:,.0f}" for name in ("per_second", "rows_per_second")]
+def cost_row(
+    point: GrowthPoint, found: Mapping[str, float], base: Mapping[str, float]
+) -> tuple[str, ...]:
     return (
         point.axis,
         str(point.value),
-        *cells,
-        *rates,
+        f"{found['p50_ms']:,.3f}",
+        f"{found['p99_ms']:,.3f}",
+        f"{found['per_second']:,.0f}",
+        f"{found['rows_per_second']:,.0f}",
         f"{found['cpu_us']:,.1f}",
         f"{found['cpu_us'] / base['cpu_us']:.2f}",
     )
@@ -226,24 +172,25 @@ def cost_row(point: GrowthPoint, figures: Figures) -> tuple[str, ...] | None:
 def cost(point: GrowthPoint, figures: Figures) -> dict[str, float] | None:
     """Of one request at this point: with one connection its latency, with many its rate and
     processor time."""
-    one, many = (figures.get((point.case, POTLUCK, connections)) for connections in (ONE, MANY))
+    one = figures.get((point.case, POTLUCK, ONE))
+    many = figures.get((point.case, POTLUCK, MANY))
     if one is None or many is None:
         return None
-    rates = {"per_second": many.per_second, "rows_per_second": many.per_second * point.rows}
     return {
         "p50_ms": one.p50_ms,
         "p99_ms": one.p99_ms,
-        **rates,
+        "per_second": many.per_second,
+        "rows_per_second": many.per_second * point.rows,
         "cpu_us": 1e6 * many.server_cpu / many.per_second,
     }
 
 
 def costs_by_axis(figures: Figures) -> dict[str, dict[int, Any]]:
     """Axis -> value -> cost."""
-    return {
-        axis: {point.value: cost(point, figures) for point in points}
-        for axis, points in AXES.items()
-    }
+    found = {}
+    for axis, points in AXES.items():
+        found[axis] = {point.value: cost(point, figures) for point in points}
+    return found
 
 
 def slopes(figures: Figures) -> dict[str, float]:
@@ -253,7 +200,8 @@ def slopes(figures: Figures) -> dict[str, float]:
     for axis, points in AXES.items():
         first, last = cost(points[0], figures), cost(points[-1], figures)
         if first and last:
-            found[axis] = (last["cpu_us"] - first["cpu_us"]) / (points[-1].value - points[0].value)
+            more = points[-1].value - points[0].value
+            found[axis] = (last["cpu_us"] - first["cpu_us"]) / more
     return found
 
 

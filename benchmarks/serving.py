@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.agreement import Agreements, agreement_notes, agreements
+from benchmarks.all_rivals import rivals_for
 from benchmarks.chart import draw
 from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
 from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
@@ -24,10 +25,13 @@ from benchmarks.ground import SERVICES, Ground, lay_ground
 from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
 from benchmarks.load import LoadRun
 from benchmarks.machine import PROJECT, goals_table, machine, table, write_result
-from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival, rivals_for
+from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival
 from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
 from benchmarks.traffic import BATCH, CASES, HYBRID, ROWS_IN_BATCH
 from benchmarks.verdict import NOTES, SHARED_CORES, serving_goals, two_workers
+
+LOAD_WAS_FULL = "the load's core was full, so the server may be faster"
+NOBODY_WAS_BUSY = "no core was full: it waited for another, or the machine was busy elsewhere"
 
 
 @click.command()
@@ -71,24 +75,13 @@ def main(
     data = Data(file, rows, seed)
     with fresh_home(PROJECT / "feature_repo") as home:
         ground = lay_ground(home, data)
-        rivals = chosen(rivals_for(ground, mlserver), only)
+        rivals = chosen(rivals_for(ground, with_mlserver=mlserver), only)
         with running(home, rivals) as up:
             agreed = agreements(up, CASES)
             runs = rounds(up, CASES, process_of_redis(home.settings.online_store_url), pace)
-        described = {
-            **data.described(),
-            **about(ground),
-            "warm_up": pace.warm_up,
-            "seconds": pace.seconds,
-        }
-    report_serving(
-        surroundings,
-        {**described, "repeats": pace.repeats},
-        rivals,
-        agreed,
-        runs,
-        keep=not (quick or only),
-    )
+        described = {**data.described(), **about(ground), **asdict(pace)}
+    trial = quick or bool(only)
+    report_serving(surroundings, described, rivals, agreed, runs, keep=not trial)
 
 
 def pinned() -> dict[str, Any]:
@@ -98,12 +91,12 @@ def pinned() -> dict[str, Any]:
 def about(ground: Ground) -> dict[str, Any]:
     contract = ground.bundles[HYBRID].contract
     assert contract.lineage is not None
-    width = {"looked_up": len(contract.online), "columns": len(contract.columns)}
     return {
         "data_hash": contract.lineage.data_hash,
         "services": SERVICES,
         "entities": len(ground.records),
-        **width,
+        "looked_up": len(contract.online),
+        "columns": len(contract.columns),
     }
 
 
@@ -124,43 +117,61 @@ def report_serving(
     rivals: Sequence[Rival],
     agreed: Agreements,
     runs: Mapping[Key, Sequence[LoadRun]],
+    *,
     keep: bool,
 ) -> None:
+    """Print tables, notes and goals; write the result file and draw it, unless it is a trial."""
     figures = rival_figures(runs)
     goals = serving_goals(figures)
     shared = SHARED_CORES if surroundings["cores"] < ENOUGH else ()
     notes = [*NOTES, *shared, *agreement_notes(agreed), *warnings(figures, runs)]
-    for case in sorted({case for case, _, _ in figures}, key=CASES.index):
+    measured = {case for case, _, _ in figures}
+    for case in sorted(measured, key=CASES.index):
         print(case_table(case, rivals, figures) + "\n")
     print("\n".join(notes) + "\n\n" + goals_table(goals))
-    labels = {
-        rival.name: {"label": rival.label, "same_model": rival.same_model} for rival in rivals
-    }
-    agreement = {
-        case: {name: asdict(found) for name, found in by.items()} for case, by in agreed.items()
-    }
-    kept = {
-        "servers": labels,
-        "cases": figures_by_case(figures, runs),
-        "two_workers": two_workers(figures),
-        "agreement": agreement,
-    }
     if keep:
+        kept = {
+            "servers": described_rivals(rivals),
+            "cases": figures_by_case(figures, runs),
+            "two_workers": two_workers(figures),
+            "agreement": described_agreements(agreed),
+        }
         path = write_result("serving", surroundings, data, kept, goals, notes)
         print(f"\nwrote {path.relative_to(PROJECT)} and {draw(path).relative_to(PROJECT)}")
 
 
+def described_rivals(rivals: Sequence[Rival]) -> dict[str, Any]:
+    """Name -> what the chart says of it."""
+    found = {}
+    for rival in rivals:
+        found[rival.name] = {"label": rival.label, "same_model": rival.same_model}
+    return found
+
+
+def described_agreements(agreed: Agreements) -> dict[str, Any]:
+    """Case -> rival -> how its answers compare with Potluck's."""
+    described = {}
+    for case, by_rival in agreed.items():
+        described[case] = {name: asdict(found) for name, found in by_rival.items()}
+    return described
+
+
 def warnings(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> list[str]:
-    """What takes a figure's worth away."""
-    full = [key for key, figure in figures.items() if figure.load_was_the_limit]
-    idle = [key for key, figure in figures.items() if key[2] == MANY and figure.nobody_was_busy]
-    found = [(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
-    found += [(key, "the load's core was full, so the server may be faster") for key in full]
-    found += [
-        (key, "no core was full: it waited for another, or the machine was busy elsewhere")
-        for key in idle
-    ]
-    return [f"{name}, {case} x {count}: {why}" for (case, name, count), why in found]
+    """What takes a figure's worth away: failures first, then full loads, then idle machines."""
+    failed = [warning(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
+    full, idle = [], []
+    for key, figure in figures.items():
+        _, _, connections = key
+        if figure.load_was_the_limit:
+            full.append(warning(key, LOAD_WAS_FULL))
+        if connections == MANY and figure.nobody_was_busy:
+            idle.append(warning(key, NOBODY_WAS_BUSY))
+    return failed + full + idle
+
+
+def warning(key: Key, why: str) -> str:
+    case, name, connections = key
+    return f"{name}, {case} x {connections}: {why}"
 
 
 def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
@@ -180,31 +191,32 @@ def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
         "server",
         "load",
     )
-    rows = [cells for rival in rivals if (cells := case_row(case, rival, figures))]
+    rows = []
+    for rival in rivals:
+        cells = case_row(case, rival, figures)
+        if cells:
+            rows.append(cells)
     return table(head, rows)
 
 
 def case_row(case: str, rival: Rival, figures: Figures) -> tuple[str, ...] | None:
-    many, one, echo = (
-        figures.get(key)
-        for key in ((case, rival.name, MANY), (case, rival.name, ONE), (case, ECHO, MANY))
-    )
+    many = figures.get((case, rival.name, MANY))
+    one = figures.get((case, rival.name, ONE))
+    echo = figures.get((case, ECHO, MANY))
     if many is None:
         return None
     rows = ROWS_IN_BATCH if case == BATCH else 1
-    rates = [
-        f"{rows * rate:,.0f}"
-        for rate in (many.per_second, many.least_per_second, many.most_per_second)
-    ]
     ratio = f"{many.per_second / echo.per_second:.4f}" if echo else "-"
-    latencies = [f"{ms:.3f}" for ms in (many.p50_ms, many.p99_ms)]
-    alone = [f"{ms:.3f}" for ms in (one.p50_ms, one.p99_ms)] if one else ["-", "-"]
     return (
         rival.label,
-        *rates,
+        f"{rows * many.per_second:,.0f}",
+        f"{rows * many.least_per_second:,.0f}",
+        f"{rows * many.most_per_second:,.0f}",
         ratio,
-        *latencies,
-        *alone,
+        f"{many.p50_ms:.3f}",
+        f"{many.p99_ms:.3f}",
+        f"{one.p50_ms:.3f}" if one else "-",
+        f"{one.p99_ms:.3f}" if one else "-",
         f"{many.server_cpu:.2f}",
         f"{many.load_cpu:.2f}",
     )

@@ -8,44 +8,29 @@ Rounds are interleaved, so that a busy machine is busy for all; the first start 
 not counted.
 """
 
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from benchmarks.contenders import (
     BARE,
     BARE_IMPORTS,
-    FEAST,
-    NOTES,
-    POTLUCK,
-    TWO_WORKERS,
     Contender,
     champion,
     contenders_for,
 )
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
-from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
-from benchmarks.processes import Memory, Server, free_port, memory_of, started
+from benchmarks.machine import PROJECT, machine
+from benchmarks.processes import Server, free_port, memory_of, started
+from benchmarks.progress import print_progress
+from benchmarks.startup_report import ContenderMemory, report_startup
 
 HOUSES = PROJECT / "feature_repo"
-MOST_TIMES_BARE, MOST_TIMES_FEAST, MOST_MB = 1.3, 0.15, 120.0
-
-
-@dataclass(frozen=True)
-class ContenderMemory:
-    """Memory of a contender after its requests, in MB."""
-
-    worker: Memory
-    whole_server: float
-    """All its processes, shared pages counted once."""
-    processes: int
 
 
 @click.command()
@@ -101,17 +86,22 @@ def measure_starts(
     home: Home, contenders: Sequence[Contender], repeats: int, slow_repeats: int
 ) -> tuple[dict[str, list[float]], dict[str, ContenderMemory]]:
     """Seconds to ready of each start that counts, and memory after the requests, by contender."""
-    seconds: dict[str, list[float]] = {BARE: [], **{c.name: [] for c in contenders if c.timed}}
     bare_imports(home)  # compiles what was never compiled
-    held = {c.name: start_and_ask(home, c)[1] for c in contenders if not c.slow or slow_repeats}
+    held = {}
+    for contender in contenders:
+        if slow_repeats or not contender.slow:
+            _, held[contender.name] = start_and_ask(home, contender)
     held[BARE] = bare_memory(home)
+    seconds: dict[str, list[float]] = defaultdict(list)
     for number in range(max(repeats, slow_repeats)):
         if number < repeats:
             seconds[BARE].append(bare_imports(home))
         for contender in contenders:
-            if contender.timed and number < (slow_repeats if contender.slow else repeats):
-                seconds[contender.name].append(start_and_ask(home, contender, ask=False)[0])
-    return {name: runs for name, runs in seconds.items() if runs}, held
+            wanted = slow_repeats if contender.slow else repeats
+            if contender.timed and number < wanted:
+                ready, _ = start_and_ask(home, contender, ask=False)
+                seconds[contender.name].append(ready)
+    return dict(seconds), held
 
 
 def bare_imports(home: Home) -> float:
@@ -135,10 +125,10 @@ def bare_memory(home: Home) -> ContenderMemory:
 
 
 def start_and_ask(
-    home: Home, contender: Contender, ask: bool = True
+    home: Home, contender: Contender, *, ask: bool = True
 ) -> tuple[float, ContenderMemory]:
     """Start a server, wait until it is ready, ask it, look at its memory, stop it."""
-    print(f"starting {contender.name} ...", file=sys.stderr, flush=True)
+    print_progress(f"starting {contender.name}")
     port = free_port()
     log = home.settings.home / f"{contender.name.replace(' ', '-')}.log"
     with started(contender.command(port), port, home.environment, log) as server:
@@ -149,113 +139,14 @@ def start_and_ask(
 
 
 def memory_held(server: Server, contender: Contender) -> ContenderMemory:
+    """A server's memory now; a process that only supervises is no worker."""
     found = server.memory()
-    workers = [
-        memory
-        for pid, memory in found.items()
-        if not (contender.supervised and pid == server.process.pid)
-    ]
-    largest = max(workers, key=lambda memory: memory.peak)
-    return ContenderMemory(largest, sum(memory.share for memory in found.values()), len(found))
-
-
-def report_startup(
-    name: str,
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
-    seconds: Mapping[str, Sequence[float]],
-    held: Mapping[str, ContenderMemory],
-) -> None:
-    medians = {name: statistics.median(runs) for name, runs in seconds.items()}
-    goals = startup_goals(medians, held)
-    print(
-        table(
-            ("start", "median s", "min", "max", "× bare", "× potluck", "n"),
-            seconds_rows(seconds, medians),
-        )
-    )
-    print()
-    print(
-        table(
-            ("memory", "worker peak MB", "settled", "whole server PSS", "processes"),
-            memory_rows(held),
-        )
-    )
-    print()
-    print("\n".join(NOTES))
-    print()
-    print(goals_table(goals))
-    figures = {
-        "seconds_to_ready": start_figures(seconds, medians),
-        "memory_mb": {name: asdict(h) for name, h in held.items()},
-    }
-    print(
-        "\nwrote "
-        f"{write_result(name, surroundings, data, figures, goals, NOTES).relative_to(PROJECT)}"
-    )
-
-
-def startup_goals(medians: Mapping[str, float], held: Mapping[str, ContenderMemory]) -> list[Goal]:
-    ratio = medians[POTLUCK] / medians[BARE]
-    peaks = {name: held[name].worker.peak for name in (POTLUCK, TWO_WORKERS)}
-    feast = [round(medians[POTLUCK] / medians[FEAST], 3)] if FEAST in medians else []
-    return [
-        Goal("ready, as a multiple of bare imports", round(ratio, 3), "<=", MOST_TIMES_BARE),
-        *(
-            Goal("ready, as a multiple of feast serve", times, "<=", MOST_TIMES_FEAST)
-            for times in feast
-        ),
-        *(
-            Goal(f"peak MB of a worker, {name}", round(peak, 1), "<=", MOST_MB)
-            for name, peak in peaks.items()
-        ),
-    ]
-
-
-def start_figures(
-    seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]
-) -> dict[str, Any]:
-    return {
-        name: {
-            "median": medians[name],
-            "runs": list(runs),
-            "times_bare": medians[name] / medians[BARE],
-            "times_potluck": medians[name] / medians[POTLUCK],
-        }
-        for name, runs in seconds.items()
-    }
-
-
-def seconds_rows(
-    seconds: Mapping[str, Sequence[float]], medians: Mapping[str, float]
-) -> list[tuple[str, ...]]:
-    bare, ours = medians[BARE], medians[POTLUCK]
-    numbers = {
-        name: (
-            f"{medians[name]:.2f}",
-            f"{min(runs):.2f}",
-            f"{max(runs):.2f}",
-            f"{medians[name] / bare:.2f}",
-        )
-        for name, runs in seconds.items()
-    }
-    return [
-        (name, *cells, f"{medians[name] / ours:.2f}", str(len(seconds[name])))
-        for name, cells in numbers.items()
-    ]
-
-
-def memory_rows(held: Mapping[str, ContenderMemory]) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            f"{h.worker.peak:.0f}",
-            f"{h.worker.settled:.0f}",
-            f"{h.whole_server:.0f}",
-            str(h.processes),
-        )
-        for name, h in held.items()
-    ]
+    workers = dict(found)
+    if contender.supervised:
+        workers.pop(server.process.pid, None)
+    largest = max(workers.values(), key=lambda memory: memory.peak)
+    whole = sum(memory.share for memory in found.values())
+    return ContenderMemory(largest, whole, len(found))
 
 
 if __name__ == "__main__":
