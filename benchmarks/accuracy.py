@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import lightgbm
@@ -24,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import (
     PROJECT,
+    Facts,
     Goal,
     goals_table,
     machine,
@@ -135,9 +135,7 @@ def labelled(home: Home) -> tuple[FeatureContract, Dataset]:
     return contract, labelled_dataset(store, contract, datetime.now(UTC))
 
 
-def check_same_rows(
-    home: Home, trained: Mapping[str, Any], dataset: Dataset, split: tuple[int, int]
-) -> None:
+def check_same_rows(home: Home, trained: Facts, dataset: Dataset, split: tuple[int, int]) -> None:
     """Stop where Potluck's models saw other rows than the reference does."""
     releases = Releases(home.settings.releases)
     lineage = releases.open(releases.champion(HYBRID)).contract.lineage
@@ -184,9 +182,7 @@ def course_pipeline() -> Pipeline:
     return Pipeline([("encode", encoder), ("model", model)])
 
 
-def report_accuracy(
-    surroundings: Mapping[str, Any], data: Mapping[str, Any], found: Mapping[str, Metrics]
-) -> None:
+def report_accuracy(surroundings: Facts, data: Facts, found: Mapping[str, Metrics]) -> None:
     """Print the tables, and write the figures to the result file."""
     goals = accuracy_goals(found)
     learnt = f"{data['train_rows']} rows to learn from"

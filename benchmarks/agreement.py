@@ -66,8 +66,9 @@ def described(found: Agreement) -> str:
     bits = f"{found.same_bits} of {found.compared} prices are Potluck's to the bit"
     if found.same_bits == found.compared:
         return bits
-    median, largest = found.median_difference, found.largest_difference
-    return f"{bits}; the median difference is {median:.2g}, the largest {largest:.2g}"
+    median = f"the median difference is {found.median_difference:.2g}"
+    largest = f"the largest {found.largest_difference:.2g}"
+    return f"{bits}; {median}, {largest}"
 
 
 def checked(one: Running, case: str, ours: Sequence[float]) -> Agreement:
@@ -103,9 +104,11 @@ def agreement(ours: Sequence[float], theirs: Sequence[float]) -> Agreement:
 def prices(one: Running, case: str) -> list[float]:
     """The prices in a rival's first answers, in the order of the requests."""
     assert one.rival.prices is not None
+    count = ASKED.get(case, USUALLY_ASKED)
     found: list[float] = []
-    for request in one.rival.traffic[case][: ASKED.get(case, USUALLY_ASKED)]:
-        found += one.rival.prices(answer(one.server.port, request))
+    for request in one.rival.traffic[case][:count]:
+        body = answer(one.server.port, request)
+        found += one.rival.prices(body)
     return found
 
 

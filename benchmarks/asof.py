@@ -25,7 +25,7 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
+from benchmarks.machine import Facts, Goal, goals_table, machine, print_written, table, write_result
 from potluck.stores.ingest.sources import write_parquet
 
 CONTENDERS = {"potluck": "potluck.stores.duckdb_offline.PotluckOfflineStore", "stock": "duckdb"}
@@ -85,8 +85,8 @@ def main(keys: int, hours: int, labels: int, repeats: int, quick: bool) -> None:
 
 
 def report_asof(
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
+    surroundings: Facts,
+    data: Facts,
     taken: Mapping[str, Taken],
     *,
     keep: bool,

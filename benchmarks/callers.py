@@ -89,9 +89,14 @@ class Crowd:
         return now - begin
 
     def turn(self, now: float) -> None:
+        """Ask for those whose pause is over, then hear whoever is answered."""
         while self.pausing and self.pausing[0][0] <= now:
-            self.ask(self.pausing.popleft()[1])
-        timeout = max(0.0, self.pausing[0][0] - now) if self.pausing else SILENCE_SECONDS
+            _, rested = self.pausing.popleft()
+            self.ask(rested)
+        timeout = SILENCE_SECONDS
+        if self.pausing:
+            next_end = self.pausing[0][0]
+            timeout = max(0.0, next_end - now)
         for number, _ in self.epoll.poll(timeout):
             caller = self.callers[number]
             answer = caller.receive()
@@ -99,13 +104,16 @@ class Crowd:
                 self.heard(caller, answer)
 
     def heard(self, caller: Connection, answer: bytes) -> None:
+        """Count an answer; who was refused pauses, everybody else asks again at once."""
         took = time.perf_counter_ns() - caller.sent
-        if answer[9:12] == b"429":
+        status = answer[9:12]
+        if status == b"429":
             self.refused.append(took)
             if self.pause:
-                self.pausing.append((time.perf_counter() + self.pause, caller))
+                until = time.perf_counter() + self.pause
+                self.pausing.append((until, caller))
                 return
-        elif answer[9:12] == b"200":
+        elif status == b"200":
             self.good.append(took)
         else:
             self.failures += 1
@@ -132,6 +140,13 @@ def run_callers(job: CallersJob) -> Told:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do the job on standard input."""
+    job = CallersJob(**json.load(sys.stdin))
     gc.disable()
-    json.dump(asdict(run_callers(CallersJob(**json.load(sys.stdin)))), sys.stdout)
+    told = run_callers(job)
+    json.dump(asdict(told), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,14 +6,13 @@ python -m benchmarks.chart [FILE]
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.machine import RESULTS
+from benchmarks.machine import RESULTS, Facts
 from benchmarks.rivals import ECHO, FASTAPI, MANY, POTLUCK, PYDANTIC, STARLETTE
 from benchmarks.traffic import HYBRID, LOOKUP, REALTIME
 
@@ -59,7 +58,7 @@ def draw(file: Path) -> Path:
     return target
 
 
-def chart(figures: Mapping[str, Any]) -> Figure:
+def chart(figures: Facts) -> Figure:
     """A panel for each kind of service, all on one linear scale."""
     rates = {}
     for case in TITLES:
@@ -77,7 +76,7 @@ def chart(figures: Mapping[str, Any]) -> Figure:
     return sheet
 
 
-def rates_of(figures: Mapping[str, Any], case: str) -> dict[str, float]:
+def rates_of(figures: Facts, case: str) -> dict[str, float]:
     """Server -> answers per second with many connections, the fastest first; those with one worker
     only."""
     by_server = figures["cases"].get(case, {})
@@ -89,9 +88,7 @@ def rates_of(figures: Mapping[str, Any], case: str) -> dict[str, float]:
     return dict(sorted(rates.items(), key=lambda pair: pair[1], reverse=True))
 
 
-def draw_case(
-    panel: Axes, title: str, rates: Mapping[str, float], servers: Mapping[str, Any]
-) -> None:
+def draw_case(panel: Axes, title: str, rates: Mapping[str, float], servers: Facts) -> None:
     """One panel: a bar for each server, with its rate beside it."""
     names = [bar_name(servers[name]) for name in rates]
     colours = [colour(name) for name in rates]
@@ -104,7 +101,7 @@ def draw_case(
     panel.tick_params(colors=INK, length=0, bottom=False, labelbottom=False)
 
 
-def bar_name(server: Mapping[str, Any]) -> str:
+def bar_name(server: Facts) -> str:
     """A server's label, with a star if it runs another model."""
     if server["same_model"]:
         return str(server["label"])

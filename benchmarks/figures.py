@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.load import LoadRun
-from benchmarks.rounds import Key
+from benchmarks.rounds import Key, Runs
 
 FULL = 0.9
 """Share of a core above which it is taken for full."""
@@ -41,12 +41,12 @@ class Figure:
 Figures = Mapping[Key, Figure]
 
 
-def rival_figures(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, Figure]:
+def rival_figures(runs: Runs) -> dict[Key, Figure]:
     """Of those that never failed."""
     return {key: figure(done) for key, done in runs.items() if not failure(done)}
 
 
-def failures_of(runs: Mapping[Key, Sequence[LoadRun]]) -> dict[Key, str]:
+def failures_of(runs: Runs) -> dict[Key, str]:
     """What went wrong, of those that failed."""
     found = {}
     for key, done in runs.items():
@@ -78,7 +78,7 @@ def figure(done: Sequence[LoadRun]) -> Figure:
     )
 
 
-def figures_by_case(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> dict[str, Any]:
+def figures_by_case(figures: Figures, runs: Runs) -> dict[str, Any]:
     """Case -> rival -> connections -> figure and runs, or why there is none."""
     found: dict[str, Any] = {}
     for key, done in runs.items():

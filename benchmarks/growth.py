@@ -8,7 +8,7 @@ by one server.
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,10 @@ from benchmarks.growth_points import (
 )
 from benchmarks.home import HOUSE_MODEL, Data, Home, fresh_home, lay_down, stop_like_ctrl_c, train
 from benchmarks.load import LoadRun
-from benchmarks.machine import machine, print_written, table, write_result
+from benchmarks.machine import Facts, machine, print_written, table, write_result
 from benchmarks.progress import print_progress
 from benchmarks.rivals import ECHO, MANY, ONE, POTLUCK, bare_echo, own_prices, potluck
-from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
+from benchmarks.rounds import Key, Pace, Runs, process_of_redis, rounds, running
 from benchmarks.synthetic_repo import write_repo
 
 NOTES = (
@@ -111,9 +111,9 @@ def measure_growth(home: Home, entities: int, pace: Pace) -> dict[Key, list[Load
 
 
 def report_growth(
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
-    runs: Mapping[Key, Sequence[LoadRun]],
+    surroundings: Facts,
+    data: Facts,
+    runs: Runs,
     *,
     keep: bool,
 ) -> None:

@@ -1,5 +1,6 @@
 """As many synthetic houses as a night is to have."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -28,12 +29,11 @@ def multiply(path: Path, made: int, size: int) -> None:
     original = path.with_suffix(".original")
     path.rename(original)
     path.mkdir()
-    for number in range(-(-size // made)):
-        rows = f"SELECT * REPLACE (Id + {number * made} AS Id) FROM read_parquet('{original}')"
-        last = f"WHERE Id <= {size} ORDER BY Id"
+    files = math.ceil(size / made)
+    for number in range(files):
+        first = number * made
+        rows = f"SELECT * REPLACE (Id + {first} AS Id) FROM read_parquet('{original}')"
+        query = f"SELECT * FROM ({rows}) WHERE Id <= {size} ORDER BY Id"
         target = path / f"{number:04}.parquet"
-        duckdb.sql(
-            f"COPY (SELECT * FROM ({rows}) {last}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE "
-            "50000)"
-        )
+        duckdb.sql(f"COPY ({query}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 50000)")
     original.unlink()

@@ -9,14 +9,12 @@ it is its own. On a machine that is busy with other things as well, this alone d
 """
 
 import contextlib
-import http.client
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import NamedTuple
 
 import click
@@ -26,10 +24,10 @@ from benchmarks.fuzz.calls import LiveService, services_of
 from benchmarks.fuzz.ground import IDS, filled_home, potluck_server
 from benchmarks.home import stop_like_ctrl_c
 from benchmarks.hostile import Hostile, for_batch, for_lookups, for_predict
-from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
+from benchmarks.machine import Facts, Goal, goals_table, machine, print_written, table, write_result
+from benchmarks.prober import EVERY_SECONDS, Prober
 from benchmarks.processes import Server
 
-EVERY_SECONDS = 0.005
 MOST_MS = 100.0
 QUIET_MS = 5.0
 """What /livez waits at most on a machine that does nothing else."""
@@ -59,57 +57,6 @@ class Sending(NamedTuple):
     seconds: float
     wait: float
     work: float
-
-
-class Prober:
-    """Asks /livez on a connection of its own, over and over, in a thread."""
-
-    def __init__(self, server: Server) -> None:
-        self.threads = Path(f"/proc/{server.process.pid}/task")
-        port = server.port
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-        self.waits: list[float] = []
-        self.work: list[float] = []
-        self.ended = Event()
-        self.thread = Thread(target=self.run)
-
-    def __enter__(self) -> "Prober":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self.thread.join()
-        self.connection.close()
-
-    def run(self) -> None:
-        while not self.ended.is_set():
-            begun, worked = time.perf_counter(), self.worked()
-            self.connection.request("GET", "/livez")
-            self.connection.getresponse().read()
-            wait = time.perf_counter() - begun
-            self.waits.append(wait)
-            self.work.append(self.worked() - worked)
-            time.sleep(max(0.0, EVERY_SECONDS - wait))
-
-    def worked(self) -> float:
-        """Processor time of the server's threads, in seconds."""
-        total = sum(map(nanoseconds, self.threads.iterdir()))
-        return total / 1e9
-
-    @property
-    def longest(self) -> tuple[float, float]:
-        """The longest wait, and the most work during one, in ms."""
-        return 1000 * max(self.waits), 1000 * max(self.work)
-
-
-def nanoseconds(thread: Path) -> int:
-    """Processor time of a thread; none of one that has just ended."""
-    try:
-        numbers = (thread / "schedstat").read_text().split()
-    except OSError:
-        return 0
-    return int(numbers[0])
 
 
 def bodies(services: Sequence[LiveService]) -> Iterator[Hostile]:
@@ -219,7 +166,7 @@ def delivered_otherwise(hostile: Hostile) -> bool:
 def report_livez(
     found: Sequence[Waited],
     alone: float,
-    surroundings: Mapping[str, object],
+    surroundings: Facts,
     *,
     keep: bool,
 ) -> int:

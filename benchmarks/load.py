@@ -130,8 +130,10 @@ class Loop:
 
     def drive(self, seconds: float) -> float:
         """Send and receive until the time is up; answers how long it took."""
-        begin = now = time.perf_counter()
-        enough, latest = begin + seconds, begin + LONGEST * seconds
+        begin = time.perf_counter()
+        enough = begin + seconds
+        latest = begin + LONGEST * seconds
+        now = begin
         while now < enough or (len(self.nanoseconds) < FEWEST_ANSWERS and now < latest):
             self.turn()
             now = time.perf_counter()
@@ -152,9 +154,12 @@ class Loop:
                 connection.send(self.following())
 
     def failed(self, answer: bytes) -> None:
-        head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+        """Count an answer that is no 200, and keep what the first one said."""
         self.failures += 1
-        self.first_failure = self.first_failure or f"{head.splitlines()[0]} {body[:300]}"
+        if self.first_failure is None:
+            head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+            status = head.splitlines()[0]
+            self.first_failure = f"{status} {body[:300]}"
 
     def mark(self) -> None:
         self.nanoseconds = array("q")
@@ -224,8 +229,22 @@ def main() -> None:
     try:
         done = run_load(job)
     except OSError as error:
-        done = LoadRun(0, 0.0, 0.0, 0.0, 0.0, {}, 1, f"{type(error).__name__}: {error}")
+        done = lost(error)
     json.dump(asdict(done), sys.stdout)
+
+
+def lost(error: OSError) -> LoadRun:
+    """A run that ended with its connection."""
+    return LoadRun(
+        answers=0,
+        per_second=0.0,
+        p50_ms=0.0,
+        p99_ms=0.0,
+        most_ms=0.0,
+        cpu={},
+        failures=1,
+        first_failure=f"{type(error).__name__}: {error}",
+    )
 
 
 if __name__ == "__main__":

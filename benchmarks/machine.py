@@ -40,6 +40,9 @@ PACKAGES = (
     "duckdb",
 )
 
+Facts = Mapping[str, Any]
+"""Names and JSON values, as a result file keeps them."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -85,9 +88,9 @@ def versions() -> dict[str, str]:
 
 def write_result(
     benchmark: str,
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
-    figures: Mapping[str, Any],
+    surroundings: Facts,
+    data: Facts,
+    figures: Facts,
     goals: Sequence[Goal],
     notes: Sequence[str] = (),
 ) -> Path:

@@ -10,6 +10,7 @@ kernel.
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import click
 
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker, pin
-from benchmarks.home import Data, fresh_home, lay_down, stop_like_ctrl_c
-from benchmarks.load import LoadJob
-from benchmarks.machine import PROJECT, machine, table, write_result
+from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.load import LoadJob, LoadRun
+from benchmarks.machine import PROJECT, Facts, machine, print_written, table, write_result
 from benchmarks.processes import free_port, started
 from benchmarks.rounds import loaded, process_of_redis
 from benchmarks.traffic import HYBRID, population, product_traffic
@@ -78,75 +79,95 @@ STAGES = (
 def main(file: Path | None, rows: int, seed: int, seconds: float, connections: int) -> None:
     """Load a server whose stages are timed, and tell where the time went."""
     stop_like_ctrl_c()
-    surroundings, data, cores = machine(), Data(file, rows, seed), for_one_worker()
+    surroundings = machine()
+    data = Data(file, rows, seed)
     with fresh_home(PROJECT / "feature_repo") as home:
         lay_down(home, data, SERVICES)
         realtime, hybrid = (champion(home, service).contract for service in SERVICES)
-        requests, spent = home.settings.home / "requests.json", home.settings.home / "spent.json"
-        requests.write_text(
-            json.dumps(product_traffic(hybrid, realtime, population(home, hybrid))[HYBRID])
-        )
-        port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.timed_server",
-            str(port),
-            str(spent),
-            *(stage.place for stage in STAGES),
-        ]
-        with started(
-            command, port, home.environment, home.settings.home / "server.log", cores.server
-        ) as server:
-            server.wait_ready("/readyz")
-            pin([process_of_redis(home.settings.online_store_url)], cores.redis)
-            run = loaded(
-                LoadJob(
-                    str(requests), port, connections, 1.0, seconds, {"server": [server.process.pid]}
-                ),
-                cores.load,
-            )
+        traffic = product_traffic(hybrid, realtime, population(home, hybrid))
+        requests = home.settings.home / "requests.json"
+        requests.write_text(json.dumps(traffic[HYBRID]))
+        spent = home.settings.home / "spent.json"
+        run = load_timed_server(home, requests, spent, seconds, connections)
         if run.failures:
             raise SystemExit(f"the server failed: {run.first_failure}")
-        report_microseconds(
-            surroundings,
-            data,
-            connections,
-            1e6 / run.per_second,
-            run.cpu["server"],
-            stages_of(spent),
+        stages = stages_of(spent)
+    report_microseconds(surroundings, data, connections, run, stages)
+
+
+def load_timed_server(
+    home: Home, requests: Path, spent: Path, seconds: float, connections: int
+) -> LoadRun:
+    """Load a server with clocks in it; when it ends, it writes to `spent` what they showed."""
+    cores = for_one_worker()
+    port = free_port()
+    places = [stage.place for stage in STAGES]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.timed_server",
+        str(port),
+        str(spent),
+        *places,
+    ]
+    log = home.settings.home / "server.log"
+    with started(command, port, home.environment, log, cores.server) as server:
+        server.wait_ready("/readyz")
+        pin([process_of_redis(home.settings.online_store_url)], cores.redis)
+        job = LoadJob(
+            requests=str(requests),
+            port=port,
+            connections=connections,
+            warm_up=1.0,
+            seconds=seconds,
+            watched={"server": [server.process.pid]},
         )
+        return loaded(job, cores.load)
 
 
 def stages_of(spent: Path) -> dict[str, float]:
     """Place -> microseconds a request, over the server's whole life."""
     told = json.loads(spent.read_bytes())
     requests = told[STAGES[-1].place]["calls"]
-    return {place: 1e6 * entry["seconds"] / requests for place, entry in told.items()}
+    stages = {}
+    for place, entry in told.items():
+        stages[place] = 1e6 * entry["seconds"] / requests
+    return stages
 
 
 def report_microseconds(
-    surroundings: dict[str, object],
+    surroundings: Facts,
     data: Data,
     connections: int,
-    whole: float,
-    busy: float,
-    spent: dict[str, float],
+    run: LoadRun,
+    spent: Mapping[str, float],
 ) -> None:
-    covered = sum(spent[stage.place] for stage in STAGES if stage.depth == 0)
-    idle = whole * max(0.0, 1 - busy)
-    rows = [("of it: " * stage.depth + stage.label, spent[stage.place]) for stage in STAGES]
-    rows += [("other", whole - idle - covered), ("idle", idle), ("one request", whole)]
-    print(
-        table(
-            ("stage", "µs", "share"),
-            [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in rows],
-        )
-    )
+    """Print the stages, and write them to the result file."""
+    stages = microseconds_of(run, spent)
+    whole = stages["one request"]
+    rows = [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in stages.items()]
+    print(table(("stage", "µs", "share"), rows))
     print("\n" + "\n".join(NOTES))
-    figures = {"connections": connections, "stages_us": dict(rows)}
-    path = write_result("microseconds", surroundings, data.described(), figures, (), NOTES)
-    print(f"\nwrote {path.relative_to(PROJECT)}")
+    figures = {"connections": connections, "stages_us": stages}
+    print_written(write_result("microseconds", surroundings, data.described(), figures, (), NOTES))
+
+
+def microseconds_of(run: LoadRun, spent: Mapping[str, float]) -> dict[str, float]:
+    """Label of each stage, of what no stage covers, and of the whole -> microseconds a request."""
+    whole = 1e6 / run.per_second
+    idle = whole * max(0.0, 1 - run.cpu["server"])
+    covered = 0.0
+    stages = {}
+    for stage in STAGES:
+        stages["of it: " * stage.depth + stage.label] = spent[stage.place]
+        if stage.depth == 0:
+            covered += spent[stage.place]
+    return {
+        **stages,
+        "other": whole - idle - covered,
+        "idle": idle,
+        "one request": whole,
+    }
 
 
 if __name__ == "__main__":

@@ -108,13 +108,21 @@ def watch_memory(process: "subprocess.Popen[str]", peak: list[float]) -> None:
 
 
 def stock_night(home: Home, rows: int) -> StockNight:
+    """The night in stock Feast, in a process of its own."""
     print_progress(f"stock Feast's night of {rows:,} houses")
     bundle = champion(home, SERVICE)
+    project = bundle.contract.project
     repo = home.settings.home / "stock_feast"
-    configure(home, bundle.contract.project, repo)
-    data = home.settings.data_folder(bundle.contract.project)
-    arguments = [str(repo), str(data), str(bundle.folder), str(rows), datetime.now(UTC).isoformat()]
-    return StockNight(**json.loads(run_module(home, "benchmarks.peers.stock_nightly", *arguments)))
+    configure(home, project, repo)
+    arguments = [
+        str(repo),
+        str(home.settings.data_folder(project)),
+        str(bundle.folder),
+        str(rows),
+        datetime.now(UTC).isoformat(),
+    ]
+    told = run_module(home, "benchmarks.peers.stock_nightly", *arguments)
+    return StockNight(**json.loads(told))
 
 
 def run_module(home: Home, module: str, *arguments: str) -> str:
@@ -136,13 +144,12 @@ def measure_writing(folder: Path) -> list[Writing]:
 
 def measure_materialize(folder: Path) -> list[Materialized]:
     print_progress("materialize, stock and not")
+    found = []
     with redis_on_socket(folder) as path:
-        return [
-            Materialized(
-                features, measure_speeds(folder, path, features, MATERIALIZED_ROWS, REPEATS)
-            )
-            for features in FEATURES
-        ]
+        for features in FEATURES:
+            speeds = measure_speeds(folder, path, features, MATERIALIZED_ROWS, REPEATS)
+            found.append(Materialized(features, speeds))
+    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.machine import PROJECT, Goal, goals_table, table, write_result
+from benchmarks.machine import PROJECT, Facts, Goal, goals_table, table, write_result
 from benchmarks.materialize import STOCK, UNCHECKED, WAYS
 from benchmarks.writing import Writing
 
@@ -75,7 +75,7 @@ class Results:
     writings: Sequence[Writing]
 
 
-def report_nightly(surroundings: dict[str, Any], seed: int, results: Results) -> None:
+def report_nightly(surroundings: Facts, seed: int, results: Results) -> None:
     """Print the tables, and write the figures to the result file."""
     goals = nightly_goals(results)
     print(nights_table(results.nights, results.stock))
@@ -100,7 +100,8 @@ def nightly_figures(results: Results) -> dict[str, Any]:
 
 
 def nights_table(nights: Sequence[Night], stock: StockNight) -> str:
-    heads = ["rows/s", *(f"potluck, {each.rows:,}" for each in nights)]
+    """Rows a second of each step and of the whole, a column for each night."""
+    heads = [f"potluck, {each.rows:,}" for each in nights]
     rows = []
     for step in dict.fromkeys([*nights[0].seconds, *stock.seconds]):
         rates = [rate(each.rows, each.seconds.get(step)) for each in nights]
@@ -108,12 +109,13 @@ def nights_table(nights: Sequence[Night], stock: StockNight) -> str:
     whole = [f"{each.per_second:,.0f}" for each in nights]
     seconds = [f"{each.wall_seconds:.1f}" for each in nights]
     memory = [f"{each.peak_mb:,.0f}" for each in nights]
+    stock_seconds = sum(stock.seconds.values())
     rows += [
         ("whole", *whole, f"{stock.per_second:,.0f}"),
-        ("seconds", *seconds, f"{sum(stock.seconds.values()):.1f}"),
+        ("seconds", *seconds, f"{stock_seconds:.1f}"),
         ("peak memory, MB", *memory, ""),
     ]
-    return table((*heads, f"stock Feast, {stock.rows:,}"), rows)
+    return table(("rows/s", *heads, f"stock Feast, {stock.rows:,}"), rows)
 
 
 def rate(rows: int, seconds: float | None) -> str:
@@ -129,17 +131,16 @@ def materialized_table(materialized: Sequence[Materialized]) -> str:
 
 
 def writings_table(writings: Sequence[Writing]) -> str:
-    heads = ("write, rows/s", "bulk writer", "raw socket", "share")
-    rows = [
-        (
+    rows = []
+    for each in writings:
+        row = (
             f"{each.features} feature(s)",
             f"{each.bulk:,.0f}",
             f"{each.raw:,.0f}",
             f"{each.share:.2f}",
         )
-        for each in writings
-    ]
-    return table(heads, rows)
+        rows.append(row)
+    return table(("write, rows/s", "bulk writer", "raw socket", "share"), rows)
 
 
 def nightly_goals(results: Results) -> list[Goal]:

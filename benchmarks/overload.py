@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from statistics import median
 
@@ -27,7 +27,7 @@ from benchmarks.cores import for_one_worker
 from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, table
 from benchmarks.processes import free_port, started
-from benchmarks.traffic import HYBRID, REALTIME, Request, population, product_traffic
+from benchmarks.traffic import HYBRID, REALTIME, population, product_traffic
 
 SERVICES = {HYBRID: "house_price_hybrid", REALTIME: "house_price_realtime"}
 TIMES = 4
@@ -59,42 +59,46 @@ def main(in_flight: int, windows: int, seconds: float, pause: float, case: str, 
     stop_like_ctrl_c()
     with fresh_home(PROJECT / "feature_repo") as home:
         lay_down(home, Data(None, rows, 0), list(SERVICES.values()))
-        bundles = {name: champion(home, service) for name, service in SERVICES.items()}
-        hybrid, realtime = bundles[HYBRID].contract, bundles[REALTIME].contract
-        traffic = product_traffic(hybrid, realtime, population(home, hybrid))[case]
-        full, over = measure_overload(
-            home, traffic, CallersJob("", 0, in_flight, WARM_UP, seconds, pause), windows
+        hybrid = champion(home, SERVICES[HYBRID]).contract
+        realtime = champion(home, SERVICES[REALTIME]).contract
+        traffic = product_traffic(hybrid, realtime, population(home, hybrid))
+        requests = home.settings.home / "requests.json"
+        requests.write_text(json.dumps(traffic[case]))
+        job = CallersJob(
+            requests=str(requests),
+            port=free_port(),
+            callers=in_flight,
+            warm_up=WARM_UP,
+            seconds=seconds,
+            pause=pause,
         )
+        full, over = measure_overload(home, job, windows)
     print(overload_report(full, over))
 
 
-def measure_overload(
-    home: Home, traffic: Sequence[Request], job: CallersJob, windows: int
-) -> tuple[list[Told], list[Told]]:
-    """Start a server, and answer what each window told: those at full load, and those above it."""
-    port, cores = free_port(), for_one_worker()
+def measure_overload(home: Home, job: CallersJob, windows: int) -> tuple[list[Told], list[Told]]:
+    """Start a server that works for as many callers as the job has, and answer what each window
+    told: those at full load, and those above it."""
     environment = {**home.environment, "POTLUCK_MAX_IN_FLIGHT": str(job.callers)}
-    folder = home.settings.home
-    requests = folder / "requests.json"
-    requests.write_text(json.dumps(traffic))
-    command = [str(BIN / "potluck"), "serve", "--port", str(port)]
-    with started(command, port, environment, folder / "overload.log", cores.server) as server:
+    command = [str(BIN / "potluck"), "serve", "--port", str(job.port)]
+    log = home.settings.home / "overload.log"
+    more = replace(job, callers=TIMES * job.callers)
+    full, over = [], []
+    with started(command, job.port, environment, log, for_one_worker().server) as server:
         server.wait_ready("/readyz")
-        window = {**asdict(job), "requests": str(requests), "port": port}
-        full, over = [], []
         for _ in range(windows):
-            full.append(call(window))
-            over.append(call({**window, "callers": TIMES * job.callers}))
+            full.append(call(job))
+            over.append(call(more))
     return full, over
 
 
-def call(window: dict[str, object]) -> Told:
+def call(job: CallersJob) -> Told:
     """One window, by a process of its own on a core of its own."""
     command = [sys.executable, "-m", "benchmarks.callers"]
     pinned = partial(os.sched_setaffinity, 0, for_one_worker().load)
     done = subprocess.run(
         command,
-        input=json.dumps(window),
+        input=json.dumps(asdict(job)),
         capture_output=True,
         text=True,
         cwd=PROJECT,
@@ -133,13 +137,13 @@ def overload_report(full: Sequence[Told], over: Sequence[Told]) -> str:
 
 
 def load_cells(name: str, told: Sequence[Told]) -> tuple[str, ...]:
-    milliseconds = ("refused_p50_ms", "refused_p99_ms")
     return (
         name,
         f"{middle(told, 'good_per_second'):,.0f}",
         f"{middle(told, 'good_p99_ms'):.1f}",
         f"{middle(told, 'refused_per_second'):,.0f}",
-        *(f"{middle(told, field):.1f}" for field in milliseconds),
+        f"{middle(told, 'refused_p50_ms'):.1f}",
+        f"{middle(told, 'refused_p99_ms'):.1f}",
         f"{middle(told, 'load_cpu'):.2f}",
     )
 

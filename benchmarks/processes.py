@@ -126,9 +126,14 @@ def stop_session(process: "subprocess.Popen[bytes]") -> None:
         if not signalled(process.pid, number):
             break
         deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and (process.poll() is None or session_of(process.pid)):
+        while time.monotonic() < deadline and is_alive(process):
             time.sleep(0.02)
     process.wait()
+
+
+def is_alive(leader: "subprocess.Popen[bytes]") -> bool:
+    """Whether any process of a session is left; asking also takes leave of one that has ended."""
+    return leader.poll() is None or bool(session_of(leader.pid))
 
 
 def signalled(leader: int, number: signal.Signals) -> bool:
@@ -144,7 +149,8 @@ def signalled(leader: int, number: signal.Signals) -> bool:
 
 def session_of(leader: int) -> list[int]:
     """Living processes of a session."""
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    names = [entry.name for entry in Path("/proc").iterdir()]
+    pids = [int(name) for name in names if name.isdigit()]
     return [pid for pid in pids if session(pid) == leader]
 
 

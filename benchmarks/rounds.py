@@ -52,6 +52,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # on one core a second thread only waits
 
 Key = tuple[str, str, int]
 """Case, rival, connections."""
+Runs = Mapping[Key, Sequence[LoadRun]]
 
 
 @contextmanager
@@ -146,9 +147,12 @@ def loaded(job: LoadJob, cores: frozenset[int]) -> LoadRun:
 
 
 def print_round(where: str, name: str, case: str, connections: int, done: LoadRun) -> None:
-    failed = f"  {done.failures} FAILED" if done.failures else ""
+    """Say what one measurement came to."""
     figure = f"{done.per_second:,.0f}/s, p50 {done.p50_ms:.3f} ms"
-    print(f"{where}: {case} x {connections}, {name}: {figure}{failed}", file=sys.stderr, flush=True)
+    if done.failures:
+        figure += f"  {done.failures} FAILED"
+    line = f"{where}: {case} x {connections}, {name}: {figure}"
+    print(line, file=sys.stderr, flush=True)
 
 
 def process_of_redis(url: str) -> int:

@@ -14,7 +14,7 @@ import redis
 
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.houses import make_houses
-from benchmarks.machine import PROJECT, machine, table, write_result
+from benchmarks.machine import PROJECT, Facts, machine, print_written, table, write_result
 from benchmarks.nightly import SERVICE, TRAINING_ROWS, night
 from benchmarks.nightly_report import NIGHT_NOTES, Night
 from benchmarks.progress import print_progress
@@ -60,7 +60,8 @@ def measure_size(home: Home, size: int, seed: int) -> SizedNight:
     return SizedNight(done, int(client.info("memory")["used_memory"]) - before)
 
 
-def report_scale(surroundings: dict[str, object], seed: int, points: Sequence[SizedNight]) -> None:
+def report_scale(surroundings: Facts, seed: int, points: Sequence[SizedNight]) -> None:
+    """Print the table, and write the figures to the result file."""
     heads = (
         "entities",
         "seconds",
@@ -69,34 +70,32 @@ def report_scale(surroundings: dict[str, object], seed: int, points: Sequence[Si
         "Redis, MB",
         "Redis, bytes an entity",
     )
-    rows = [
-        (
-            f"{each.night.rows:,}",
-            f"{each.night.wall_seconds:.1f}",
-            f"{each.night.per_second:,.0f}",
-            f"{each.night.peak_mb:,.0f}",
-            f"{each.redis_bytes / MILLION:,.0f}",
-            f"{each.bytes_per_entity:,.0f}",
-        )
-        for each in points
-    ]
-    print(table(heads, rows))
-    figures = {
-        "nights": [
-            {
-                **asdict(each),
-                "per_second": each.night.per_second,
-                "bytes_per_entity": each.bytes_per_entity,
-            }
-            for each in points
-        ]
-    }
+    print(table(heads, [size_row(each) for each in points]))
+    nights = []
+    for each in points:
+        rates = {
+            "per_second": each.night.per_second,
+            "bytes_per_entity": each.bytes_per_entity,
+        }
+        nights.append({**asdict(each), **rates})
     data = {
         "kind": "made by the repo's ingest, copied under new ids beyond a million",
         "seed": seed,
     }
-    path = write_result("scale", surroundings, data, figures, [], NIGHT_NOTES)
-    print(f"\nwrote {path.relative_to(PROJECT)}")
+    figures = {"nights": nights}
+    print_written(write_result("scale", surroundings, data, figures, [], NIGHT_NOTES))
+
+
+def size_row(each: SizedNight) -> tuple[str, ...]:
+    night = each.night
+    return (
+        f"{night.rows:,}",
+        f"{night.wall_seconds:.1f}",
+        f"{night.per_second:,.0f}",
+        f"{night.peak_mb:,.0f}",
+        f"{each.redis_bytes / MILLION:,.0f}",
+        f"{each.bytes_per_entity:,.0f}",
+    )
 
 
 if __name__ == "__main__":

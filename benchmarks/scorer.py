@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from benchmarks.machine import Goal, goals_table, machine, print_written, table, write_result
+from benchmarks.machine import Facts, Goal, goals_table, machine, print_written, table, write_result
 from benchmarks.progress import print_progress
 from benchmarks.row_calls import cell_calls, per_call, single_row_calls, timed
 from benchmarks.scorer_models import forest_if_it_can, made_to_order, trained
@@ -141,9 +141,7 @@ def differs(scorer: Scorer, text: bytes, rows: int, seed: int) -> bool:
     return False
 
 
-def report_scorer(
-    surroundings: dict[str, object], data: dict[str, object], shapes: Sequence[Shape]
-) -> None:
+def report_scorer(surroundings: Facts, data: Facts, shapes: Sequence[Shape]) -> None:
     """Print the tables, and write the figures to the result file."""
     heads = (
         "columns",

@@ -9,7 +9,7 @@ Every server is started here and idles while another one is asked. A trial (--qu
 printed and not kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
 from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
 from benchmarks.ground import SERVICES, Ground, lay_ground
 from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
-from benchmarks.load import LoadRun
-from benchmarks.machine import PROJECT, goals_table, machine, table, write_result
+from benchmarks.machine import PROJECT, Facts, goals_table, machine, table, write_result
 from benchmarks.rivals import ECHO, MANY, MLSERVER, ONE, Rival
-from benchmarks.rounds import Key, Pace, process_of_redis, rounds, running
+from benchmarks.rounds import Key, Pace, Runs, process_of_redis, rounds, running
 from benchmarks.traffic import BATCH, CASES, HYBRID, ROWS_IN_BATCH
 from benchmarks.verdict import NOTES, SHARED_CORES, serving_goals, two_workers
 
@@ -112,11 +111,11 @@ def chosen(rivals: Sequence[Rival], only: Sequence[str]) -> list[Rival]:
 
 
 def report_serving(
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
+    surroundings: Facts,
+    data: Facts,
     rivals: Sequence[Rival],
     agreed: Agreements,
-    runs: Mapping[Key, Sequence[LoadRun]],
+    runs: Runs,
     *,
     keep: bool,
 ) -> None:
@@ -156,7 +155,7 @@ def described_agreements(agreed: Agreements) -> dict[str, Any]:
     return described
 
 
-def warnings(figures: Figures, runs: Mapping[Key, Sequence[LoadRun]]) -> list[str]:
+def warnings(figures: Figures, runs: Runs) -> list[str]:
     """What takes a figure's worth away: failures first, then full loads, then idle machines."""
     failed = [warning(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
     full, idle = [], []

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.contenders import BARE, FEAST, NOTES, POTLUCK, TWO_WORKERS
-from benchmarks.machine import Goal, goals_table, print_written, table, write_result
+from benchmarks.machine import Facts, Goal, goals_table, print_written, table, write_result
 from benchmarks.processes import Memory
 
 MOST_TIMES_BARE, MOST_TIMES_FEAST, MOST_MB = 1.3, 0.15, 120.0
@@ -24,8 +24,8 @@ class ContenderMemory:
 
 def report_startup(
     name: str,
-    surroundings: Mapping[str, Any],
-    data: Mapping[str, Any],
+    surroundings: Facts,
+    data: Facts,
     seconds: Mapping[str, Sequence[float]],
     held: Mapping[str, ContenderMemory],
 ) -> None:

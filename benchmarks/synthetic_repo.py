@@ -114,10 +114,11 @@ class Store:
 
     @property
     def kinds(self) -> list[str]:
-        return [
-            "number" if index % EVERY_FIFTH_IS_TEXT else "text"
-            for index in range(1, self.features + 1)
-        ]
+        """Of each feature: `text` for every fifth one, else `number`."""
+        kinds = ["number"] * self.features
+        for place in range(EVERY_FIFTH_IS_TEXT - 1, self.features, EVERY_FIFTH_IS_TEXT):
+            kinds[place] = "text"
+        return kinds
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,13 @@ class SyntheticService:
 def write_repo(folder: Path, services: Sequence[SyntheticService]) -> None:
     """Lay down the repo's four files."""
     stores = {service.store.name: service.store for service in services}
+    parts = [HEAD, *map(store_text, stores.values()), *map(service_text, services)]
+    kinds = {name: store.kinds for name, store in stores.items()}
     folder.mkdir(parents=True)
     (folder / "feature_store.yaml").write_text(CONFIGURATION)
     (folder / ".feastignore").write_text("ingest.py\n")
-    (folder / "definitions.py").write_text(
-        "\n\n".join([HEAD, *map(store_text, stores.values()), *map(service_text, services)])
-    )
-    (folder / "ingest.py").write_text(
-        INGEST.format(stores={name: store.kinds for name, store in stores.items()})
-    )
+    (folder / "definitions.py").write_text("\n\n".join(parts))
+    (folder / "ingest.py").write_text(INGEST.format(stores=kinds))
 
 
 def store_text(store: Store) -> str:
@@ -153,13 +152,10 @@ def store_text(store: Store) -> str:
 def view_texts(store: Store) -> Iterator[str]:
     """The features are dealt out over the views."""
     for number, name in enumerate(store.view_names):
-        fields = ", ".join(
-            field_text(store, index) for index in range(number, store.features, store.views)
-        )
-        told = (
-            f'name="{name}", entities=[{store.name}], schema=[{fields}], source={store.name}_source'
-        )
-        yield f"{name} = FeatureView({told})\n"
+        places = range(number, store.features, store.views)
+        fields = ", ".join([field_text(store, place) for place in places])
+        what = f'name="{name}", entities=[{store.name}], schema=[{fields}]'
+        yield f"{name} = FeatureView({what}, source={store.name}_source)\n"
 
 
 def field_text(store: Store, index: int) -> str:

@@ -36,26 +36,53 @@ def bank(seed: int, rows: int = 45_000, *, drift: float = 0.0) -> Made:
         drift: by how much the odds (their logarithm) rise from the first call to the last.
     """
     random = np.random.default_rng(seed)
-    numbers = {
-        "age": random.gamma(12, 3.4, rows) + 18,
-        "balance": random.lognormal(6.3, 1.4, rows) - 400,
-        "day": random.integers(1, 32, rows).astype(float),
-        "campaign": random.geometric(0.36, rows).astype(float),
-        "previous": random.poisson(0.5, rows).astype(float),
-        "days_since": np.where(random.random(rows) < 0.8, np.nan, random.gamma(4, 55, rows)),
-    }
+    numbers = bank_numbers(random, rows)
     sizes = (12, 3, 4, 2, 2, 2, 3, 12, 4)
     codes = [category(random, rows, size) for size in sizes]
-    effects = [random.normal(0, 0.22, size)[code] for size, code in zip(sizes, codes, strict=True)]
-    age = 0.5 * ((numbers["age"] > 60) | (numbers["age"] < 26))
-    rest = -0.12 * numbers["campaign"] + 0.1 * np.log1p(np.maximum(numbers["balance"], 0)) / 2
-    back = np.where(np.isnan(numbers["days_since"]), -0.3, 0.6 * (numbers["days_since"] < 190))
+    effects = []
+    for size, code in zip(sizes, codes, strict=True):
+        strengths = random.normal(0, 0.22, size)
+        effects.append(strengths[code])
     season = 0.25 * np.sin(np.arange(rows) / rows * 9)
     trend = drift * np.arange(rows) / rows
+    age, rest, back = bank_effects(numbers)
     score = np.sum(effects, axis=0) + age + rest + back + season + trend
     noise = [random.normal(size=rows) for _ in range(2)]
-    columns = [*numbers.values(), *noise, *map(as_floats, codes)]
-    return two_classes(random, columns, len(columns) - len(codes), score, 0.11)
+    numeric = [*numbers.values(), *noise]
+    columns = [*numeric, *map(as_floats, codes)]
+    return two_classes(random, columns, len(numeric), score, 0.11)
+
+
+def bank_numbers(random: Random, rows: int) -> dict[str, Numbers]:
+    """What is known in numbers; four in five clients were never called before."""
+    age = random.gamma(12, 3.4, rows) + 18
+    balance = random.lognormal(6.3, 1.4, rows) - 400
+    day = random.integers(1, 32, rows)
+    campaign = random.geometric(0.36, rows)
+    previous = random.poisson(0.5, rows)
+    first_call = random.random(rows) < 0.8
+    since = random.gamma(4, 55, rows)
+    return {
+        "age": age,
+        "balance": balance,
+        "day": day.astype(float),
+        "campaign": campaign.astype(float),
+        "previous": previous.astype(float),
+        "days_since": np.where(first_call, np.nan, since),
+    }
+
+
+def bank_effects(numbers: Mapping[str, Numbers]) -> tuple[Numbers, Numbers, Numbers]:
+    """What the numbers say: of age, of campaign and balance, of the last call."""
+    old = numbers["age"] > 60
+    young = numbers["age"] < 26
+    age = 0.5 * (old | young)
+    credit = np.maximum(numbers["balance"], 0)
+    rest = -0.12 * numbers["campaign"] + 0.1 * np.log1p(credit) / 2
+    since = numbers["days_since"]
+    lately = 0.6 * (since < 190)
+    back = np.where(np.isnan(since), -0.3, lately)
+    return age, rest, back
 
 
 def comics(seed: int) -> Made:
@@ -63,19 +90,21 @@ def comics(seed: int) -> Made:
     not."""
     random, rows = np.random.default_rng(seed), 16_000
     sizes = (24, 26, 4, 5, 5, 12, 60, 900)
-    codes = [category(random, rows, size) for size in sizes]
     strengths = (0.15, 0.15, 0.6, 0.3, 0.4, 0.05, 0.35, 0.45)
-    effects = [
-        random.normal(0, strength, size)[code]
-        for strength, size, code in zip(strengths, sizes, codes, strict=True)
-    ]
+    missing = (0.6, 0.25, 0.2, 0.05, 0.25, 0.05, 0.1, 0.1)
+    codes = [category(random, rows, size) for size in sizes]
+    effects = []
+    for strength, size, code in zip(strengths, sizes, codes, strict=True):
+        by_code = random.normal(0, strength, size)
+        effects.append(by_code[code])
     year = random.triangular(1939, 1995, 2014, rows)
     appearances = random.lognormal(1.2, 1.5, rows).round() + 1
-    score = np.sum(effects, axis=0) - 0.015 * (year - 1980) + 0.12 * np.log(appearances)
-    known = [
-        gaps(random, as_floats(code), share)
-        for code, share in zip(codes, (0.6, 0.25, 0.2, 0.05, 0.25, 0.05, 0.1, 0.1), strict=True)
-    ]
+    score = np.sum(effects, axis=0)
+    score += -0.015 * (year - 1980)
+    score += 0.12 * np.log(appearances)
+    known = []
+    for code, share in zip(codes, missing, strict=True):
+        known.append(gaps(random, as_floats(code), share))
     columns = [gaps(random, year, 0.05), gaps(random, appearances, 0.07), *known]
     return two_classes(random, columns, 2, score, 0.25)
 
@@ -87,12 +116,15 @@ def choices(seed: int) -> Made:
     labels = random.choice(classes, rows, p=shares / shares.sum())
     centres = random.normal(0, 0.75, (classes, 6))
     numbers = centres[labels] + random.normal(size=(rows, 6))
-    hints = [
-        np.where(random.random(rows) < 0.2, labels, category(random, rows, classes))
-        for _ in range(2)
-    ]
+    hints = [hint(random, labels, classes) for _ in range(2)]
     columns = [*numbers.T, random.normal(size=rows), *map(as_floats, hints)]
     return Made("multiclass", np.column_stack(columns), (7, 8), labels.astype(float))
+
+
+def hint(random: Random, labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
+    """A category that is the label in one row of five, and chance in the others."""
+    told = random.random(len(labels)) < 0.2
+    return np.where(told, labels, category(random, len(labels), classes))
 
 
 TABLES: Mapping[str, Callable[[int], Made]] = {
@@ -106,7 +138,8 @@ TABLES: Mapping[str, Callable[[int], Made]] = {
 
 def category(random: Random, rows: int, size: int) -> npt.NDArray[np.int64]:
     """Codes of which the first are common and the last are rare."""
-    shares = 1 / np.arange(1, size + 1) ** 0.8
+    places = np.arange(1, size + 1)
+    shares = 1 / places**0.8
     return random.choice(size, rows, p=shares / shares.sum())
 
 
@@ -116,13 +149,16 @@ def as_floats(codes: npt.NDArray[np.int64]) -> Numbers:
 
 def gaps(random: Random, values: Numbers, share: float) -> Numbers:
     """With some values missing."""
-    return np.where(random.random(len(values)) < share, np.nan, values)
+    missing = random.random(len(values)) < share
+    return np.where(missing, np.nan, values)
 
 
 def two_classes(
     random: Random, columns: list[Numbers], numeric: int, score: Numbers, share: float
 ) -> Made:
     """Labels drawn by a score, so shifted that this share is positive."""
-    shift = np.quantile(score + random.logistic(size=len(score)), 1 - share)
-    labels = (score + random.logistic(size=len(score)) > shift).astype(np.float64)
-    return Made("binary", np.column_stack(columns), tuple(range(numeric, len(columns))), labels)
+    rows = len(score)
+    shift = np.quantile(score + random.logistic(size=rows), 1 - share)
+    positive = score + random.logistic(size=rows) > shift
+    categorical = tuple(range(numeric, len(columns)))
+    return Made("binary", np.column_stack(columns), categorical, positive.astype(np.float64))

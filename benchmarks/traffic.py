@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.home import Home
 from benchmarks.peers.encoding import Encoder
+from benchmarks.peers.place import Contract
 from potluck.contract.features import FeatureContract
 from potluck.contract.publication import Publication
 
@@ -40,23 +41,33 @@ def product_traffic(
 ) -> Traffic:
     """Potluck's own calls; an echo gets the very same."""
     predict = f"/predict/{hybrid.service}"
-    published = hybrid.publications[0].service
-    key = hybrid.keys[0].name
     return {
         HYBRID: [post_request(predict, record) for record in records],
         REALTIME: realtime_requests(realtime, records),
-        LOOKUP: [("GET", f"/lookup/{published}/{record[key]}", None) for record in records],
+        LOOKUP: lookup_requests(hybrid, records),
         BATCH: batch_requests(predict, records),
     }
 
 
+def lookup_requests(contract: FeatureContract, records: Sequence[Record]) -> list[Request]:
+    """Last night's prediction of each entity."""
+    published = contract.publications[0].service
+    key = contract.keys[0].name
+    requests: list[Request] = []
+    for record in records:
+        target = f"/lookup/{published}/{record[key]}"
+        requests.append(("GET", target, None))
+    return requests
+
+
 def realtime_requests(contract: FeatureContract, records: Sequence[Record]) -> list[Request]:
     """Each record with the fields that this service asks for, and no others."""
+    path = f"/predict/{contract.service}"
     asked = {field.name for field in contract.request}
     requests = []
     for record in records:
         described = {name: value for name, value in record.items() if name in asked}
-        requests.append(post_request(f"/predict/{contract.service}", described))
+        requests.append(post_request(path, described))
     return requests
 
 
@@ -97,7 +108,7 @@ def mlflow_traffic(case: str, contract: FeatureContract, rows: Sequence[Record])
     return {case: requests}
 
 
-def mlserver_traffic(contract: Mapping[str, Any], rows: Sequence[Record]) -> Traffic:
+def mlserver_traffic(contract: Contract, rows: Sequence[Record]) -> Traffic:
     """Finished, encoded rows in the V2 protocol."""
     names = [column["name"] for column in contract["columns"]]
     values = {name: [row[name] for row in rows] for name in names}

@@ -22,11 +22,11 @@ from benchmarks.faults.load import CONNECTIONS, RATE
 from benchmarks.faults.scenarios import SCENARIOS, Scenario
 from benchmarks.faults.stage import Stage
 from benchmarks.home import stop_like_ctrl_c
-from benchmarks.machine import PROJECT, Goal, goals_table, machine, write_result
+from benchmarks.machine import PROJECT, Facts, Goal, goals_table, machine, write_result
 
 NAMES = [each.name for each in SCENARIOS]
 MOST_STEADY_SECONDS = 10.0
-Figures = Mapping[str, Mapping[str, Any]]
+Figures = Mapping[str, Facts]
 """By scenario."""
 
 
@@ -49,9 +49,7 @@ def main(only: Sequence[str], seconds: float) -> None:
     sys.exit(0 if all(goal.met for goal in goals) else 1)
 
 
-def keep(
-    surroundings: Mapping[str, Any], figures: Figures, goals: Sequence[Goal], seconds: float
-) -> None:
+def keep(surroundings: Facts, figures: Figures, goals: Sequence[Goal], seconds: float) -> None:
     """Write the figures to the result file, and their table to the page."""
     data = {
         "kind": "made by the repo's ingest",

@@ -1,12 +1,12 @@
 """What a fault came to, from the requests that were under way."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import Any
 
 from benchmarks.faults.load import Asked
+from benchmarks.machine import Facts
 
 EXPECTED = frozenset({200, 404, 429, 503})
 """What a good request may be answered: 404 while the store is empty."""
@@ -38,22 +38,31 @@ def fault_figures(asked: Sequence[Asked], begun: float, ended: float) -> Figures
     """What a fault came to that lasted from `begun` to `ended`, by `time.monotonic()`."""
     during = [each for each in asked if was_under_way(each, begun, ended)]
     answered = [each for each in during if each.status]
-    statuses = Counter(str(each.status) for each in answered)
-    errors = Counter(each.error for each in during if each.error)
     times = sorted(each.ms for each in answered)
     p50, p99 = percentiles(times)
+    steady = seconds_until_steady(asked, ended)
     return Figures(
         requests=len(during),
-        statuses=dict(sorted(statuses.items())),
-        errors=dict(sorted(errors.items())),
+        statuses=counted(str(each.status) for each in answered),
+        errors=counted(each.error for each in during if each.error),
         p50_ms=round(p50, 2),
         p99_ms=round(p99, 2),
         slowest_ms=round(max(times, default=0.0), 2),
         wrong=sum(each.wrong for each in asked),
-        unexpected=sum(each.status not in EXPECTED for each in asked if each.status),
+        unexpected=sum(is_unexpected(each) for each in asked),
         first_good_s=round(first_good(asked, during, ended), 3),
-        steady_s=round(seconds_until_steady(asked, ended), 3),
+        steady_s=round(steady, 3),
     )
+
+
+def counted(words: Iterable[str]) -> dict[str, int]:
+    """Word -> how often it came, in alphabetical order."""
+    return dict(sorted(Counter(words).items()))
+
+
+def is_unexpected(request: Asked) -> bool:
+    """Whether it was answered, and with a status that a good request never gets."""
+    return bool(request.status) and request.status not in EXPECTED
 
 
 def was_under_way(request: Asked, begun: float, ended: float) -> bool:
@@ -91,7 +100,7 @@ def seconds_after(moment: float, requests: Sequence[Asked]) -> list[float]:
     return [each.ended - moment for each in requests if each.ended > moment]
 
 
-def seen(figures: Mapping[str, Any]) -> str:
+def seen(figures: Facts) -> str:
     """The figures in words, for the page."""
     counts = [f"{count} × {status}" for status, count in figures["statuses"].items()]
     counts += [f"{count} × {error}" for error, count in figures["errors"].items()]

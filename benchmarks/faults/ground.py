@@ -21,7 +21,9 @@ from benchmarks.traffic import HYBRID, LOOKUP, REALTIME, population, product_tra
 from potluck.scoring.releases import Release, Releases
 
 REPO = PROJECT / "feature_repo"
-REALTIME_SERVICE, HYBRID_SERVICE = SERVICES = ("house_price_realtime", "house_price_hybrid")
+REALTIME_SERVICE = "house_price_realtime"
+HYBRID_SERVICE = "house_price_hybrid"
+SERVICES = (REALTIME_SERVICE, HYBRID_SERVICE)
 ROWS, ASKED_ROWS = 400, 60
 AS_OF = "2026-06-01"
 TREES: Sequence[Mapping[str, object]] = ({"num_iterations": 100}, {"num_iterations": 60})
@@ -130,11 +132,12 @@ def learn(ground: FaultGround) -> None:
 
 def promote(ground: FaultGround, port: int, release: Release) -> None:
     """Promote a version and wait until the server has taken it up."""
+    wanted = release.model_version
     ground.releases.promote(release)
     deadline = time.monotonic() + SWAP_SECONDS
-    while asyncio.run(version(port)) != release.model_version:
+    while asyncio.run(version(port)) != wanted:
         if time.monotonic() > deadline:
-            raise SystemExit(f"the server did not take version {release.model_version} up")
+            raise SystemExit(f"the server did not take version {wanted} up")
         time.sleep(0.05)
 
 

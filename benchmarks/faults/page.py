@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.faults.figures import seen
 from benchmarks.faults.scenarios import SCENARIOS, Scenario
-from benchmarks.machine import PROJECT
+from benchmarks.machine import PROJECT, Facts
 
 PAGE = PROJECT / "docs" / "operations.md"
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 HEAD = ("fault", "what is seen (measured)", "what to do", "shown by")
 
 
-def fault_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
+def fault_table(figures: Mapping[str, Facts]) -> str:
     """A line for each scenario, in their order."""
     rule = ["---"] * len(HEAD)
     lines = [row(HEAD), row(rule)]
@@ -28,7 +27,7 @@ def row(cells: Sequence[str]) -> str:
     return f"| {inner} |"
 
 
-def scenario_cells(scenario: Scenario, figures: Mapping[str, Any]) -> list[str]:
+def scenario_cells(scenario: Scenario, figures: Facts) -> list[str]:
     measured = "; ".join([seen(figures), *figures["notes"]])
     tests = [link(test) for test in scenario.tests]
     return [scenario.fault, measured, scenario.advice, ", ".join(tests)]
@@ -52,7 +51,7 @@ def with_table(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
-def write(figures: Mapping[str, Mapping[str, Any]], page: Path = PAGE) -> None:
+def write(figures: Mapping[str, Facts], page: Path = PAGE) -> None:
     """Put the figures' table into the page."""
     table = fault_table(figures)
     page.write_text(with_table(page.read_text(), table))

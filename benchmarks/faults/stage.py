@@ -38,7 +38,8 @@ class Scene:
     @property
     def workers(self) -> list[int]:
         """Process numbers of the workers of a server that has several."""
-        return [pid for pid in session_of(self.server.process.pid) if "spawn_main" in command(pid)]
+        pids = session_of(self.server.process.pid)
+        return [pid for pid in pids if "spawn_main" in command(pid)]
 
 
 def command(pid: int) -> str:

@@ -95,7 +95,8 @@ def plain(body: bytes) -> bytes:
     except ValueError:
         return AGES.sub(b"", body)
     if isinstance(told, dict):
-        told = {name: value for name, value in told.items() if name not in VARYING_FIELDS}
+        for name in VARYING_FIELDS:
+            told.pop(name, None)
     return json.dumps(told, sort_keys=True).encode()
 
 
@@ -117,12 +118,12 @@ def out_of_order(case: Case, received: bytes) -> list[str]:
     """Answers follow the order of their requests, and each has the id of one."""
     at = 0
     for answer in answers_of(received):
-        if not answer.request_id:
+        own = answer.request_id
+        if not own:
             continue
-        place = case.sent.find(answer.request_id.encode(), at)
-        if place < 0:
-            return [f"an answer to {answer.request_id}, out of order or never asked"]
-        at = place
+        at = case.sent.find(own.encode(), at)
+        if at < 0:
+            return [f"an answer to {own}, out of order or never asked"]
     return []
 
 
@@ -171,12 +172,12 @@ def is_part(some: Sequence[Answer], whole: Sequence[Answer]) -> bool:
 
 def difference_text(mine: Sequence[Answer], plains: Sequence[Answer]) -> str:
     """Both sides' statuses, and the first answers that differ."""
-    shown = ""
+    told = f"{statuses(mine)} where the plain server answers {statuses(plains)}"
     for one, other in zip(mine, plains, strict=False):
         if one != other:
-            shown = f"; the first difference: {one} instead of {other}"[:600]
-            break
-    return f"{statuses(mine)} where the plain server answers {statuses(plains)}{shown}"
+            shown = f"; the first difference: {one} instead of {other}"
+            return told + shown[:600]
+    return told
 
 
 def statuses(answers: Sequence[Answer]) -> list[int]:

@@ -38,9 +38,10 @@ def growth(before: Resources, pid: int) -> list[str]:
 
 
 def excess(before: Resources, now: Resources) -> list[str]:
+    """What grew by more than noise, in words."""
     found = []
-    if now.memory > before.memory + MOST_MB:
+    if now.memory - before.memory > MOST_MB:
         found.append(f"memory grew from {before.memory:.1f} to {now.memory:.1f} MB")
-    if now.descriptors > before.descriptors + MOST_DESCRIPTORS:
+    if now.descriptors - before.descriptors > MOST_DESCRIPTORS:
         found.append(f"open descriptors grew from {before.descriptors} to {now.descriptors}")
     return found

@@ -47,7 +47,8 @@ def split(dice: random.Random, data: bytes) -> tuple[bytes, ...]:
     how = dice.randrange(4)
     if how < 2:
         return (data,)
-    cuts = sorted(dice.randrange(len(data) + 1) for _ in range(dice.randint(1, 6)))
+    count = dice.randint(1, 6)
+    cuts = sorted(dice.randrange(len(data) + 1) for _ in range(count))
     if how == 3:
         cuts = list(range(1, min(len(data), 40)))
     pieces, start = [], 0

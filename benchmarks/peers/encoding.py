@@ -1,17 +1,20 @@
 """Feature values -> the native Booster's matrix, with the categories and fills of the bundle's
 contract."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.peers.place import Contract
+
 
 class Encoder:
     """Columns by name in, a matrix in the model's order out."""
 
-    def __init__(self, contract: Mapping[str, Any]) -> None:
+    def __init__(self, contract: Contract) -> None:
         self.columns: list[tuple[str, dict[Any, int] | None, float]] = []
         for column in contract["columns"]:
             table = codes(column) if column["categorical"] else None
@@ -26,11 +29,15 @@ class Encoder:
 
 
 def codes(column: Mapping[str, Any]) -> dict[Any, int]:
-    return {label: code for code, label in enumerate(column["vocabulary"])}
+    """Category -> its code: its place in the vocabulary."""
+    labels = column["vocabulary"]
+    return {label: code for code, label in enumerate(labels)}
 
 
 def fill_value(column: Mapping[str, Any]) -> float:
-    return float("nan") if column["fill"] is None else float(column["fill"])
+    """What stands for a missing value."""
+    value = column["fill"]
+    return math.nan if value is None else float(value)
 
 
 def encode_column(

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from benchmarks.peers.place import Contract
 from benchmarks.progress import print_progress
 
 MLSERVER_VERSION = "1.7.1"
@@ -53,7 +53,7 @@ def install(folder: Path) -> bool:
     return done.returncode == 0
 
 
-def model_folder(contract: Mapping[str, Any], bundle: Path, folder: Path) -> Path:
+def model_folder(contract: Contract, bundle: Path, folder: Path) -> Path:
     """What `mlserver start` wants: settings of the server and of the model."""
     folder.mkdir()
     (folder / "settings.json").write_text(json.dumps(SETTINGS))

@@ -10,7 +10,7 @@ columns; the others' are among them.
 
 import json
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from benchmarks.peers.place import Contract
 from training.candidates import RANDOM_SPLITS
 
 ROWS = "rows.json"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-Contract = Mapping[str, Any]
 
 
 @click.command()

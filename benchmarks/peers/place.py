@@ -14,6 +14,9 @@ TYPES: dict[str, type] = {"int64": int, "int32": int, "float64": float, "string"
 BUNDLE, REPO, PIPELINE = "PEER_BUNDLE", "PEER_REPO", "PEER_PIPELINE"
 OUR_TIME = "request_time."  # a default that peers don't know: their callers send the value
 
+Contract = Mapping[str, Any]
+"""A bundle's `contract.json`, as a peer reads it."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -24,8 +27,8 @@ class Place:
     pipeline: Path
 
     @property
-    def contract(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = json.loads((self.bundle / "contract.json").read_bytes())
+    def contract(self) -> Contract:
+        found: Contract = json.loads((self.bundle / "contract.json").read_bytes())
         return found
 
     @property
@@ -41,7 +44,7 @@ def place_from_environment() -> Place:
     )
 
 
-def record_model(contract: Mapping[str, Any]) -> type[BaseModel]:
+def record_model(contract: Contract) -> type[BaseModel]:
     """The pydantic model that a team would have written for the service's body."""
     fields = {}
     for field in (*contract["keys"], *contract["request"]):
