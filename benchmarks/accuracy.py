@@ -27,6 +27,7 @@ from benchmarks.machine import (
     Goal,
     goals_table,
     machine,
+    print_notes,
     print_written,
     table,
     write_result,
@@ -39,7 +40,9 @@ from training.dataset import Dataset, labelled_dataset
 from training.metrics import regression_metrics
 from training.split import split
 
-REALTIME, HYBRID, REFERENCE = "house_price_realtime", "house_price_hybrid", "reference course"
+REALTIME = "house_price_realtime"
+HYBRID = "house_price_hybrid"
+REFERENCE = "reference course"
 METRICS = ("rmsle", "mae", "rmse", "r2")
 KEY, LABEL = "Id", "SalePrice"
 
@@ -77,7 +80,11 @@ CATEGORICAL = (
     "SaleType",
     "SaleCondition",
 )
-REFERENCE_PARAMETERS = {"learning_rate": 0.01, "n_estimators": 1000, "max_depth": 6}
+REFERENCE_PARAMETERS = {
+    "learning_rate": 0.01,
+    "n_estimators": 1000,
+    "max_depth": 6,
+}
 
 NOTES = (
     (
@@ -189,8 +196,8 @@ def report_accuracy(surroundings: Facts, data: Facts, found: Mapping[str, Metric
     since = data["test_starts"][:10]
     print(f"{learnt}, {data['test_rows']} from {since} on to measure\n")
     print(metrics_table(found))
-    print("\n" + "\n".join(NOTES) + "\n")
-    print(goals_table(goals))
+    print_notes(NOTES)
+    print("\n" + goals_table(goals))
     figures = {"metrics": found, "ratio_to_reference": ratios_to_reference(found)}
     print_written(write_result("accuracy", surroundings, data, figures, goals, NOTES))
 
@@ -229,8 +236,9 @@ def accuracy_goals(found: Mapping[str, Metrics]) -> list[Goal]:
     goals = []
     for other in (REFERENCE, REALTIME):
         for metric in ("rmsle", "mae"):
+            name = f"{metric} of {HYBRID}, over {other}"
             ratio = found[HYBRID][metric] / found[other][metric]
-            goals.append(Goal(f"{metric} of {HYBRID}, over {other}", round(ratio, 4), "<", 1.0))
+            goals.append(Goal(name, round(ratio, 4), "<", 1.0))
     return goals
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ground import Ground
-from benchmarks.home import BIN
+from benchmarks.home import program
 from benchmarks.peers.mlserver_peer import (
     MLSERVER_VERSION,
     mlserver_program,
@@ -134,7 +134,7 @@ def mlflow(ground: Ground, name: str, case: str, columns: str) -> Rival:
     """`mlflow models serve` of a pipeline: the hybrid service's columns, or the real-time
     service's."""
     serve = [
-        str(BIN / "mlflow"),
+        program("mlflow"),
         "models",
         "serve",
         "-m",
@@ -159,7 +159,7 @@ def mlflow(ground: Ground, name: str, case: str, columns: str) -> Rival:
 def feast(ground: Ground) -> Rival:
     """Without a limit of requests: by default a worker is replaced after about a thousand."""
     serve = [
-        str(BIN / "feast"),
+        program("feast"),
         "-c",
         str(ground.stock_repo),
         "serve",

@@ -95,8 +95,13 @@ def report_asof(
     medians = {name: statistics.median(one.seconds) for name, one in taken.items()}
     rows, figures = [], {}
     for name, one in taken.items():
-        peak, before = f"{one.peak_mb:,.0f}", f"{one.before_mb:,.0f}"
-        rows.append((name, f"{medians[name]:.3f}", peak, before))
+        row = (
+            name,
+            f"{medians[name]:.3f}",
+            f"{one.peak_mb:,.0f}",
+            f"{one.before_mb:,.0f}",
+        )
+        rows.append(row)
         figures[name] = {"median_seconds": medians[name], **vars(one)}
     print(table(("store", "seconds", "peak MB", "MB before the join"), rows))
     times = medians["stock"] / medians["potluck"]
@@ -174,9 +179,10 @@ def entity_rows(size: Size) -> Any:
     draw = np.random.default_rng(1)
     seconds = draw.integers(0, size.hours * 3600, size.labels)
     times = START + seconds * np.timedelta64(1, "s")
-    keys = draw.integers(0, size.keys + size.keys // 50, size.labels)
+    known = size.keys
+    unknown = known // 50
     columns = {
-        "key": keys,
+        "key": draw.integers(0, known + unknown, size.labels),
         "event_timestamp": pd.to_datetime(times, utc=True),
         "row": range(size.labels),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.home import BIN, Home
+from benchmarks.home import Home, program
 from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.scoring.golden import read_golden
@@ -96,7 +96,7 @@ def potluck_contenders(
     home: Home, service: str, records: Sequence[Mapping[str, Any]]
 ) -> list[Contender]:
     """With one worker, and with two: of the latter only the memory counts."""
-    serve = [str(BIN / "potluck"), "serve", "--repo", str(home.settings.repo), "--port"]
+    serve = [program("potluck"), "serve", "--repo", str(home.settings.repo), "--port"]
     path = f"/predict/{service}"
     bodies = [json.dumps(sent(record)).encode() for record in records]
     return [
@@ -124,7 +124,7 @@ def feast_contender(
     home: Home, contract: FeatureContract, records: Sequence[Mapping[str, Any]]
 ) -> Contender:
     repo = str(home.settings.repo)
-    serve = [str(BIN / "feast"), "-c", repo, "serve", "--host", "127.0.0.1", "--port"]
+    serve = [program("feast"), "-c", repo, "serve", "--host", "127.0.0.1", "--port"]
     return Contender(
         FEAST,
         lambda port: [*serve, str(port)],
@@ -138,7 +138,7 @@ def feast_contender(
 
 def mlflow_contender(bundle: Bundle) -> Contender:
     model = f"models:/{bundle.contract.service}@champion"
-    serve = [str(BIN / "mlflow"), "models", "serve", "-m", model]
+    serve = [program("mlflow"), "models", "serve", "-m", model]
     local = ["--env-manager", "local", "--host", "127.0.0.1", "--port"]
     return Contender(
         MLFLOW,
@@ -153,9 +153,11 @@ def mlflow_contender(bundle: Bundle) -> Contender:
 
 def first_records(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
     """Keys and request fields of the population's first entities."""
-    path = home.settings.data_folder(contract.project) / f"{contract.population}.parquet"
+    folder = home.settings.data_folder(contract.project)
+    path = folder / f"{contract.population}.parquet"
     names = [field.name for field in contract.keys + contract.request]
-    return list(pq.read_table(path, columns=names).slice(0, REQUESTS).to_pylist())
+    rows = pq.read_table(path, columns=names).slice(0, REQUESTS)
+    return list(rows.to_pylist())
 
 
 def sent(record: Mapping[str, Any]) -> dict[str, Any]:

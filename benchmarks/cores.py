@@ -4,8 +4,9 @@ little as may be."""
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+from benchmarks.processes import proc_folder
 
 ENOUGH = 4
 
@@ -27,9 +28,14 @@ def for_one_worker() -> Cores:
     """The server has a core to itself; Redis has one too from four cores on, else it shares the
     load's."""
     cores = sorted(os.sched_getaffinity(0))
-    server, load = cores[0], cores[1 % len(cores)]
+    server = cores[0]
+    load = cores[1 % len(cores)]  # the server's own where there is no other
     redis = cores[2] if len(cores) >= ENOUGH else load
-    return Cores(frozenset({server}), frozenset({load}), frozenset({redis}))
+    return Cores(
+        server=frozenset({server}),
+        load=frozenset({load}),
+        redis=frozenset({redis}),
+    )
 
 
 def for_two_workers() -> Cores:
@@ -48,6 +54,6 @@ def for_two_workers() -> Cores:
 def pin(pids: Iterable[int], cores: frozenset[int]) -> None:
     """Move processes with all their threads."""
     for pid in pids:
-        threads = Path("/proc") / str(pid) / "task"
+        threads = proc_folder(pid) / "task"
         for thread in threads.iterdir():
             os.sched_setaffinity(int(thread.name), cores)

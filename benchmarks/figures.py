@@ -65,17 +65,25 @@ def failure(done: Sequence[LoadRun]) -> str | None:
 
 
 def figure(done: Sequence[LoadRun]) -> Figure:
+    """Medians over the rounds, with the least and the most."""
     rates = [run.per_second for run in done]
+    p50 = median(run.p50_ms for run in done)
+    p99 = median(run.p99_ms for run in done)
     return Figure(
         per_second=median(rates),
         least_per_second=min(rates),
         most_per_second=max(rates),
-        p50_ms=median(run.p50_ms for run in done),
-        p99_ms=median(run.p99_ms for run in done),
-        server_cpu=median(run.cpu["server"] for run in done),
-        load_cpu=median(run.cpu["load"] for run in done),
-        redis_cpu=median(run.cpu["redis"] for run in done),
+        p50_ms=p50,
+        p99_ms=p99,
+        server_cpu=median_cpu(done, "server"),
+        load_cpu=median_cpu(done, "load"),
+        redis_cpu=median_cpu(done, "redis"),
     )
+
+
+def median_cpu(done: Sequence[LoadRun], name: str) -> float:
+    """Cores that these processes kept busy."""
+    return median(run.cpu[name] for run in done)
 
 
 def figures_by_case(figures: Figures, runs: Runs) -> dict[str, Any]:

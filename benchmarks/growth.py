@@ -31,7 +31,7 @@ from benchmarks.growth_points import (
 )
 from benchmarks.home import HOUSE_MODEL, Data, Home, fresh_home, lay_down, stop_like_ctrl_c, train
 from benchmarks.load import LoadRun
-from benchmarks.machine import Facts, machine, print_written, table, write_result
+from benchmarks.machine import Facts, machine, print_notes, print_written, table, write_result
 from benchmarks.progress import print_progress
 from benchmarks.rivals import ECHO, MANY, ONE, POTLUCK, bare_echo, own_prices, potluck
 from benchmarks.rounds import Key, Pace, Runs, process_of_redis, rounds, running
@@ -123,7 +123,7 @@ def report_growth(
     for (case, name, count), why in failures_of(runs).items():
         notes.append(f"{name}, {case} x {count}: FAILED: {why}")
     print(growth_table(figures))
-    print("\n" + "\n".join(notes))
+    print_notes(notes)
     if keep:
         kept = {
             "growth": costs_by_axis(figures),

@@ -39,6 +39,11 @@ BIN = Path(sys.executable).parent
 STEP_SECONDS = 600
 
 
+def program(name: str) -> str:
+    """The command of this name that belongs to this Python."""
+    return str(BIN / name)
+
+
 @dataclass(frozen=True)
 class Data:
     """What to ingest: a file, or rows made to order."""
@@ -76,7 +81,7 @@ class Home:
 
     def run(self, *arguments: str) -> str:
         """Run a verb and answer what it printed."""
-        command = [str(BIN / "potluck"), *arguments, "--json"]
+        command = [program("potluck"), *arguments, "--json"]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS
         )

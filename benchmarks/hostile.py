@@ -39,6 +39,10 @@ def json_list(items: Sequence[bytes]) -> bytes:
     return b"[" + b",".join(items) + b"]"
 
 
+def json_object(fields: Sequence[bytes]) -> bytes:
+    return b"{" + b",".join(fields) + b"}"
+
+
 def repeated(item: bytes, size: int) -> bytes:
     """A list of as many such items as fit."""
     count = (size - 1) // (len(item) + 1)
@@ -63,7 +67,7 @@ def unknown_keys(size: int) -> bytes:
 
 def same_key(size: int) -> bytes:
     count = (size - 2) // 6
-    return b"{" + b",".join([b'"k":0'] * count) + b"}"
+    return json_object([b'"k":0'] * count)
 
 
 def quoted(item: bytes, size: int) -> bytes:
@@ -166,7 +170,8 @@ def for_batch(service: str, record: Record, text: str | None) -> Iterator[Hostil
     good = batch(RECORDS, json_list([row] * ROWS))
     yield hostile_to(path, f"{ROWS} good rows", good)
     yield hostile_to(path, f"{ROWS} good rows after white space", good.rjust(LARGEST_BATCH))
-    last = batch(RECORDS, rows(record, room, text or next(iter(record))))
+    field = text or next(iter(record))
+    last = batch(RECORDS, rows(record, room, field))
     yield hostile_to(path, "broken at its last byte", broken_at_its_end(last))
     yield hostile_to(path, "the list again and again", list_again_and_again())
 
@@ -175,7 +180,7 @@ def list_again_and_again() -> bytes:
     """A batch that names its list as often as fits."""
     once = b'"dataframe_records":[]'
     count = LARGEST_BATCH // (len(once) + 1) - 1
-    return b"{" + b",".join([once] * count) + b"}"
+    return json_object([once] * count)
 
 
 def few_rows(room: int) -> Iterator[tuple[str, bytes]]:
@@ -204,8 +209,10 @@ def for_lookups(service: str, ids: Sequence[Any]) -> Iterator[Hostile]:
         yield hostile_to(path, name, batch("ids", make(room)))
     for name in ("one text", "one integer", "numbers of 4000 digits"):
         value = VALUES[name](8000)
-        yield hostile_to(path, f"{ROWS} ids of {name}", batch("ids", repeated(value, room)))
+        body = batch("ids", repeated(value, room))
+        yield hostile_to(path, f"{ROWS} ids of {name}", body)
     known = [ids[number % len(ids)] for number in range(ROWS)]
     body = json.dumps({"ids": known}).encode()
     yield hostile_to(path, f"{ROWS} known ids", body)
-    yield hostile_to(path, "broken at its last byte", broken_at_its_end(body.rjust(room)))
+    broken = broken_at_its_end(body.rjust(room))
+    yield hostile_to(path, "broken at its last byte", broken)

@@ -15,11 +15,13 @@ SOURCES = ("assessor", "listings")
 def make_houses(home: Home, size: int, seed: int) -> None:
     """As many houses as asked for: made once, and beyond a million copied under new ids."""
     folder = home.settings.data_folder("house_prices")
-    for name in SOURCES:
-        shutil.rmtree(folder / f"{name}.parquet", ignore_errors=True)
-    home.potluck("ingest", "--rows", str(min(size, MADE)), "--seed", str(seed))
-    for name in SOURCES:
-        multiply(folder / f"{name}.parquet", min(size, MADE), size)
+    made = min(size, MADE)
+    paths = [folder / f"{name}.parquet" for name in SOURCES]
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+    home.potluck("ingest", "--rows", str(made), "--seed", str(seed))
+    for path in paths:
+        multiply(path, made, size)
 
 
 def multiply(path: Path, made: int, size: int) -> None:

@@ -215,8 +215,9 @@ def processor_seconds(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:
 
 def seconds_of(pid: int) -> float:
     """User and system time of a process and its threads, to the kernel's tick (10 ms)."""
-    text = (Path("/proc") / str(pid) / "stat").read_text()
-    fields = text.rpartition(")")[2].split()  # the name before it may hold spaces
+    path = Path("/proc") / str(pid) / "stat"
+    _, _, after_name = path.read_text().rpartition(")")  # the name itself may hold spaces
+    fields = after_name.split()
     ticks = int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -144,3 +144,14 @@ def goals_table(goals: Sequence[Goal]) -> str:
         met = "yes" if goal.met else "NO"
         rows.append((goal.name, f"{goal.figure:.4g}", wanted, met))
     return table(("goal", "figure", "wanted", "met"), rows)
+
+
+def exit_code(goals: Sequence[Goal]) -> int:
+    """0 if all goals are met."""
+    missed = [goal for goal in goals if not goal.met]
+    return 1 if missed else 0
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print notes below a table."""
+    print("\n" + "\n".join(notes))

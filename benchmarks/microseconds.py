@@ -20,7 +20,15 @@ from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker, pin
 from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.load import LoadJob, LoadRun
-from benchmarks.machine import PROJECT, Facts, machine, print_written, table, write_result
+from benchmarks.machine import (
+    PROJECT,
+    Facts,
+    machine,
+    print_notes,
+    print_written,
+    table,
+    write_result,
+)
 from benchmarks.processes import free_port, started
 from benchmarks.rounds import loaded, process_of_redis
 from benchmarks.traffic import HYBRID, population, product_traffic
@@ -147,7 +155,7 @@ def report_microseconds(
     whole = stages["one request"]
     rows = [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in stages.items()]
     print(table(("stage", "µs", "share"), rows))
-    print("\n" + "\n".join(NOTES))
+    print_notes(NOTES)
     figures = {"connections": connections, "stages_us": stages}
     print_written(write_result("microseconds", surroundings, data.described(), figures, (), NOTES))
 

@@ -16,7 +16,7 @@ import click
 import redis
 
 from benchmarks.contenders import champion
-from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.home import Data, Home, fresh_home, lay_down, program, stop_like_ctrl_c
 from benchmarks.houses import make_houses
 from benchmarks.machine import PROJECT, machine
 from benchmarks.materialize import measure_speeds, redis_on_socket
@@ -73,7 +73,7 @@ def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None
 
 def night(home: Home) -> Night:
     """Run it, and look at the memory of all its processes meanwhile."""
-    command = [str(BIN / "potluck"), "nightly", "--json", "--force", "another number of houses"]
+    command = [program("potluck"), "nightly", "--json", "--force", "another number of houses"]
     started = time.perf_counter()
     process = subprocess.Popen(
         command,

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.machine import PROJECT, Facts, Goal, goals_table, table, write_result
+from benchmarks.machine import (
+    Facts,
+    Goal,
+    goals_table,
+    print_notes,
+    print_written,
+    table,
+    write_result,
+)
 from benchmarks.materialize import STOCK, UNCHECKED, WAYS
 from benchmarks.writing import Writing
 
@@ -81,20 +89,24 @@ def report_nightly(surroundings: Facts, seed: int, results: Results) -> None:
     print(nights_table(results.nights, results.stock))
     print("\n" + materialized_table(results.materialized))
     print("\n" + writings_table(results.writings))
-    print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
+    print_notes(NOTES)
+    print("\n" + goals_table(goals))
     rows = [each.rows for each in results.nights]
     data = {"kind": "made by the repo's ingest", "rows": rows, "seed": seed}
-    path = write_result("nightly", surroundings, data, nightly_figures(results), goals, NOTES)
-    print(f"\nwrote {path.relative_to(PROJECT)}")
+    figures = nightly_figures(results)
+    print_written(write_result("nightly", surroundings, data, figures, goals, NOTES))
 
 
 def nightly_figures(results: Results) -> dict[str, Any]:
+    """All that was measured, with the rates that follow from it."""
     nights = [{**asdict(each), "per_second": each.per_second} for each in results.nights]
     writings = [{**asdict(each), "share": each.share} for each in results.writings]
+    materialized = [asdict(each) for each in results.materialized]
+    stock = results.stock
     return {
         "nights": nights,
-        "stock_night": {**asdict(results.stock), "per_second": results.stock.per_second},
-        "materialize": [asdict(each) for each in results.materialized],
+        "stock_night": {**asdict(stock), "per_second": stock.per_second},
+        "materialize": materialized,
         "writing": writings,
     }
 

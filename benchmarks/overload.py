@@ -24,7 +24,7 @@ import click
 from benchmarks.callers import CallersJob, Told
 from benchmarks.contenders import champion
 from benchmarks.cores import for_one_worker
-from benchmarks.home import BIN, Data, Home, fresh_home, lay_down, stop_like_ctrl_c
+from benchmarks.home import Data, Home, fresh_home, lay_down, program, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, table
 from benchmarks.processes import free_port, started
 from benchmarks.traffic import HYBRID, REALTIME, population, product_traffic
@@ -80,7 +80,7 @@ def measure_overload(home: Home, job: CallersJob, windows: int) -> tuple[list[To
     """Start a server that works for as many callers as the job has, and answer what each window
     told: those at full load, and those above it."""
     environment = {**home.environment, "POTLUCK_MAX_IN_FLIGHT": str(job.callers)}
-    command = [str(BIN / "potluck"), "serve", "--port", str(job.port)]
+    command = [program("potluck"), "serve", "--port", str(job.port)]
     log = home.settings.home / "overload.log"
     more = replace(job, callers=TIMES * job.callers)
     full, over = [], []

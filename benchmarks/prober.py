@@ -49,7 +49,8 @@ class Prober:
     @property
     def longest(self) -> tuple[float, float]:
         """The longest wait, and the most work during one, in ms."""
-        return 1000 * max(self.waits), 1000 * max(self.work)
+        wait, work = max(self.waits), max(self.work)
+        return 1000 * wait, 1000 * work
 
 
 def nanoseconds(thread: Path) -> int:

@@ -88,8 +88,12 @@ class Server:
 
     def memory(self) -> dict[int, Memory]:
         """By process, shells and trackers left out."""
-        found = {pid: memory_of(pid) for pid in sorted(session_of(self.process.pid))}
-        return {pid: memory for pid, memory in found.items() if memory.peak >= SMALLEST_WORKER_MB}
+        found = {}
+        for pid in sorted(session_of(self.process.pid)):
+            memory = memory_of(pid)
+            if memory.peak >= SMALLEST_WORKER_MB:
+                found[pid] = memory
+        return found
 
 
 @contextmanager
@@ -157,7 +161,7 @@ def session_of(leader: int) -> list[int]:
 def session(pid: int) -> int | None:
     """A process's session; None where it has ended."""
     try:
-        text = (Path("/proc") / str(pid) / "stat").read_text()
+        text = (proc_folder(pid) / "stat").read_text()
         _, _, after_name = text.rpartition(")")  # the name itself may hold spaces and brackets
         state, _, _, number = after_name.split()[:4]
     except (OSError, ValueError):
@@ -166,9 +170,15 @@ def session(pid: int) -> int | None:
 
 
 def memory_of(pid: int) -> Memory:
-    status = kilobytes(Path("/proc") / str(pid) / "status")
-    shares = kilobytes(Path("/proc") / str(pid) / "smaps_rollup")
+    """What a process holds now."""
+    status = kilobytes(proc_folder(pid) / "status")
+    shares = kilobytes(proc_folder(pid) / "smaps_rollup")
     return Memory(settled=status["VmRSS"], peak=status["VmHWM"], share=shares["Pss"])
+
+
+def proc_folder(pid: int) -> Path:
+    """Where the kernel tells of a process."""
+    return Path("/proc") / str(pid)
 
 
 def kilobytes(path: Path) -> dict[str, float]:
@@ -177,7 +187,8 @@ def kilobytes(path: Path) -> dict[str, float]:
     for line in path.read_text().splitlines():
         words = line.split()
         if len(words) == 3 and words[2] == "kB":
-            found[words[0].rstrip(":")] = int(words[1]) * 1024 / MB
+            name, number, _ = words
+            found[name.rstrip(":")] = int(number) * 1024 / MB
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.home import BIN
+from benchmarks.home import program
 from benchmarks.traffic import (
     Traffic,
 )
@@ -18,7 +18,7 @@ FEAST_PANDAS, FEAST_BOOSTER, FEAST, MLSERVER = "feast-pandas", "feast-booster", 
 MLFLOW, MLFLOW_REALTIME = "mlflow", "mlflow-realtime"
 MANY, ONE = 16, 1
 UVICORN = (
-    str(BIN / "python"),
+    program("python"),
     "-m",
     "uvicorn",
     "--http",
@@ -54,7 +54,7 @@ class Rival:
 
 def potluck(repo: Path, traffic: Traffic, *options: str) -> Rival:
     label = " ".join(["potluck serve", *options])
-    serve = [str(BIN / "potluck"), "serve", "--repo", str(repo), *options, "--port"]
+    serve = [program("potluck"), "serve", "--repo", str(repo), *options, "--port"]
     return Rival(
         name=POTLUCK,
         label=label,

@@ -13,7 +13,16 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from benchmarks.machine import Facts, Goal, goals_table, machine, print_written, table, write_result
+from benchmarks.machine import (
+    Facts,
+    Goal,
+    goals_table,
+    machine,
+    print_notes,
+    print_written,
+    table,
+    write_result,
+)
 from benchmarks.progress import print_progress
 from benchmarks.row_calls import cell_calls, per_call, single_row_calls, timed
 from benchmarks.scorer_models import forest_if_it_can, made_to_order, trained
@@ -158,7 +167,8 @@ def report_scorer(surroundings: Facts, data: Facts, shapes: Sequence[Shape]) -> 
     )
     print(table(heads, [shape_cells(shape) for shape in shapes]))
     goals = scorer_goals(shapes)
-    print("\n" + "\n".join(NOTES) + "\n\n" + goals_table(goals))
+    print_notes(NOTES)
+    print("\n" + goals_table(goals))
     figures = [{**asdict(shape), "times": shape.times} for shape in shapes]
     print_written(write_result("scorer", surroundings, data, {"shapes": figures}, goals, NOTES))
 

@@ -11,7 +11,12 @@ from potluck.scoring.lightgbm_library import Booster, Matrix
 from potluck.scoring.model_text import TextModel, read_model
 from potluck.scoring.scorer import Scorer
 
-PARAMETERS = {"objective": "regression", "num_leaves": 32, "max_depth": 6, "learning_rate": 0.03}
+PARAMETERS = {
+    "objective": "regression",
+    "num_leaves": 32,
+    "max_depth": 6,
+    "learning_rate": 0.03,
+}
 
 
 def made_to_order(rows: int, columns: int, seed: int) -> tuple[Matrix, list[int]]:

@@ -20,7 +20,7 @@ from benchmarks.agreement import Agreements, agreement_notes, agreements
 from benchmarks.all_rivals import rivals_for
 from benchmarks.chart import draw
 from benchmarks.cores import ENOUGH, for_one_worker, for_two_workers
-from benchmarks.figures import Figures, failures_of, figures_by_case, rival_figures
+from benchmarks.figures import Figure, Figures, failures_of, figures_by_case, rival_figures
 from benchmarks.ground import SERVICES, Ground, lay_ground
 from benchmarks.home import Data, fresh_home, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Facts, goals_table, machine, table, write_result
@@ -200,25 +200,31 @@ def case_table(case: str, rivals: Sequence[Rival], figures: Figures) -> str:
 
 def case_row(case: str, rival: Rival, figures: Figures) -> tuple[str, ...] | None:
     many = figures.get((case, rival.name, MANY))
-    one = figures.get((case, rival.name, ONE))
     echo = figures.get((case, ECHO, MANY))
     if many is None:
         return None
     rows = ROWS_IN_BATCH if case == BATCH else 1
-    ratio = f"{many.per_second / echo.per_second:.4f}" if echo else "-"
+    ratio = "-"
+    if echo:
+        ratio = f"{many.per_second / echo.per_second:.4f}"
     return (
         rival.label,
         f"{rows * many.per_second:,.0f}",
         f"{rows * many.least_per_second:,.0f}",
         f"{rows * many.most_per_second:,.0f}",
         ratio,
-        f"{many.p50_ms:.3f}",
-        f"{many.p99_ms:.3f}",
-        f"{one.p50_ms:.3f}" if one else "-",
-        f"{one.p99_ms:.3f}" if one else "-",
+        *latencies(many),
+        *latencies(figures.get((case, rival.name, ONE))),
         f"{many.server_cpu:.2f}",
         f"{many.load_cpu:.2f}",
     )
+
+
+def latencies(figure: Figure | None) -> tuple[str, str]:
+    """p50 and p99 in ms, where they were measured."""
+    if figure is None:
+        return "-", "-"
+    return f"{figure.p50_ms:.3f}", f"{figure.p99_ms:.3f}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.contenders import BARE, FEAST, NOTES, POTLUCK, TWO_WORKERS
-from benchmarks.machine import Facts, Goal, goals_table, print_written, table, write_result
+from benchmarks.machine import (
+    Facts,
+    Goal,
+    goals_table,
+    print_notes,
+    print_written,
+    table,
+    write_result,
+)
 from benchmarks.processes import Memory
 
 MOST_TIMES_BARE, MOST_TIMES_FEAST, MOST_MB = 1.3, 0.15, 120.0
@@ -34,7 +42,7 @@ def report_startup(
     goals = startup_goals(medians, held)
     print(seconds_table(seconds, medians))
     print("\n" + memory_table(held))
-    print("\n" + "\n".join(NOTES))
+    print_notes(NOTES)
     print("\n" + goals_table(goals))
     figures = {
         "seconds_to_ready": start_figures(seconds, medians),

@@ -31,10 +31,16 @@ def main(port: str, file: str, *places: str) -> None:
     stop_like_ctrl_c()
     try:
         uvicorn.run(
-            create_app(), port=int(port), http=PROTOCOL, access_log=False, proxy_headers=False
+            create_app(),
+            port=int(port),
+            http=PROTOCOL,
+            access_log=False,
+            proxy_headers=False,
         )
     finally:
-        told = {place: {"seconds": seconds[place], "calls": calls[place]} for place in places}
+        told = {}
+        for place in places:
+            told[place] = {"seconds": seconds[place], "calls": calls[place]}
         Path(file).write_text(json.dumps(told))
 
 

@@ -26,7 +26,8 @@ Traffic = Mapping[str, Sequence[Request]]
 
 def population(home: Home, contract: FeatureContract) -> list[dict[str, Any]]:
     """Keys and request fields of every entity, without those that are missing."""
-    path = home.settings.data_folder(contract.project) / f"{contract.population}.parquet"
+    folder = home.settings.data_folder(contract.project)
+    path = folder / f"{contract.population}.parquet"
     names = [field.name for field in contract.keys + contract.request]
     rows = pq.read_table(path, columns=names).to_pylist()
     return [without_missing(row) for row in rows]
@@ -41,8 +42,9 @@ def product_traffic(
 ) -> Traffic:
     """Potluck's own calls; an echo gets the very same."""
     predict = f"/predict/{hybrid.service}"
+    singles = [post_request(predict, record) for record in records]
     return {
-        HYBRID: [post_request(predict, record) for record in records],
+        HYBRID: singles,
         REALTIME: realtime_requests(realtime, records),
         LOOKUP: lookup_requests(hybrid, records),
         BATCH: batch_requests(predict, records),
@@ -80,10 +82,10 @@ def batch_requests(predict: str, records: Sequence[Record]) -> list[Request]:
 
 
 def feast_sdk_traffic(records: Sequence[Record]) -> Traffic:
-    return {
-        HYBRID: [post_request("/predict", record) for record in records],
-        BATCH: [post_request("/predict/batch", batch) for batch in batches(records)],
-    }
+    """For the servers around Feast's SDK: a record, or a list of records."""
+    singles = [post_request("/predict", record) for record in records]
+    lists = [post_request("/predict/batch", batch) for batch in batches(records)]
+    return {HYBRID: singles, BATCH: lists}
 
 
 def feast_traffic(contract: FeatureContract, records: Sequence[Record]) -> Traffic:
@@ -110,8 +112,10 @@ def mlflow_traffic(case: str, contract: FeatureContract, rows: Sequence[Record])
 
 def mlserver_traffic(contract: Contract, rows: Sequence[Record]) -> Traffic:
     """Finished, encoded rows in the V2 protocol."""
-    names = [column["name"] for column in contract["columns"]]
-    values = {name: [row[name] for row in rows] for name in names}
+    values = {}
+    for column in contract["columns"]:
+        name = column["name"]
+        values[name] = [row[name] for row in rows]
     path = f"/v2/models/{contract['service']}/infer"
     requests = []
     for row in Encoder(contract).matrix(values).tolist():
@@ -121,9 +125,17 @@ def mlserver_traffic(contract: Contract, rows: Sequence[Record]) -> Traffic:
 
 
 def tensor(row: Sequence[float]) -> dict[str, Any]:
-    """One row in the V2 protocol; JSON has no NaN, so it is null."""
-    data = [None if math.isnan(number) else number for number in row]
-    return {"name": "row", "shape": [1, len(row)], "datatype": "FP64", "data": data}
+    """One row in the V2 protocol."""
+    data: list[float | None] = list(row)
+    for place, number in enumerate(row):
+        if math.isnan(number):
+            data[place] = None  # JSON has no NaN
+    return {
+        "name": "row",
+        "shape": [1, len(row)],
+        "datatype": "FP64",
+        "data": data,
+    }
 
 
 def post_request(path: str, body: Any) -> Request:

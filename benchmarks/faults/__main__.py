@@ -22,7 +22,7 @@ from benchmarks.faults.load import CONNECTIONS, RATE
 from benchmarks.faults.scenarios import SCENARIOS, Scenario
 from benchmarks.faults.stage import Stage
 from benchmarks.home import stop_like_ctrl_c
-from benchmarks.machine import PROJECT, Facts, Goal, goals_table, machine, write_result
+from benchmarks.machine import PROJECT, Facts, Goal, exit_code, goals_table, machine, write_result
 
 NAMES = [each.name for each in SCENARIOS]
 MOST_STEADY_SECONDS = 10.0
@@ -45,12 +45,14 @@ def main(only: Sequence[str], seconds: float) -> None:
     goals = fault_goals(figures)
     print(goals_table(goals))
     if not only:
-        keep(surroundings, figures, goals, seconds)
-    sys.exit(0 if all(goal.met for goal in goals) else 1)
+        keep_figures(surroundings, figures, goals, seconds)
+    sys.exit(exit_code(goals))
 
 
-def keep(surroundings: Facts, figures: Figures, goals: Sequence[Goal], seconds: float) -> None:
-    """Write the figures to the result file, and their table to the page."""
+def keep_figures(
+    surroundings: Facts, figures: Figures, goals: Sequence[Goal], seconds: float
+) -> None:
+    """Write figures and goals to the result file, and the figures' table to the page."""
     data = {
         "kind": "made by the repo's ingest",
         "rows": ROWS,

@@ -1,7 +1,7 @@
 """What a fault came to, from the requests that were under way."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
@@ -38,24 +38,26 @@ def fault_figures(asked: Sequence[Asked], begun: float, ended: float) -> Figures
     """What a fault came to that lasted from `begun` to `ended`, by `time.monotonic()`."""
     during = [each for each in asked if was_under_way(each, begun, ended)]
     answered = [each for each in during if each.status]
+    statuses = [str(each.status) for each in answered]
+    errors = [each.error for each in during if each.error]
     times = sorted(each.ms for each in answered)
     p50, p99 = percentiles(times)
     steady = seconds_until_steady(asked, ended)
     return Figures(
         requests=len(during),
-        statuses=counted(str(each.status) for each in answered),
-        errors=counted(each.error for each in during if each.error),
+        statuses=counted(statuses),
+        errors=counted(errors),
         p50_ms=round(p50, 2),
         p99_ms=round(p99, 2),
         slowest_ms=round(max(times, default=0.0), 2),
-        wrong=sum(each.wrong for each in asked),
-        unexpected=sum(is_unexpected(each) for each in asked),
+        wrong=len([each for each in asked if each.wrong]),
+        unexpected=sum(map(is_unexpected, asked)),
         first_good_s=round(first_good(asked, during, ended), 3),
         steady_s=round(steady, 3),
     )
 
 
-def counted(words: Iterable[str]) -> dict[str, int]:
+def counted(words: Sequence[str]) -> dict[str, int]:
     """Word -> how often it came, in alphabetical order."""
     return dict(sorted(Counter(words).items()))
 
@@ -102,9 +104,13 @@ def seconds_after(moment: float, requests: Sequence[Asked]) -> list[float]:
 
 def seen(figures: Facts) -> str:
     """The figures in words, for the page."""
-    counts = [f"{count} × {status}" for status, count in figures["statuses"].items()]
-    counts += [f"{count} × {error}" for error, count in figures["errors"].items()]
-    speed = f"p99 {figures['p99_ms']:.0f} ms, slowest {figures['slowest_ms']:.0f} ms"
-    late = figures["steady_s"]
-    again = f"all good {late:.1f} s after" if late else "no failure after"
-    return "; ".join([", ".join(counts), speed, again])
+    counts = []
+    for counted_by in ("statuses", "errors"):
+        for word, count in figures[counted_by].items():
+            counts.append(f"{count} × {word}")
+    p99 = f"p99 {figures['p99_ms']:.0f} ms"
+    slowest = f"slowest {figures['slowest_ms']:.0f} ms"
+    again = "no failure after"
+    if figures["steady_s"]:
+        again = f"all good {figures['steady_s']:.1f} s after"
+    return f"{', '.join(counts)}; {p99}, {slowest}; {again}"

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.contenders import champion
 from benchmarks.faults.load import Ask, Line
 from benchmarks.faults.redis_server import RedisServer, durable_redis
-from benchmarks.home import BIN, Data, Home, environment, lay_down, settings_of, train
+from benchmarks.home import Data, Home, environment, lay_down, program, settings_of, train
 from benchmarks.machine import PROJECT
 from benchmarks.processes import Server, free_port, started
 from benchmarks.traffic import HYBRID, LOOKUP, REALTIME, population, product_traffic
@@ -49,7 +49,7 @@ class FaultGround:
     async def verb(self, *words: str, **environment: str) -> int:
         """Run a command while the load goes on; answers its exit code."""
         process = await asyncio.create_subprocess_exec(
-            str(BIN / "potluck"),
+            program("potluck"),
             *words,
             env={**self.home.environment, **environment},
             stdout=subprocess.DEVNULL,
@@ -67,7 +67,7 @@ class FaultGround:
         """`potluck serve`, ready."""
         port = port or free_port()
         log = self.home.settings.home / "server.log"
-        command = [str(BIN / "potluck"), "serve", "--port", str(port), *options]
+        command = [program("potluck"), "serve", "--port", str(port), *options]
         own = {**self.home.environment, **(environment or {})}
         with started(command, port, own, log) as server:
             server.wait_ready("/readyz")

@@ -54,7 +54,7 @@ def parse_answer(part: bytes) -> Answer:
     for name, value in headers.items():
         if name not in VARYING:
             kept[name] = comparable_value(name, value)
-    whole = not body or is_whole(body, headers)
+    whole = not body or has_announced_length(body, headers)
     if status == 200 and headers.get("content-type", "").startswith("text/plain"):
         comparable = b""  # metrics, which count what was asked before
     else:
@@ -72,8 +72,8 @@ def parse_headers(lines: Sequence[str]) -> dict[str, str]:
     return headers
 
 
-def is_whole(body: bytes, headers: Mapping[str, str]) -> bool:
-    """Whether a body has the length that its head announced."""
+def has_announced_length(body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether a body is as long as its head says."""
     if headers.get("transfer-encoding") == "chunked":
         return body.endswith(b"0\r\n\r\n")
     length = int(headers.get("content-length") or 0)

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-VALUES: Mapping[str, Any] = {"int64": 1, "int32": 1, "float64": 1.5, "string": "a", "bool": True}
+VALUES: Mapping[str, Any] = {
+    "int64": 1,
+    "int32": 1,
+    "float64": 1.5,
+    "string": "a",
+    "bool": True,
+}
+"""By data type: a value that fits."""
 
 
 @dataclass(frozen=True)
@@ -107,4 +114,6 @@ def get(port: int, path: str) -> Any:
 
 
 def some(dice: random.Random, calls: Sequence[Call], most: int) -> list[Call]:
-    return [dice.choice(calls) for _ in range(dice.randint(1, most))]
+    """One call at least; any of them may come twice."""
+    count = dice.randint(1, most)
+    return [dice.choice(calls) for _ in range(count)]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.home import BIN, Data, Home, environment, fresh_home, lay_down, settings_of
+from benchmarks.home import Data, Home, environment, fresh_home, lay_down, program, settings_of
 from benchmarks.machine import PROJECT
 from benchmarks.processes import Server, free_port, started
 
@@ -50,7 +50,7 @@ def filled_home(home: Path | None = None) -> Iterator[Home]:
 def potluck_server(home: Home, *options: str) -> Iterator[Server]:
     """`potluck serve` on a free port, ready."""
     port, log = free_port(), home.settings.home / "fuzzed.log"
-    command = [str(BIN / "potluck"), "serve", "--port", str(port), *options]
+    command = [program("potluck"), "serve", "--port", str(port), *options]
     with started(command, port, home.environment, log) as server:
         server.wait_ready("/readyz")
         yield server

@@ -32,8 +32,9 @@ def growth(before: Resources, pid: int) -> list[str]:
     while excess(before, now) and time.monotonic() < deadline:
         time.sleep(0.1)
         now = Resources.of(pid)
-    print(f"memory {before.memory:.1f} -> {now.memory:.1f} MB", end=", ")
-    print(f"descriptors {before.descriptors} -> {now.descriptors}")
+    memory = f"memory {before.memory:.1f} -> {now.memory:.1f} MB"
+    descriptors = f"descriptors {before.descriptors} -> {now.descriptors}"
+    print(f"{memory}, {descriptors}")
     return excess(before, now)
 
 

@@ -21,11 +21,11 @@ from benchmarks.peers.place import place_from_environment, record_model
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI with nothing on top."""
     body = b""
-    more = True
+    more: Any = True
     while more:
         message = await receive()
         body += message.get("body", b"")
-        more = bool(message.get("more_body"))  # none is the last one
+        more = message.get("more_body")  # the last message may leave it out
     answer = body or json.dumps(scope["path"]).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

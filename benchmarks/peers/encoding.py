@@ -21,11 +21,9 @@ class Encoder:
             self.columns.append((column["name"], table, fill_value(column)))
 
     def matrix(self, values: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
-        """float64, shape (rows, columns)."""
-        encoded = []
-        for name, table, gap in self.columns:
-            encoded.append(encode_column(values[name], table, gap))
-        return np.array(encoded, np.float64).T
+        """float64, shape (rows, columns). Dense, as a peer runs it once per request."""
+        columns = [encode_column(values[name], table, gap) for name, table, gap in self.columns]
+        return np.array(columns, np.float64).T
 
 
 def codes(column: Mapping[str, Any]) -> dict[Any, int]:
@@ -43,6 +41,7 @@ def fill_value(column: Mapping[str, Any]) -> float:
 def encode_column(
     values: Sequence[Any], table: Mapping[Any, int] | None, gap: float
 ) -> list[float]:
+    """A column's numbers, with `gap` where one is missing or not in the vocabulary."""
     if table is None:
-        return [gap if value is None else value for value in values]
+        return [gap if value is None else value for value in values]  # once per request
     return [table.get(value, gap) for value in values]

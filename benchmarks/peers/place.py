@@ -10,7 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, create_model
 
-TYPES: dict[str, type] = {"int64": int, "int32": int, "float64": float, "string": str, "bool": bool}
+TYPES: dict[str, type] = {
+    "int64": int,
+    "int32": int,
+    "float64": float,
+    "string": str,
+    "bool": bool,
+}
 BUNDLE, REPO, PIPELINE = "PEER_BUNDLE", "PEER_REPO", "PEER_PIPELINE"
 OUR_TIME = "request_time."  # a default that peers don't know: their callers send the value
 

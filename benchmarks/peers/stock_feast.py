@@ -5,7 +5,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.home import BIN, Home
+from benchmarks.home import Home, program
 from potluck.contract.features import FeatureContract
 
 CONFIGURATION = """\
@@ -54,5 +54,5 @@ def materialize_view(home: Home, repo: Path, view: str) -> None:
     """`feast materialize` of what the nightly run wrote to the offline store: stock Feast reads no
     published slot."""
     span = ("2000-01-01T00:00:00", datetime.now(UTC).isoformat(timespec="seconds"))
-    command = [str(BIN / "feast"), "-c", str(repo), "materialize", *span, "--views", view]
+    command = [program("feast"), "-c", str(repo), "materialize", *span, "--views", view]
     subprocess.run(command, env=home.environment, check=True, capture_output=True)

@@ -27,23 +27,21 @@ def main(repo: Path, data: Path, bundle: Path, rows: int, as_of: datetime) -> No
     store, encoder = FeatureStore(repo_path=str(repo)), Encoder(contract)
     service = store.get_feature_service(contract["service"])
     booster = lightgbm.Booster(model_file=str(bundle / "model.txt"))
-    asked = [key["name"], *(field["name"] for field in contract["request"])]
-    population = (
-        pq.read_table(data / f"{contract['population']}.parquet", columns=asked)
-        .slice(0, rows)
-        .to_pandas()
-    )
+    request = [field["name"] for field in contract["request"]]
+    source = data / f"{contract['population']}.parquet"
+    table = pq.read_table(source, columns=[key["name"], *request])
+    population = table.slice(0, rows).to_pandas()
     population["event_timestamp"] = as_of
 
     started = time.perf_counter()
     joined = store.get_historical_features(entity_df=population, features=service).to_arrow()
     features = time.perf_counter()
-    values = {
-        name: joined.column(index).to_pylist() for index, name in enumerate(joined.column_names)
-    }
+    values = {}
+    for place, name in enumerate(joined.column_names):  # by place: a name may come twice
+        values[name] = joined.column(place).to_pylist()
     prices = np.exp(booster.predict(encoder.matrix(values)))
     scored = time.perf_counter()
-    table = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             key["name"]: values[key["name"]],
             "event_timestamp": as_of,
@@ -51,17 +49,19 @@ def main(repo: Path, data: Path, bundle: Path, rows: int, as_of: datetime) -> No
             "model_version": "1",
         }
     )
-    table["run_id"] = "stock"
-    store.write_to_online_store(publication["view"], table)
+    predictions["run_id"] = "stock"
+    store.write_to_online_store(publication["view"], predictions)
     written = time.perf_counter()
     seconds = {
         "features": features - started,
         "score": scored - features,
         "write": written - scored,
     }
-    print(json.dumps({"rows": len(table), "seconds": seconds}))
+    print(json.dumps({"rows": len(predictions), "seconds": seconds}))
 
 
 if __name__ == "__main__":
     repo, data, bundle = map(Path, sys.argv[1:4])
-    main(repo, data, bundle, int(sys.argv[4]), datetime.fromisoformat(sys.argv[5]).astimezone(UTC))
+    rows = int(sys.argv[4])
+    as_of = datetime.fromisoformat(sys.argv[5]).astimezone(UTC)
+    main(repo, data, bundle, rows, as_of)
