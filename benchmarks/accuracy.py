@@ -203,10 +203,13 @@ def report_accuracy(surroundings: Facts, data: Facts, found: Mapping[str, Metric
 
 
 def ratios_to_reference(found: Mapping[str, Metrics]) -> dict[str, dict[str, float]]:
+    """Model -> metric -> how many times the reference's it is."""
     reference = found[REFERENCE]
-    ratios = {}
+    ratios: dict[str, dict[str, float]] = {}
     for name, metrics in found.items():
-        ratios[name] = {metric: metrics[metric] / reference[metric] for metric in METRICS}
+        ratios[name] = {}
+        for metric in METRICS:
+            ratios[name][metric] = metrics[metric] / reference[metric]
     return ratios
 
 

@@ -166,10 +166,12 @@ def sent(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def feast_bodies(contract: FeatureContract, records: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """Feast wants every request field, and a value in each."""
-    fields = contract.keys + contract.request
     bodies = []
     for record in records:
-        entity = {field.name: [value_for_feast(field, record[field.name])] for field in fields}
+        entity = {}
+        for field in contract.keys + contract.request:
+            value = value_for_feast(field, record[field.name])
+            entity[field.name] = [value]
         body = {"feature_service": contract.service, "entities": entity}
         bodies.append(json.dumps(body).encode())
     return bodies

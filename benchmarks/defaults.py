@@ -94,21 +94,32 @@ def plain_lightgbm(learn: EncodedTable) -> lightgbm.Booster:
 
 
 def figures(booster: lightgbm.Booster, test: EncodedTable) -> dict[str, float]:
+    """Log loss of the latest rows, and of two classes ROC AUC too."""
     shares = booster.predict(test.matrix)
-    found = {"log_loss": float(log_loss(test.labels, shares, labels=range(test.classes)))}
+    loss = log_loss(test.labels, shares, labels=range(test.classes))
+    found = {"log_loss": float(loss)}
     if test.classes == 2:
         found["roc_auc"] = float(roc_auc_score(test.labels, shares))
     return found
 
 
 def encoded_table(made: Made) -> EncodedTable:
-    names = tuple(f"column {number}" for number in range(made.matrix.shape[1]))
-    classes = len(np.unique(made.labels))
-    return EncodedTable(made.objective, names, made.categorical, made.matrix, made.labels, classes)
+    """The table as training encodes one."""
+    _, width = made.matrix.shape
+    return EncodedTable(
+        objective=made.objective,
+        names=tuple(f"column {number}" for number in range(width)),
+        categorical=made.categorical,
+        matrix=made.matrix,
+        labels=made.labels,
+        classes=len(np.unique(made.labels)),
+    )
 
 
 def splittable(made: Made) -> Splittable:
-    times = [FIRST + timedelta(minutes=minute) for minute in range(len(made.labels))]
+    """The rows a minute apart, in their order."""
+    count = len(made.labels)
+    times = [FIRST + timedelta(minutes=minute) for minute in range(count)]
     return Splittable("made", times, pa.table({}), made.labels.tolist(), classes=True)
 
 

@@ -198,10 +198,12 @@ def slopes(figures: Figures) -> dict[str, float]:
     time."""
     found = {}
     for axis, points in AXES.items():
-        first, last = cost(points[0], figures), cost(points[-1], figures)
+        start, end = points[0], points[-1]
+        first = cost(start, figures)
+        last = cost(end, figures)
         if first and last:
-            more = points[-1].value - points[0].value
-            found[axis] = (last["cpu_us"] - first["cpu_us"]) / more
+            more = last["cpu_us"] - first["cpu_us"]
+            found[axis] = more / (end.value - start.value)
     return found
 
 

@@ -68,9 +68,10 @@ def requests_for(point: GrowthPoint, entities: int) -> Iterator[Request]:
     path = f"/predict/{point.service.name}"
     key = point.service.store.key
     for number in range(REQUESTS):
+        first = number * point.rows
         records = []
-        for row in range(point.rows):
-            entity = (number * point.rows + row) % entities + 1
+        for place in range(first, first + point.rows):
+            entity = place % entities + 1
             records.append({key: entity, "x": math.sin(entity + number)})
         if point.rows == 1:
             yield post_request(path, records[0])

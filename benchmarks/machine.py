@@ -124,8 +124,9 @@ def print_written(path: Path) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as they need to be, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(line(row, widths) for row in (head, *rows))
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join([line(cells, widths) for cells in lines])
 
 
 def line(cells: Sequence[str], widths: Sequence[int]) -> str:

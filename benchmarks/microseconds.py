@@ -153,7 +153,10 @@ def report_microseconds(
     """Print the stages, and write them to the result file."""
     stages = microseconds_of(run, spent)
     whole = stages["one request"]
-    rows = [(label, f"{us:.1f}", f"{us / whole:.0%}") for label, us in stages.items()]
+    rows = []
+    for label, us in stages.items():
+        share = us / whole
+        rows.append((label, f"{us:.1f}", f"{share:.0%}"))
     print(table(("stage", "µs", "share"), rows))
     print_notes(NOTES)
     figures = {"connections": connections, "stages_us": stages}
@@ -167,9 +170,11 @@ def microseconds_of(run: LoadRun, spent: Mapping[str, float]) -> dict[str, float
     covered = 0.0
     stages = {}
     for stage in STAGES:
-        stages["of it: " * stage.depth + stage.label] = spent[stage.place]
-        if stage.depth == 0:
-            covered += spent[stage.place]
+        us = spent[stage.place]
+        label = "of it: " * stage.depth + stage.label
+        stages[label] = us
+        if stage.depth == 0:  # the others are part of one that is counted
+            covered += us
     return {
         **stages,
         "other": whole - idle - covered,

@@ -149,7 +149,9 @@ def load_cells(name: str, told: Sequence[Told]) -> tuple[str, ...]:
 
 
 def middle(told: Sequence[Told], field: str) -> float:
-    return median(getattr(each, field) for each in told)
+    """The median of a field over the windows."""
+    values: list[float] = [getattr(each, field) for each in told]
+    return median(values)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def rounds(
     runs: dict[Key, list[LoadRun]] = defaultdict(list)
     for number in range(pace.repeats):
         where = f"round {number + 1} of {pace.repeats}"
-        turns = plan if number % 2 == 0 else plan[::-1]
+        backwards = number % 2 == 1
+        turns = plan[::-1] if backwards else plan
         for one, case, connections in turns:
             done = measured(one, case, connections, store, pace)
             print_round(where, one.rival.name, case, connections, done)

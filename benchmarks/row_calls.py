@@ -51,7 +51,7 @@ def cell_calls(scorer: Scorer, matrix: Matrix) -> list[Callable[[], object]]:
     """The scorer's call for each of some rows, from cells that are there already."""
 
     def bound(cells: bytes) -> Callable[[], object]:
-        return lambda cells=cells: scorer.raw_scores_of_cells(cells, 1, scorer.used)
+        return lambda: scorer.raw_scores_of_cells(cells, 1, scorer.used)
 
     calls = []
     for row in matrix[:SINGLE_CALLS].tolist():

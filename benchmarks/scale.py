@@ -8,6 +8,7 @@ an empty Redis; the second slot, which the night after it fills, takes as much a
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 import redis
@@ -50,14 +51,20 @@ def main(sizes: Sequence[int], seed: int) -> None:
 
 
 def measure_size(home: Home, size: int, seed: int) -> SizedNight:
+    """A night of so many houses, in an empty Redis."""
     print_progress(f"a night of {size:,} houses")
     make_houses(home, size, seed)
     client = redis.Redis(unix_socket_path=str(home.settings.redis_socket))
     client.flushall()
-    before = int(client.info("memory")["used_memory"])
+    before = used_bytes(client)
     done = night(home)
     assert done.rows == size
-    return SizedNight(done, int(client.info("memory")["used_memory"]) - before)
+    return SizedNight(done, used_bytes(client) - before)
+
+
+def used_bytes(client: redis.Redis) -> int:
+    memory: Any = client.info("memory")
+    return int(memory["used_memory"])
 
 
 def report_scale(surroundings: Facts, seed: int, points: Sequence[SizedNight]) -> None:

@@ -46,7 +46,8 @@ def trained(matrix: Matrix, categories: Sequence[int], trees: int, seed: int) ->
     )
     parameters = {**PARAMETERS, "verbosity": -1, "num_threads": 1, "seed": seed}
     booster = lightgbm.train(parameters, data, num_boost_round=trees)
-    return booster.model_to_string().encode()
+    text: str = booster.model_to_string()
+    return text.encode()
 
 
 def forest_if_it_can(text: bytes) -> Scorer:

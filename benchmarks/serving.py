@@ -157,8 +157,10 @@ def described_agreements(agreed: Agreements) -> dict[str, Any]:
 
 def warnings(figures: Figures, runs: Runs) -> list[str]:
     """What takes a figure's worth away: failures first, then full loads, then idle machines."""
-    failed = [warning(key, f"FAILED: {why}") for key, why in failures_of(runs).items()]
-    full, idle = [], []
+    failed, full, idle = [], [], []
+    for key, why in failures_of(runs).items():
+        told = f"FAILED: {why}"
+        failed.append(warning(key, told))
     for key, figure in figures.items():
         _, _, connections = key
         if figure.load_was_the_limit:

@@ -78,7 +78,9 @@ def main(
         "services": services,
         "data_hash": bundle.contract.lineage.data_hash,
     }
-    name = "startup" if repo.resolve() == HOUSES else f"startup_{bundle.contract.project}"
+    name = "startup"
+    if repo.resolve() != HOUSES:
+        name = f"startup_{bundle.contract.project}"
     report_startup(name, surroundings, described, seconds, held)
 
 

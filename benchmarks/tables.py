@@ -7,6 +7,7 @@ ones, a class of a handful of rows.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,9 @@ def bank(seed: int, rows: int = 45_000, *, drift: float = 0.0) -> Made:
         effects.append(strengths[code])
     season = 0.25 * np.sin(np.arange(rows) / rows * 9)
     trend = drift * np.arange(rows) / rows
-    age, rest, back = bank_effects(numbers)
-    score = np.sum(effects, axis=0) + age + rest + back + season + trend
+    score = np.sum(effects, axis=0)
+    for effect in (*bank_effects(numbers), season, trend):
+        score = score + effect
     noise = [random.normal(size=rows) for _ in range(2)]
     numeric = [*numbers.values(), *noise]
     columns = [*numeric, *map(as_floats, codes)]
@@ -72,17 +74,17 @@ def bank_numbers(random: Random, rows: int) -> dict[str, Numbers]:
     }
 
 
-def bank_effects(numbers: Mapping[str, Numbers]) -> tuple[Numbers, Numbers, Numbers]:
+def bank_effects(numbers: Mapping[str, Numbers]) -> list[npt.NDArray[Any]]:
     """What the numbers say: of age, of campaign and balance, of the last call."""
     old = numbers["age"] > 60
     young = numbers["age"] < 26
     age = 0.5 * (old | young)
-    credit = np.maximum(numbers["balance"], 0)
-    rest = -0.12 * numbers["campaign"] + 0.1 * np.log1p(credit) / 2
+    credit = np.log1p(np.maximum(numbers["balance"], 0))
+    rest = -0.12 * numbers["campaign"] + 0.1 * credit / 2
     since = numbers["days_since"]
     lately = 0.6 * (since < 190)
     back = np.where(np.isnan(since), -0.3, lately)
-    return age, rest, back
+    return [age, rest, back]
 
 
 def comics(seed: int) -> Made:

@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from serving.http.wire import PROTOCOL
 
 def main(port: str, file: str, *places: str) -> None:
     """Serve until a signal comes."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     calls: Counter[str] = Counter()
     for place in places:
         put_a_clock_around(place, seconds, calls)
@@ -44,15 +44,17 @@ def main(port: str, file: str, *places: str) -> None:
         Path(file).write_text(json.dumps(told))
 
 
-def put_a_clock_around(place: str, seconds: Counter[str], calls: Counter[str]) -> None:
+def put_a_clock_around(place: str, seconds: dict[str, float], calls: Counter[str]) -> None:
+    """Replace a function of the server by one that counts its calls and their seconds."""
     module, _, path = place.partition(":")
     owner_name, _, name = path.partition(".")
     owner = getattr(importlib.import_module(module), owner_name)
-    setattr(owner, name, clocked(getattr(owner, name), place, seconds, calls))
+    work = getattr(owner, name)
+    setattr(owner, name, clocked(work, place, seconds, calls))
 
 
 def clocked(
-    work: Callable[..., Any], place: str, seconds: Counter[str], calls: Counter[str]
+    work: Callable[..., Any], place: str, seconds: dict[str, float], calls: Counter[str]
 ) -> Callable[..., Any]:
     @functools.wraps(work)
     def timed(*arguments: Any) -> Any:

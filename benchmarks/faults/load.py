@@ -88,8 +88,10 @@ class Load:
         while not self.stopped:
             due = started + turn / RATE
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await self.ask(line, self.asks[turn % len(self.asks)])
-            behind = (time.monotonic() - started) * RATE - turn
+            ask = self.asks[turn % len(self.asks)]
+            await self.ask(line, ask)
+            passed = (time.monotonic() - started) * RATE
+            behind = passed - turn
             rounds = max(1, int(behind / CONNECTIONS))
             turn += CONNECTIONS * rounds
         line.close()

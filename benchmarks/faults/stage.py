@@ -83,6 +83,8 @@ class Stage:
         while time.monotonic() < deadline:
             await asyncio.sleep(0.1)
             since = time.monotonic() - STEADY_SECONDS
+            if since <= scene.ended:
+                continue
             lately = [each for each in scene.load.asked if each.ended > since]
-            if since > scene.ended and lately and all(each.good for each in lately):
+            if lately and all(each.good for each in lately):
                 return

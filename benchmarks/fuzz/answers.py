@@ -142,7 +142,7 @@ def difference_is_meant(case: Case, mine: Sequence[Answer], plains: Sequence[Ans
     if not case.strict and may_be_cut(mine, plains):
         return True
     large = len(case.sent) > LARGEST_HEAD
-    if not large or not mine or not mine[-1].refusal:
+    if not large or not ends_with_refusal(mine):
         return False
     ahead = mine[:-1]  # of the refusal of a large head
     return ahead == plains[: len(ahead)]
@@ -150,16 +150,19 @@ def difference_is_meant(case: Case, mine: Sequence[Answer], plains: Sequence[Ans
 
 def may_be_cut(mine: Sequence[Answer], plains: Sequence[Answer]) -> bool:
     """Whether they differ only in how much was answered ahead of bytes that are no HTTP."""
+    if not ends_with_refusal(mine) and not ends_with_refusal(plains):
+        return False
     first = without_refusal(mine)
     second = without_refusal(plains)
-    refused = len(first) < len(mine) or len(second) < len(plains)
-    if not refused:
-        return False
     return is_part(first, second) or is_part(second, first)
 
 
+def ends_with_refusal(answers: Sequence[Answer]) -> bool:
+    return bool(answers) and answers[-1].refusal
+
+
 def without_refusal(answers: Sequence[Answer]) -> Sequence[Answer]:
-    if answers and answers[-1].refusal:
+    if ends_with_refusal(answers):
         return answers[:-1]
     return answers
 

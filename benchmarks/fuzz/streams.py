@@ -86,4 +86,10 @@ def load(path: Path) -> Case:
     """Read a case that `save` wrote."""
     told = json.loads(path.read_text())
     peer = as_pieces(told["peer"]) if told["peer"] else None
-    return Case(told["kind"], told["number"], as_pieces(told["pieces"]), peer, told["strict"])
+    return Case(
+        kind=told["kind"],
+        number=told["number"],
+        pieces=as_pieces(told["pieces"]),
+        peer=peer,
+        strict=told["strict"],
+    )

@@ -223,12 +223,14 @@ def report_wire(outcome: WireOutcome, grown: Sequence[str], *, seed: int) -> int
     """Print what came of it; answers the exit code."""
     for each, reasons in outcome.failures:
         path = save(each, FAILURES)
-        print(f"FAILED {each.kind} {each.number}: {'; '.join(reasons)}")
+        told = "; ".join(reasons)
+        print(f"FAILED {each.kind} {each.number}: {told}")
         print(f"  --replay {path}")
     for line in grown:
         print(f"FAILED {line}")
     counts = [f"{name} {count}" for name, count in sorted(outcome.played.items())]
-    print(f"seed {seed}: {outcome.played.total()} streams ({', '.join(counts)})")
+    kinds = ", ".join(counts)
+    print(f"seed {seed}: {outcome.played.total()} streams ({kinds})")
     print(f"{len(outcome.failures)} failed, {outcome.unsteady} differed once and not again")
     return 1 if outcome.failures or grown else 0
 

@@ -23,7 +23,9 @@ IMPLEMENTATION = "mlserver_lightgbm.LightGBMModel"
 
 
 def environment_folder() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where MLServer's environment is: among the user's caches."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(caches) if caches else Path.home() / ".cache"
     return cache / "potluck-benchmarks" / f"mlserver-{MLSERVER_VERSION}"
 
 
