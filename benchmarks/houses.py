@@ -19,7 +19,8 @@ def make_houses(home: Home, size: int, seed: int) -> None:
     paths = [folder / f"{name}.parquet" for name in SOURCES]
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
-    home.potluck("ingest", "--rows", str(made), "--seed", str(seed))
+    # Fewer houses than the home was laid down with are refused without `--replace`.
+    home.potluck("ingest", "--replace", "--rows", str(made), "--seed", str(seed))
     for path in paths:
         multiply(path, made, size)
 
