@@ -42,7 +42,8 @@ def agreements(running: Sequence[Running], cases: Sequence[str]) -> Agreements:
     """
     told: Agreements = {}
     for case in cases:
-        answering = [one for one in running if case in one.requests and one.rival.prices]
+        asked = [one for one in running if case in one.requests]
+        answering = [one for one in asked if one.rival.prices]
         ours = [one for one in answering if one.rival.name == POTLUCK]
         if not ours:  # a trial may leave Potluck out
             continue

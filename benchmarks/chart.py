@@ -66,7 +66,8 @@ def chart(figures: Facts) -> Figure:
         if found:
             rates[case] = found
     heights = [HEAD_INCHES + BAR_INCHES * len(found) for found in rates.values()]
-    sheet = Figure(figsize=(WIDTH_INCHES, sum(heights) + FOOT_INCHES), layout="constrained")
+    height = sum(heights) + FOOT_INCHES
+    sheet = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
     panels = sheet.subplots(len(rates), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for panel, (case, found) in zip(panels, rates.items(), strict=True):
         draw_case(panel, TITLES[case], found, figures["servers"])

@@ -201,8 +201,9 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     """The smallest value that at least this share does not exceed; of nothing, 0."""
     if not ordered:
         return 0.0
-    place = min(len(ordered) - 1, int(share * len(ordered)))
-    return ordered[place]
+    place = int(share * len(ordered))
+    last = len(ordered) - 1
+    return ordered[min(place, last)]
 
 
 def processor_seconds(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:

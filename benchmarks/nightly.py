@@ -58,7 +58,8 @@ def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None
     stop_like_ctrl_c()
     surroundings, larger = machine(), memory_rows or 4 * rows
     with tempfile.TemporaryDirectory() as folder:
-        writings, materialized = measure_writing(Path(folder)), measure_materialize(Path(folder))
+        writings = measure_writing(Path(folder))
+        materialized = measure_materialize(Path(folder))
     with fresh_home(PROJECT / "feature_repo") as home:
         lay_down(home, Data(None, min(TRAINING_ROWS, rows), seed), [SERVICE])
         nights = []

@@ -81,10 +81,13 @@ class SchemaFuzzer:
         pairs = self.pairs
         for number in range(MOST_ROUNDS):
             left = wanted - self.outcome.played
-            if left <= 0 or not pairs or len(self.outcome.failures) >= ENOUGH_FAILURES:
+            enough = len(self.outcome.failures) >= ENOUGH_FAILURES
+            if left <= 0 or enough or not pairs:
                 return
             share = max(1, left // len(pairs))
-            pairs = [pair for pair in pairs if self.explore(pair, share, seed + number) >= share]
+            round_seed = seed + number
+            # What had fewer cases than its share has no others, and is not asked again.
+            pairs = [pair for pair in pairs if self.explore(pair, share, round_seed) >= share]
 
     def explore(self, pair: Pair, most: int, seed: int) -> int:
         """Play at most so many cases of one operation; answers how many there were."""
@@ -105,7 +108,9 @@ class SchemaFuzzer:
         )
         strategy = operation.as_strategy(generation_mode=mode)
         try:
-            explored: Any = hypothesis.seed(seed)(settings(hypothesis.given(strategy)(play)))
+            given: Any = hypothesis.given(strategy)
+            seeded: Any = hypothesis.seed(seed)
+            explored = seeded(settings(given(play)))
             explored()
         except Unsatisfiable:
             return 0  # nothing unfitting can be sent where nothing is asked for
