@@ -119,7 +119,8 @@ def main(file: Path | None, rows: int, seed: int) -> None:
         trained = lay_down(home, data, (REALTIME, HYBRID), parameters={})
         contract, dataset = labelled(home)
         parts = split(dataset.splittable(contract), "time", 0)
-        earlier, later = dataset.take(parts.learn), dataset.take(parts.test)
+        earlier = dataset.take(parts.learn)
+        later = dataset.take(parts.test)
         check_same_rows(home, trained, dataset, (len(earlier), len(later)))
         reference = reference_metrics(houses(home), earlier, later)
     found: dict[str, Metrics] = {name: told["metrics"] for name, told in trained.items()}

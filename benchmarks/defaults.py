@@ -67,12 +67,14 @@ def compared(made: Made, seed: int) -> Figures:
     rows = splittable(made)
     parts = split(rows, "time", seed)
     encoded = encoded_table(made)
-    learn, test = encoded.take(parts.learn), encoded.take(parts.test)
+    learn = encoded.take(parts.learn)
+    test = encoded.take(parts.test)
     began = time.monotonic()
     quiet = Meter(lambda _: None)
     choice = choose_candidate(learn, rows.take(parts.learn), "time", {}, seed, quiet)
     seconds = time.monotonic() - began
-    ours = figures(train_booster(learn, choice.parameters, seed, lambda _: None), test)
+    booster = train_booster(learn, choice.parameters, seed, lambda _: None)
+    ours = figures(booster, test)
     theirs = figures(plain_lightgbm(learn), test)
     return {
         "rows": len(rows),

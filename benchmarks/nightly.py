@@ -56,12 +56,14 @@ FEATURES = (1, 10)
 def main(rows: int, memory_rows: int | None, stock_rows: int, seed: int) -> None:
     """Measure a night."""
     stop_like_ctrl_c()
-    surroundings, larger = machine(), memory_rows or 4 * rows
+    surroundings = machine()
+    larger = memory_rows or 4 * rows
     with tempfile.TemporaryDirectory() as folder:
         writings = measure_writing(Path(folder))
         materialized = measure_materialize(Path(folder))
     with fresh_home(PROJECT / "feature_repo") as home:
-        lay_down(home, Data(None, min(TRAINING_ROWS, rows), seed), [SERVICE])
+        learnt_from = Data(None, min(TRAINING_ROWS, rows), seed)
+        lay_down(home, learnt_from, [SERVICE])
         nights = []
         for count in (rows, larger):
             print_progress(f"a night of {count:,} houses")

@@ -33,7 +33,8 @@ class Prober:
 
     def run(self) -> None:
         while not self.ended.is_set():
-            begun, worked = time.perf_counter(), self.worked()
+            begun = time.perf_counter()
+            worked = self.worked()
             self.connection.request("GET", "/livez")
             self.connection.getresponse().read()
             wait = time.perf_counter() - begun

@@ -90,7 +90,8 @@ def ground() -> Iterator[FaultGround]:
 
 def home_on(folder: Path, redis_url: str) -> Home:
     folder.mkdir()
-    settings = settings_of(folder, REPO).model_copy(update={"redis_url": redis_url})
+    settings = settings_of(folder, REPO)
+    settings = settings.model_copy(update={"redis_url": redis_url})
     return Home(settings, environment(settings, str(folder)))
 
 

@@ -49,7 +49,8 @@ def filled_home(home: Path | None = None) -> Iterator[Home]:
 @contextmanager
 def potluck_server(home: Home, *options: str) -> Iterator[Server]:
     """`potluck serve` on a free port, ready."""
-    port, log = free_port(), home.settings.home / "fuzzed.log"
+    port = free_port()
+    log = home.settings.home / "fuzzed.log"
     command = [program("potluck"), "serve", "--port", str(port), *options]
     with started(command, port, home.environment, log) as server:
         server.wait_ready("/readyz")
@@ -66,7 +67,8 @@ def servers_of(home: Home) -> Iterator[Servers]:
 @contextmanager
 def plain_server(home: Home) -> Iterator[Server]:
     """uvicorn with its own protocol in front of the same application."""
-    port, log = free_port(), home.settings.home / "plain.log"
+    port = free_port()
+    log = home.settings.home / "plain.log"
     command = [sys.executable, "-c", PLAIN, str(port)]
     with started(command, port, home.environment, log) as server:
         server.wait_ready("/readyz")

@@ -23,8 +23,10 @@ from benchmarks.peers.encoding import Encoder
 
 def main(repo: Path, data: Path, bundle: Path, rows: int, as_of: datetime) -> None:
     contract = json.loads((bundle / "contract.json").read_bytes())
-    publication, (key,) = contract["publications"][0], contract["keys"]
-    store, encoder = FeatureStore(repo_path=str(repo)), Encoder(contract)
+    publication = contract["publications"][0]
+    (key,) = contract["keys"]
+    store = FeatureStore(repo_path=str(repo))
+    encoder = Encoder(contract)
     service = store.get_feature_service(contract["service"])
     booster = lightgbm.Booster(model_file=str(bundle / "model.txt"))
     request = [field["name"] for field in contract["request"]]
