@@ -16,7 +16,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.load import Connection, quantile, read_requests
+from benchmarks.connection import Connection, read_requests
+from benchmarks.load import quantile
 
 SILENCE_SECONDS = 30.0
 
