@@ -25,7 +25,7 @@ from benchmarks.home import Data, Home, fresh_home, lay_down, stop_like_ctrl_c
 from benchmarks.machine import PROJECT, Goal, goals_table, machine, table, write_result
 from potluck.contract.features import FeatureContract
 from potluck.scoring.releases import Releases
-from potluck.stores.definitions.contracts import definition_of
+from potluck.stores.definitions.registry import definition_of
 from potluck.stores.definitions.repo import open_store
 from training.dataset import Dataset, labelled_dataset
 from training.metrics import regression_metrics

@@ -12,7 +12,7 @@ from feast.infra.offline_stores.file_source import FileSource
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
 from potluck.contract.features import FeatureContract
 from potluck.contract.fields import DType, Field
-from potluck.stores.definitions.contracts import Definition
+from potluck.stores.definitions.feature_contract import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
 from potluck.stores.ingest.sources import write_schema

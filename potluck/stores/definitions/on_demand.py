@@ -10,7 +10,7 @@ from types import CodeType
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.stores.definitions.refusals import check_projections, refuse_used
+from potluck.stores.definitions.object_checks import check_projections, refuse_used
 from potluck.stores.definitions.supported import ON_DEMAND_VIEW
 
 

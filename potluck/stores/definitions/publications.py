@@ -6,7 +6,7 @@ from feast.infra.online_stores.helpers import _mmh3
 from potluck.contract.errors import DefinitionError
 from potluck.contract.fields import DType, Field
 from potluck.contract.publication import PUBLISHED_ALWAYS, SLOTS, Publication, slot_view
-from potluck.stores.definitions.refusals import check_served, check_service
+from potluck.stores.definitions.object_checks import check_served, check_service
 from potluck.stores.definitions.tags import NO_TAGS, check_tags, read_field
 
 KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}

@@ -17,8 +17,7 @@ from feast.repo_operations import get_repo_files, parse_repo, py_path_to_module
 from feast.saved_dataset import SavedDataset, ValidationReference
 
 from potluck.contract.errors import DefinitionError, PotluckError
-from potluck.stores.definitions.on_demand import check_on_demand
-from potluck.stores.definitions.refusals import (
+from potluck.stores.definitions.object_checks import (
     check_served,
     check_service,
     check_source,
@@ -26,6 +25,7 @@ from potluck.stores.definitions.refusals import (
     refuse_used,
     refuse_whole,
 )
+from potluck.stores.definitions.on_demand import check_on_demand
 from potluck.stores.definitions.repo import one_line
 from potluck.stores.definitions.supported import DEFINED_VIEW, ENTITY, FIELD
 from potluck.stores.definitions.tags import (

@@ -25,6 +25,7 @@ from potluck.stores.ingest.csv_cells import (
     expectation,
     parse_cell,
 )
+from potluck.stores.ingest.csv_errors import ErrorList, quote, some
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 Block: TypeAlias = list[tuple[int, list[str]]]
 """Line number and cells of some rows."""
 
-MOST_ERRORS = 20
 BLOCK_ROWS = 10_000  # rows held as Python objects at a time
-LONGEST_QUOTE = 40  # characters of a wrong cell that a message repeats
 
 
 @dataclass(frozen=True)
@@ -45,32 +44,6 @@ class CsvTable:
     table: pa.Table
     lines: Sequence[int]
     """Line number of each row, from 1; of its last line where a quoted cell spans several."""
-
-
-class ErrorList:
-    """Collects the errors of one file, so that a person corrects it once and not twenty times."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.errors: list[tuple[int, str]] = []
-
-    @property
-    def full(self) -> bool:
-        return len(self.errors) >= MOST_ERRORS
-
-    def add(self, line: int, reason: str) -> None:
-        self.errors.append((line, reason))
-
-    def refuse(self) -> None:
-        """Raise what was collected, by line, if anything was."""
-        if self.errors:
-            first = sorted(self.errors, key=lambda error: error[0])[:MOST_ERRORS]
-            shown = "\n".join(f"  line {line}, {reason}" for line, reason in first)
-            rest = "\n  and maybe more: these come first" if self.full else ""
-            what = "does not hold what was declared"
-            raise DataError(
-                f"{self.path} {what}:\n{shown}{rest}\nCorrect the file and ingest it again."
-            )
 
 
 def read_csv(
@@ -247,16 +220,6 @@ def numbered_rows(
             errors.add(reader.line_num, f"expected {width} cells as in the header, got {len(row)}")
         if errors.full:
             return
-
-
-def quote(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")
-
-
-def some(names: Sequence[str]) -> str:
-    """A few names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def undecodable_line(path: Path, encoding: str) -> int:

@@ -17,11 +17,12 @@ from feast.repo_operations import apply_total_with_repo_instance
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, PotluckError
-from potluck.stores.apply.promises import broken_promises, orphans, refuse_broken
+from potluck.stores.apply.breaking_changes import breaking_changes, orphans, refuse_breaking_changes
 from potluck.stores.apply.source_checks import check_declared_sources, make_histories
 from potluck.stores.apply.trial import try_functions
 from potluck.stores.definitions.config import checked_config
-from potluck.stores.definitions.contracts import Definition, read_definitions
+from potluck.stores.definitions.feature_contract import Definition
+from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.definitions.repo import one_line, open_store
 from potluck.stores.definitions.repo_contents import check_contents, read_contents
 
@@ -66,9 +67,9 @@ def apply_repo(
         told = try_functions(contents.on_demand_feature_views)
         with rehearsal(config, contents) as store:
             check_declared_sources(store, read_definitions(store))
-            broken = broken_promises(store, champions)
+            broken = breaking_changes(store, champions)
         if not breaking:
-            refuse_broken(broken)
+            refuse_breaking_changes(broken)
         store = open_store(repo)
         register(store, contents)
         definitions = read_definitions(store)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from potluck.contract.accounting import (
     DUPLICATE,
@@ -22,10 +21,10 @@ from potluck.contract.accounting import (
 from potluck.contract.errors import DataError
 from potluck.contract.fields import LARGEST_INTEGER
 from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.ingest.row_identities import Mask, came_again, identities
 
 TIME = "event_timestamp"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class SourceRows:
     account: Account
 
 
-def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
+def clean_rows(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
     """Rows in the types that every room expects; those that no later verb could use are left out
     and told.
 
@@ -89,7 +88,7 @@ class Counter:
         return named[0] if named else f"row {row + 1}"
 
 
-def append(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
+def append_rows(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Rows that were there, then those that came; the same rows once more change nothing.
 
     A row that came replaces one of the same keys and time. Without keys, one that is there already,
@@ -141,36 +140,6 @@ def refuse_other_columns(source: str, old: pa.Table, new: pa.Table) -> None:
 
 def timed(table: pa.Table) -> list[str]:
     return [TIME] if TIME in table.column_names else []
-
-
-def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
-    """Rows among those that count after which another one of the same code comes."""
-    places = np.flatnonzero(counted)[::-1]
-    last = np.unique(codes[places], return_index=True)[1]
-    again = counted.copy()
-    again[places[last]] = False
-    return again
-
-
-def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each row, alike where the rows are alike in these columns; two missing values
-    are."""
-    codes = np.zeros(table.num_rows, dtype=np.int64)
-    for name in names:
-        different = codes_of(table[name])
-        pairs = codes * (int(different.max(initial=0)) + 1) + different
-        codes = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
-    return codes
-
-
-def codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each of a column's values."""
-    try:
-        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    except pa.ArrowNotImplementedError:  # lists and the like
-        encoded = pa.array(map(repr, column.to_pylist()), pa.string()).dictionary_encode()
-    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
 
 
 def mask(found: pa.ChunkedArray) -> Mask:

@@ -1,5 +1,7 @@
-"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else
-lists its features."""
+"""One feature service of the registry -> its feature contract.
+
+A feature service is a model's signature; nothing else lists its features.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +10,6 @@ from functools import cached_property
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from potluck.contract.errors import DefinitionError
 from potluck.contract.features import (
     Column,
     FeatureContract,
@@ -18,11 +19,12 @@ from potluck.contract.features import (
 )
 from potluck.contract.fields import Field, FieldSource
 from potluck.contract.publication import Publication
+from potluck.stores.definitions.object_checks import check_served, check_service
 from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
-from potluck.stores.definitions.publications import field_id, read_key, read_publication
-from potluck.stores.definitions.refusals import check_served, check_service
-from potluck.stores.definitions.repo import applied_services
-from potluck.stores.definitions.rules import check_contract, check_one_filler, check_scored_by
+from potluck.stores.definitions.publications import field_id, read_key
+from potluck.stores.definitions.service_rules import (
+    check_contract,
+)
 from potluck.stores.definitions.tags import (
     MODEL_TAGS,
     VIEW_TAGS,
@@ -45,45 +47,6 @@ class Definition:
     contract: FeatureContract
     functions_source: str
     """The on-demand functions' own text: the bundle's `functions.py`."""
-
-
-def read_definitions(store: FeatureStore) -> dict[str, Definition]:
-    """Derive every service with a model from the applied registry.
-
-    Raises:
-        MissingStepError: nothing was applied.
-        DefinitionError: a definition breaks one of the rules that Potluck adds to Feast's.
-    """
-    services = applied_services(store)
-    precomputed = [service for service in services.values() if "scored_by" in service.tags]
-    models = [service for service in services.values() if "scored_by" not in service.tags]
-    check_scored_by(precomputed, {service.name for service in models})
-    publications = [
-        (service.tags["scored_by"], read_publication(store, service)) for service in precomputed
-    ]
-    check_one_filler(publication for _, publication in publications)
-    return {
-        model.name: ServiceReader(store, model).definition(
-            tuple(p for by, p in publications if by == model.name)
-        )
-        for model in models
-    }
-
-
-def definition_of(store: FeatureStore, service: str) -> Definition:
-    """The definition of one service with a model.
-
-    Raises:
-        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such
-            service.
-    """
-    definitions = read_definitions(store)
-    if service not in definitions:
-        raise DefinitionError(
-            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; "
-            f"got {service}"
-        )
-    return definitions[service]
 
 
 class ServiceReader:

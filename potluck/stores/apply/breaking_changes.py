@@ -10,12 +10,12 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import Field
 from potluck.contract.publication import Publication
-from potluck.stores.definitions.contracts import Definition
+from potluck.stores.definitions.feature_contract import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
 
 
-def broken_promises(store: FeatureStore, champions: Iterable[Champion]) -> list[str]:
+def breaking_changes(store: FeatureStore, champions: Iterable[Champion]) -> list[str]:
     """What the definitions of a store no longer give to a champion, a sentence each."""
     views = {view.name: view for view in store.list_feature_views()}
     keys = {
@@ -91,7 +91,7 @@ def field_faults(view: FeatureView, fields: Iterable[Field]) -> Iterator[str]:
             yield f"{view.name}.{field.name} was {field.dtype} and is {held[field.name]}"
 
 
-def refuse_broken(broken: list[str]) -> None:
+def refuse_breaking_changes(broken: list[str]) -> None:
     """
     Raises:
         Refused: a champion would lose what it reads.

@@ -1,0 +1,39 @@
+"""Which rows of a table are alike in some of its columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
+    """Rows among those that count after which another one of the same code comes."""
+    places = np.flatnonzero(counted)[::-1]
+    last = np.unique(codes[places], return_index=True)[1]
+    again = counted.copy()
+    again[places[last]] = False
+    return again
+
+
+def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each row, alike where the rows are alike in these columns; two missing values
+    are."""
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    for name in names:
+        different = codes_of(table[name])
+        pairs = codes * (int(different.max(initial=0)) + 1) + different
+        codes = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+    return codes
+
+
+def codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A number for each of a column's values."""
+    try:
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # lists and the like
+        encoded = pa.array(map(repr, column.to_pylist()), pa.string()).dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
