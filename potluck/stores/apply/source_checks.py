@@ -109,7 +109,7 @@ def tagged_source(store: FeatureStore, owner: str, name: str) -> FileSource:
         found = f"a {type(known[name]).__name__}" if name in known else "no such source"
         raise DefinitionError(
             f"{owner} is tagged with the source {name}: expected a FileSource that a name in "
-            f"definitions.py holds, any of {', '.join(files)}; got {found}"
+            f"definitions.py holds, any of {', '.join(files) or 'none'}; got {found}"
         )
     if known[name].field_mapping:
         raise DefinitionError(

@@ -22,6 +22,7 @@ from potluck.contract.publication import Publication
 from potluck.stores.definitions.object_checks import check_served, check_service
 from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
 from potluck.stores.definitions.publications import field_id, read_key
+from potluck.stores.definitions.registered_objects import registered_view
 from potluck.stores.definitions.service_rules import (
     check_contract,
 )
@@ -98,7 +99,8 @@ class ServiceReader:
         direct = [p.name for p in self.service.feature_view_projections if p.name not in on_demand]
         below = [name for view in self.on_demand for name in view.source_feature_view_projections]
         views = {
-            name: self.store.get_feature_view(name) for name in dict.fromkeys([*direct, *below])
+            name: registered_view(self.store, name, self.service.name)
+            for name in dict.fromkeys([*direct, *below])
         }
         for view in views.values():
             check_served(view)

@@ -7,6 +7,7 @@ from potluck.contract.errors import DefinitionError
 from potluck.contract.fields import DType, Field
 from potluck.contract.publication import PUBLISHED_ALWAYS, SLOTS, Publication, slot_view
 from potluck.stores.definitions.object_checks import check_served, check_service
+from potluck.stores.definitions.registered_objects import registered_entity, registered_view
 from potluck.stores.definitions.tags import NO_TAGS, check_tags, read_field
 
 KEY_DTYPES: dict[str, DType] = {"INT64": "int64", "INT32": "int32", "STRING": "string"}
@@ -20,7 +21,7 @@ def read_publication(store: FeatureStore, service: FeatureService) -> Publicatio
         raise DefinitionError(
             f"precomputed service {service.name} needs exactly one feature view; it has {names}"
         )
-    view = store.get_feature_view(names[0])
+    view = registered_view(store, names[0], service.name)
     check_served(view)
     check_tags(f"feature view {view.name}", view.tags or {}, NO_TAGS)
     features = tuple(read_field(view.name, field, "online") for field in view.features)
@@ -45,7 +46,7 @@ def read_publication(store: FeatureStore, service: FeatureService) -> Publicatio
 
 
 def read_key(store: FeatureStore, join_key: str) -> Field:
-    entity = next(e for e in store.list_entities() if e.join_key == join_key)
+    entity = registered_entity(store, join_key)
     if entity.value_type.name not in KEY_DTYPES:
         raise DefinitionError(
             f"entity {entity.name} has the value type {entity.value_type.name}; expected "

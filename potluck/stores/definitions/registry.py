@@ -5,7 +5,7 @@ from feast import FeatureStore
 from potluck.contract.errors import DefinitionError
 from potluck.stores.definitions.feature_contract import Definition, ServiceReader
 from potluck.stores.definitions.publications import read_publication
-from potluck.stores.definitions.repo import applied_services
+from potluck.stores.definitions.registered_objects import applied_services
 from potluck.stores.definitions.service_rules import check_one_filler, check_scored_by
 
 

@@ -1,4 +1,4 @@
-"""Opening a feature repo: Feast's store, the project's name, and what was applied."""
+"""Opening a feature repo: the project's name and Feast's store."""
 
 import os
 import re
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from potluck.contract.errors import MissingStepError, ServiceUnreachable, UsageError
+from potluck.contract.errors import ServiceUnreachable, UsageError
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureStore
 
 
 def project_name(repo: Path) -> str:
@@ -105,18 +105,3 @@ def reaching_registry() -> Iterator[None]:
         raise ServiceUnreachable(
             f"Feast's registry does not answer: {said}; is FEAST_REGISTRY_URL right?"
         ) from error
-
-
-def applied_services(store: "FeatureStore") -> "dict[str, FeatureService]":
-    """The feature services of the registry by name.
-
-    Raises:
-        MissingStepError: the project was never applied.
-    """
-    services = {service.name: service for service in store.list_feature_services()}
-    if not services:
-        raise MissingStepError(
-            f"the registry holds no feature service of project {store.project}; run `potluck "
-            "apply` first"
-        )
-    return services

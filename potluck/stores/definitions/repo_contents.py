@@ -169,6 +169,11 @@ def check_stored_view(view: FeatureView) -> None:
 
 
 def check_services(contents: RepoContents) -> None:
+    if not contents.feature_services:
+        raise DefinitionError(
+            "definitions.py defines no feature service; expected at least one FeatureService, "
+            "assigned to a name at the top level: it is the signature of a model"
+        )
     views = [*contents.feature_views, *contents.on_demand_feature_views]
     refuse_alike("feature view", views)
     refuse_alike("feature service", contents.feature_services)

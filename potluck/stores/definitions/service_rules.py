@@ -81,9 +81,11 @@ def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> 
     for service in precomputed:
         check_tags(f"feature service {service.name}", service.tags, PRECOMPUTED_TAGS)
         if service.tags["scored_by"] not in models:
+            known = ", ".join(sorted(models))
+            expected = f"one of {known}" if known else "and none is defined"
             raise DefinitionError(
                 f"{service.name} is scored_by {service.tags['scored_by']!r}; "
-                f"expected a service with a model, one of {', '.join(sorted(models))}"
+                f"expected a service with a model, {expected}"
             )
 
 
