@@ -7,6 +7,7 @@ import dis
 import textwrap
 from types import CodeType
 
+from feast import Field
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
@@ -85,3 +86,19 @@ def function_source(view: OnDemandFeatureView) -> str:
     text = textwrap.dedent(view.feature_transformation.udf_string)
     node = function_tree(view)
     return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+
+
+def request_fields(view: OnDemandFeatureView) -> list[tuple[str, Field]]:
+    """Return the request fields that a view takes, each with the name of its request source."""
+    found = []
+    for source in view.source_request_sources.values():
+        found += [(source.name, field) for field in source.schema]
+    return found
+
+
+def looked_up_fields(view: OnDemandFeatureView) -> list[tuple[str, Field]]:
+    """Return the stored features that a view takes, each with the name of its feature view."""
+    found = []
+    for projection in view.source_feature_view_projections.values():
+        found += [(projection.name, field) for field in projection.features]
+    return found

@@ -1,8 +1,11 @@
 """Feast's registry -> the definition of every service that has a model."""
 
+import itertools
+
 from feast import FeatureStore
 
 from potluck.contract.errors import DefinitionError
+from potluck.contract.publication import Publication
 from potluck.stores.definitions.feature_contract import Definition, ServiceReader
 from potluck.stores.definitions.publications import read_publication
 from potluck.stores.definitions.registered_objects import applied_services
@@ -12,24 +15,26 @@ from potluck.stores.definitions.service_rules import check_one_filler, check_sco
 def read_definitions(store: FeatureStore) -> dict[str, Definition]:
     """Derive every service with a model from the applied registry.
 
+    Returns:
+        Service -> definition.
+
     Raises:
         MissingStepError: nothing was applied.
         DefinitionError: a definition breaks one of the rules that Potluck adds to Feast's.
     """
-    services = applied_services(store)
-    precomputed = [service for service in services.values() if "scored_by" in service.tags]
-    models = [service for service in services.values() if "scored_by" not in service.tags]
+    services = applied_services(store).values()
+    precomputed = [service for service in services if "scored_by" in service.tags]
+    models = [service for service in services if "scored_by" not in service.tags]
     check_scored_by(precomputed, {service.name for service in models})
-    publications = [
-        (service.tags["scored_by"], read_publication(store, service)) for service in precomputed
-    ]
-    check_one_filler(publication for _, publication in publications)
-    return {
-        model.name: ServiceReader(store, model).definition(
-            tuple(p for by, p in publications if by == model.name)
-        )
-        for model in models
-    }
+    filled: dict[str, list[Publication]] = {model.name: [] for model in models}
+    for service in precomputed:
+        filled[service.tags["scored_by"]].append(read_publication(store, service))
+    check_one_filler(itertools.chain.from_iterable(filled.values()))
+    definitions = {}
+    for model in models:
+        reader = ServiceReader(store, model)
+        definitions[model.name] = reader.definition(tuple(filled[model.name]))
+    return definitions
 
 
 def definition_of(store: FeatureStore, service: str) -> Definition:
@@ -41,8 +46,8 @@ def definition_of(store: FeatureStore, service: str) -> Definition:
     """
     definitions = read_definitions(store)
     if service not in definitions:
+        names = ", ".join(sorted(definitions))
         raise DefinitionError(
-            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; "
-            f"got {service}"
+            f"expected a feature service with a model, one of {names}; got {service}"
         )
     return definitions[service]

@@ -92,8 +92,9 @@ def check_contents(contents: RepoContents, project: str) -> None:
     for source in all_sources(contents):
         check_source(source)
         check_named("source", source.name, source.tags)
-        for field in source.schema if isinstance(source, RequestSource) else ():
-            check_field(source.name, field)
+        if isinstance(source, RequestSource):
+            for field in source.schema:
+                check_field(source.name, field)
     check_entities(contents)
     for view in contents.feature_views:
         check_stored_view(view)
@@ -118,7 +119,8 @@ def all_sources(contents: RepoContents) -> list[DataSource]:
     found = list(contents.data_sources)
     for view in contents.on_demand_feature_views:
         found += view.source_request_sources.values()
-    found += [s.batch_source for s in found if isinstance(s, PushSource) and s.batch_source]
+    pushed = [source for source in found if isinstance(source, PushSource)]
+    found += [source.batch_source for source in pushed if source.batch_source]
     unique = list({id(source): source for source in found}.values())
     refuse_alike("source", unique)
     return unique
@@ -220,11 +222,11 @@ def refuse_alike(kind: str, things: Iterable[Any]) -> None:
     found: dict[str, list[Any]] = defaultdict(list)
     for thing in things:
         found[thing.name].append(thing)
-    twice = sorted(name for name, same in found.items() if any(each != same[0] for each in same))
-    if twice:
-        raise DefinitionError(
-            f"{kind} {twice[0]} is defined more than once; rename one, or define it once"
-        )
+    for name, same in sorted(found.items()):
+        if any(each != same[0] for each in same):
+            raise DefinitionError(
+                f"{kind} {name} is defined more than once; rename one, or define it once"
+            )
 
 
 def refuse_name(kind: str, name: str) -> None:
