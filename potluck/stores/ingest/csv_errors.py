@@ -1,11 +1,13 @@
 """The errors of one CSV file, collected for one message."""
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 
 from potluck.contract.errors import DataError
 
 MOST_ERRORS = 20
+MOST_NAMES = 5
 LONGEST_QUOTE = 40  # characters of a wrong cell that a message repeats
 
 
@@ -24,22 +26,33 @@ class ErrorList:
         self.errors.append((line, reason))
 
     def refuse(self) -> None:
-        """Raise what was collected, by line, if anything was."""
-        if self.errors:
-            first = sorted(self.errors, key=lambda error: error[0])[:MOST_ERRORS]
-            shown = "\n".join(f"  line {line}, {reason}" for line, reason in first)
-            rest = "\n  and maybe more: these come first" if self.full else ""
-            what = "does not hold what was declared"
-            raise DataError(
-                f"{self.path} {what}:\n{shown}{rest}\nCorrect the file and ingest it again."
-            )
+        """Raise what was collected, by line, if anything was.
+
+        Raises:
+            DataError: the file has errors; the message names the first of them.
+        """
+        if not self.errors:
+            return
+        told = [f"{self.path} does not hold what was declared:"]
+        # A block is parsed column by column, so its errors did not come by line.
+        by_line = sorted(self.errors, key=operator.itemgetter(0))
+        told += [f"  line {line}, {reason}" for line, reason in by_line[:MOST_ERRORS]]
+        if self.full:
+            told.append("  and maybe more: these come first")
+        told.append("Correct the file and ingest it again.")
+        raise DataError("\n".join(told))
 
 
 def quote(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")
+    """A cell's text as a message repeats it."""
+    if len(text) > LONGEST_QUOTE:
+        text = text[:LONGEST_QUOTE] + "…"
+    return repr(text)
 
 
 def some(names: Sequence[str]) -> str:
     """A few names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    told = ", ".join(names[:MOST_NAMES])
+    if len(names) > MOST_NAMES:
+        told += f" and {len(names) - MOST_NAMES} more"
+    return told

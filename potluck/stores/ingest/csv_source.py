@@ -74,7 +74,8 @@ def read_csv(
     if len(delimiter) != 1:
         raise DataError(f"expected a delimiter of one character, such as ';'; got {delimiter!r}")
     notation = Notation(decimal, thousands, frozenset(missing))
-    marked = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    is_utf8 = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+    marked = "utf-8-sig" if is_utf8 else encoding  # with or without a byte-order mark
     check_ends(path)
     try:
         with path.open(encoding=marked, newline="") as file:
@@ -122,11 +123,10 @@ def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
         errors = ErrorList(part.path)
         for value, line in zip(part.table[key].to_pylist(), part.lines, strict=True):
             if value in seen:
-                errors.add(
-                    line,
-                    f"column {key}: expected each value once, got {value!r} as in {seen[value]}",
-                )
-            seen.setdefault(value, f"{part.path} line {line}")
+                expected = f"column {key}: expected each value once"
+                errors.add(line, f"{expected}, got {value!r} as in {seen[value]}")
+            else:
+                seen[value] = f"{part.path} line {line}"
         errors.refuse()
     return pa.concat_tables([part.table for part in tables])
 
@@ -163,7 +163,9 @@ class TableReader:
 
     def parse_block(self, block: Block, header: Sequence[str], errors: ErrorList) -> pa.Table:
         lines = [line for line, _ in block]
-        texts = dict(zip(header, zip(*(row for _, row in block), strict=True), strict=True))
+        rows = [row for _, row in block]
+        cells = zip(*rows, strict=True)  # by column
+        texts = dict(zip(header, cells, strict=True))
         arrays = {}
         for name, column in self.columns.items():
             if name in texts:
@@ -176,12 +178,13 @@ class TableReader:
         self, name: str, texts: Sequence[str], lines: Sequence[int], errors: ErrorList
     ) -> pa.Array:
         """A block's column; each different text is parsed once."""
-        column, different = self.columns[name], set(texts)
+        column = self.columns[name]
+        different = set(texts)
         values: dict[str, Cell] = {}
         for text in different:
             with contextlib.suppress(ValueError):
                 values[text] = parse_cell(text.strip(), column, self.notation)
-        if len(values) < len(different):
+        if len(values) < len(different):  # some could not be parsed
             expected = expectation(column, self.notation)
             for line, text in zip(lines, texts, strict=True):
                 if text not in values:
@@ -191,7 +194,8 @@ class TableReader:
 
 def read_header(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) -> list[str]:
     """The header's names, checked against the declared columns."""
-    header = [name.strip() for name in next((row for row in reader if row), [])]
+    rows = filter(None, reader)  # without blank lines
+    header = [name.strip() for name in next(rows, [])]
     if not header:
         raise DataError(f"{path} is empty; expected a header with {some(list(columns))}")
     line = f"{path}, line {reader.line_num}"

@@ -31,9 +31,10 @@ def check_row_counts(
     Raises:
         Refused: it may not.
     """
-    shrinking = [
-        FewerRows(name, before[name], rows) for name, rows in after.items() if rows < before[name]
-    ]
+    shrinking = []
+    for name, rows in after.items():
+        if rows < before[name]:
+            shrinking.append(FewerRows(name, before[name], rows))
     if shrinking and not may_shrink(shrinking):
         raise Refused(refusal(shrinking))
 

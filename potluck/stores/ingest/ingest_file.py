@@ -57,7 +57,9 @@ def load_ingest(repo: Path) -> Ingest:
         raise UsageError(
             f"{path} has no function ingest(files, rows, seed); see docs/bring-your-own-data.md"
         )
-    return Ingest(module.ingest, getattr(module, "KEYS", {}), getattr(module, "APPENDABLE", True))
+    keys = getattr(module, "KEYS", {})
+    appendable = getattr(module, "APPENDABLE", True)
+    return Ingest(module.ingest, keys, appendable=appendable)
 
 
 def load_module(repo: Path, path: Path) -> ModuleType:
@@ -79,8 +81,7 @@ def check_sources(sources: object) -> None:
     for name, source in sources.items():
         if not isinstance(source, pa.Table | pa.Schema):
             convert = "pyarrow.Table.from_pandas(frame, preserve_index=False)"
-            told = f"turn a data frame into one with {convert}"
             raise DataError(
                 f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; "
-                f"{told}"
+                f"turn a data frame into one with {convert}"
             )

@@ -11,8 +11,9 @@ Mask = NDArray[np.bool_]
 
 def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
     """Rows among those that count after which another one of the same code comes."""
+    # From the end, as numpy.unique gives the first place of each code.
     places = np.flatnonzero(counted)[::-1]
-    last = np.unique(codes[places], return_index=True)[1]
+    _, last = np.unique(codes[places], return_index=True)
     again = counted.copy()
     again[places[last]] = False
     return again
@@ -24,8 +25,11 @@ def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in names:
         different = codes_of(table[name])
-        pairs = codes * (int(different.max(initial=0)) + 1) + different
-        codes = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+        most = int(different.max(initial=0))
+        pairs = codes * (most + 1) + different
+        # Numbered from 0 again, so that the next product stays within 64 bits.
+        _, numbered = np.unique(pairs, return_inverse=True)
+        codes = numbered.astype(np.int64)
     return codes
 
 

@@ -50,18 +50,20 @@ def clean_rows(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
     table = clean(source, raw)
     refuse_absent(source, table, keys)
     rows = Counter(table, keys)
-    for key in keys[:1]:
-        rows.leave_out(NO_KEY, mask(pc.is_null(table[key])))
+    # The order of the reasons matters: a row counts under the first that holds.
+    if keys:
+        rows.leave_out(NO_KEY, mask(pc.is_null(table[keys[0]])))
     if TIME in table.column_names and pa.types.is_timestamp(table[TIME].type):
         time = table[TIME]
         rows.leave_out(NO_DATE, mask(pc.is_null(time)))
-        early, late = pc.less(time, bound(EARLIEST)), pc.greater_equal(time, bound(LATEST))
+        early = pc.less(time, bound(EARLIEST))
+        late = pc.greater_equal(time, bound(LATEST))
         rows.leave_out(OUT_OF_RANGE, mask(pc.or_(early, late)))
     if keys:
-        rows.leave_out(DUPLICATE, came_again(identities(table, [*keys, *timed(table)]), rows.kept))
-    return SourceRows(
-        table.filter(pa.array(rows.kept)), account(source, table.num_rows, rows.reasons)
-    )
+        codes = identities(table, [*keys, *timed(table)])
+        rows.leave_out(DUPLICATE, came_again(codes, rows.kept))
+    kept = table.filter(pa.array(rows.kept))
+    return SourceRows(kept, account(source, table.num_rows, rows.reasons))
 
 
 class Counter:
@@ -76,16 +78,18 @@ class Counter:
     def leave_out(self, reason: str, which: Mask) -> None:
         rows = np.flatnonzero(which & self.kept)
         self.kept[rows] = False
-        self.reasons.append(
-            LeftOut(reason, len(rows), tuple(self.name(row) for row in rows[:SHOWN].tolist()))
-        )
+        examples = tuple(self.name(row) for row in rows[:SHOWN].tolist())
+        self.reasons.append(LeftOut(reason, len(rows), examples))
 
     def name(self, row: int) -> str:
         """As a person finds it again: by its first key, or by its place among the rows that
         came."""
-        values = {key: self.table[key][row].as_py() for key in self.keys[:1]}
-        named = [f"{key}={value}" for key, value in values.items() if value is not None]
-        return named[0] if named else f"row {row + 1}"
+        if self.keys:
+            key = self.keys[0]
+            value = self.table[key][row].as_py()
+            if value is not None:
+                return f"{key}={value}"
+        return f"row {row + 1}"
 
 
 def append_rows(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
@@ -100,9 +104,8 @@ def append_rows(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) 
     refuse_other_columns(source, old, new)
     both = pa.concat_tables([old, new.select(old.column_names)]).combine_chunks()
     if keys:
-        again = came_again(
-            identities(both, [*keys, *timed(both)]), np.ones(both.num_rows, dtype=bool)
-        )
+        all_count = np.ones(both.num_rows, dtype=bool)
+        again = came_again(identities(both, [*keys, *timed(both)]), all_count)
         return both.filter(pa.array(~again))
     codes = identities(both, both.column_names)
     added = ~np.isin(codes, codes[: old.num_rows])
@@ -165,15 +168,20 @@ def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return in_utc(name, column)
     if pa.types.is_integer(column.type):
-        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
-        largest = max(ends, key=abs, default=0)
-        if abs(largest) > LARGEST_INTEGER:
-            raise DataError(
-                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers "
-                "apart; keep such a number as text"
-            )
+        refuse_large(name, column)
         return column.cast(pa.int64())
     return column
+
+
+def refuse_large(name: str, column: pa.ChunkedArray) -> None:
+    """Refuse integers that JSON and the model would round."""
+    ends = pc.min_max(column).as_py().values()  # None, both, where no value is there
+    largest = max(filter(None, ends), key=abs, default=0)
+    if abs(largest) > LARGEST_INTEGER:
+        raise DataError(
+            f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers "
+            "apart; keep such a number as text"
+        )
 
 
 def in_utc(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

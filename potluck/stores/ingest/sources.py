@@ -61,26 +61,24 @@ def write_sources(
         Locked: another ingest writes into this folder.
     """
     keys = keys or {}
-    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
-    check_keys(keys, named)
-    came = {name: clean_rows(name, table, keys.get(name, ())) for name, table in named.items()}
+    given = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
+    check_keys(keys, given)
+    came = {name: clean_rows(name, table, keys.get(name, ())) for name, table in given.items()}
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
         put_back(folder)
         before = {name: count_rows(name, folder / f"{name}.parquet") for name in came}
         tables = {name: rows.table for name, rows in came.items()}
         if adding:
-            tables = {
-                name: appended(folder, name, table, keys.get(name, ()))
-                for name, table in tables.items()
-            }
-        else:
-            after = {name: table.num_rows for name, table in tables.items()}
+            for name, table in tables.items():
+                tables[name] = appended(folder, name, table, keys.get(name, ()))
+        after = {name: table.num_rows for name, table in tables.items()}
+        if not adding:
             check_row_counts(before, after, may_shrink)
         write_tables(folder, tables)
         made = write_schemas(folder, sources)
-    after = {name: table.num_rows for name, table in tables.items()}
-    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+    accounts = [rows.account for rows in came.values()]
+    return Written(after | dict.fromkeys(made, 0), before, accounts)
 
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
@@ -91,17 +89,20 @@ def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
 
 def write_schemas(folder: Path, sources: Sources) -> list[str]:
     """Make the folders that others fill; answers the names of those that were not there."""
-    schemas = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
-    return [
-        name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)
-    ]
+    made = []
+    for name, source in sources.items():
+        if isinstance(source, pa.Schema) and write_schema(folder / f"{name}.parquet", source):
+            made.append(name)
+    return made
 
 
-def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
-    unknown = sorted(set(keys) - set(named))
+def check_keys(keys: Keys, given: Mapping[str, pa.Table]) -> None:
+    unknown = sorted(set(keys) - set(given))
     if unknown:
-        told = f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give"
-        raise DataError(f"{told}; expected some of {', '.join(named)}")
+        raise DataError(
+            f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give; "
+            f"expected some of {', '.join(given) or 'none'}"
+        )
     for name, columns in keys.items():
         if isinstance(columns, str):
             raise DataError(
