@@ -43,7 +43,7 @@ ROWS = 3
 def try_functions(views: Iterable[OnDemandFeatureView]) -> list[str]:
     """Run every function on a few made-up rows, and where all that it takes is missing.
 
-    Answers:
+    Returns:
         A sentence for each that fails where everything is missing, which may be what its author
         wants.
 
@@ -157,18 +157,18 @@ def fits(value: Any, dtype: DType) -> bool:
 
 
 def inputs_of(view: OnDemandFeatureView) -> dict[str, DType]:
-    """What the function may ask for, with types."""
+    """Return the types of what the function may ask for, by name."""
     taken = [*request_fields(view), *looked_up_fields(view)]
     return {field.name: dtype_of(owner, field) for owner, field in taken}
 
 
 def copied(columns: Columns) -> Columns:
-    """Lists of the function's own, which it may change."""
+    """Copy the lists, as a function may change those that it gets."""
     return {name: list(values) for name, values in columns.items()}
 
 
 def compiled(view: OnDemandFeatureView) -> Callable[[Columns], Any]:
-    """The function as a bundle will hold it: its text, without decorator and surroundings."""
+    """Define the function as a bundle will: from its text, without decorator and surroundings."""
     namespace: dict[str, Any] = {}
     try:
         code = compile(function_source(view), view.name, "exec")
@@ -186,7 +186,7 @@ def described(error: Exception) -> str:
 
 
 def shown(columns: Columns) -> str:
-    """The first three columns, for a message."""
+    """Show the first three columns in a message."""
     told = [f"{name}={values}" for name, values in itertools.islice(columns.items(), 3)]
     if len(columns) > 3:
         told.append("…")

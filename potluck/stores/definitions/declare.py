@@ -20,7 +20,7 @@ COMPUTED = {Int32: Int64}
 
 
 def parquet(project: str, name: str) -> FileSource:
-    """The source that `ingest` writes under this name.
+    """Declare the source that `ingest` writes under this name.
 
     Args:
         project: as in `feature_store.yaml`.
@@ -55,14 +55,14 @@ def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFea
 
 
 def as_it_came(function: str, fields: Sequence[str]) -> str:
-    """The text of a function that gives back each of these fields."""
+    """Write the text of a function that gives back each of these fields."""
     head = f'def {function}(inputs):\n    """What the request says, as it came."""\n'
     lines = "".join(f"        {field!r}: inputs[{field!r}],\n" for field in fields)
     return f"{head}    return {{\n{lines}    }}\n"
 
 
 def function_name(name: str) -> str:
-    """A view's name as Python takes it: a view may begin with a digit, or hold a hyphen."""
+    """Turn a view's name into Python's: a view may begin with a digit, or hold a hyphen."""
     plain = re.sub(r"\W", "_", name)
     return f"f_{plain}" if plain[:1].isdigit() or keyword.iskeyword(plain) else plain
 

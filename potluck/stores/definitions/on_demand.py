@@ -29,7 +29,7 @@ def check_on_demand(view: OnDemandFeatureView) -> None:
 
 
 def function_tree(view: OnDemandFeatureView) -> ast.FunctionDef:
-    """The function's definition.
+    """Find the definition of the view's function.
 
     Raises:
         DefinitionError: the view has no function that was written with `def`.
@@ -52,7 +52,7 @@ def parsed(text: str) -> list[ast.stmt]:
 
 
 def check_decorators(view: OnDemandFeatureView) -> None:
-    """A bundle keeps no decorator: it would be in force here and not where the model is served."""
+    """Refuse a second decorator: it would be in force here and not where the model is served."""
     if len(function_tree(view).decorator_list) > 1:
         raise DefinitionError(
             f"on-demand view {view.name} has a second decorator, which a bundle does not keep; "
@@ -61,7 +61,7 @@ def check_decorators(view: OnDemandFeatureView) -> None:
 
 
 def check_self_contained(view: OnDemandFeatureView) -> None:
-    """A bundle keeps a function's own text and nothing around it."""
+    """Refuse names from outside: a bundle keeps a function's own text and nothing around it."""
     scope = compile(function_source(view), view.name, "exec")
     strangers = sorted(global_names(scope) - set(dir(builtins)) - {function_tree(view).name})
     if strangers:
@@ -72,7 +72,7 @@ def check_self_contained(view: OnDemandFeatureView) -> None:
 
 
 def global_names(code: CodeType) -> set[str]:
-    """Names that a code object and those within it look up outside of themselves."""
+    """Find the names that a code object and those within it look up outside of themselves."""
     own = {
         step.argval
         for step in dis.get_instructions(code)

@@ -14,7 +14,7 @@ from feast.version_utils import normalize_version_string
 
 def has(*names: str) -> Callable[[Any], bool]:
     """Whether an object has any of these attributes, and not empty."""
-    return lambda thing: any(bool(getattr(thing, name, None)) for name in names)
+    return lambda thing: any(getattr(thing, name, None) for name in names)
 
 
 def is_versioned(view: Any) -> bool:

@@ -64,5 +64,5 @@ def read_key(store: FeatureStore, join_key: str) -> Field:
 
 
 def field_id(view: str, feature: str) -> str:
-    """Hex of the hash field under which Feast keeps a view's feature."""
+    """Return, in hex, the hash field under which Feast keeps a view's feature."""
     return str(_mmh3(f"{view}:{feature}").hex())

@@ -38,7 +38,7 @@ def read_definitions(store: FeatureStore) -> dict[str, Definition]:
 
 
 def definition_of(store: FeatureStore, service: str) -> Definition:
-    """The definition of one service with a model.
+    """Return the definition of one service with a model.
 
     Raises:
         MissingStepError, DefinitionError: as `read_definitions`, and where there is no such

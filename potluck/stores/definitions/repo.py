@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def project_name(repo: Path) -> str:
-    """The `project` of a repo's `feature_store.yaml`, read without Feast.
+    """Read the `project` of a repo's `feature_store.yaml`, without Feast.
 
     Raises:
         UsageError: the folder holds no readable `feature_store.yaml` with a project.
@@ -49,7 +49,7 @@ def read_config(repo: Path) -> dict[str, Any]:
 
 
 def valid_project(repo: Path, name: object) -> str:
-    """Feast's rule for a project's name, told before anything is written under that name."""
+    """Apply Feast's rule for a project's name, before anything is written under that name."""
     if isinstance(name, str) and re.fullmatch(r"(?!_)\w+", name):
         return name
     raise UsageError(
@@ -59,12 +59,12 @@ def valid_project(repo: Path, name: object) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line: those of yaml, pydantic and Feast may have many."""
+    """Return an error's message on one line: those of yaml, pydantic and Feast may have many."""
     return " ".join(str(error).split())
 
 
 def open_store(repo: Path) -> "FeatureStore":
-    """Feast's store of a repo. The registry may be empty: Feast makes it at the first look.
+    """Open Feast's store of a repo. The registry may be empty: Feast makes it at the first look.
 
     Raises:
         UsageError: the folder is no feature repo.

@@ -73,7 +73,7 @@ def read_contents(repo: Path) -> RepoContents:
 
 
 def overlooked(repo: Path) -> Iterator[tuple[str, Any]]:
-    """Feast's objects that it does not collect from a repo."""
+    """Yield objects of the repo that Feast does not collect."""
     for file in get_repo_files(repo):
         for thing in vars(sys.modules[py_path_to_module(file)]).values():
             if isinstance(thing, SavedDataset | ValidationReference):
@@ -115,7 +115,7 @@ def check_projects(contents: RepoContents, project: str) -> None:
 
 
 def all_sources(contents: RepoContents) -> list[DataSource]:
-    """Those of module level, and those that stand within a view."""
+    """Collect the sources of module level, and those that stand within a view."""
     found = list(contents.data_sources)
     for view in contents.on_demand_feature_views:
         found += view.source_request_sources.values()
@@ -218,7 +218,7 @@ def refuse_hidden(owner: str, kind: str, names: Iterable[str], known: Iterable[s
 
 
 def refuse_alike(kind: str, things: Iterable[Any]) -> None:
-    """Two different things under one name: Feast would register either."""
+    """Refuse two different things under one name: Feast would register either."""
     found: dict[str, list[Any]] = defaultdict(list)
     for thing in things:
         found[thing.name].append(thing)

@@ -32,7 +32,7 @@ def check_contract(contract: FeatureContract) -> None:
 
 
 def check_publication(contract: FeatureContract, publication: Publication) -> None:
-    """A precomputed service against the model that fills it."""
+    """Hold a precomputed service against the model that fills it."""
     owner, view = contract.service, f"view {publication.view} of {publication.service}"
     if contract.population is None:
         raise DefinitionError(
@@ -90,7 +90,7 @@ def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> 
 
 
 def check_one_filler(publications: Iterable[Publication]) -> None:
-    """Two runs in one view would take turns with its slots."""
+    """Refuse a view that two services fill: two runs would take turns with its slots."""
     found: dict[str, str] = {}
     for publication in sorted(publications, key=lambda each: each.service):
         other = found.setdefault(publication.view, publication.service)

@@ -88,7 +88,7 @@ class Notation:
     missing: frozenset[str] = MISSING
 
     def plain(self, text: str) -> str:
-        """A number's text with a decimal point and nothing between the digits.
+        """Rewrite a number's text with a decimal point and nothing between the digits.
 
         Raises:
             ValueError: a point stands where the decimals begin with a comma.
@@ -103,7 +103,7 @@ class Notation:
 
     @property
     def grouped(self) -> re.Pattern[str]:
-        """Numbers in groups of three digits, which must all be whole."""
+        """The form of a number whose digits stand in groups of three."""
         mark = re.escape(self.thousands)
         point = re.escape(self.decimal)
         return re.compile(rf"[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+({point}[0-9]*)?")
@@ -113,7 +113,7 @@ PLAIN = Notation()
 
 
 def parse_cell(text: str, column: CsvColumn, notation: Notation = PLAIN) -> Cell:
-    """A stripped cell's value; None is missing.
+    """Return a stripped cell's value, or None where it is missing.
 
     Raises:
         ValueError: it is not what the column declares.
@@ -133,7 +133,7 @@ def parse_cell(text: str, column: CsvColumn, notation: Notation = PLAIN) -> Cell
 
 
 def in_range(value: Cell, column: CsvColumn) -> bool:
-    """Whether a number lies in the column's range; other values always do."""
+    """Tell whether a number lies in the column's range; other values always do."""
     if not isinstance(value, int | float):
         return True
     if column.least is not None and not column.least <= value:
@@ -146,7 +146,7 @@ def parse_text(text: str, _: CsvColumn) -> str:
 
 
 def parse_integer(text: str, _: CsvColumn) -> int:
-    """An integer, also one that a float column wrote as 65.0."""
+    """Parse an integer, also one that a float column wrote as 65.0."""
     found = INTEGER.fullmatch(text)
     if found is None:
         raise ValueError
@@ -183,7 +183,7 @@ def parse_day(text: str, column: CsvColumn) -> date:
 
 
 def parse_moment(text: str, column: CsvColumn) -> datetime:
-    """A moment in UTC; that of a `date` column stays on its own clock, to keep its day."""
+    """Parse a moment in UTC; that of a `date` column keeps its own clock, and so its day."""
     if column.format in EPOCHS:
         return parse_epoch(text, EPOCHS[column.format])
     moment = read_clock(text, column.format)
@@ -198,7 +198,7 @@ def parse_moment(text: str, column: CsvColumn) -> datetime:
 
 
 def read_clock(text: str, form: str | None) -> datetime:
-    """Date and time as a text says them, with a time zone only where it says one."""
+    """Parse date and time; they have a time zone only where the text says one."""
     if form is not None:
         return datetime.strptime(text, form)
     if not ISO_DAY.match(text):
@@ -227,7 +227,7 @@ PARSERS: dict[CsvType, Callable[[str, CsvColumn], Cell]] = {
 
 
 def expectation(column: CsvColumn, notation: Notation = PLAIN) -> str:
-    """What a column's cells hold, in words."""
+    """Tell in words what a column's cells hold."""
     what = EXPECTED[column.dtype]
     if column.format is not None:
         what = f"a {column.dtype} written as {column.format}"

@@ -44,14 +44,14 @@ class ErrorList:
 
 
 def quote(text: str) -> str:
-    """A cell's text as a message repeats it."""
+    """Quote a cell's text, shortened where it is long."""
     if len(text) > LONGEST_QUOTE:
         text = text[:LONGEST_QUOTE] + "…"
     return repr(text)
 
 
 def some(names: Sequence[str]) -> str:
-    """A few names, and how many more there are."""
+    """List a few names, and say how many more there are."""
     told = ", ".join(names[:MOST_NAMES])
     if len(names) > MOST_NAMES:
         told += f" and {len(names) - MOST_NAMES} more"

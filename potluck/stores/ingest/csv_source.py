@@ -113,7 +113,7 @@ def check_ends(path: Path) -> None:
 
 
 def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
-    """The rows of all files, in order.
+    """Concatenate the rows of all files, in order.
 
     Raises:
         DataError: a key stands in two rows, of one file or of two.
@@ -177,7 +177,7 @@ class TableReader:
     def parse_column(
         self, name: str, texts: Sequence[str], lines: Sequence[int], errors: ErrorList
     ) -> pa.Array:
-        """A block's column; each different text is parsed once."""
+        """Parse a column of a block; each different text is parsed once."""
         column = self.columns[name]
         different = set(texts)
         values: dict[str, Cell] = {}
@@ -193,7 +193,7 @@ class TableReader:
 
 
 def read_header(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) -> list[str]:
-    """The header's names, checked against the declared columns."""
+    """Read the header's names and check them against the declared columns."""
     rows = filter(None, reader)  # without blank lines
     header = [name.strip() for name in next(rows, [])]
     if not header:
@@ -227,7 +227,7 @@ def numbered_rows(
 
 
 def undecodable_line(path: Path, encoding: str) -> int:
-    """Number of the first line that does not hold this encoding."""
+    """Find the number of the first line that can't be decoded."""
     raw = path.read_bytes()
     try:
         raw.decode(encoding)

@@ -23,7 +23,7 @@ MayShrink: TypeAlias = Callable[[Sequence[FewerRows]], bool]
 def check_row_counts(
     before: Mapping[str, int], after: Mapping[str, int], may_shrink: MayShrink
 ) -> None:
-    """Ask, where a source would shrink.
+    """Ask whether sources may shrink, where some would.
 
     Args:
         before: source -> its rows; `after` likewise.

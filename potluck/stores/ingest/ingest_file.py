@@ -29,7 +29,7 @@ class Ingest:
     """Its `APPENDABLE`: False where rows are known only by their place in the file."""
 
     def __call__(self, files: Sequence[Path], rows: int, seed: int) -> Sources:
-        """The sources.
+        """Call the function and check what it gives.
 
         Raises:
             DataError: it gives something else than tables and schemas by name.
@@ -40,7 +40,7 @@ class Ingest:
 
 
 def load_ingest(repo: Path) -> Ingest:
-    """The `ingest` function of a repo's `ingest.py`, which may import its neighbours in the folder.
+    """Load a repo's `ingest.py`, which may import its neighbours in the folder.
 
     Raises:
         UsageError: there is none.

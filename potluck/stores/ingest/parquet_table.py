@@ -41,7 +41,7 @@ def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
 
 
 def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.ChunkedArray:
-    """One column in its declared type."""
+    """Return one column in its declared type."""
     if name not in table.column_names:
         return pa.chunked_array([pa.nulls(table.num_rows, column.arrow_type)])
     try:
@@ -57,7 +57,7 @@ def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.Ch
 
 
 def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
-    """Values as declared; text and numbers become days and times as the cells of a CSV file do.
+    """Cast values as declared; text and numbers become times as the cells of a CSV file do.
 
     Raises:
         ArrowException, ValueError: they are something else.
@@ -76,7 +76,7 @@ def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
 
 
 def parse_moments(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
-    """Days or times out of text or numbers; each different one is read once."""
+    """Parse days or times out of text or numbers; each different one is parsed once."""
     encoded = values.cast(pa.string()).combine_chunks().dictionary_encode()
     parsed = [parse_cell(text, column) for text in encoded.dictionary.to_pylist()]
     moments = pa.array(parsed, column.arrow_type)

@@ -10,7 +10,7 @@ Mask = NDArray[np.bool_]
 
 
 def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
-    """Rows among those that count after which another one of the same code comes."""
+    """Mark the rows, among those that count, after which another one of the same code comes."""
     # From the end, as numpy.unique gives the first place of each code.
     places = np.flatnonzero(counted)[::-1]
     _, last = np.unique(codes[places], return_index=True)
@@ -20,8 +20,11 @@ def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
 
 
 def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each row, alike where the rows are alike in these columns; two missing values
-    are."""
+    """Number the rows: alike rows get the same number.
+
+    Args:
+        names: the columns that are compared; two missing values are alike.
+    """
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in names:
         different = codes_of(table[name])
@@ -34,7 +37,7 @@ def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each of a column's values."""
+    """Number a column's values: alike values get the same number."""
     try:
         encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     except pa.ArrowNotImplementedError:  # lists and the like

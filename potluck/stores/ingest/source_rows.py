@@ -36,8 +36,8 @@ class SourceRows:
 
 
 def clean_rows(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
-    """Rows in the types that every room expects; those that no later verb could use are left out
-    and told.
+    """Bring rows into the types that every room expects, without those that no later verb could
+    use.
 
     Args:
         keys: columns that, with the timestamp, say which row it is: of two alike the last counts.
@@ -93,7 +93,7 @@ class Counter:
 
 
 def append_rows(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Rows that were there, then those that came; the same rows once more change nothing.
+    """Add the rows that came to those that were there; the same rows once more change nothing.
 
     A row that came replaces one of the same keys and time. Without keys, one that is there already,
     alike in every column, is not added.
@@ -123,7 +123,7 @@ def refuse_absent(source: str, table: pa.Table, keys: Sequence[str]) -> None:
 
 
 def refuse_other_columns(source: str, old: pa.Table, new: pa.Table) -> None:
-    """An appended row has the columns and types of those that are there."""
+    """Refuse rows that differ in columns or types from those that are there."""
     advice = "change ingest.py, or write the source anew with --replace"
     for name in [*old.column_names, *new.column_names]:
         if name not in new.column_names:
@@ -146,7 +146,7 @@ def timed(table: pa.Table) -> list[str]:
 
 
 def mask(found: pa.ChunkedArray) -> Mask:
-    """As numpy; unknown is false."""
+    """Convert to numpy; unknown is false."""
     values: Mask = found.fill_null(False).to_numpy().astype(bool)
     return values
 
@@ -161,7 +161,7 @@ def clean(source: str, table: pa.Table) -> pa.Table:
 
 
 def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """NaN becomes null, floats are doubles, days and timestamps microseconds in UTC."""
+    """Cast a column: NaN to null, floats to doubles, days and timestamps to microseconds in UTC."""
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
         return pc.if_else(pc.is_nan(column), None, column)

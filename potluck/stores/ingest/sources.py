@@ -88,7 +88,7 @@ def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
 
 
 def write_schemas(folder: Path, sources: Sources) -> list[str]:
-    """Make the folders that others fill; answers the names of those that were not there."""
+    """Make the folders that others fill, and return the names of those that were not there."""
     made = []
     for name, source in sources.items():
         if isinstance(source, pa.Schema) and write_schema(folder / f"{name}.parquet", source):
@@ -112,8 +112,7 @@ def check_keys(keys: Keys, given: Mapping[str, pa.Table]) -> None:
 
 
 def count_rows(name: str, path: Path) -> int:
-    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be
-    kept.
+    """Count the rows of a source's file: 0 where there is none, or a damaged one.
 
     Raises:
         DataError: it is a folder that others fill.
@@ -162,7 +161,7 @@ def write_schema(folder: Path, schema: pa.Schema) -> bool:
     """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single
     file.
 
-    Answers:
+    Returns:
         Whether it was made.
     """
     earlier = folder.with_suffix(".earlier")
@@ -178,11 +177,11 @@ def write_schema(folder: Path, schema: pa.Schema) -> bool:
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
+    """Write parquet as every room expects it."""
     pq.write_table(
         table,
         path,
-        coerce_timestamps="us",
+        coerce_timestamps="us",  # DuckDB can't cast nanosecond UTC timestamps
         allow_truncated_timestamps=True,
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,

@@ -41,7 +41,7 @@ def undo_ingest(folder: Path) -> Undone:
 
 
 def rows_in(folder: Path) -> dict[str, int]:
-    """Rows of each source that is a file of its own."""
+    """Count the rows of each source that is a file of its own."""
     files = [path for path in sorted(folder.glob("*.parquet")) if path.is_file()]
     return {path.stem: count_rows(path.stem, path) for path in files}
 
