@@ -114,6 +114,8 @@ def check_keys(keys: Keys, given: Mapping[str, pa.Table]) -> None:
 def count_rows(name: str, path: Path) -> int:
     """Count the rows of a source's file: 0 where there is none, or a damaged one.
 
+    No row of a damaged file can be kept, so it does not count as shrinking.
+
     Raises:
         DataError: it is a folder that others fill.
     """
