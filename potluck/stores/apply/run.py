@@ -18,7 +18,8 @@ from feast.repo_operations import apply_total_with_repo_instance
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, PotluckError
 from potluck.stores.apply.breaking_changes import breaking_changes, orphans, refuse_breaking_changes
-from potluck.stores.apply.source_checks import check_declared_sources, make_histories
+from potluck.stores.apply.histories import make_histories
+from potluck.stores.apply.source_checks import check_declared_sources
 from potluck.stores.apply.trial import try_functions
 from potluck.stores.definitions.config import checked_config
 from potluck.stores.definitions.feature_contract import Definition

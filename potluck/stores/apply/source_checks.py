@@ -3,10 +3,9 @@ what is declared?"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore
 from feast.infra.offline_stores.file_source import FileSource
 
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError
@@ -16,7 +15,6 @@ from potluck.contract.publication import PREDICTION
 from potluck.stores.definitions.feature_contract import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
-from potluck.stores.ingest.sources import write_schema
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.offline_reads import file_columns, local_path
 from potluck.stores.parquet.reader import parquet_files, read_schema
@@ -226,26 +224,3 @@ def check_use(use: Use) -> None:
         held = schema.field(name).type
         if not wanted.fits(held):
             raise DataError(f"{owner}, column {name}: expected {wanted.said}, got {held}; {again}")
-
-
-def make_histories(store: FeatureStore, definitions: dict[str, Definition]) -> None:
-    """Make the folder into which the nightly run writes its predictions, where nobody has."""
-    for definition in definitions.values():
-        for publication in definition.contract.publications:
-            make_history(store.get_feature_view(publication.view), publication.key)
-
-
-def make_history(view: FeatureView, key: Field) -> None:
-    folder = Path(local_path(view.batch_source))
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        write_schema(folder, history_schema(view, key))
-
-
-def history_schema(view: FeatureView, key: Field) -> pa.Schema:
-    time = view.batch_source.timestamp_field
-    columns = [(key.name, ARROW_TYPES[key.dtype]), (time, pa.timestamp("us", tz="UTC"))]
-    for field in view.features:
-        dtype = DTYPES[str(field.dtype)]
-        columns.append((field.name, ARROW_TYPES[dtype]))
-    return pa.schema(columns)
