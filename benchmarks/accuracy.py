@@ -34,7 +34,7 @@ from benchmarks.machine import (
 )
 from potluck.contract.features import FeatureContract
 from potluck.scoring.releases import Releases
-from potluck.stores.definitions.contracts import definition_of
+from potluck.stores.definitions.registry import definition_of
 from potluck.stores.definitions.repo import open_store
 from training.dataset import Dataset, labelled_dataset
 from training.metrics import regression_metrics

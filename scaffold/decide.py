@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import SplitKind
-from potluck.stores.ingest.intake import identities
+from potluck.stores.ingest.row_identities import identities
 from scaffold.decider import Decider
 from scaffold.objective import choose_objective, choose_transform, class_notes, declare_label
 from scaffold.plan import ROW_NUMBER, ColumnChoice, Key, RepoPlan

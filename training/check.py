@@ -13,7 +13,7 @@ from potluck.contract.errors import DataError, DefinitionError, Refused
 from potluck.contract.features import FeatureContract
 from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
-from potluck.stores.definitions.contracts import read_definitions
+from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.definitions.repo import open_store
 from potluck.stores.parquet.known import join_keys
 from training.dataset import Gathered, check_gathered, gather

@@ -15,7 +15,7 @@ from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.model import Model
 from potluck.scoring.rows import RowBuilder
 from potluck.scoring.transform import to_model_space
-from potluck.stores.definitions.contracts import Definition
+from potluck.stores.definitions.feature_contract import Definition
 from training.booster import EncodedTable, IterationProgress, train_booster
 from training.dataset import Dataset
 from training.parameters import Parameters

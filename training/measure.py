@@ -7,7 +7,7 @@ import numpy as np
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract, SplitKind
 from potluck.contract.fields import Literals
-from potluck.stores.definitions.contracts import Definition
+from potluck.stores.definitions.feature_contract import Definition
 from training.booster import EncodedTable
 from training.candidates import SAMPLE_ROWS, ParameterChoice, choose_parameters, count_iterations
 from training.champion import known_rows

@@ -15,7 +15,8 @@ from potluck.contract.settings import Settings
 from potluck.scoring.bundle import write_bundle
 from potluck.scoring.golden import golden_rows
 from potluck.scoring.releases import Release, Releases
-from potluck.stores.definitions.contracts import Definition, definition_hash, definition_of
+from potluck.stores.definitions.feature_contract import Definition, definition_hash
+from potluck.stores.definitions.registry import definition_of
 from potluck.stores.definitions.repo import open_store
 from training.booster import IterationProgress
 from training.candidates import ParameterChoice

@@ -10,7 +10,7 @@ from cli.output import print_result
 from cli.startup import prepare_libraries, settings_for
 
 if TYPE_CHECKING:
-    from potluck.stores.apply.applying import Applied
+    from potluck.stores.apply.run import Applied
 
 
 @click.command("apply")
@@ -25,7 +25,7 @@ def apply_verb(breaking: bool, repo: Path | None, as_json: bool) -> None:
     settings = settings_for(repo)
     prepare_libraries(settings)
     from cli.data.champions import champions_of
-    from potluck.stores.apply.applying import apply_repo
+    from potluck.stores.apply.run import apply_repo
     from potluck.stores.definitions.repo import project_name
 
     champions, unread = champions_of(settings, project_name(settings.repo))

@@ -14,7 +14,7 @@ from potluck.contract.errors import UsageError
 from potluck.contract.home import make_home
 
 if TYPE_CHECKING:
-    from potluck.stores.ingest.shrinking import Shrinking
+    from potluck.stores.ingest.fewer_rows import FewerRows
     from potluck.stores.ingest.sources import Written
 
 NOT_APPENDABLE = (
@@ -71,7 +71,8 @@ def ingest_verb(
     next ingest.
     """
     from potluck.stores.definitions.repo import project_name
-    from potluck.stores.ingest.sources import load_ingest, write_sources
+    from potluck.stores.ingest.ingest_file import load_ingest
+    from potluck.stores.ingest.sources import write_sources
 
     if adding + replacing + undoing > 1 or (undoing and files):
         raise click.UsageError(
@@ -114,7 +115,7 @@ def check_files(files: Sequence[Path]) -> None:
             )
 
 
-def ask_to_shrink(shrinking: "Sequence[Shrinking]") -> bool:
+def ask_to_shrink(shrinking: "Sequence[FewerRows]") -> bool:
     """Ask at a terminal whether fewer rows may replace more; without a terminal they may not."""
     if not at_terminal():
         return False

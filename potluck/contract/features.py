@@ -1,7 +1,7 @@
 """The feature contract: what a feature service promises, as training found it and as serving keeps
 it.
 
-It is derived from Feast's registry (`potluck.stores.definitions.contracts`), completed by training
+It is derived from Feast's registry (`potluck.stores.definitions.registry`), completed by training
 (vocabularies, fills, classes, lineage) and travels in the bundle as `contract.json`.
 No other list of features stands anywhere.
 """

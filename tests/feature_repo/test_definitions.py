@@ -21,8 +21,10 @@ from feast import (
 )
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from potluck.stores.definitions.contracts import Definition, read_definitions
-from potluck.stores.ingest.sources import load_ingest, write_sources
+from potluck.stores.definitions.feature_contract import Definition
+from potluck.stores.definitions.registry import read_definitions
+from potluck.stores.ingest.ingest_file import load_ingest
+from potluck.stores.ingest.sources import write_sources
 
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
 Columns = dict[str, list[Any]]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from potluck.contract.errors import DataError, UsageError
-from potluck.stores.ingest.sources import Ingest, load_ingest
+from potluck.stores.ingest.ingest_file import Ingest, load_ingest
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(

@@ -19,7 +19,8 @@ from tables import bank, comics, letters, taxi
 import cli.data.init
 from cli.main import main, potluck
 from potluck.contract.errors import PotluckError, UsageError
-from potluck.stores.ingest.sources import load_ingest, write_sources
+from potluck.stores.ingest.ingest_file import load_ingest
+from potluck.stores.ingest.sources import write_sources
 from scaffold.decide import decide
 from scaffold.folder import repo_files, write_folder
 from scaffold.table import profile_table

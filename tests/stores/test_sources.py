@@ -16,14 +16,9 @@ import potluck.stores.ingest.swap
 from potluck.contract.accounting import DUPLICATE, NO_DATE, NO_KEY, OUT_OF_RANGE
 from potluck.contract.errors import DataError, Locked, Refused, UsageError
 from potluck.contract.lock import exclusive
-from potluck.stores.ingest.shrinking import Shrinking
-from potluck.stores.ingest.sources import (
-    LOCK_FILE,
-    Written,
-    load_ingest,
-    write_parquet,
-    write_sources,
-)
+from potluck.stores.ingest.fewer_rows import FewerRows
+from potluck.stores.ingest.ingest_file import load_ingest
+from potluck.stores.ingest.sources import LOCK_FILE, Written, write_parquet, write_sources
 
 NOON = datetime(2010, 7, 31, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -316,7 +311,7 @@ def test_a_source_does_not_shrink_unless_somebody_says_so(tmp_path: Path) -> Non
     put(tmp_path, big)
     with pytest.raises(Refused, match=r"rows 2 → 1 rows.*--replace.*--append"):
         write_sources(tmp_path, {"rows": small}, may_shrink=lambda found: bool(asked.append(found)))
-    assert asked == [[Shrinking("rows", 2, 1)]]
+    assert asked == [[FewerRows("rows", 2, 1)]]
     assert values(tmp_path) == [5, 6]
     write_sources(tmp_path, {"rows": small}, may_shrink=lambda _: True)
     assert values(tmp_path) == [7]

@@ -99,7 +99,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from potluck.contract.errors import PotluckError
 from potluck.contract.settings import load_settings
-from potluck.stores.definitions.contracts import definition_of
+from potluck.stores.definitions.registry import definition_of
 from potluck.stores.definitions.repo import open_store
 
 settings = load_settings()

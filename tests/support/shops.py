@@ -17,7 +17,7 @@ from redis_servers import RedisProcess
 from potluck.contract.features import FeatureContract
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings
-from potluck.stores.definitions.contracts import read_definitions
+from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.materialize.materializing import Materialized, materialize
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)

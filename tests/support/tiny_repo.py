@@ -99,7 +99,7 @@ import contextlib, io, json, os, sys
 from pathlib import Path
 import cli.main, cli.data.apply, cli.startup
 cli.startup.prepare_libraries(cli.startup.load_settings())
-import potluck.stores.apply.applying
+import potluck.stores.apply.run
 
 for repo in sys.argv[1:]:
     child = os.fork()

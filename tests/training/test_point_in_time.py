@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from potluck.contract.settings import load_settings
-from potluck.stores.apply.applying import apply_repo
+from potluck.stores.apply.run import apply_repo
 from potluck.stores.definitions.repo import open_store
-from potluck.stores.ingest.sources import load_ingest, write_sources
+from potluck.stores.ingest.ingest_file import load_ingest
+from potluck.stores.ingest.sources import write_sources
 from potluck.contract.errors import Refused
 from training.dataset import labelled_dataset
 from training.split import split

@@ -1,6 +1,7 @@
 """A trial of each on-demand function at `apply`, so that a fault that any row would show is shown
 then."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,7 +10,12 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
 from potluck.contract.fields import DType
-from potluck.stores.definitions.on_demand import function_source, function_tree
+from potluck.stores.definitions.on_demand import (
+    function_source,
+    function_tree,
+    looked_up_fields,
+    request_fields,
+)
 from potluck.stores.definitions.tags import dtype_of
 
 Columns = dict[str, list[Any]]
@@ -37,7 +43,7 @@ ROWS = 3
 def try_functions(views: Iterable[OnDemandFeatureView]) -> list[str]:
     """Run every function on a few made-up rows, and where all that it takes is missing.
 
-    Answers:
+    Returns:
         A sentence for each that fails where everything is missing, which may be what its author
         wants.
 
@@ -48,7 +54,8 @@ def try_functions(views: Iterable[OnDemandFeatureView]) -> list[str]:
 
 
 def try_function(view: OnDemandFeatureView) -> list[str]:
-    code, inputs = compiled(view), inputs_of(view)
+    code = compiled(view)
+    inputs = inputs_of(view)
     first: Columns = {name: [MADE_UP[dtype][0]] for name, dtype in inputs.items()}
     mixed: Columns = {name: [*MADE_UP[dtype], None] for name, dtype in inputs.items()}
     missing: Columns = {name: [None] * ROWS for name in inputs}
@@ -63,13 +70,11 @@ def try_function(view: OnDemandFeatureView) -> list[str]:
     failed = attempt(view, code, missing, ROWS)
     if failed is None:
         return []
-    return [
-        (
-            f"on-demand view {view.name} fails with {described(failed)} where all its inputs are "
-            "missing (None); a request for such a row will fail: give None for what can't be "
-            "computed"
-        )
-    ]
+    warning = (
+        f"on-demand view {view.name} fails with {described(failed)} where all its inputs are "
+        "missing (None); a request for such a row will fail: give None for what can't be computed"
+    )
+    return [warning]
 
 
 def attempt(
@@ -77,9 +82,8 @@ def attempt(
 ) -> Exception | None:
     """The exception that a function raised, or None after its outputs were found to be as
     declared."""
-    given = {name: list(values) for name, values in columns.items()}
     try:
-        outputs = code(given)
+        outputs = code(copied(columns))
     except Exception as error:
         return error
     check_outputs(view, outputs, rows)
@@ -91,10 +95,12 @@ def check_inferred(
 ) -> None:
     """Feast infers a type from the first value: a whole number is no Float64, and None is
     nothing."""
-    outputs = code({name: list(values) for name, values in first.items()})
+    outputs = code(copied(first))
     for field in view.features:
-        value, dtype = outputs[field.name][0], dtype_of(view.name, field)
-        if value is None or (dtype == "float64" and not isinstance(value, float)):
+        value = outputs[field.name][0]
+        dtype = dtype_of(view.name, field)
+        whole = dtype == "float64" and not isinstance(value, float)
+        if value is None or whole:
             raise DefinitionError(
                 f"on-demand view {view.name}, {field.name}: expected a value of type {dtype} on "
                 f"made-up values ({shown(first)}), by which Feast tells its type; got {value!r}"
@@ -151,19 +157,22 @@ def fits(value: Any, dtype: DType) -> bool:
 
 
 def inputs_of(view: OnDemandFeatureView) -> dict[str, DType]:
-    """What the function may ask for, with types."""
-    requests = [(s.name, field) for s in view.source_request_sources.values() for field in s.schema]
-    looked_up = [
-        (p.name, f) for p in view.source_feature_view_projections.values() for f in p.features
-    ]
-    return {field.name: dtype_of(owner, field) for owner, field in (*requests, *looked_up)}
+    """Return the types of what the function may ask for, by name."""
+    taken = [*request_fields(view), *looked_up_fields(view)]
+    return {field.name: dtype_of(owner, field) for owner, field in taken}
+
+
+def copied(columns: Columns) -> Columns:
+    """Copy the lists, as a function may change those that it gets."""
+    return {name: list(values) for name, values in columns.items()}
 
 
 def compiled(view: OnDemandFeatureView) -> Callable[[Columns], Any]:
-    """The function as a bundle will hold it: its text, without decorator and surroundings."""
+    """Define the function as a bundle will: from its text, without decorator and surroundings."""
     namespace: dict[str, Any] = {}
     try:
-        exec(compile(function_source(view), view.name, "exec"), namespace)  # noqa: S102 - the repo's own text
+        code = compile(function_source(view), view.name, "exec")
+        exec(code, namespace)  # noqa: S102 - the repo's own text
     except Exception as error:
         raise DefinitionError(
             f"on-demand view {view.name} can't be defined: {described(error)}"
@@ -177,5 +186,8 @@ def described(error: Exception) -> str:
 
 
 def shown(columns: Columns) -> str:
-    few = [f"{name}={values}" for name, values in list(columns.items())[:3]]
-    return ", ".join([*few, "…"] if len(columns) > 3 else few)
+    """Show the first three columns in a message."""
+    told = [f"{name}={values}" for name, values in itertools.islice(columns.items(), 3)]
+    if len(columns) > 3:
+        told.append("…")
+    return ", ".join(told)

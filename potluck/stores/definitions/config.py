@@ -17,30 +17,29 @@ ENGINES = ("local", "potluck.stores.engine.PotluckEngine")
 
 KNOWN = frozenset(
     {
-        *(
-            "project",
-            "project_description",
-            "provider",
-            "registry",
-            "online_store",
-            "offline_store",
-        ),
-        *(
-            "batch_engine",
-            "entity_key_serialization_version",
-            "auth",
-            "coerce_tz_aware",
-            "materialization",
-        ),
-        *("feature_server", "openlineage", "mlflow", "data_quality_monitoring", "repo_path"),
+        "project",
+        "project_description",
+        "provider",
+        "registry",
+        "online_store",
+        "offline_store",
+        "batch_engine",
+        "entity_key_serialization_version",
+        "auth",
+        "coerce_tz_aware",
+        "materialization",
+        # These change no prediction: they are for Feast's own server, and for what it tells others.
+        "feature_server",
+        "openlineage",
+        "mlflow",
+        "data_quality_monitoring",
+        "repo_path",
     }
 )
-"""The last five change no prediction: they are for Feast's own server, and for what it tells
-others."""
 
 
 def checked_config(repo: Path) -> RepoConfig:
-    """Feast's own reading of a repo's `feature_store.yaml`, after Potluck's.
+    """Read a repo's `feature_store.yaml` as Feast does, after a check of its options.
 
     Raises:
         UsageError: it names what Potluck does not work with, or Feast refuses it.
@@ -54,7 +53,8 @@ def checked_config(repo: Path) -> RepoConfig:
 
 
 def check_config(repo: Path, config: Mapping[str, Any]) -> None:
-    """
+    """Hold every option against what Potluck works with.
+
     Raises:
         UsageError: the first option that does not go with Potluck, and what to write instead.
     """
@@ -91,7 +91,7 @@ def check_registry(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def check_online(path: Path, online: Mapping[str, Any]) -> None:
-    """The server reads where the settings say, so nobody may write elsewhere."""
+    """Refuse another place than the settings say, as the server reads there."""
     named = online.get("connection_string")
     if named is not None and named != load_settings().online_store_url:
         refuse_option(
@@ -110,7 +110,7 @@ def check_online(path: Path, online: Mapping[str, Any]) -> None:
 
 
 def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of the file as a mapping; a bare text is its type."""
+    """Return a part of the file as a mapping; a bare text is its type."""
     found = config.get(name)
     return found if isinstance(found, Mapping) else {"type": found}
 

@@ -20,7 +20,7 @@ COMPUTED = {Int32: Int64}
 
 
 def parquet(project: str, name: str) -> FileSource:
-    """The source that `ingest` writes under this name.
+    """Declare the source that `ingest` writes under this name.
 
     Args:
         project: as in `feature_store.yaml`.
@@ -38,31 +38,31 @@ def pass_through(request: RequestSource, name: str | None = None) -> OnDemandFea
     name = name or f"{request.name}_columns"
     function = function_name(name)
     text = as_it_came(function, [field.name for field in request.schema])
-    scope: dict[str, Any] = {
-        "__name__": "__main__"
-    }  # as Feast's decorator has it, to be pickled by value
+    # Feast's decorator names this module too: a function of `__main__` is pickled by value.
+    scope: dict[str, Any] = {"__name__": "__main__"}
     exec(text, scope)  # noqa: S102 - the text above, with quoted names
+    schema = []
+    for field in request.schema:
+        dtype = COMPUTED.get(field.dtype, field.dtype)
+        schema.append(Field(name=field.name, dtype=dtype))
     return OnDemandFeatureView(
         name=name,
         mode="python",
         sources=[request],
-        schema=[
-            Field(name=field.name, dtype=COMPUTED.get(field.dtype, field.dtype))
-            for field in request.schema
-        ],
+        schema=schema,
         feature_transformation=PythonTransformation(udf=scope[function], udf_string=text),
     )
 
 
 def as_it_came(function: str, fields: Sequence[str]) -> str:
-    """The text of a function that gives back each of these fields."""
+    """Write the text of a function that gives back each of these fields."""
     head = f'def {function}(inputs):\n    """What the request says, as it came."""\n'
     lines = "".join(f"        {field!r}: inputs[{field!r}],\n" for field in fields)
     return f"{head}    return {{\n{lines}    }}\n"
 
 
 def function_name(name: str) -> str:
-    """A view's name as Python takes it: a view may begin with a digit, or hold a hyphen."""
+    """Turn a view's name into Python's: a view may begin with a digit, or hold a hyphen."""
     plain = re.sub(r"\W", "_", name)
     return f"f_{plain}" if plain[:1].isdigit() or keyword.iskeyword(plain) else plain
 
@@ -79,10 +79,10 @@ def predictions(
         name: of the view; by default the entity's, with `_predictions` behind it.
     """
     name = name or f"{entity.name}_predictions"
-    schema = [
-        Field(name=feature, dtype=label if feature == PREDICTION else String)
-        for feature in published_row("string", with_probabilities=label != Float64)
-    ]
+    # Text holds the probabilities of classes (as JSON), the version and the run.
+    types = dict.fromkeys(published_row("string", with_probabilities=label != Float64), String)
+    types[PREDICTION] = label
+    schema = [Field(name=feature, dtype=dtype) for feature, dtype in types.items()]
     return FeatureView(
         name=name,
         entities=[entity],

@@ -7,10 +7,11 @@ import dis
 import textwrap
 from types import CodeType
 
+from feast import Field
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from potluck.contract.errors import DefinitionError
-from potluck.stores.definitions.refusals import check_projections, refuse_used
+from potluck.stores.definitions.object_checks import check_projections, refuse_used
 from potluck.stores.definitions.supported import ON_DEMAND_VIEW
 
 
@@ -28,7 +29,7 @@ def check_on_demand(view: OnDemandFeatureView) -> None:
 
 
 def function_tree(view: OnDemandFeatureView) -> ast.FunctionDef:
-    """The function's definition.
+    """Find the definition of the view's function.
 
     Raises:
         DefinitionError: the view has no function that was written with `def`.
@@ -51,7 +52,7 @@ def parsed(text: str) -> list[ast.stmt]:
 
 
 def check_decorators(view: OnDemandFeatureView) -> None:
-    """A bundle keeps no decorator: it would be in force here and not where the model is served."""
+    """Refuse a second decorator: it would be in force here and not where the model is served."""
     if len(function_tree(view).decorator_list) > 1:
         raise DefinitionError(
             f"on-demand view {view.name} has a second decorator, which a bundle does not keep; "
@@ -60,7 +61,7 @@ def check_decorators(view: OnDemandFeatureView) -> None:
 
 
 def check_self_contained(view: OnDemandFeatureView) -> None:
-    """A bundle keeps a function's own text and nothing around it."""
+    """Refuse names from outside: a bundle keeps a function's own text and nothing around it."""
     scope = compile(function_source(view), view.name, "exec")
     strangers = sorted(global_names(scope) - set(dir(builtins)) - {function_tree(view).name})
     if strangers:
@@ -71,7 +72,7 @@ def check_self_contained(view: OnDemandFeatureView) -> None:
 
 
 def global_names(code: CodeType) -> set[str]:
-    """Names that a code object and those within it look up outside of themselves."""
+    """Find the names that a code object and those within it look up outside of themselves."""
     own = {
         step.argval
         for step in dis.get_instructions(code)
@@ -85,3 +86,19 @@ def function_source(view: OnDemandFeatureView) -> str:
     text = textwrap.dedent(view.feature_transformation.udf_string)
     node = function_tree(view)
     return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+
+
+def request_fields(view: OnDemandFeatureView) -> list[tuple[str, Field]]:
+    """Return the request fields that a view takes, each with the name of its request source."""
+    found = []
+    for source in view.source_request_sources.values():
+        found += [(source.name, field) for field in source.schema]
+    return found
+
+
+def looked_up_fields(view: OnDemandFeatureView) -> list[tuple[str, Field]]:
+    """Return the stored features that a view takes, each with the name of its feature view."""
+    found = []
+    for projection in view.source_feature_view_projections.values():
+        found += [(projection.name, field) for field in projection.features]
+    return found

@@ -1,4 +1,4 @@
-"""Opening a feature repo: Feast's store, the project's name, and what was applied."""
+"""Opening a feature repo: the project's name and Feast's store."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from potluck.contract.errors import MissingStepError, ServiceUnreachable, UsageError
+from potluck.contract.errors import ServiceUnreachable, UsageError
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureStore
 
 
 def project_name(repo: Path) -> str:
-    """The `project` of a repo's `feature_store.yaml`, read without Feast.
+    """Read the `project` of a repo's `feature_store.yaml`, without Feast.
 
     Raises:
         UsageError: the folder holds no readable `feature_store.yaml` with a project.
@@ -49,7 +49,7 @@ def read_config(repo: Path) -> dict[str, Any]:
 
 
 def valid_project(repo: Path, name: object) -> str:
-    """Feast's rule for a project's name, told before anything is written under that name."""
+    """Apply Feast's rule for a project's name, before anything is written under that name."""
     if isinstance(name, str) and re.fullmatch(r"(?!_)\w+", name):
         return name
     raise UsageError(
@@ -59,12 +59,12 @@ def valid_project(repo: Path, name: object) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line: those of yaml, pydantic and Feast may have many."""
+    """Return an error's message on one line: those of yaml, pydantic and Feast may have many."""
     return " ".join(str(error).split())
 
 
 def open_store(repo: Path) -> "FeatureStore":
-    """Feast's store of a repo. The registry may be empty: Feast makes it at the first look.
+    """Open Feast's store of a repo. The registry may be empty: Feast makes it at the first look.
 
     Raises:
         UsageError: the folder is no feature repo.
@@ -105,18 +105,3 @@ def reaching_registry() -> Iterator[None]:
         raise ServiceUnreachable(
             f"Feast's registry does not answer: {said}; is FEAST_REGISTRY_URL right?"
         ) from error
-
-
-def applied_services(store: "FeatureStore") -> "dict[str, FeatureService]":
-    """The feature services of the registry by name.
-
-    Raises:
-        MissingStepError: the project was never applied.
-    """
-    services = {service.name: service for service in store.list_feature_services()}
-    if not services:
-        raise MissingStepError(
-            f"the registry holds no feature service of project {store.project}; run `potluck "
-            "apply` first"
-        )
-    return services

@@ -17,8 +17,7 @@ from feast.repo_operations import get_repo_files, parse_repo, py_path_to_module
 from feast.saved_dataset import SavedDataset, ValidationReference
 
 from potluck.contract.errors import DefinitionError, PotluckError
-from potluck.stores.definitions.on_demand import check_on_demand
-from potluck.stores.definitions.refusals import (
+from potluck.stores.definitions.object_checks import (
     check_served,
     check_service,
     check_source,
@@ -26,6 +25,7 @@ from potluck.stores.definitions.refusals import (
     refuse_used,
     refuse_whole,
 )
+from potluck.stores.definitions.on_demand import check_on_demand
 from potluck.stores.definitions.repo import one_line
 from potluck.stores.definitions.supported import DEFINED_VIEW, ENTITY, FIELD
 from potluck.stores.definitions.tags import (
@@ -73,7 +73,7 @@ def read_contents(repo: Path) -> RepoContents:
 
 
 def overlooked(repo: Path) -> Iterator[tuple[str, Any]]:
-    """Feast's objects that it does not collect from a repo."""
+    """Yield objects of the repo that Feast does not collect."""
     for file in get_repo_files(repo):
         for thing in vars(sys.modules[py_path_to_module(file)]).values():
             if isinstance(thing, SavedDataset | ValidationReference):
@@ -92,8 +92,9 @@ def check_contents(contents: RepoContents, project: str) -> None:
     for source in all_sources(contents):
         check_source(source)
         check_named("source", source.name, source.tags)
-        for field in source.schema if isinstance(source, RequestSource) else ():
-            check_field(source.name, field)
+        if isinstance(source, RequestSource):
+            for field in source.schema:
+                check_field(source.name, field)
     check_entities(contents)
     for view in contents.feature_views:
         check_stored_view(view)
@@ -114,11 +115,12 @@ def check_projects(contents: RepoContents, project: str) -> None:
 
 
 def all_sources(contents: RepoContents) -> list[DataSource]:
-    """Those of module level, and those that stand within a view."""
+    """Collect the sources of module level, and those that stand within a view."""
     found = list(contents.data_sources)
     for view in contents.on_demand_feature_views:
         found += view.source_request_sources.values()
-    found += [s.batch_source for s in found if isinstance(s, PushSource) and s.batch_source]
+    pushed = [source for source in found if isinstance(source, PushSource)]
+    found += [source.batch_source for source in pushed if source.batch_source]
     unique = list({id(source): source for source in found}.values())
     refuse_alike("source", unique)
     return unique
@@ -169,6 +171,11 @@ def check_stored_view(view: FeatureView) -> None:
 
 
 def check_services(contents: RepoContents) -> None:
+    if not contents.feature_services:
+        raise DefinitionError(
+            "definitions.py defines no feature service; expected at least one FeatureService, "
+            "assigned to a name at the top level: it is the signature of a model"
+        )
     views = [*contents.feature_views, *contents.on_demand_feature_views]
     refuse_alike("feature view", views)
     refuse_alike("feature service", contents.feature_services)
@@ -211,15 +218,15 @@ def refuse_hidden(owner: str, kind: str, names: Iterable[str], known: Iterable[s
 
 
 def refuse_alike(kind: str, things: Iterable[Any]) -> None:
-    """Two different things under one name: Feast would register either."""
+    """Refuse two different things under one name: Feast would register either."""
     found: dict[str, list[Any]] = defaultdict(list)
     for thing in things:
         found[thing.name].append(thing)
-    twice = sorted(name for name, same in found.items() if any(each != same[0] for each in same))
-    if twice:
-        raise DefinitionError(
-            f"{kind} {twice[0]} is defined more than once; rename one, or define it once"
-        )
+    for name, same in sorted(found.items()):
+        if any(each != same[0] for each in same):
+            raise DefinitionError(
+                f"{kind} {name} is defined more than once; rename one, or define it once"
+            )
 
 
 def refuse_name(kind: str, name: str) -> None:

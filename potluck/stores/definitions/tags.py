@@ -83,7 +83,7 @@ def split_tag(service: "feast.FeatureService") -> SplitKind:
 
 
 def label_of(service: "feast.FeatureService") -> tuple[str, str]:
-    """Source and column of the truth."""
+    """Return source and column of the label."""
     source, dot, column = service.tags.get("label", "").partition(".")
     if not (source and dot and column):
         raise DefinitionError(
@@ -93,14 +93,14 @@ def label_of(service: "feast.FeatureService") -> tuple[str, str]:
 
 
 def unknown_of_view(owner: str, tags: Mapping[str, str]) -> UnknownPolicy:
-    """What a view's own tag says of an entity that the store does not know."""
+    """Read what a view's own tag says of an entity that the store does not know."""
     return policy(owner, tags.get("unknown", "refuse"))
 
 
 def unknown_of_service(
     owner: str, tags: Mapping[str, str], views: Collection[str]
 ) -> dict[str, UnknownPolicy]:
-    """What a service's tag says, by view: it goes before the views' own tags.
+    """Read what a service's tag says, by view: it goes before the views' own tags.
 
     Raises:
         DefinitionError: it is no policy, or names a view that the service does not look up.
@@ -143,7 +143,7 @@ def dtype_of(owner: str, field: "feast.Field") -> DType:
 
 
 def read_field(owner: str, field: "feast.Field", source: FieldSource) -> Field:
-    """A Feast field with its tags, as the contract holds it."""
+    """Convert a Feast field and its tags to a field of the contract."""
     tags = field.tags or {}
     check_tags(f"field {owner}.{field.name}", tags, FIELD_TAGS)
     dtype = dtype_of(owner, field)
@@ -153,7 +153,7 @@ def read_field(owner: str, field: "feast.Field", source: FieldSource) -> Field:
 
 
 def is_categorical(owner: str, field: "feast.Field") -> bool:
-    """Text is always a category; a number is one where its tag says so."""
+    """Tell whether a field is a category: text always is, a number where its tag says so."""
     return dtype_of(owner, field) == "string" or flag(
         f"{owner}.{field.name}", field.tags or {}, "categorical"
     )
@@ -181,7 +181,7 @@ def read_default(owner: str, text: str | None, dtype: DType) -> Literals | None:
 
 
 def parse_literal(text: str, dtype: DType) -> Literals:
-    """A tag's text as a value of the field's type.
+    """Parse a tag's text as a value of the field's type.
 
     Raises:
         ValueError, KeyError: it is none, or one that a contract can't hold.

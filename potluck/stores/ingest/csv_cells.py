@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal, NoReturn, TypeAlias
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
@@ -88,7 +88,7 @@ class Notation:
     missing: frozenset[str] = MISSING
 
     def plain(self, text: str) -> str:
-        """A number's text with a decimal point and nothing between the digits.
+        """Rewrite a number's text with a decimal point and nothing between the digits.
 
         Raises:
             ValueError: a point stands where the decimals begin with a comma.
@@ -97,11 +97,15 @@ class Notation:
             text = text.replace(self.thousands, "")
         if self.decimal == ".":
             return text
-        return refuse_cell() if "." in text else text.replace(self.decimal, ".")
+        if "." in text:
+            raise ValueError
+        return text.replace(self.decimal, ".")
 
     @property
     def grouped(self) -> re.Pattern[str]:
-        mark, point = re.escape(self.thousands), re.escape(self.decimal)
+        """The form of a number whose digits stand in groups of three."""
+        mark = re.escape(self.thousands)
+        point = re.escape(self.decimal)
         return re.compile(rf"[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+({point}[0-9]*)?")
 
 
@@ -109,28 +113,32 @@ PLAIN = Notation()
 
 
 def parse_cell(text: str, column: CsvColumn, notation: Notation = PLAIN) -> Cell:
-    """A stripped cell's value; None is missing.
+    """Return a stripped cell's value, or None where it is missing.
 
     Raises:
         ValueError: it is not what the column declares.
     """
     missing = notation.missing if column.missing is None else column.missing
     if text not in column.categories and text in missing:
-        return refuse_cell() if column.required else None
+        if column.required:
+            raise ValueError
+        return None
     text = column.categories.get(text, text)
     if column.dtype in ("int64", "float64"):
         text = notation.plain(text)
     value = PARSERS[column.dtype](text, column)
-    return value if in_range(value, column) else refuse_cell()
+    if not in_range(value, column):
+        raise ValueError
+    return value
 
 
 def in_range(value: Cell, column: CsvColumn) -> bool:
-    """Whether a number lies in the column's range; other values always do."""
+    """Tell whether a number lies in the column's range; other values always do."""
     if not isinstance(value, int | float):
         return True
-    least = -math.inf if column.least is None else column.least
-    most = math.inf if column.most is None else column.most
-    return least <= value <= most
+    if column.least is not None and not column.least <= value:
+        return False
+    return column.most is None or value <= column.most
 
 
 def parse_text(text: str, _: CsvColumn) -> str:
@@ -138,50 +146,74 @@ def parse_text(text: str, _: CsvColumn) -> str:
 
 
 def parse_integer(text: str, _: CsvColumn) -> int:
-    """An integer, also one that a float column wrote as 65.0."""
+    """Parse an integer, also one that a float column wrote as 65.0."""
     found = INTEGER.fullmatch(text)
-    value = int(found[1]) if found else refuse_cell()
-    return value if abs(value) <= LARGEST_INTEGER else refuse_cell()
+    if found is None:
+        raise ValueError
+    value = int(found[1])
+    if abs(value) > LARGEST_INTEGER:
+        raise ValueError
+    return value
 
 
 def parse_number(text: str, _: CsvColumn) -> float:
-    value = float(text) if NUMBER.fullmatch(text) else refuse_cell()
-    return value if math.isfinite(value) else refuse_cell()
+    # float() alone would also take nan, inf and 1_000.
+    if not NUMBER.fullmatch(text):
+        raise ValueError
+    value = float(text)
+    if not math.isfinite(value):  # 1e999
+        raise ValueError
+    return value
 
 
 def parse_boolean(text: str, _: CsvColumn) -> bool:
-    return BOOLEANS[text.lower()] if text.lower() in BOOLEANS else refuse_cell()
+    value = BOOLEANS.get(text.lower())
+    if value is None:
+        raise ValueError
+    return value
 
 
 def parse_day(text: str, column: CsvColumn) -> date:
     if column.format is not None:
         return parse_moment(text, column).date()
-    return date.fromisoformat(text) if ISO_DAY.fullmatch(text) else refuse_cell()
+    # fromisoformat() alone would also take 20250131 and 2025-W05-5.
+    if not ISO_DAY.fullmatch(text):
+        raise ValueError
+    return date.fromisoformat(text)
 
 
 def parse_moment(text: str, column: CsvColumn) -> datetime:
-    """A moment in UTC."""
+    """Parse a moment in UTC; that of a `date` column keeps its own clock, and so its day."""
     if column.format in EPOCHS:
         return parse_epoch(text, EPOCHS[column.format])
-    if column.format is not None:
-        moment = datetime.strptime(text, column.format)
-    else:
-        moment = datetime.fromisoformat(text) if ISO_DAY.match(text) else refuse_cell()
+    moment = read_clock(text, column.format)
     if column.dtype == "date":
         return moment
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(column.timezone))
     try:
-        local = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(column.timezone))
-        return local.astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError:  # the year 1 or 9999, beyond its end in UTC
-        refuse_cell()
+        raise ValueError from None
+
+
+def read_clock(text: str, form: str | None) -> datetime:
+    """Parse date and time; they have a time zone only where the text says one."""
+    if form is not None:
+        return datetime.strptime(text, form)
+    if not ISO_DAY.match(text):
+        raise ValueError
+    return datetime.fromisoformat(text)
 
 
 def parse_epoch(text: str, per_second: int) -> datetime:
-    seconds = float(text) / per_second if NUMBER.fullmatch(text) else refuse_cell()
+    if not NUMBER.fullmatch(text):
+        raise ValueError
+    seconds = float(text) / per_second
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError):
-        refuse_cell()
+        raise ValueError from None
 
 
 PARSERS: dict[CsvType, Callable[[str, CsvColumn], Cell]] = {
@@ -194,17 +226,17 @@ PARSERS: dict[CsvType, Callable[[str, CsvColumn], Cell]] = {
 }
 
 
-def refuse_cell() -> NoReturn:
-    raise ValueError
-
-
 def expectation(column: CsvColumn, notation: Notation = PLAIN) -> str:
-    """What a column's cells hold, in words."""
+    """Tell in words what a column's cells hold."""
     what = EXPECTED[column.dtype]
     if column.format is not None:
         what = f"a {column.dtype} written as {column.format}"
     if column.dtype == "float64" and notation.decimal != ".":
-        what = f"{what} with a decimal {notation.decimal!r}"
-    least = f" from {column.least:g}" if column.least is not None else ""
-    most = f" up to {column.most:g}" if column.most is not None else ""
-    return what + least + most + (", and not missing" if column.required else "")
+        what += f" with a decimal {notation.decimal!r}"
+    if column.least is not None:
+        what += f" from {column.least:g}"
+    if column.most is not None:
+        what += f" up to {column.most:g}"
+    if column.required:
+        what += ", and not missing"
+    return what

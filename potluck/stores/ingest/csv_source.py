@@ -25,6 +25,7 @@ from potluck.stores.ingest.csv_cells import (
     expectation,
     parse_cell,
 )
+from potluck.stores.ingest.csv_errors import ErrorList, quote, some
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 Block: TypeAlias = list[tuple[int, list[str]]]
 """Line number and cells of some rows."""
 
-MOST_ERRORS = 20
 BLOCK_ROWS = 10_000  # rows held as Python objects at a time
-LONGEST_QUOTE = 40  # characters of a wrong cell that a message repeats
 
 
 @dataclass(frozen=True)
@@ -45,32 +44,6 @@ class CsvTable:
     table: pa.Table
     lines: Sequence[int]
     """Line number of each row, from 1; of its last line where a quoted cell spans several."""
-
-
-class ErrorList:
-    """Collects the errors of one file, so that a person corrects it once and not twenty times."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.errors: list[tuple[int, str]] = []
-
-    @property
-    def full(self) -> bool:
-        return len(self.errors) >= MOST_ERRORS
-
-    def add(self, line: int, reason: str) -> None:
-        self.errors.append((line, reason))
-
-    def refuse(self) -> None:
-        """Raise what was collected, by line, if anything was."""
-        if self.errors:
-            first = sorted(self.errors, key=lambda error: error[0])[:MOST_ERRORS]
-            shown = "\n".join(f"  line {line}, {reason}" for line, reason in first)
-            rest = "\n  and maybe more: these come first" if self.full else ""
-            what = "does not hold what was declared"
-            raise DataError(
-                f"{self.path} {what}:\n{shown}{rest}\nCorrect the file and ingest it again."
-            )
 
 
 def read_csv(
@@ -101,7 +74,8 @@ def read_csv(
     if len(delimiter) != 1:
         raise DataError(f"expected a delimiter of one character, such as ';'; got {delimiter!r}")
     notation = Notation(decimal, thousands, frozenset(missing))
-    marked = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    is_utf8 = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+    marked = "utf-8-sig" if is_utf8 else encoding  # with or without a byte-order mark
     check_ends(path)
     try:
         with path.open(encoding=marked, newline="") as file:
@@ -139,7 +113,7 @@ def check_ends(path: Path) -> None:
 
 
 def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
-    """The rows of all files, in order.
+    """Concatenate the rows of all files, in order.
 
     Raises:
         DataError: a key stands in two rows, of one file or of two.
@@ -149,11 +123,10 @@ def join_tables(tables: Sequence[CsvTable], key: str) -> pa.Table:
         errors = ErrorList(part.path)
         for value, line in zip(part.table[key].to_pylist(), part.lines, strict=True):
             if value in seen:
-                errors.add(
-                    line,
-                    f"column {key}: expected each value once, got {value!r} as in {seen[value]}",
-                )
-            seen.setdefault(value, f"{part.path} line {line}")
+                expected = f"column {key}: expected each value once"
+                errors.add(line, f"{expected}, got {value!r} as in {seen[value]}")
+            else:
+                seen[value] = f"{part.path} line {line}"
         errors.refuse()
     return pa.concat_tables([part.table for part in tables])
 
@@ -190,7 +163,9 @@ class TableReader:
 
     def parse_block(self, block: Block, header: Sequence[str], errors: ErrorList) -> pa.Table:
         lines = [line for line, _ in block]
-        texts = dict(zip(header, zip(*(row for _, row in block), strict=True), strict=True))
+        rows = [row for _, row in block]
+        cells = zip(*rows, strict=True)  # by column
+        texts = dict(zip(header, cells, strict=True))
         arrays = {}
         for name, column in self.columns.items():
             if name in texts:
@@ -202,13 +177,14 @@ class TableReader:
     def parse_column(
         self, name: str, texts: Sequence[str], lines: Sequence[int], errors: ErrorList
     ) -> pa.Array:
-        """A block's column; each different text is parsed once."""
-        column, different = self.columns[name], set(texts)
+        """Parse a column of a block; each different text is parsed once."""
+        column = self.columns[name]
+        different = set(texts)
         values: dict[str, Cell] = {}
         for text in different:
             with contextlib.suppress(ValueError):
                 values[text] = parse_cell(text.strip(), column, self.notation)
-        if len(values) < len(different):
+        if len(values) < len(different):  # some could not be parsed
             expected = expectation(column, self.notation)
             for line, text in zip(lines, texts, strict=True):
                 if text not in values:
@@ -217,8 +193,9 @@ class TableReader:
 
 
 def read_header(path: Path, reader: "Reader", columns: Mapping[str, CsvColumn]) -> list[str]:
-    """The header's names, checked against the declared columns."""
-    header = [name.strip() for name in next((row for row in reader if row), [])]
+    """Read the header's names and check them against the declared columns."""
+    rows = filter(None, reader)  # without blank lines
+    header = [name.strip() for name in next(rows, [])]
     if not header:
         raise DataError(f"{path} is empty; expected a header with {some(list(columns))}")
     line = f"{path}, line {reader.line_num}"
@@ -249,18 +226,8 @@ def numbered_rows(
             return
 
 
-def quote(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")
-
-
-def some(names: Sequence[str]) -> str:
-    """A few names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
-
-
 def undecodable_line(path: Path, encoding: str) -> int:
-    """Number of the first line that does not hold this encoding."""
+    """Find the number of the first line that can't be decoded."""
     raw = path.read_bytes()
     try:
         raw.decode(encoding)

@@ -21,7 +21,8 @@ def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
     """
     try:
         held = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[name for name in columns if name in held])
+        wanted = [name for name in columns if name in held]
+        table = pq.read_table(path, columns=wanted)
     except OSError as error:
         raise DataError(
             f"expected a parquet file at {path}, but it can't be read: {error}"
@@ -40,7 +41,7 @@ def read_parquet(path: Path, columns: Mapping[str, CsvColumn]) -> pa.Table:
 
 
 def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.ChunkedArray:
-    """One column in its declared type."""
+    """Return one column in its declared type."""
     if name not in table.column_names:
         return pa.chunked_array([pa.nulls(table.num_rows, column.arrow_type)])
     try:
@@ -50,13 +51,13 @@ def declared(path: Path, name: str, column: CsvColumn, table: pa.Table) -> pa.Ch
             f"{path}, column {name}: expected {column.dtype}, got {table[name].type}: {error}"
         ) from None
     if column.required and values.null_count:
-        row = pc.index(pc.is_null(values), True).as_py() + 1
+        row = pc.index(pc.is_null(values), value=True).as_py() + 1
         raise DataError(f"{path}, column {name}: expected no missing value, got one in row {row}")
     return values
 
 
 def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
-    """Values as declared; text and numbers become days and times as the cells of a CSV file do.
+    """Cast values as declared; text and numbers become times as the cells of a CSV file do.
 
     Raises:
         ArrowException, ValueError: they are something else.
@@ -66,7 +67,7 @@ def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
     if pa.types.is_floating(values.type):  # pandas writes a missing integer as NaN
         values = pc.if_else(pc.is_nan(values), None, values)
     if column.dtype in ("date", "timestamp") and not pa.types.is_temporal(values.type):
-        return parse_text(values, column)
+        return parse_moments(values, column)
     if pa.types.is_timestamp(values.type) and column.dtype == "timestamp":
         if values.type.tz is None:
             values = pc.assume_timezone(values, column.timezone)
@@ -74,8 +75,9 @@ def in_type(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
     return values.cast(column.arrow_type)
 
 
-def parse_text(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
-    """Days or times out of text or numbers; each different one is read once."""
+def parse_moments(values: pa.ChunkedArray, column: CsvColumn) -> pa.ChunkedArray:
+    """Parse days or times out of text or numbers; each different one is parsed once."""
     encoded = values.cast(pa.string()).combine_chunks().dictionary_encode()
-    moments = [parse_cell(text, column) for text in encoded.dictionary.to_pylist()]
-    return pa.chunked_array([pa.array(moments, column.arrow_type).take(encoded.indices)])
+    parsed = [parse_cell(text, column) for text in encoded.dictionary.to_pylist()]
+    moments = pa.array(parsed, column.arrow_type)
+    return pa.chunked_array([moments.take(encoded.indices)])

@@ -1,31 +1,22 @@
-"""From a repo's `ingest.py` to parquet: typed, microsecond UTC timestamps, nulls instead of NaN,
-all or nothing."""
+"""Tables -> the parquet files of the sources: all of them are written, or none."""
 
 import contextlib
-import importlib.util
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potluck.contract.accounting import Account
-from potluck.contract.errors import DataError, UsageError
+from potluck.contract.errors import DataError
 from potluck.contract.lock import exclusive
-from potluck.stores.ingest.intake import append, take_in
-from potluck.stores.ingest.shrinking import MayShrink, check_shrinking
+from potluck.stores.ingest.fewer_rows import MayShrink, check_row_counts
+from potluck.stores.ingest.ingest_file import Keys, Sources
+from potluck.stores.ingest.source_rows import append_rows, clean_rows
 from potluck.stores.ingest.swap import put_back, swapped
 from potluck.stores.parquet.reader import first_line
-
-Sources = Mapping[str, pa.Table | pa.Schema]
-"""Source name -> its rows, or the schema of a folder of files that others fill."""
-
-Keys = Mapping[str, Sequence[str]]
-"""Source name -> columns that, with `event_timestamp`, say which row it is."""
 
 SCHEMA_FILE = "schema.parquet"
 """Without a row: it says what the files beside it hold."""
@@ -37,27 +28,6 @@ LOCK_FILE = ".ingest.lock"
 
 
 @dataclass(frozen=True)
-class Ingest:
-    """What a repo's `ingest.py` says: the function, and how its rows are told apart."""
-
-    function: Callable[[Sequence[Path], int, int], Sources]
-    keys: Keys = field(default_factory=dict)
-    """Its `KEYS`."""
-    appendable: bool = True
-    """Its `APPENDABLE`: False where rows are known only by their place in the file."""
-
-    def __call__(self, files: Sequence[Path], rows: int, seed: int) -> Sources:
-        """The sources.
-
-        Raises:
-            DataError: it gives something else than tables and schemas by name.
-        """
-        sources = self.function(files, rows, seed)
-        check_sources(sources)
-        return sources
-
-
-@dataclass(frozen=True)
 class Written:
     """What an ingest did."""
 
@@ -66,53 +36,6 @@ class Written:
     before: dict[str, int]
     """Source -> rows that it held."""
     accounts: list[Account]
-
-
-def load_ingest(repo: Path) -> Ingest:
-    """The `ingest` function of a repo's `ingest.py`, which may import its neighbours in the folder.
-
-    Raises:
-        UsageError: there is none.
-        Exception: what the file itself raises; the front door says where.
-    """
-    path = repo / "ingest.py"
-    if not path.is_file():
-        raise UsageError(
-            f"expected {path} with a function ingest(files, rows, seed); see "
-            "docs/bring-your-own-data.md"
-        )
-    module = load_module(repo, path)
-    if not hasattr(module, "ingest"):
-        raise UsageError(
-            f"{path} has no function ingest(files, rows, seed); see docs/bring-your-own-data.md"
-        )
-    return Ingest(module.ingest, getattr(module, "KEYS", {}), getattr(module, "APPENDABLE", True))
-
-
-def load_module(repo: Path, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("potluck_ingest", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(repo))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(repo))
-    return module
-
-
-def check_sources(sources: object) -> None:
-    if not isinstance(sources, Mapping) or not sources:
-        raise DataError(f"expected ingest() to give tables by name, got {type(sources).__name__}")
-    for name, source in sources.items():
-        if not isinstance(source, pa.Table | pa.Schema):
-            convert = "pyarrow.Table.from_pandas(frame, preserve_index=False)"
-            told = f"turn a data frame into one with {convert}"
-            raise DataError(
-                f"expected the source {name} to be a pyarrow table, got {type(source).__name__}; "
-                f"{told}"
-            )
 
 
 def write_sources(
@@ -138,26 +61,24 @@ def write_sources(
         Locked: another ingest writes into this folder.
     """
     keys = keys or {}
-    named = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
-    check_keys(keys, named)
-    came = {name: take_in(name, table, keys.get(name, ())) for name, table in named.items()}
+    given = {name: source for name, source in sources.items() if isinstance(source, pa.Table)}
+    check_keys(keys, given)
+    came = {name: clean_rows(name, table, keys.get(name, ())) for name, table in given.items()}
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / LOCK_FILE, f"another ingest writes into {folder}"):
         put_back(folder)
         before = {name: count_rows(name, folder / f"{name}.parquet") for name in came}
         tables = {name: rows.table for name, rows in came.items()}
         if adding:
-            tables = {
-                name: appended(folder, name, table, keys.get(name, ()))
-                for name, table in tables.items()
-            }
-        else:
-            after = {name: table.num_rows for name, table in tables.items()}
-            check_shrinking(before, after, may_shrink)
+            for name, table in tables.items():
+                tables[name] = appended(folder, name, table, keys.get(name, ()))
+        after = {name: table.num_rows for name, table in tables.items()}
+        if not adding:
+            check_row_counts(before, after, may_shrink)
         write_tables(folder, tables)
         made = write_schemas(folder, sources)
-    after = {name: table.num_rows for name, table in tables.items()}
-    return Written(after | dict.fromkeys(made, 0), before, [rows.account for rows in came.values()])
+    accounts = [rows.account for rows in came.values()]
+    return Written(after | dict.fromkeys(made, 0), before, accounts)
 
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
@@ -167,18 +88,21 @@ def write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> None:
 
 
 def write_schemas(folder: Path, sources: Sources) -> list[str]:
-    """Make the folders that others fill; answers the names of those that were not there."""
-    schemas = {name: source for name, source in sources.items() if isinstance(source, pa.Schema)}
-    return [
-        name for name, schema in schemas.items() if write_schema(folder / f"{name}.parquet", schema)
-    ]
+    """Make the folders that others fill, and return the names of those that were not there."""
+    made = []
+    for name, source in sources.items():
+        if isinstance(source, pa.Schema) and write_schema(folder / f"{name}.parquet", source):
+            made.append(name)
+    return made
 
 
-def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
-    unknown = sorted(set(keys) - set(named))
+def check_keys(keys: Keys, given: Mapping[str, pa.Table]) -> None:
+    unknown = sorted(set(keys) - set(given))
     if unknown:
-        told = f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give"
-        raise DataError(f"{told}; expected some of {', '.join(named)}")
+        raise DataError(
+            f"the KEYS of ingest.py name the source {unknown[0]}, which it does not give; "
+            f"expected some of {', '.join(given) or 'none'}"
+        )
     for name, columns in keys.items():
         if isinstance(columns, str):
             raise DataError(
@@ -188,8 +112,9 @@ def check_keys(keys: Keys, named: Mapping[str, pa.Table]) -> None:
 
 
 def count_rows(name: str, path: Path) -> int:
-    """Rows of a source's file; 0 where there is none, or a damaged one, of which no row can be
-    kept.
+    """Count the rows of a source's file: 0 where there is none, or a damaged one.
+
+    No row of a damaged file can be kept, so it does not count as shrinking.
 
     Raises:
         DataError: it is a folder that others fill.
@@ -218,7 +143,7 @@ def appended(folder: Path, name: str, table: pa.Table, keys: Sequence[str]) -> p
             f"source {name} ({path}) can't be added to: expected parquet, got {first_line(error)}; "
             "write all rows again (`potluck ingest --replace`)"
         ) from None
-    return append(name, there, table, keys)
+    return append_rows(name, there, table, keys)
 
 
 @contextlib.contextmanager
@@ -238,7 +163,7 @@ def write_schema(folder: Path, schema: pa.Schema) -> bool:
     """Make the folder of a source that others fill, unless it is there; version 0.1.0 kept a single
     file.
 
-    Answers:
+    Returns:
         Whether it was made.
     """
     earlier = folder.with_suffix(".earlier")
@@ -254,11 +179,11 @@ def write_schema(folder: Path, schema: pa.Schema) -> bool:
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Parquet as every room expects it: DuckDB can't cast nanosecond UTC timestamps."""
+    """Write parquet as every room expects it."""
     pq.write_table(
         table,
         path,
-        coerce_timestamps="us",
+        coerce_timestamps="us",  # DuckDB can't cast nanosecond UTC timestamps
         allow_truncated_timestamps=True,
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,

@@ -76,7 +76,7 @@ def swap_back(folder: Path) -> list[str]:
 
 
 def keep(path: Path, beside: Path) -> None:
-    """The same file under a second name: a rename over the first leaves it as it is."""
+    """Give a file a second name: a rename over the first name leaves the file as it is."""
     try:
         os.link(path, beside)
     except OSError:  # a file system without links

@@ -33,16 +33,15 @@ def undo_ingest(folder: Path) -> Undone:
     with exclusive(folder / LOCK_FILE, f"an ingest writes into {folder}"), arrow_errors_in_words():
         before = rows_in(folder)
         names = [Path(name).stem for name in swap_back(folder)]
-        rows = rows_in(folder)
+        after = rows_in(folder)
     if not names:
         raise nothing_replaced(folder)
-    return Undone(
-        {name: rows[name] for name in names}, {name: before.get(name, 0) for name in names}
-    )
+    rows = {name: after[name] for name in names}
+    return Undone(rows, before={name: before.get(name, 0) for name in names})
 
 
 def rows_in(folder: Path) -> dict[str, int]:
-    """Rows of each source that is a file of its own."""
+    """Count the rows of each source that is a file of its own."""
     files = [path for path in sorted(folder.glob("*.parquet")) if path.is_file()]
     return {path.stem: count_rows(path.stem, path) for path in files}
 

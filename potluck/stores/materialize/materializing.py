@@ -26,7 +26,7 @@ from potluck.contract.moments import EARLIEST, LATEST
 from potluck.contract.settings import Settings
 from potluck.redis.client import REDIS_ERRORS
 from potluck.redis.embedded import client, ensure_redis
-from potluck.stores.definitions.contracts import read_definitions
+from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.feast_plugins.batch_engine import PotluckEngine
 from potluck.stores.feast_plugins.online_store import PotluckOnlineStore
 from potluck.stores.feast_plugins.prune import forget_fields, prune_view, sorted_hashes

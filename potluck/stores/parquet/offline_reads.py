@@ -65,7 +65,8 @@ def data_source(store: FeatureStore, name: str) -> DataSource:
     except DataSourceObjectNotFoundException:
         known = sorted(source.name for source in store.list_data_sources())
         raise DefinitionError(
-            f"expected the source {name}; the registry holds {', '.join(known)}"
+            f"expected the source {name}; the registry holds {', '.join(known) or 'no source'}; "
+            "run `potluck apply`, or correct the name"
         ) from None
 
 

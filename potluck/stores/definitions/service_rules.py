@@ -32,7 +32,7 @@ def check_contract(contract: FeatureContract) -> None:
 
 
 def check_publication(contract: FeatureContract, publication: Publication) -> None:
-    """A precomputed service against the model that fills it."""
+    """Hold a precomputed service against the model that fills it."""
     owner, view = contract.service, f"view {publication.view} of {publication.service}"
     if contract.population is None:
         raise DefinitionError(
@@ -81,14 +81,16 @@ def check_scored_by(precomputed: Iterable[FeatureService], models: set[str]) -> 
     for service in precomputed:
         check_tags(f"feature service {service.name}", service.tags, PRECOMPUTED_TAGS)
         if service.tags["scored_by"] not in models:
+            known = ", ".join(sorted(models))
+            expected = f"one of {known}" if known else "and none is defined"
             raise DefinitionError(
                 f"{service.name} is scored_by {service.tags['scored_by']!r}; "
-                f"expected a service with a model, one of {', '.join(sorted(models))}"
+                f"expected a service with a model, {expected}"
             )
 
 
 def check_one_filler(publications: Iterable[Publication]) -> None:
-    """Two runs in one view would take turns with its slots."""
+    """Refuse a view that two services fill: two runs would take turns with its slots."""
     found: dict[str, str] = {}
     for publication in sorted(publications, key=lambda each: each.service):
         other = found.setdefault(publication.view, publication.service)

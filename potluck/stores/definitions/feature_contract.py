@@ -1,14 +1,16 @@
-"""Feast's registry -> feature contract. A feature service is a model's signature; nothing else
-lists its features."""
+"""One feature service of the registry -> its feature contract.
+
+A feature service is a model's signature; nothing else lists its features.
+"""
 
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from potluck.contract.errors import DefinitionError
 from potluck.contract.features import (
     Column,
     FeatureContract,
@@ -18,11 +20,19 @@ from potluck.contract.features import (
 )
 from potluck.contract.fields import Field, FieldSource
 from potluck.contract.publication import Publication
-from potluck.stores.definitions.on_demand import check_on_demand, function_source, function_tree
-from potluck.stores.definitions.publications import field_id, read_key, read_publication
-from potluck.stores.definitions.refusals import check_served, check_service
-from potluck.stores.definitions.repo import applied_services
-from potluck.stores.definitions.rules import check_contract, check_one_filler, check_scored_by
+from potluck.stores.definitions.object_checks import check_served, check_service
+from potluck.stores.definitions.on_demand import (
+    check_on_demand,
+    function_source,
+    function_tree,
+    looked_up_fields,
+    request_fields,
+)
+from potluck.stores.definitions.publications import field_id, read_key
+from potluck.stores.definitions.registered_objects import registered_view
+from potluck.stores.definitions.service_rules import (
+    check_contract,
+)
 from potluck.stores.definitions.tags import (
     MODEL_TAGS,
     VIEW_TAGS,
@@ -47,45 +57,6 @@ class Definition:
     """The on-demand functions' own text: the bundle's `functions.py`."""
 
 
-def read_definitions(store: FeatureStore) -> dict[str, Definition]:
-    """Derive every service with a model from the applied registry.
-
-    Raises:
-        MissingStepError: nothing was applied.
-        DefinitionError: a definition breaks one of the rules that Potluck adds to Feast's.
-    """
-    services = applied_services(store)
-    precomputed = [service for service in services.values() if "scored_by" in service.tags]
-    models = [service for service in services.values() if "scored_by" not in service.tags]
-    check_scored_by(precomputed, {service.name for service in models})
-    publications = [
-        (service.tags["scored_by"], read_publication(store, service)) for service in precomputed
-    ]
-    check_one_filler(publication for _, publication in publications)
-    return {
-        model.name: ServiceReader(store, model).definition(
-            tuple(p for by, p in publications if by == model.name)
-        )
-        for model in models
-    }
-
-
-def definition_of(store: FeatureStore, service: str) -> Definition:
-    """The definition of one service with a model.
-
-    Raises:
-        MissingStepError, DefinitionError: as `read_definitions`, and where there is no such
-            service.
-    """
-    definitions = read_definitions(store)
-    if service not in definitions:
-        raise DefinitionError(
-            f"expected a feature service with a model, one of {', '.join(sorted(definitions))}; "
-            f"got {service}"
-        )
-    return definitions[service]
-
-
 class ServiceReader:
     """One feature service, read view by view."""
 
@@ -94,6 +65,15 @@ class ServiceReader:
         self.service = service
 
     def definition(self, publications: tuple[Publication, ...]) -> Definition:
+        """Make the contract, hold it against the rules, and add the functions' text.
+
+        Args:
+            publications: what the nightly run fills with this service's model.
+
+        Raises:
+            MissingStepError: the registry lacks a view or an entity of the service.
+            DefinitionError: the service breaks a rule.
+        """
         check_tags(f"feature service {self.service.name}", self.service.tags, MODEL_TAGS)
         check_service(self.service)  # plain `feast apply` may have registered it
         objective = objective_of(self.service)
@@ -108,22 +88,25 @@ class ServiceReader:
             keys=self.keys,
             request=self.request,
             online=self.online,
-            views=tuple(self.lookup_view(view) for view in self.views.values()),
-            functions=tuple(self.function(view) for view in self.on_demand),
+            views=tuple(map(self.lookup_view, self.views.values())),
+            functions=tuple(map(self.function, self.on_demand)),
             columns=self.columns(),
             population=self.service.tags.get("population"),
             split=split_tag(self.service),
             publications=publications,
         )
         check_contract(contract)
-        return Definition(
-            contract, "\n\n".join(function_source(view) for view in self.on_demand) + "\n"
-        )
+        return Definition(contract, self.functions_source())
+
+    def functions_source(self) -> str:
+        return "\n\n".join(map(function_source, self.on_demand)) + "\n"
 
     @cached_property
     def on_demand(self) -> list[OnDemandFeatureView]:
+        """The on-demand views of the service, in its order."""
         known = {view.name: view for view in self.store.list_on_demand_feature_views()}
-        chosen = [known[p.name] for p in self.service.feature_view_projections if p.name in known]
+        used = [projection.name for projection in self.service.feature_view_projections]
+        chosen = [known[name] for name in used if name in known]
         for view in chosen:
             check_on_demand(view)  # plain `feast apply` may have registered it
         return chosen
@@ -132,13 +115,15 @@ class ServiceReader:
     def views(self) -> dict[str, FeatureView]:
         """The stored views that the service needs, its own and those below its on-demand views."""
         on_demand = {view.name for view in self.on_demand}
-        direct = [p.name for p in self.service.feature_view_projections if p.name not in on_demand]
-        below = [name for view in self.on_demand for name in view.source_feature_view_projections]
-        views = {
-            name: self.store.get_feature_view(name) for name in dict.fromkeys([*direct, *below])
-        }
-        for view in views.values():
-            check_served(view)
+        used = [projection.name for projection in self.service.feature_view_projections]
+        names = [name for name in used if name not in on_demand]
+        for view in self.on_demand:
+            names += view.source_feature_view_projections
+        views = {}
+        for name in dict.fromkeys(names):
+            views[name] = registered_view(self.store, name, self.service.name)
+        for stored_view in views.values():
+            check_served(stored_view)
         return views
 
     @cached_property
@@ -157,39 +142,41 @@ class ServiceReader:
     @cached_property
     def needed(self) -> dict[str, list[str]]:
         """Names that the service needs of each stored view, in the view's order."""
-        projections = [p for p in self.service.feature_view_projections if p.name in self.views]
-        projections += [
-            p for view in self.on_demand for p in view.source_feature_view_projections.values()
-        ]
-        wanted = {(p.name, feature.name) for p in projections for feature in p.features}
-        return {
-            name: [f.name for f in view.features if (name, f.name) in wanted]
-            for name, view in self.views.items()
-        }
+        projections = list(self.service.feature_view_projections)
+        for view in self.on_demand:
+            projections += view.source_feature_view_projections.values()
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for projection in projections:
+            wanted[projection.name].update(feature.name for feature in projection.features)
+        needed = {}
+        for name, stored_view in self.views.items():
+            held = [feature.name for feature in stored_view.features]
+            needed[name] = [feature for feature in held if feature in wanted[name]]
+        return needed
 
     @cached_property
     def keys(self) -> tuple[Field, ...]:
-        names = dict.fromkeys(key for view in self.views.values() for key in view.join_keys)
+        names: dict[str, None] = {}  # a set that keeps its order
+        for view in self.views.values():
+            names |= dict.fromkeys(view.join_keys)
         return tuple(read_key(self.store, name) for name in names)
 
     @cached_property
     def request(self) -> tuple[Field, ...]:
-        sources = [
-            source for view in self.on_demand for source in view.source_request_sources.values()
-        ]
-        fields = {
-            (s.name, f.name): read_field(s.name, f, "request") for s in sources for f in s.schema
-        }
+        """Each request field once, however many on-demand views take it."""
+        fields = {}
+        for view in self.on_demand:
+            for owner, field in request_fields(view):
+                fields[owner, field.name] = read_field(owner, field, "request")
         return tuple(fields.values())
 
     @cached_property
     def online(self) -> tuple[Field, ...]:
-        return tuple(
-            read_field(name, field, "online")
-            for name, view in self.views.items()
-            for field in view.features
-            if field.name in self.needed[name]
-        )
+        fields = []
+        for name, view in self.views.items():
+            needed = [field for field in view.features if field.name in self.needed[name]]
+            fields += [read_field(name, field, "online") for field in needed]
+        return tuple(fields)
 
     def lookup_view(self, view: FeatureView) -> LookupView:
         features = tuple(self.needed[view.name])
@@ -203,18 +190,16 @@ class ServiceReader:
         )
 
     def function(self, view: OnDemandFeatureView) -> OnDemandFunction:
-        request = [f.name for s in view.source_request_sources.values() for f in s.schema]
-        looked_up = [
-            f.name for p in view.source_feature_view_projections.values() for f in p.features
-        ]
+        taken = [*request_fields(view), *looked_up_fields(view)]
         return OnDemandFunction(
             name=function_tree(view).name,
-            inputs=(*request, *looked_up),
+            inputs=tuple(field.name for _, field in taken),
             outputs=tuple(read_field(view.name, field, "on-demand") for field in view.features),
         )
 
     def columns(self) -> tuple[Column, ...]:
-        on_demand = {view.name: view for view in self.on_demand}
+        """The model's columns: every feature of the service, in its order."""
+        on_demand = {view.name for view in self.on_demand}
         categorical = self.categorical_inputs()
         columns = []
         for projection in self.service.feature_view_projections:
@@ -229,18 +214,15 @@ class ServiceReader:
 
     def categorical_inputs(self) -> set[str]:
         """Names of inputs that are categories, so that a pass-through need not repeat the tag."""
-        sources = [
-            (s.name, f)
-            for v in self.on_demand
-            for s in v.source_request_sources.values()
-            for f in s.schema
-        ]
-        sources += [(name, field) for name, view in self.views.items() for field in view.features]
-        return {field.name for owner, field in sources if is_categorical(owner, field)}
+        inputs = []
+        for view in self.on_demand:
+            inputs += request_fields(view)
+        for name, stored_view in self.views.items():
+            inputs += [(name, field) for field in stored_view.features]
+        return {field.name for owner, field in inputs if is_categorical(owner, field)}
 
 
 def definition_hash(definition: Definition) -> str:
     """sha256 of a feature service's definition, its functions included."""
-    return hashlib.sha256(
-        (definition.contract.digest() + definition.functions_source).encode()
-    ).hexdigest()
+    text = definition.contract.digest() + definition.functions_source
+    return hashlib.sha256(text.encode()).hexdigest()

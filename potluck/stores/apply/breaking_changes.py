@@ -1,5 +1,5 @@
-"""What the champions of a home were promised, against new definitions: `apply` breaks none without
-being told to."""
+"""What new definitions take away from the champions of a home: `apply` refuses it, unless
+`--breaking` is given."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,23 +10,23 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import Field
 from potluck.contract.publication import Publication
-from potluck.stores.definitions.contracts import Definition
+from potluck.stores.definitions.feature_contract import Definition
 from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
 
 
-def broken_promises(store: FeatureStore, champions: Iterable[Champion]) -> list[str]:
-    """What the definitions of a store no longer give to a champion, a sentence each."""
+def breaking_changes(store: FeatureStore, champions: Iterable[Champion]) -> list[str]:
+    """Tell what the definitions of a store no longer give to a champion, a sentence each."""
     views = {view.name: view for view in store.list_feature_views()}
-    keys = {
-        entity.join_key: KEY_DTYPES.get(entity.value_type.name) for entity in store.list_entities()
-    }
+    keys: dict[str, str | None] = {}
+    for entity in store.list_entities():
+        keys[entity.join_key] = KEY_DTYPES.get(entity.value_type.name)
     sources = {source.name for source in store.list_data_sources()}
-    return [
-        f"{champion.name}: {fault}"
-        for champion in champions
-        for fault in faults(champion.contract, views, dict(keys), sources)
-    ]
+    found = []
+    for champion in champions:
+        lost = faults(champion.contract, views, keys, sources)
+        found += [f"{champion.name}: {fault}" for fault in lost]
+    return found
 
 
 def faults(
@@ -35,12 +35,24 @@ def faults(
     keys: dict[str, str | None],
     sources: set[str],
 ) -> Iterator[str]:
+    """Compare what a champion reads with what is defined now.
+
+    Args:
+        views: the new definitions' views by name.
+        keys: join key -> its type; None where Potluck does not support it.
+        sources: names of the new definitions' sources.
+
+    Returns:
+        A sentence for each difference.
+    """
     types = {key.name: key.dtype for key in contract.keys}
     fields = {field.name: field for field in contract.online}
     for wanted in contract.views:
         yield from view_faults(wanted, views.get(wanted.name), fields)
+        if wanted.name not in views:
+            continue
         for key in wanted.join_keys:
-            if wanted.name in views and key in keys and keys[key] != types[key]:
+            if key in keys and keys[key] != types[key]:
                 yield f"the key {key} of view {wanted.name} was {types[key]} and is {keys[key]}"
     for publication in contract.publications:
         yield from publication_faults(publication, views.get(publication.view), keys)
@@ -91,8 +103,9 @@ def field_faults(view: FeatureView, fields: Iterable[Field]) -> Iterator[str]:
             yield f"{view.name}.{field.name} was {field.dtype} and is {held[field.name]}"
 
 
-def refuse_broken(broken: list[str]) -> None:
-    """
+def refuse_breaking_changes(broken: list[str]) -> None:
+    """Refuse definitions with breaking changes.
+
     Raises:
         Refused: a champion would lose what it reads.
     """
@@ -104,9 +117,6 @@ def refuse_broken(broken: list[str]) -> None:
 
 
 def orphans(definitions: dict[str, Definition], champions: Iterable[Champion]) -> dict[str, str]:
-    """Services that are served and no longer defined, and by which version."""
-    return {
-        c.contract.service: c.model_version
-        for c in champions
-        if c.contract.service not in definitions
-    }
+    """Return the services that are served and no longer defined, with the version that answers."""
+    served = {champion.contract.service: champion.model_version for champion in champions}
+    return {name: version for name, version in served.items() if name not in definitions}

@@ -8,7 +8,7 @@ from potluck.contract.errors import Refused
 
 
 @dataclass(frozen=True)
-class Shrinking:
+class FewerRows:
     """A source that would hold fewer rows than before."""
 
     source: str
@@ -16,14 +16,14 @@ class Shrinking:
     after: int
 
 
-MayShrink: TypeAlias = Callable[[Sequence[Shrinking]], bool]
+MayShrink: TypeAlias = Callable[[Sequence[FewerRows]], bool]
 """Asked before sources are replaced by fewer rows than they hold."""
 
 
-def check_shrinking(
+def check_row_counts(
     before: Mapping[str, int], after: Mapping[str, int], may_shrink: MayShrink
 ) -> None:
-    """Ask, where a source would shrink.
+    """Ask whether sources may shrink, where some would.
 
     Args:
         before: source -> its rows; `after` likewise.
@@ -31,14 +31,15 @@ def check_shrinking(
     Raises:
         Refused: it may not.
     """
-    shrinking = [
-        Shrinking(name, before[name], rows) for name, rows in after.items() if rows < before[name]
-    ]
+    shrinking = []
+    for name, rows in after.items():
+        if rows < before[name]:
+            shrinking.append(FewerRows(name, before[name], rows))
     if shrinking and not may_shrink(shrinking):
         raise Refused(refusal(shrinking))
 
 
-def refusal(shrinking: Sequence[Shrinking]) -> str:
+def refusal(shrinking: Sequence[FewerRows]) -> str:
     counts = ", ".join(f"{each.source} {each.before} → {each.after} rows" for each in shrinking)
     return (
         f"replacing would leave fewer rows than there are: {counts}. Nothing was written: "

@@ -1,5 +1,5 @@
-"""`potluck apply`: Feast's own, after the definitions passed Potluck's rules in a registry that is
-thrown away."""
+"""The verb `apply`: check a repo's definitions in a temporary registry, then have Feast register
+them."""
 
 import contextlib
 import io
@@ -17,11 +17,13 @@ from feast.repo_operations import apply_total_with_repo_instance
 
 from potluck.contract.champion import Champion
 from potluck.contract.errors import DefinitionError, PotluckError
-from potluck.stores.apply.promises import broken_promises, orphans, refuse_broken
-from potluck.stores.apply.source_checks import check_declared_sources, make_histories
+from potluck.stores.apply.breaking_changes import breaking_changes, orphans, refuse_breaking_changes
+from potluck.stores.apply.histories import make_histories
+from potluck.stores.apply.source_checks import check_declared_sources
 from potluck.stores.apply.trial import try_functions
 from potluck.stores.definitions.config import checked_config
-from potluck.stores.definitions.contracts import Definition, read_definitions
+from potluck.stores.definitions.feature_contract import Definition
+from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.definitions.repo import one_line, open_store
 from potluck.stores.definitions.repo_contents import check_contents, read_contents
 
@@ -45,12 +47,13 @@ class Applied:
 def apply_repo(
     repo: Path, *, champions: Sequence[Champion] = (), breaking: bool = False
 ) -> Applied:
-    """Check the repo's definitions, then register them. Call it once per process: Feast mixes two
-    repos in one.
+    """Check the repo's definitions, then register them.
+
+    Call it once per process: Feast mixes the definitions of two repos in one process.
 
     Args:
         champions: those of this home that answer for the repo's project.
-        breaking: take away what a champion reads, and tell it.
+        breaking: register the definitions even if a champion loses what it reads.
 
     Raises:
         UsageError: `feature_store.yaml` names what Potluck does not work with.
@@ -64,11 +67,12 @@ def apply_repo(
         contents = read_contents(repo)
         check_contents(contents, config.project)
         told = try_functions(contents.on_demand_feature_views)
-        with rehearsal(config, contents) as store:
-            check_declared_sources(store, read_definitions(store))
-            broken = broken_promises(store, champions)
+        with rehearsal(config, contents) as rehearsed:
+            check_declared_sources(rehearsed, read_definitions(rehearsed))
+            broken = breaking_changes(rehearsed, champions)
         if not breaking:
-            refuse_broken(broken)
+            refuse_breaking_changes(broken)
+        # The rehearsal passed. From here on the real registry changes.
         store = open_store(repo)
         register(store, contents)
         definitions = read_definitions(store)
@@ -80,22 +84,20 @@ def apply_repo(
 
 @contextlib.contextmanager
 def rehearsal(config: RepoConfig, contents: RepoContents) -> Iterator[FeatureStore]:
-    """Register everything in a folder that is thrown away, to be read back under Potluck's
-    rules."""
+    """Register everything in a temporary registry, so that it can be read back and checked."""
+    kept = config.model_dump(include={"project", "provider", "entity_key_serialization_version"})
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = {
-            "registry": {
-                "registry_type": "file",
-                "path": f"{folder}/registry.db",
-                "cache_ttl_seconds": 0,
-            },
-            "online_store": {"type": "sqlite", "path": f"{folder}/online.db"},
+        registry = {
+            "registry_type": "file",
+            "path": f"{folder}/registry.db",
+            "cache_ttl_seconds": 0,
         }
-        plain = config.model_dump(
-            include={"project", "provider", "entity_key_serialization_version"}
-        )
         rehearsed = RepoConfig(
-            repo_path=config.repo_path, offline_store={"type": "duckdb"}, **plain, **elsewhere
+            repo_path=config.repo_path,
+            registry=registry,
+            online_store={"type": "sqlite", "path": f"{folder}/online.db"},
+            offline_store={"type": "duckdb"},
+            **kept,
         )
         store = FeatureStore(config=rehearsed)
         register(store, contents)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from potluck.contract.accounting import (
     DUPLICATE,
@@ -22,10 +21,10 @@ from potluck.contract.accounting import (
 from potluck.contract.errors import DataError
 from potluck.contract.fields import LARGEST_INTEGER
 from potluck.contract.moments import EARLIEST, LATEST
+from potluck.stores.ingest.row_identities import Mask, came_again, identities
 
 TIME = "event_timestamp"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class SourceRows:
     account: Account
 
 
-def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
-    """Rows in the types that every room expects; those that no later verb could use are left out
-    and told.
+def clean_rows(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
+    """Bring rows into the types that every room expects, without those that no later verb could
+    use.
 
     Args:
         keys: columns that, with the timestamp, say which row it is: of two alike the last counts.
@@ -51,18 +50,20 @@ def take_in(source: str, raw: pa.Table, keys: Sequence[str]) -> SourceRows:
     table = clean(source, raw)
     refuse_absent(source, table, keys)
     rows = Counter(table, keys)
-    for key in keys[:1]:
-        rows.leave_out(NO_KEY, mask(pc.is_null(table[key])))
+    # The order of the reasons matters: a row counts under the first that holds.
+    if keys:
+        rows.leave_out(NO_KEY, mask(pc.is_null(table[keys[0]])))
     if TIME in table.column_names and pa.types.is_timestamp(table[TIME].type):
         time = table[TIME]
         rows.leave_out(NO_DATE, mask(pc.is_null(time)))
-        early, late = pc.less(time, bound(EARLIEST)), pc.greater_equal(time, bound(LATEST))
+        early = pc.less(time, bound(EARLIEST))
+        late = pc.greater_equal(time, bound(LATEST))
         rows.leave_out(OUT_OF_RANGE, mask(pc.or_(early, late)))
     if keys:
-        rows.leave_out(DUPLICATE, came_again(identities(table, [*keys, *timed(table)]), rows.kept))
-    return SourceRows(
-        table.filter(pa.array(rows.kept)), account(source, table.num_rows, rows.reasons)
-    )
+        codes = identities(table, [*keys, *timed(table)])
+        rows.leave_out(DUPLICATE, came_again(codes, rows.kept))
+    kept = table.filter(pa.array(rows.kept))
+    return SourceRows(kept, account(source, table.num_rows, rows.reasons))
 
 
 class Counter:
@@ -77,20 +78,22 @@ class Counter:
     def leave_out(self, reason: str, which: Mask) -> None:
         rows = np.flatnonzero(which & self.kept)
         self.kept[rows] = False
-        self.reasons.append(
-            LeftOut(reason, len(rows), tuple(self.name(row) for row in rows[:SHOWN].tolist()))
-        )
+        examples = tuple(self.name(row) for row in rows[:SHOWN].tolist())
+        self.reasons.append(LeftOut(reason, len(rows), examples))
 
     def name(self, row: int) -> str:
         """As a person finds it again: by its first key, or by its place among the rows that
         came."""
-        values = {key: self.table[key][row].as_py() for key in self.keys[:1]}
-        named = [f"{key}={value}" for key, value in values.items() if value is not None]
-        return named[0] if named else f"row {row + 1}"
+        if self.keys:
+            key = self.keys[0]
+            value = self.table[key][row].as_py()
+            if value is not None:
+                return f"{key}={value}"
+        return f"row {row + 1}"
 
 
-def append(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Rows that were there, then those that came; the same rows once more change nothing.
+def append_rows(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Add the rows that came to those that were there; the same rows once more change nothing.
 
     A row that came replaces one of the same keys and time. Without keys, one that is there already,
     alike in every column, is not added.
@@ -101,9 +104,8 @@ def append(source: str, old: pa.Table, new: pa.Table, keys: Sequence[str]) -> pa
     refuse_other_columns(source, old, new)
     both = pa.concat_tables([old, new.select(old.column_names)]).combine_chunks()
     if keys:
-        again = came_again(
-            identities(both, [*keys, *timed(both)]), np.ones(both.num_rows, dtype=bool)
-        )
+        all_count = np.ones(both.num_rows, dtype=bool)
+        again = came_again(identities(both, [*keys, *timed(both)]), all_count)
         return both.filter(pa.array(~again))
     codes = identities(both, both.column_names)
     added = ~np.isin(codes, codes[: old.num_rows])
@@ -121,7 +123,7 @@ def refuse_absent(source: str, table: pa.Table, keys: Sequence[str]) -> None:
 
 
 def refuse_other_columns(source: str, old: pa.Table, new: pa.Table) -> None:
-    """An appended row has the columns and types of those that are there."""
+    """Refuse rows that differ in columns or types from those that are there."""
     advice = "change ingest.py, or write the source anew with --replace"
     for name in [*old.column_names, *new.column_names]:
         if name not in new.column_names:
@@ -143,38 +145,8 @@ def timed(table: pa.Table) -> list[str]:
     return [TIME] if TIME in table.column_names else []
 
 
-def came_again(codes: NDArray[np.int64], counted: Mask) -> Mask:
-    """Rows among those that count after which another one of the same code comes."""
-    places = np.flatnonzero(counted)[::-1]
-    last = np.unique(codes[places], return_index=True)[1]
-    again = counted.copy()
-    again[places[last]] = False
-    return again
-
-
-def identities(table: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each row, alike where the rows are alike in these columns; two missing values
-    are."""
-    codes = np.zeros(table.num_rows, dtype=np.int64)
-    for name in names:
-        different = codes_of(table[name])
-        pairs = codes * (int(different.max(initial=0)) + 1) + different
-        codes = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
-    return codes
-
-
-def codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each of a column's values."""
-    try:
-        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    except pa.ArrowNotImplementedError:  # lists and the like
-        encoded = pa.array(map(repr, column.to_pylist()), pa.string()).dictionary_encode()
-    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
 def mask(found: pa.ChunkedArray) -> Mask:
-    """As numpy; unknown is false."""
+    """Convert to numpy; unknown is false."""
     values: Mask = found.fill_null(False).to_numpy().astype(bool)
     return values
 
@@ -189,22 +161,27 @@ def clean(source: str, table: pa.Table) -> pa.Table:
 
 
 def clean_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """NaN becomes null, floats are doubles, days and timestamps microseconds in UTC."""
+    """Cast a column: NaN to null, floats to doubles, days and timestamps to microseconds in UTC."""
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
         return pc.if_else(pc.is_nan(column), None, column)
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return in_utc(name, column)
     if pa.types.is_integer(column.type):
-        ends = [end for end in pc.min_max(column).as_py().values() if end is not None]
-        largest = max(ends, key=abs, default=0)
-        if abs(largest) > LARGEST_INTEGER:
-            raise DataError(
-                f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers "
-                "apart; keep such a number as text"
-            )
+        refuse_large(name, column)
         return column.cast(pa.int64())
     return column
+
+
+def refuse_large(name: str, column: pa.ChunkedArray) -> None:
+    """Refuse integers that JSON and the model would round."""
+    ends = pc.min_max(column).as_py().values()  # None, both, where no value is there
+    largest = max(filter(None, ends), key=abs, default=0)
+    if abs(largest) > LARGEST_INTEGER:
+        raise DataError(
+            f"{name} holds {largest}, beyond ±2^53, where a float64 can't tell two integers "
+            "apart; keep such a number as text"
+        )
 
 
 def in_utc(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
