@@ -5,8 +5,6 @@ few of them waiting: reading goes on when these are answered, and their answers 
 """
 
 import asyncio
-import logging
-from types import NoneType
 from typing import Any
 
 import httptools
@@ -33,16 +31,13 @@ from serving.http.connections import (
     Mark,
     closed,
 )
-from serving.http.edge import edge_of, new_request_id
+from serving.http.edge import edge_of, request_id_of
 from serving.http.transport import CorkedTransport, Gate
-
-logger = logging.getLogger("potluck.serving")
+from serving.loop.tasks import answer_to, logged
 
 SLICE = 4096
 MOST_SLICES = 8
 """Of a body in one turn of the event loop: of chunks of one byte they take some 10 ms."""
-CALLERS_FAULTS = (NoneType, ValueError, httptools.HttpParserError)
-"""What the parser's calls here may fail with; anything else is a fault of the server."""
 WHOLE = "whole"
 """Neither the head nor the body of a request has come in part."""
 NOTHING = memoryview(b"")
@@ -121,9 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parse(data)
         except httptools.HttpParserError as error:
-            if not isinstance(error.__context__, CALLERS_FAULTS):
-                logger.error("a request could not be taken", exc_info=error)
-            self.refuse(MalformedRequest(MALFORMED), "malformed")
+            self.refuse_unparsed(error.__context__)
         if self.comes != WHOLE:
             self.overhead += len(data)
             if self.overhead > self.shared.settings.max_header_bytes:
@@ -136,14 +129,22 @@ class LimitedProtocol(HttpToolsProtocol):
         one without it.
         """
         while data:
-            try:
-                self.parser.feed_data(data)
+            taken = self.offered_after(data)
+            if taken is None:
                 return
-            except httptools.HttpParserUpgrade as offer:
-                data = data[offer.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self.parser.feed_data(self.declined)
+            data = data[taken:]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            # Not while the offer is handled: it would take the place of a failure's context.
+            self.parser.feed_data(self.declined)
+
+    def offered_after(self, data: bytes | memoryview) -> int | None:
+        """Feed the parser; answers after how many bytes another protocol was offered, if it was."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return int(offer.args[0])
+        return None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -191,14 +192,27 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.last_words or self.transport.is_closing():
             return
         closed(reason)
-        request_id = new_request_id()
-        status, body = told(error, request_id)
+        # Between two requests the headers are still those of the one before.
+        headers = [] if self.comes == WHOLE else self.headers
+        request_id = request_id_of(headers)
+        status, body = told(logged(error, request_id), request_id)
         given = self.server_state.default_headers
         self.last_words = head_of(status, len(body), given, request_id, keep_alive=False) + body
         self.unread = NOTHING
         if self.comes == BODY:
             self.abandon()
         self.settle()
+
+    def refuse_unparsed(self, cause: BaseException | None) -> None:
+        """Refuse what the parser gave up.
+
+        Args:
+            cause: what one of the parser's calls here raised; None where the parser itself failed.
+        """
+        if isinstance(cause, Exception) and not isinstance(cause, RequestError):
+            self.refuse(answer_to(cause), "failure")
+        else:
+            self.refuse(MalformedRequest(MALFORMED), "malformed")
 
     def abandon(self) -> None:
         """Give up the request whose body is coming."""

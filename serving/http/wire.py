@@ -11,14 +11,15 @@ before the answer to the one before them.
 from functools import partial
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from potluck.contract.errors import BodyTooLarge
+from potluck.contract.errors import BodyTooLarge, MalformedRequest
 from serving.http.answer_bytes import Headers
 from serving.http.connections import BODY
 from serving.http.cycle import HotCycle
 from serving.http.edge import CUTS_SHORT, Exchange
-from serving.http.limited import WHOLE, LimitedProtocol
+from serving.http.limited import MALFORMED, WHOLE, LimitedProtocol
 from serving.http.routes import LARGEST_BATCH_BODY
 
 PROTOCOL = "serving.http.wire:ShortWayProtocol"
@@ -37,23 +38,23 @@ class ShortWayProtocol(LimitedProtocol):
         if self.parser.should_upgrade():
             self.decline()
             return
-        self.comes = BODY
         self.overhead = 0
         hot = self.hot_cycle()
         if hot is None:
             self.begin_cycle()
         else:
+            self.comes = BODY
             self.cycle = hot  # type: ignore[assignment]
 
     def decline(self) -> None:
         """Keep the head of a request that offers another protocol, without the offer.
 
         Raises:
-            ValueError: it asks for a tunnel.
+            MalformedRequest: it asks for a tunnel.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            raise ValueError("no tunnels here")
+            raise MalformedRequest(MALFORMED)
         line = b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode())
         kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self.declined = b"".join([line, *kept, b"\r\n"])
@@ -87,13 +88,19 @@ class ShortWayProtocol(LimitedProtocol):
         return HotCycle(self, self.edge, exchange, *found)
 
     def begin_cycle(self) -> None:
-        """Begin uvicorn's own cycle, with the scope that it makes of each message."""
+        """Begin uvicorn's own cycle, with the scope that it makes of each message.
+
+        Raises:
+            MalformedRequest: the request's target has no path.
+        """
+        check_target(self.url)
         url, headers, expects, before = self.url, self.headers, self.expect_100_continue, self.cycle
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # the scope holds this list
         self.before = before
         HttpToolsProtocol.on_headers_complete(self)
+        self.comes = BODY  # not before: until then `cycle` is the request before this one
         self.scope["state"][CUTS_SHORT] = partial(self.cuts_short, self.cycle)
         if LARGEST_BATCH_BODY < self.announced < UNKNOWN:
             most = f"a body has at most {LARGEST_BATCH_BODY} bytes; send several calls"
@@ -132,6 +139,20 @@ class ShortWayProtocol(LimitedProtocol):
         if self.flow.read_paused:
             self.flow.resume_reading()
             self.loop.call_soon(self.go_on)
+
+
+def check_target(url: bytes) -> None:
+    """Check what uvicorn takes for granted: that a request's target has a path, in ASCII.
+
+    Raises:
+        MalformedRequest: it has none.
+    """
+    try:
+        path = httptools.parse_url(url).path
+    except httptools.HttpParserError as error:
+        raise MalformedRequest(MALFORMED) from error
+    if path is None or not path.isascii():
+        raise MalformedRequest(MALFORMED)
 
 
 def body_length(headers: Headers) -> int:

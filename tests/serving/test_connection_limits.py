@@ -279,3 +279,35 @@ def test_half_a_request_whose_caller_closed_the_way_out_is_dropped(server: Any) 
         client.sendall(post(f"{hybrid(server)}/batch", b"{}")[:-1])
         client.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("target", ["http://x", "http://[", "http://x:1"])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_target_without_a_path_is_refused_in_our_form(
+    server: Any, target: str, before: int
+) -> None:
+    with connect(server.port) as client:
+        bad = f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+        client.sendall(post(hybrid(server), record(server)) * before + bad)
+        assert [answer(client)[0] for _ in range(before)] == [200] * before
+        assert refused(client) == (400, "MALFORMED_REQUEST")
+
+
+def test_a_refusal_before_routing_echoes_the_callers_request_id(server: Any) -> None:
+    large = post("/predict/x", b"", "x-request-id: mine", "content-length: 9000000", length=False)
+    late = get("/livez", "x-request-id: mine", "x: y")[:-2]
+    target = get("/livez", "x-request-id: mine").replace(b"/livez", b"http://x")
+    for request, status in ((large, 413), (late, 408), (target, 400)):
+        with connect(server.port) as client:
+            client.sendall(request)
+            told = answer(client)
+            assert (told[0], told[1]["x-request-id"]) == (status, "mine")
+            assert told[2]["request_id"] == "mine"
+
+
+def test_a_refusal_between_requests_has_an_id_of_its_own(server: Any) -> None:
+    with connect(server.port) as client:
+        client.sendall(get("/livez", "x-request-id: former"))
+        assert answer(client)[0] == 200
+        client.sendall(b"\x00\x01")
+        assert answer(client)[1]["x-request-id"] != "former"

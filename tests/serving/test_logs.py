@@ -194,3 +194,31 @@ def test_without_the_setting_it_is_text_with_the_request_id(iris: Any, tmp_path:
     (line,) = (line for line in server.lines() if "ERROR" in line)
     assert line.endswith("ERROR potluck.serving: the request failed request_id=abc")
     assert "potluck.access" not in server.log.read_text()
+
+
+FAILS_AT_A_HEAD = """
+from serving.http.hot import HotCalls
+from cli.main import main
+
+find = HotCalls.find
+
+def failing(self, method, path, request_id):
+    if path == "/broken":
+        raise ValueError("ours")
+    return find(self, method, path, request_id)
+
+HotCalls.find = failing
+main()
+"""
+
+
+def test_a_failure_of_ours_at_a_head_is_a_500_and_logged_once_with_its_id(
+    iris: Any, tmp_path: Path
+) -> None:
+    with serving(iris, tmp_path, code=FAILS_AT_A_HEAD, POTLUCK_LOG_FORMAT="json") as server:
+        answer = server.client.get(f"{server.url}/broken", headers={"x-request-id": "head-1"})
+        assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"] == "head-1"
+    (failure,) = (line for line in server.told() if line["level"] == "ERROR")
+    assert failure["request_id"] == "head-1"
+    assert "ValueError" in failure["trace"]
