@@ -33,6 +33,8 @@ END_SECONDS = 30
 """How long a run of tests that took too long may stop its servers, before it is killed."""
 NO_TESTS = 5
 """Pytest's exit code where it found no test."""
+OPTIONS = ("--override-ini", "addopts=--import-mode=importlib --strict-markers")
+"""The project's own, but pytest may remember which test failed."""
 LAST_FAILED = ".pytest_cache/v/cache/lastfailed"
 CAUGHT, LATE, SURVIVED, UNDECIDED = "caught", "caught (too long)", "SURVIVED", "UNDECIDED"
 
@@ -124,8 +126,7 @@ class TestRun:
 
 def run_tests(checkout: Path, tests: Sequence[str], seconds: float) -> TestRun:
     """Run tests in a checkout until one fails, or the time is over."""
-    remembering = ("-p", "cacheprovider")  # the project's options switch it off
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *remembering, *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *OPTIONS, *tests]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     (checkout / LAST_FAILED).unlink(missing_ok=True)
     began = time.monotonic()
