@@ -29,7 +29,7 @@ from batch.verify import (
 )
 from batch.view import View, new_pointer
 from potluck.contract.accounting import LeftOut
-from potluck.contract.errors import MissingStepError, Refused, ServiceUnreachable
+from potluck.contract.errors import Locked, MissingStepError, Refused, ServiceUnreachable
 from potluck.contract.fields import Field
 from potluck.contract.publication import SLOTS, Pointer, Publication, slot_fields, slot_view
 from potluck.contract.redis_format import (
@@ -389,6 +389,14 @@ def test_what_left_is_pruned_and_nothing_else(view: View, store: redis.Redis) ->
     assert stored(store, "S29", third)["run_id"] == "third"
     assert stored(store, "S39", view.read_pointer().pointer.previous)["run_id"] == "second"  # type: ignore[union-attr,arg-type]
     assert store.hlen(entity_key("work" + PROJECT, ["shop_id"], ["S39"], ["string"])) > 0
+
+
+def test_a_run_that_lost_its_lease_prunes_no_further(view: View) -> None:
+    pointer = published(view, scored())
+    with leased(view) as lease:
+        lease.held_until = 0.0  # as after a pause that was longer than the lease
+        with pytest.raises(Locked, match="lost its lease"):
+            prune_slot(view, [scored(30)], pointer, lease)
 
 
 def test_a_run_that_would_fill_redis_is_refused_before_it_is_written(

@@ -29,6 +29,12 @@ def test_a_place_that_can_not_hold_the_file_is_refused_before_the_work(
         check_destination(tmp_path / name, SUFFIXES)
 
 
+def test_a_new_name_and_that_of_a_file_can_hold_the_file(tmp_path: Path) -> None:
+    (tmp_path / "former.csv").write_text("")
+    for name in ("new.csv", "new.parquet", "former.csv"):
+        check_destination(tmp_path / name, SUFFIXES)
+
+
 def test_a_device_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "null.csv").symlink_to("/dev/null")
     with pytest.raises(UsageError, match="something else"):

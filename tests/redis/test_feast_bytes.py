@@ -25,6 +25,7 @@ from potluck.redis.feast_bytes import (
     typed_entity_keys,
 )
 from potluck.redis.feast_times import decode_timestamps
+from potluck.redis.key_scan import readable_key
 from potluck.redis.resp_stream import command_stream, hash_slots, key_hashes
 from potluck.stores.feast_plugins.feast_values import encode_by_feast
 
@@ -176,6 +177,12 @@ def test_keys_of_feasts_other_types(kind: str, values: list[Any]) -> None:
         for value in protos
     ]
     assert typed_entity_keys("p", {"k": kind}, pa.table({"k": values})).to_pylist() == theirs
+
+
+def test_a_key_that_is_a_moment_is_read_by_people_as_its_seconds() -> None:
+    table = pa.table({"at": [datetime(2020, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]})
+    keys = typed_entity_keys("p", {"at": "unix_timestamp"}, table).to_pylist()
+    assert [readable_key(key) for key in keys] == ["at=1577836800", "at=-86400"]
 
 
 @pytest.mark.parametrize(

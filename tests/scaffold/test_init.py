@@ -204,6 +204,21 @@ def test_a_folder_that_holds_something_is_left_alone_unless_forced(
     assert (repo / "mine.txt").read_text() == "mine"
 
 
+def test_a_place_where_no_folder_can_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.touch()
+    with pytest.raises(UsageError, match="can't be written: Not a directory"):
+        write_folder({"README.md": ""}, path / "repo", force=False)
+
+
+def test_only_rows_that_can_not_be_split_by_time_get_the_tag_split(tmp_path: Path) -> None:
+    undated, dated = tmp_path / "undated", tmp_path / "dated"
+    assert init(bank(tmp_path, rows=60), "--label", "y", "--to", undated).exit_code == 0
+    assert init(taxi(tmp_path), "--label", "fare", "--to", dated).exit_code == 0
+    assert '"split": "random"' in (undated / "definitions.py").read_text()
+    assert '"split"' not in (dated / "definitions.py").read_text()
+
+
 @pytest.mark.parametrize(
     "words",
     [
