@@ -2,6 +2,7 @@
 port."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ import pytest
 import warm_python
 
 from potluck.contract.settings import Settings
+from training.moved import follow_home
 
 pytest_plugins = ["redis_servers", "redis_proxy", "disks"]
 
@@ -211,27 +213,59 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+PASSING = shutil.ignore_patterns("*.sock", "lock")
+"""What of a home is of the processes that run for it."""
+
+
 @contextlib.contextmanager
-def running(repo: Repo, home: Path) -> Iterator[Stack]:
-    """From raw data to a server that is ready."""
+def running(repo: Repo, home: Path, shared: Path) -> Iterator[Stack]:
+    """From raw data to a server that is ready.
+
+    Args:
+        home: an empty folder.
+        shared: a folder of all workers; the first one to come builds, the others copy.
+    """
     stack = Stack(repo, home)
+    built = shared / f"{repo.name}-built"
     try:
-        stack.verbs(
-            ["ingest", *repo.ingest],
-            ["apply"],
-            ["materialize"],
-            ["train", repo.realtime],
-            ["train", repo.hybrid],
-            *(["train", other] for other in repo.others),
-            ["nightly", "--as-of", "2026-06-01"],
-        )
-        passing = shutil.ignore_patterns("*.sock", "lock")
-        shutil.copytree(home, stack.as_built, ignore=passing)
+        with alone(shared / f"{repo.name}.lock"):
+            if built.exists():
+                shutil.copytree(built, home, dirs_exist_ok=True)
+                # MLflow's and Feast's registries hold the paths of the first home.
+                follow_home(stack.settings)
+                stack.verbs(["apply"])
+            else:
+                build(stack)
+                stack.verb("down")  # Redis writes its file as it ends
+                shutil.copytree(home, built, ignore=PASSING)
+        shutil.copytree(home, stack.as_built, ignore=PASSING)
         stack.serve()
         yield stack
     finally:
         stack.stop()
         stack.verb("down")
+
+
+def build(stack: Stack) -> None:
+    """Fill a home from raw data to a published nightly run."""
+    repo = stack.repo
+    stack.verbs(
+        ["ingest", *repo.ingest],
+        ["apply"],
+        ["materialize"],
+        ["train", repo.realtime],
+        ["train", repo.hybrid],
+        *(["train", other] for other in repo.others),
+        ["nightly", "--as-of", "2026-06-01"],
+    )
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock that every worker of this run knows by its path."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -253,7 +287,10 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 def stack_fixture(repo: Repo) -> Any:
     @pytest.fixture(scope="session", name=repo.name)
     def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-        with running(repo, tmp_path_factory.mktemp(repo.name)) as stack:
+        base = tmp_path_factory.getbasetemp()
+        # xdist gives each worker a folder in the one of the whole run.
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        with running(repo, tmp_path_factory.mktemp(repo.name), shared) as stack:
             yield stack
 
     return start

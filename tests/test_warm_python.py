@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import warm_python
+from warm_python import COLD_VARIABLES
 
 SHOW = """
 import json, os, sys
@@ -57,7 +58,9 @@ def test_it_ends_and_tells_as_a_real_process_does(words: list[str], tmp_path: Pa
 def test_its_environment_is_the_callers_alone() -> None:
     code = "import os; print(sorted(os.environ))"
     environment = {"ONLY": "this", "PATH": os.environ["PATH"]}
-    environment |= {name: os.environ[name] for name in os.environ if name.startswith("PYTHON")}
+    environment |= {
+        name: os.environ[name] for name in os.environ if name.startswith(COLD_VARIABLES)
+    }
     ended = warm_python.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
@@ -101,3 +104,53 @@ def test_python_variables_of_its_own_make_it_a_real_process() -> None:
         text=True,
     )
     assert ended.stdout == "1\n"
+
+
+@pytest.mark.parametrize("name", ["LANG", "LC_ALL", "MPLBACKEND", "OPENBLAS_NUM_THREADS"])
+def test_what_libraries_read_at_their_import_makes_it_a_real_process(name: str) -> None:
+    assert warm_python.is_cold({**os.environ, name: "another"})
+    assert not warm_python.is_cold({**os.environ, "POTLUCK_HOME": "another"})
+
+
+def test_what_can_not_be_written_at_the_end_is_told_as_a_real_process_does() -> None:
+    # A buffer of its own: with PYTHONUNBUFFERED the print would fail, and not the end.
+    code = "import sys; sys.stdout = open(1, 'w', closefd=False); print('lost')"
+    command = [sys.executable, "-c", code]
+    with open("/dev/full", "w") as full:
+        options: dict[str, Any] = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
+        real, warm = subprocess.run(command, **options), warm_python.run(command, **options)
+    assert real.returncode == 120
+    assert warm.returncode == 120
+    assert warm.stderr == real.stderr
+
+
+CALLER = """
+import subprocess, sys, time
+sys.path.insert(0, sys.argv[1])
+import warm_python
+child = warm_python.start([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_it_ends_with_the_process_that_called_it_however_that_ends() -> None:
+    support = str(Path(warm_python.__file__).parent)
+    command = [sys.executable, "-c", CALLER, support]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as caller:
+        assert caller.stdout is not None
+        child = int(caller.stdout.readline())
+        caller.kill()
+    deadline = time.monotonic() + 10
+    while is_running(child):
+        assert time.monotonic() < deadline, "the child outlives its caller"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"

@@ -8,44 +8,39 @@ killed, its exit code is the child's, its pipes are the caller's.
 
 What this can't show is how a process starts: what it imports, how long that takes, what a variable
 of the environment does to Python itself. Tests of that, and every `serve`, `up` and `schedule`,
-start real ones. `PYTHON…` variables of a call's own make it a real one too.
+start real ones. Variables of a call's own that are read while Python or a library starts make it a
+real one too (`COLD_VARIABLES`). `tests/cli/test_cold_verbs.py` runs each verb as a real `potluck`.
+
+This is the caller's side. The process that forks is `warm_server`, its child `warm_child`.
 """
 
 import array
 import atexit
-import contextlib
-import gc
-import json
 import os
-import runpy
 import select
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-import traceback
-import types
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from warm_wire import read_json, send_json
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-ROOMS = ("cli", "training", "batch", "scaffold", "potluck")
-ALSO = (
-    "feast.infra.offline_stores.duckdb",
-    "mlflow.lightgbm",
-    "matplotlib.pyplot",
-    "sklearn.metrics",
+SERVER = Path(__file__).with_name("warm_server.py")
+COLD_VARIABLES = (
+    *("PYTHON", "LD_", "LANG", "LC_", "MALLOC_", "GLIBC_"),
+    *("OMP_", "OPENBLAS_", "MKL_", "MPL", "MLFLOW_LOGGING_", "MLFLOW_ENABLE_"),
 )
-"""What verbs import inside functions."""
-COLD_VARIABLES = ("PYTHON", "LD_", "OMP_")
-"""Python, the loader and OpenMP read these when a process starts."""
+"""Beginnings of the variables that are read when a process starts or a library is imported.
+
+The first line's are Python's, the loader's and the C library's, the second line's are OpenMP's, the
+linear algebra's, Matplotlib's and MLflow's.
+"""
 START_SECONDS = 120
-LENGTH_BYTES = 4
 
 
 class WarmPopen(subprocess.Popen[Any]):
@@ -132,6 +127,8 @@ def run(
 def is_cold(environment: Mapping[str, str]) -> bool:
     """Whether a call's environment differs in what only a new process would read."""
     names = {name for name in {*environment, *os.environ} if name.startswith(COLD_VARIABLES)}
+    if environment.get("POTLUCK_LOG_LEVEL", "").upper() == "DEBUG":
+        return True  # then `prepare_libraries` leaves Feast and MLflow as they are
     return any(environment.get(name) != os.environ.get(name) for name in names)
 
 
@@ -148,7 +145,7 @@ class WarmProcess:
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.path = f"{self.folder.name}/socket"
-        command = [sys.executable, __file__, self.path]
+        command = [sys.executable, str(SERVER), self.path]
         # It ends when its standard input does: with this process, however that ends.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
@@ -186,193 +183,3 @@ def warm_process() -> WarmProcess:
             WARM.append(WarmProcess())
             atexit.register(WARM[0].stop)
     return WARM[0]
-
-
-def send_json(connection: socket.socket, value: Any) -> None:
-    text = json.dumps(value).encode()
-    connection.sendall(len(text).to_bytes(LENGTH_BYTES, "big") + text)
-
-
-def read_json(connection: socket.socket) -> Any:
-    length = int.from_bytes(read_exactly(connection, LENGTH_BYTES), "big")
-    return json.loads(read_exactly(connection, length))
-
-
-def read_exactly(connection: socket.socket, count: int) -> bytes:
-    found = b""
-    while len(found) < count:
-        more = connection.recv(count - len(found))
-        if not more:
-            raise ConnectionError("the warm process is gone")
-        found += more
-    return found
-
-
-# What follows runs in the warm process and in its children.
-
-
-def import_all() -> dict[str, str]:
-    """Import what verbs import.
-
-    Returns:
-        Variables that the imports set: Feast names a folder of metrics.
-    """
-    import importlib
-    import pkgutil
-
-    before = dict(os.environ)
-    for room in ROOMS:
-        package = importlib.import_module(room)
-        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
-            # Ray's engine imports Ray, and starts it
-            if found.name not in ("batch.on_ray", "cli.main"):
-                importlib.import_module(found.name)
-    for name in ALSO:
-        importlib.import_module(name)
-    return {name: value for name, value in os.environ.items() if before.get(name) != value}
-
-
-def serve(path: str) -> None:
-    """Fork for each connection, and tell it how the child ended."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
-    imported = import_all()
-    assert threading.active_count() == 1, threading.enumerate()
-    gc.freeze()  # so that a collection in a child copies no page
-    woken, wake = os.pipe()
-    for end in (woken, wake):
-        os.set_blocking(end, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest and for the children
-    children: dict[int, socket.socket] = {}
-    print("ready", flush=True)
-    while True:
-        readable, _, _ = select.select([listener, woken, sys.stdin], [], [])
-        if sys.stdin in readable:
-            os._exit(0)
-        if woken in readable:
-            os.read(woken, 4096)
-            tell_ended(children)
-        if listener in readable:
-            connection, _ = listener.accept()
-            fork(connection, imported, children)
-
-
-def tell_ended(children: dict[int, socket.socket]) -> None:
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            connection = children.pop(pid)
-            with contextlib.suppress(OSError):  # the caller does not want to know any more
-                send_json(connection, status)
-            connection.close()
-
-
-def fork(
-    connection: socket.socket, imported: Mapping[str, str], children: dict[int, socket.socket]
-) -> None:
-    _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
-    call = read_json(connection)
-    pid = os.fork()
-    if pid == 0:
-        become(call, imported, descriptors)
-    for number in descriptors:
-        os.close(number)
-    children[pid] = connection
-    send_json(connection, pid)
-
-
-def become(call: Mapping[str, Any], imported: Mapping[str, str], descriptors: list[int]) -> None:
-    """Be the process that the caller asked for, to its end."""
-    code = 1
-    try:
-        settle(call, imported, descriptors)
-        code = execute(list(call["arguments"]))
-    except KeyboardInterrupt:
-        traceback.print_exc()
-        end_process()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    end_process()
-    os._exit(code)
-
-
-def settle(call: Mapping[str, Any], imported: Mapping[str, str], descriptors: list[int]) -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if call["new_session"]:
-        os.setsid()
-    os.umask(call["umask"])
-    # Above 0 to 2 first: one of them may be where another is to go.
-    copies = [os.dup(number) for number in descriptors]
-    for target, copy in enumerate(copies):
-        os.dup2(copy, target)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.chdir(call["folder"])
-    os.environ.clear()
-    os.environ.update({**imported, **call["environment"]})
-    time.tzset()
-    import numpy as np
-
-    np.random.seed()
-
-
-def execute(arguments: list[str]) -> int:
-    """Run `[-W ignore] -m MODULE …` or `-c CODE …`.
-
-    Returns:
-        The exit code.
-    """
-    if arguments[0] == "-W":
-        warnings.simplefilter(arguments[1])  # type: ignore[arg-type]
-        sys.warnoptions.append(arguments[1])
-        arguments = arguments[2:]
-    kind, what, *words = arguments
-    try:
-        if kind == "-m":
-            sys.path[0] = os.getcwd()
-            sys.argv = [what, *words]
-            sys.modules.pop(what, None)  # some module had imported it
-            runpy.run_module(what, run_name="__main__", alter_sys=True)
-        else:
-            assert kind == "-c", arguments
-            sys.path[0] = ""
-            sys.argv = ["-c", *words]
-            main = types.ModuleType("__main__")
-            sys.modules["__main__"] = main
-            exec(compile(what, "<string>", "exec"), main.__dict__)
-    except SystemExit as ended:
-        return exit_code(ended.code)
-    return 0
-
-
-def exit_code(code: object) -> int:
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
-    return 1
-
-
-def end_process() -> None:
-    """Do what Python does at its end: wait for threads, call what was registered, flush."""
-    for step in (threading._shutdown, atexit._run_exitfuncs, *flushes()):  # type: ignore[attr-defined]
-        with contextlib.suppress(Exception):
-            step()
-
-
-def flushes() -> Iterator[Any]:
-    yield sys.stdout.flush
-    yield sys.stderr.flush
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])
