@@ -32,6 +32,7 @@ from serving.http.answers import error_answer
 from serving.http.hot import HotCalls
 from serving.http.openapi import OpenApi
 from serving.http.routes import router
+from serving.log.recorder import recorder_for
 from serving.loop.tasks import answer_to
 from serving.loop.turns import Turns
 from serving.online.store import OnlineStore
@@ -57,7 +58,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     ages = [kind(app.state.champions, now) for kind in kinds]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
     app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed)
-    hot = HotCalls(app.state.champions)
+    app.state.recorder = recorder_for(settings)
+    hot = HotCalls(app.state.champions, app.state.recorder)
     # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.
     app.router.routes.extend([*router.routes, *hot.routes])
     app.add_exception_handler(RequestError, on_request_error)
@@ -85,6 +87,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         edge.connections.sweep(),
         app.state.store_metrics.watch(),
     )
+    app.state.recorder.start()
     tasks = [asyncio.create_task(work) for work in works]
     unfollow = follow_parent()
     try:
@@ -95,6 +98,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await app.state.store.close()
+        await app.state.recorder.close()
 
 
 async def on_request_error(request: Request, error: Exception) -> Response:

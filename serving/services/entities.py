@@ -59,6 +59,10 @@ class Known(NamedTuple):
     """Fields that the request itself brought."""
     not_found: tuple[str, ...] = ()
     """Join keys of the entities that a view does not know, where that is no error."""
+    replies: Sequence[Reply] = ()
+    """What the online store answered for each entity."""
+    looked_up_at: float | None = None
+    """Seconds since 1970; the time by which the age of the values was judged."""
 
 
 class EntityReader:
@@ -98,59 +102,67 @@ class EntityReader:
             replies: one for each call of the record.
             now: seconds since 1970; values older than their view's ttl count as missing.
         """
-        fresh: list[Stored] = []
+        fresh: list[Sequence[bytes | None]] = []
         gaps: list[Gap] = []
         for entity, reply in zip(self.hashes, replies, strict=True):
             try:
-                knowing = self.without_stale(entity, reply, now)
+                knowing, values = self.without_stale(entity, reply, now)
             except DamagedValueError as error:
                 return stores_fault(self.service, str(error))
             if knowing < len(entity.places):
                 gaps.append((entity, knowing))
-            fresh.append(reply)
+            fresh.append(values)
         refused = refused_entities(gaps) if gaps else []
         if refused:
             return entities_not_found(refused)
         stored = self.in_order(fresh[0] if len(fresh) == 1 else [*chain.from_iterable(fresh)])
         # A checked record keeps its schema's order, in which the looked-up fields come last.
-        known = (
-            self.overridden(record, stored)
-            if next(reversed(record)) in self.names
-            else Known(stored)
-        )
-        if gaps:
-            known = known._replace(not_found=join_keys_of(gaps))
+        overridden: tuple[str, ...] = ()
+        if next(reversed(record)) in self.names:
+            stored, overridden = self.overridden(record, stored)
+        not_found = join_keys_of(gaps) if gaps else ()
+        known = Known(stored, overridden, not_found, replies, now)
         return self.lacking(known) or known if self.required else known
 
-    def without_stale(self, entity: EntityHash, reply: Reply, now: float) -> int:
-        """Take what is stale out of an HMGET's reply, in place. Answers how many views know the
-        entity.
+    def without_stale(
+        self, entity: EntityHash, reply: Reply, now: float
+    ) -> tuple[int, Sequence[bytes | None]]:
+        """Take what is stale out of an HMGET's reply.
+
+        Returns:
+            How many views know the entity, and the values that count: the reply itself where all
+            of it does.
 
         Raises:
             DamagedValueError: the reply is no list of Feast's values.
         """
         if not isinstance(reply, list):
             raise DamagedValueError(NO_HASH)
-        knowing = 0
+        knowing, values = 0, reply
         for place, end, ttl_seconds, nothing in entity.places:
             timestamp = self.timestamps[reply[place]]
-            if timestamp is None:
-                reply[place + 1 : end] = nothing
-                continue
-            knowing += 1
-            if ttl_seconds and now - timestamp > ttl_seconds:
-                reply[place + 1 : end] = nothing
-        return knowing
+            if timestamp is not None:
+                knowing += 1
+                if not ttl_seconds or now - timestamp <= ttl_seconds:
+                    continue
+            if values is reply:
+                values = reply.copy()  # the reply is logged as it came
+            values[place + 1 : end] = nothing
+        return knowing, values
 
-    def overridden(self, record: Record, stored: Stored) -> Known:
-        """The request's value where it sent one, as the store would hold it."""
+    def overridden(self, record: Record, stored: Stored) -> tuple[Stored, tuple[str, ...]]:
+        """Put the request's value where it sent one, as the store would hold it.
+
+        Returns:
+            The values, and the names of those that the request brought.
+        """
         values, names = list(stored), []
         for place, field in enumerate(self.online):
             sent = record.get(field.name)
             if sent is not None:
                 values[place] = encode_value(sent, field.dtype)
                 names.append(field.name)
-        return Known(values, tuple(names))
+        return values, tuple(names)
 
     def lacking(self, known: Known) -> SchemaValidation | None:
         names = [
