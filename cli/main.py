@@ -35,6 +35,7 @@ VERBS = {
     "serve": "cli.stack.serve",
     "predict": "cli.client.predict",
     "lookup": "cli.client.lookup",
+    "log": "cli.log.log",
     "up": "cli.stack.up",
     "down": "cli.stack.up",
     "status": "cli.stack.status",

@@ -15,20 +15,11 @@ from potluck.contract.redis_format import (
     is_missing,
     timestamp_field,
 )
+from potluck.contract.reply_layout import ViewPlace, reply_places, view_places, views_by_keys
 from potluck.scoring.plan import Remembered, Stored, picker
 from serving.online.store import Call, KeyCommand, Reply
 from serving.services.schema import Record
 from serving.services.stored_faults import NO_HASH, stores_fault
-
-
-class ViewPlace(NamedTuple):
-    """Where a view stands in its hash's reply: its timestamp, and behind it the values."""
-
-    timestamp: int
-    end: int
-    ttl_seconds: int
-    nothing: list[None]
-    """What the values are where they don't count."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +62,9 @@ class EntityReader:
     def __init__(self, contract: FeatureContract) -> None:
         self.service = contract.service
         dtypes = {key.name: key.dtype for key in contract.keys}
-        groups = dict.fromkeys(view.join_keys for view in contract.views)
         self.hashes = [
-            entity_hash(
-                contract.project,
-                keys,
-                dtypes,
-                [view for view in contract.views if view.join_keys == keys],
-            )
-            for keys in groups
+            entity_hash(contract.project, keys, dtypes, views)
+            for keys, views in views_by_keys(contract).items()
         ]
         self.online = contract.online
         self.names = frozenset(field.name for field in contract.online)
@@ -89,7 +74,7 @@ class EntityReader:
             if field.required and field.default is None
         ]
         self.timestamps = Remembered(decode_timestamp)
-        self.in_order = picker(reply_places(self.hashes, [field.name for field in contract.online]))
+        self.in_order = picker(reply_places(contract))
 
     def calls(self, record: Record) -> list[Call]:
         """One HMGET for each entity that the record names."""
@@ -191,15 +176,6 @@ def entity_hash(
     )
 
 
-def view_places(views: Sequence[LookupView]) -> tuple[ViewPlace, ...]:
-    places, start = [], 0
-    for view in views:
-        end = start + 1 + len(view.features)
-        places.append(ViewPlace(start, end, view.ttl_seconds, [None] * len(view.features)))
-        start = end
-    return tuple(places)
-
-
 def refused_entities(gaps: Sequence[Gap]) -> list[EntityHash]:
     """Those that no view knows, and whose views want that to be an error."""
     return [entity for entity, knowing in gaps if not knowing and entity.refuses]
@@ -221,9 +197,3 @@ def entities_not_found(entities: Sequence[EntityHash]) -> EntityNotFound:
 def join_keys_of(gaps: Sequence[Gap]) -> tuple[str, ...]:
     """Each join key once."""
     return tuple(dict.fromkeys(chain.from_iterable(entity.join_keys for entity, _ in gaps)))
-
-
-def reply_places(hashes: Sequence[EntityHash], names: Sequence[str]) -> list[int]:
-    """Where each field stands in the replies, laid end to end: behind its view's timestamp."""
-    layout = [name for entity in hashes for view in entity.views for name in ("", *view.features)]
-    return [layout.index(name) for name in names]
