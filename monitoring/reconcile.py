@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from monitoring.decode.progress import Progress, read_progress
 from monitoring.parts import PartFiles
 from monitoring.retention import rows_in
-from potluck.inference_log.counts import read_counts
 from potluck.inference_log.layout import LogLayout
+from potluck.inference_log.progress import read_progress
+from potluck.inference_log.totals import count_totals
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,6 @@ class Reconciliation:
         if not self.adds_up:
             lines.append("the files do not hold what was logged: somebody changed them")
         return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What workers counted, and what is decoded of it."""
-
-    answered: int
-    logged: int
-    dropped: int
-    waiting: int
-
-    @property
-    def lost(self) -> int:
-        return self.answered - self.logged - self.dropped
-
-
-def count_totals(layout: LogLayout, progress: Progress) -> Totals:
-    """Add up the workers of a home, living and ended."""
-    ended, living = progress.ended, progress.workers.values()
-    answered = sum(worker.answered for worker in living)
-    dropped = sum(worker.dropped for worker in living)
-    logged = sum(worker.logged for worker in living)
-    counted = 0
-    for folder in layout.worker_folders():
-        if folder.name not in progress.counted:
-            counted += read_counts(folder).answered
-    return Totals(
-        ended.answered + answered,
-        ended.logged + logged,
-        ended.dropped + dropped,
-        max(0, counted - answered),
-    )
 
 
 def reconcile(layout: LogLayout, parts: PartFiles) -> Reconciliation:

@@ -24,6 +24,7 @@ from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
 from serving.gauges.champion_age import ChampionAges
 from serving.gauges.features_not_fed import FeaturesNotFed
+from serving.gauges.inference_log_rows import InferenceLogRows
 from serving.gauges.materialization_age import MaterializationAges
 from serving.gauges.publication_age import PublicationAges
 from serving.gauges.store_metrics import StoreMetrics
@@ -57,7 +58,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     kinds = (PublicationAges, MaterializationAges, ChampionAges)
     ages = [kind(app.state.champions, now) for kind in kinds]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
-    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed)
+    logged = InferenceLogRows(settings)
+    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed, logged)
     app.state.recorder = recorder_for(settings)
     hot = HotCalls(app.state.champions, app.state.recorder)
     # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.

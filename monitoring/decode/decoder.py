@@ -20,13 +20,13 @@ import pyarrow as pa
 from monitoring.decode.bundles import Bundles
 from monitoring.decode.lookups import LookupReader
 from monitoring.decode.personal import Personal, personal_of
-from monitoring.decode.progress import Progress, WorkerProgress, read_progress
 from monitoring.decode.table import lookup_table, moment, prediction_table
 from monitoring.parts import PartFiles, Position, concat, part_files
 from potluck.contract.settings import Settings
 from potluck.inference_log.counts import is_alive, read_counts
 from potluck.inference_log.frames import DamagedSegment, Frame, read_frames
 from potluck.inference_log.layout import LogLayout, segment_number, segments_of
+from potluck.inference_log.progress import Progress, WorkerProgress, read_progress
 from potluck.inference_log.rows import LoggedRow
 from potluck.scoring.releases import Releases
 

@@ -64,6 +64,10 @@ class WorkerCounts:
 
     def close(self) -> None:
         """Give the lock back: this worker has ended."""
+        if isinstance(self.memory, mmap.mmap):
+            # It holds the file open, and so the lock.
+            self.memory.close()
+            self.memory = bytearray(TWO_NUMBERS.size)
         if self.handle is not None:
             os.close(self.handle)
             self.handle = None
