@@ -75,6 +75,7 @@ class Decoder:
             # Asked first: what it wrote before it ended is read below.
             alive = is_alive(folder)
             self.decode_worker(folder, alive=alive)
+        self.end_workers_without_folder()
         self.forget_removed_workers()
         return self.progress.ended.logged + self.logged_of_living() - before
 
@@ -163,6 +164,15 @@ class Decoder:
         if bundle not in self.lookups:
             self.lookups[bundle] = LookupReader(builder.contract)
         return prediction_table(rows, builder, self.lookups[bundle], self.personal)
+
+    def end_workers_without_folder(self) -> None:
+        """Sum up workers whose folder is not here: this home is the copy of another."""
+        gone = self.progress.workers.keys() - self.workers
+        for name in sorted(gone):
+            worker = self.progress.workers[name]
+            self.progress.end_worker(name, worker.answered, worker.dropped)
+        if gone:
+            self.progress.save(self.layout.decoded)
 
     def forget_removed_workers(self) -> None:
         """Forget the names of workers whose folders are gone."""
