@@ -35,6 +35,8 @@ VERBS = {
     "serve": "cli.stack.serve",
     "predict": "cli.client.predict",
     "lookup": "cli.client.lookup",
+    "log": "cli.log.log",
+    "replay": "cli.log.replay",
     "up": "cli.stack.up",
     "down": "cli.stack.up",
     "status": "cli.stack.status",

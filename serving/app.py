@@ -24,6 +24,7 @@ from potluck.contract.settings import Settings, load_settings
 from potluck.scoring.releases import Releases
 from serving.gauges.champion_age import ChampionAges
 from serving.gauges.features_not_fed import FeaturesNotFed
+from serving.gauges.inference_log_rows import InferenceLogRows
 from serving.gauges.materialization_age import MaterializationAges
 from serving.gauges.publication_age import PublicationAges
 from serving.gauges.store_metrics import StoreMetrics
@@ -32,6 +33,7 @@ from serving.http.answers import error_answer
 from serving.http.hot import HotCalls
 from serving.http.openapi import OpenApi
 from serving.http.routes import router
+from serving.log.recorder import recorder_for
 from serving.loop.tasks import answer_to
 from serving.loop.turns import Turns
 from serving.online.store import OnlineStore
@@ -56,8 +58,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     kinds = (PublicationAges, MaterializationAges, ChampionAges)
     ages = [kind(app.state.champions, now) for kind in kinds]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
-    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed)
-    hot = HotCalls(app.state.champions)
+    logged = InferenceLogRows(settings)
+    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed, logged)
+    app.state.recorder = recorder_for(settings)
+    hot = HotCalls(app.state.champions, app.state.recorder)
     # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.
     app.router.routes.extend([*router.routes, *hot.routes])
     app.add_exception_handler(RequestError, on_request_error)
@@ -85,6 +89,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         edge.connections.sweep(),
         app.state.store_metrics.watch(),
     )
+    app.state.recorder.start()
     tasks = [asyncio.create_task(work) for work in works]
     unfollow = follow_parent()
     try:
@@ -95,6 +100,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await app.state.store.close()
+        await app.state.recorder.close()
 
 
 async def on_request_error(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from potluck.contract.errors import PotluckError, UsageError
 from potluck.contract.settings import Settings
-from potluck.scoring.releases import Releases
+from potluck.scoring.releases import Release, Releases
 from training.pull import fetch
 from training.registry import CHALLENGER, CHAMPION, Registry
 from training.tracking import reaching_mlflow
@@ -61,6 +61,23 @@ def promote_version(settings: Settings, service: str, version: str | None = None
             registry.unpoint(service, CHALLENGER)
         releases.promote(release)
     return Promoted(service, wanted, former, changed=True, digest=release.digest)
+
+
+def lay_version_down(settings: Settings, service: str, version: str | None = None) -> Release:
+    """Fetch a version from MLflow and check it, without making it champion.
+
+    Args:
+        version: the challenger, if none is given.
+
+    Raises:
+        UsageError: no such service or version, or no challenger.
+        BundleError: the bundle does not pass its check.
+        ServiceUnreachable: MLflow does not answer.
+    """
+    with reaching_mlflow(settings):
+        registry = Registry(settings)
+        check_trained_service(registry, service)
+        return fetch(settings, registry, service, find_version(registry, service, version))
 
 
 def retire_service(settings: Settings, service: str) -> Retired:

@@ -11,6 +11,7 @@ import click
 
 from cli.options import common_options
 from cli.stack.listen_address import check_address
+from cli.stack.log_decoder import log_decoder
 from cli.startup import settings_for
 from potluck.contract import logs
 from potluck.redis.embedded import ensure_redis
@@ -53,7 +54,7 @@ def serve_verb(host: str, port: int, workers: int, repo: Path | None, as_json: b
             log_config=None,  # its lines come in our form
             log_level=settings.log_level.lower(),
         )
-        with contextlib.suppress(KeyboardInterrupt):
+        with log_decoder(settings), contextlib.suppress(KeyboardInterrupt):
             if workers > 1:
                 Workers(config, [config.bind_socket()], settings).run()
             else:

@@ -2,7 +2,7 @@
 
 <backup>/
   backup.json              format, version, time, the home, what is not in it; sha256 of every file
-  home/                    as in the home: releases, data, runs, databases
+  home/                    as in the home: releases, data, runs, databases, inferences
   home/redis/appendonly.aof   the embedded Redis at one moment
 
 Order matters. Redis is copied before the files that its pointers name, champions before bundles,
@@ -18,15 +18,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from monitoring.catch_up import caught_up
 from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.lock import exclusive, shared
 from potluck.contract.settings import Settings
+from potluck.inference_log.layout import LogLayout
 from potluck.redis.client import REDIS_ERRORS
 from potluck.redis.embedded import client, ensure_redis
 from potluck.scoring.releases import Releases
 from potluck.stores.ingest.sources import LOCK_FILE
 
-POINTING = ("releases/champions", "feast.db", "mlflow.db", "schedule.json")
+LOGGED = (
+    "inferences/parquet",
+    "inferences/decoded.json",
+    "inferences/server_id",
+    "inferences/salt",
+)
+"""Of the inference log; the workers' segments belong to the servers that run."""
+POINTING = ("releases/champions", "feast.db", "mlflow.db", "schedule.json", *LOGGED)
 POINTED_TO = ("releases", "mlartifacts", "runs", "data")
 LEFT_OUT = (".potluck-*", ".staging-*", ".history-*", ".staged", ".lock", LOCK_FILE)
 """What is being written, and locks."""
@@ -51,6 +60,8 @@ def copy_home(settings: Settings, target: Path) -> None:
         for folder in sorted(settings.home.glob("data/*/")):
             busy = "`potluck ingest` is at work; make the backup when it is done"
             locks.enter_context(exclusive(folder / LOCK_FILE, busy))
+        if LogLayout(settings.home).folder.is_dir():
+            locks.enter_context(caught_up(settings))
         for name in (*POINTING, *POINTED_TO):
             copy_tree(settings.home / name, target / name)
 

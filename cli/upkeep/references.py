@@ -32,7 +32,7 @@ class References:
 def find_references(settings: Settings) -> References:
     """Ask everybody who may refer to a bundle or a run; who does not answer is a doubt."""
     found = References()
-    for add in (add_champions, add_registry, add_published_runs, add_runs):
+    for add in (add_champions, add_registry, add_published_runs, add_runs, add_logged):
         try:
             add(settings, found)
         except (PotluckError, OSError) as error:
@@ -52,6 +52,13 @@ def add_registry(settings: Settings, found: References) -> None:
     from training.named import named_digests
 
     found.digests |= named_digests(settings)
+
+
+def add_logged(settings: Settings, found: References) -> None:
+    """Add the bundles of answers that the inference log still holds: they may be replayed."""
+    from monitoring.named import logged_digests
+
+    found.digests |= logged_digests(settings)
 
 
 def add_published_runs(settings: Settings, found: References) -> None:

@@ -91,6 +91,25 @@ class Settings(BaseSettings):
     """Share of a view's entities online that a materialize may delete because the data lacks
     them."""
 
+    inference_log: bool = Field(default=True, alias="POTLUCK_INFERENCE_LOG")
+    """Whether the server logs every predicted and looked-up row."""
+    inference_log_url: str | None = Field(default=None, alias="POTLUCK_INFERENCE_LOG_URL")
+    """Folder of the log's parquet files: a path, or `s3://bucket/prefix`. Default: in the home."""
+    inference_segments_bytes: int = Field(
+        default=1 << 30, alias="POTLUCK_INFERENCE_SEGMENTS_BYTES", ge=1 << 20
+    )
+    """Bytes of answered rows that wait for the log's decoder; more are dropped and counted."""
+    inference_leave_out: str = Field(default="", alias="POTLUCK_INFERENCE_LEAVE_OUT")
+    """Fields, with commas between them, whose values the log does not keep."""
+    inference_hash: str = Field(default="", alias="POTLUCK_INFERENCE_HASH")
+    """Fields, with commas between them, that the log keeps only as a salted hash."""
+    keep_inferences_days: int | None = Field(default=90, alias="POTLUCK_KEEP_INFERENCES_DAYS", ge=1)
+    """Days that the inference log is kept."""
+    keep_inferences_bytes: int | None = Field(
+        default=10 << 30, alias="POTLUCK_KEEP_INFERENCES_BYTES", ge=1
+    )
+    """Bytes of parquet files that the log may have; the oldest days go first."""
+
     nightly_engine: Literal["local", "ray"] = Field(default="local", alias="POTLUCK_NIGHTLY_ENGINE")
     """Where the nightly run scores: in processes of this machine, or on Ray (`potluck[ray]`)."""
     nightly_workers: int = Field(
@@ -181,7 +200,17 @@ class Settings(BaseSettings):
     @property
     def projects(self) -> tuple[str, ...]:
         """Those of `mlflow_projects`, apart."""
-        return tuple(name.strip() for name in self.mlflow_projects.split(",") if name.strip())
+        return names_in(self.mlflow_projects)
+
+    @property
+    def left_out_fields(self) -> tuple[str, ...]:
+        """Those of `inference_leave_out`, apart."""
+        return names_in(self.inference_leave_out)
+
+    @property
+    def hashed_fields(self) -> tuple[str, ...]:
+        """Those of `inference_hash`, apart."""
+        return names_in(self.inference_hash)
 
     @property
     def releases(self) -> Path:
@@ -244,6 +273,12 @@ def source_path(project: str, source: str) -> str:
     """Where `potluck ingest` puts the parquet file of a source; for the feature repo's
     `FileSource(path=…)`."""
     return str(load_settings().data_folder(project) / f"{source}.parquet")
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the names of a text with commas between them."""
+    names = [name.strip() for name in text.split(",")]
+    return tuple(name for name in names if name)
 
 
 def available_cores() -> int:

@@ -125,12 +125,18 @@ class Releases:
         Raises:
             BundleError: the bundle is not here, or its contract can't be read.
         """
+        return self.contract_of(release.digest)
+
+    def contract_of(self, digest: str) -> FeatureContract:
+        """`contract` of a bundle that is known by its digest.
+
+        Raises:
+            BundleError: the bundle is not here, or its contract can't be read.
+        """
         try:
-            return read_contract((self.bundles / release.digest / CONTRACT_FILE).read_bytes())
+            return read_contract((self.bundles / digest / CONTRACT_FILE).read_bytes())
         except OSError as error:
-            raise BundleError(
-                f"bundle {release.digest} of {release.service} can't be read: {error}"
-            ) from None
+            raise BundleError(f"bundle {digest} can't be read: {error}") from None
 
     def services(self) -> list[str]:
         """Names of the services that have a champion.

@@ -6,7 +6,8 @@ from potluck.contract.errors import RequestError
 from serving.http.answer_bytes import head_of, told
 from serving.http.answers import Body
 from serving.http.edge import Edge, Exchange
-from serving.http.hot import HotCall, Target
+from serving.http.hot import HotCall
+from serving.http.target import Target
 from serving.loop.tasks import answer_to, logged
 
 if TYPE_CHECKING:

@@ -60,7 +60,8 @@ class Edge:
             await self.app(scope, receive, send)
             return
         exchange = Exchange(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        state = scope.setdefault("state", {})
+        state["request_id"], state["started"] = exchange.request_id, exchange.started
         reply = Reply(exchange, send, scope["state"].get(CUTS_SHORT, never))
         try:
             self.enter(probe=scope["path"] in PROBES)

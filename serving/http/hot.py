@@ -7,7 +7,7 @@ comes here by way of the router.
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -15,19 +15,16 @@ from starlette.types import Receive, Scope, Send
 from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.bodies.json_structure import LARGEST_RECORD
 from serving.http.answers import Body, lookup_body, prediction_body, send_json
+from serving.http.logged_rows import lookup_row, prediction_row
+from serving.http.target import Target
+from serving.log.recorder import Recorder
 from serving.loop.tasks import logged
 from serving.metrics import count
 from serving.services.champions import Champions
+from serving.services.precomputed import FoundRow
+from serving.services.predictor import Answer
 
 Answered = Callable[[Body | RequestError], None]
-
-
-class Target(NamedTuple):
-    """What a call is about."""
-
-    service: str
-    entity_id: str
-    request_id: str
 
 
 class HotCall(Protocol):
@@ -52,8 +49,8 @@ class PredictCall:
 
     path, method = "/predict/{service}", "POST"
 
-    def __init__(self, champions: Champions) -> None:
-        self.champions = champions
+    def __init__(self, champions: Champions, recorder: Recorder) -> None:
+        self.champions, self.recorder = champions, recorder
 
     def label(self, service: str) -> str:
         return service if service in self.champions.live.predictors else ""
@@ -63,15 +60,17 @@ class PredictCall:
         record = predictor.schema.read(body)
         if isinstance(record, RequestError):
             count(target.service, [record])
+            self.recorder.add(prediction_row(predictor, None, record, target))
             raise record
-        predictor.submit(
-            record,
-            lambda answer: answered(
-                logged(answer, target.request_id)
-                if isinstance(answer, RequestError)
-                else prediction_body(predictor, answer, target.request_id)
-            ),
-        )
+
+        def answer_with(answer: Answer | RequestError) -> None:
+            self.recorder.add(prediction_row(predictor, record, answer, target))
+            if isinstance(answer, RequestError):
+                answered(logged(answer, target.request_id))
+            else:
+                answered(prediction_body(predictor, answer, target.request_id))
+
+        predictor.submit(record, answer_with)
 
 
 class LookupCall:
@@ -79,8 +78,8 @@ class LookupCall:
 
     path, method = "/lookup/{service}/{entity_id:path}", "GET"  # a text key may hold a slash
 
-    def __init__(self, champions: Champions) -> None:
-        self.champions = champions
+    def __init__(self, champions: Champions, recorder: Recorder) -> None:
+        self.champions, self.recorder = champions, recorder
 
     def label(self, service: str) -> str:
         return service if service in self.champions.live.precomputed else ""
@@ -90,35 +89,40 @@ class LookupCall:
         entity = precomputed.keys.check(target.entity_id)
         if isinstance(entity, RequestError):
             count(target.service, [entity])
+            self.recorder.add(lookup_row(precomputed, None, entity, target))
             raise entity
-        precomputed.submit(
-            entity,
-            lambda found: answered(
-                logged(found, target.request_id)
-                if isinstance(found, RequestError)
-                else lookup_body(precomputed, *found, entity, target.request_id)
-            ),
-        )
+
+        def answer_with(found: FoundRow) -> None:
+            self.recorder.add(lookup_row(precomputed, entity, found, target))
+            if isinstance(found, RequestError):
+                answered(logged(found, target.request_id))
+            else:
+                answered(lookup_body(precomputed, *found, entity, target.request_id))
+
+        precomputed.submit(entity, answer_with)
 
 
 class HotCalls:
     """Both calls, found by method and path."""
 
-    def __init__(self, champions: Champions) -> None:
-        self.predict, self.lookup = PredictCall(champions), LookupCall(champions)
+    def __init__(self, champions: Champions, recorder: Recorder) -> None:
+        self.predict = PredictCall(champions, recorder)
+        self.lookup = LookupCall(champions, recorder)
 
     def known(self, service: str) -> str:
         """The service for the metrics, nothing if there is none of that name."""
         return self.predict.label(service) or self.lookup.label(service)
 
-    def find(self, method: bytes, path: str, request_id: str) -> tuple[HotCall, Target] | None:
+    def find(
+        self, method: bytes, path: str, request_id: str, started: float
+    ) -> tuple[HotCall, Target] | None:
         """The call, if the path is one of the two as they are usually written."""
         if method == b"POST" and path.startswith("/predict/") and path.count("/") == 2:
-            return self.predict, Target(path[9:], "", request_id)
+            return self.predict, Target(path[9:], "", request_id, started)
         if method == b"GET" and path.startswith("/lookup/"):
             service, slash, entity = path[8:].partition("/")
             if slash and entity:
-                return self.lookup, Target(service, entity, request_id)
+                return self.lookup, Target(service, entity, request_id, started)
         return None
 
     @property
@@ -134,9 +138,10 @@ class Endpoint:
         self.call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = scope["path_params"]
-        target = Target(asked["service"], asked.get("entity_id", ""), scope["state"]["request_id"])
-        scope["state"]["service"] = self.call.label(target.service)
+        asked, state = scope["path_params"], scope["state"]
+        entity_id = asked.get("entity_id", "")
+        target = Target(asked["service"], entity_id, state["request_id"], state["started"])
+        state["service"] = self.call.label(target.service)
         body = await read_body(receive, LARGEST_RECORD)
         outcome: asyncio.Future[Body | RequestError] = asyncio.get_running_loop().create_future()
         self.call.begin(

@@ -16,6 +16,10 @@ from serving.http.answers import (
     summary_body,
 )
 from serving.http.hot import read_body
+from serving.http.logged_rows import log_lookups, log_predictions
+from serving.http.target import Target
+from serving.log.recorder import Recorder
+from serving.loop.tasks import answer_to
 from serving.loop.turns import Turns
 from serving.metrics import exposition
 from serving.online.store import OnlineStore
@@ -35,7 +39,14 @@ async def predict_batch(request: Request, service: str) -> Response:
     turns: Turns = request.app.state.turns
     text = await read_body(request.receive, LARGEST_BATCH_BODY)
     rows = await predictor.schema.batch.read(text, turns)
-    answers = await predictor.predict(rows)
+    target = target_of(request, service)
+    try:
+        answers = await predictor.predict(rows)
+    except Exception as error:
+        failed = [answer_to(error)] * len(rows)
+        log_predictions(recorder(request), predictor, rows, failed, target)
+        raise
+    log_predictions(recorder(request), predictor, rows, answers, target)
     body = batch_body(predictor, answers, request.state.request_id)
     return await batch_answer(body, turns)
 
@@ -47,7 +58,14 @@ async def lookup_batch(request: Request, service: str) -> Response:
     turns: Turns = request.app.state.turns
     text = await read_body(request.receive, LARGEST_BATCH_BODY)
     ids = await precomputed.keys.batch.read(text, turns)
-    found = await precomputed.lookup(ids)
+    target = target_of(request, service)
+    try:
+        found = await precomputed.lookup(ids)
+    except Exception as error:
+        failed = [answer_to(error)] * len(ids)
+        log_lookups(recorder(request), precomputed, ids, failed, target)
+        raise
+    log_lookups(recorder(request), precomputed, ids, found.answers, target)
     return await batch_answer(lookups_body(precomputed, found, request.state.request_id), turns)
 
 
@@ -95,6 +113,14 @@ async def metrics(request: Request) -> Response:
 
 def live(request: Request) -> Live:
     return request.app.state.champions.live  # type: ignore[no-any-return]
+
+
+def recorder(request: Request) -> Recorder:
+    return request.app.state.recorder  # type: ignore[no-any-return]
+
+
+def target_of(request: Request, service: str) -> Target:
+    return Target(service, "", request.state.request_id, request.state.started)
 
 
 def store(request: Request) -> OnlineStore:

@@ -82,7 +82,8 @@ class ShortWayProtocol(LimitedProtocol):
         if length > LARGEST_HOT_BODY or b"%" in self.url or b"?" in self.url:
             return None
         exchange = Exchange(self.headers)
-        found = self.edge.hot.find(self.parser.get_method(), self.url.decode(), exchange.request_id)
+        method, url = self.parser.get_method(), self.url.decode()
+        found = self.edge.hot.find(method, url, exchange.request_id, exchange.started)
         if found is None or (length > 0) != (found[0].method == "POST"):
             return None
         return HotCycle(self, self.edge, exchange, *found)

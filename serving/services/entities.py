@@ -15,20 +15,11 @@ from potluck.contract.redis_format import (
     is_missing,
     timestamp_field,
 )
+from potluck.contract.reply_layout import ViewPlace, reply_places, view_places, views_by_keys
 from potluck.scoring.plan import Remembered, Stored, picker
 from serving.online.store import Call, KeyCommand, Reply
 from serving.services.schema import Record
 from serving.services.stored_faults import NO_HASH, stores_fault
-
-
-class ViewPlace(NamedTuple):
-    """Where a view stands in its hash's reply: its timestamp, and behind it the values."""
-
-    timestamp: int
-    end: int
-    ttl_seconds: int
-    nothing: list[None]
-    """What the values are where they don't count."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +50,10 @@ class Known(NamedTuple):
     """Fields that the request itself brought."""
     not_found: tuple[str, ...] = ()
     """Join keys of the entities that a view does not know, where that is no error."""
+    replies: Sequence[Reply] = ()
+    """What the online store answered for each entity."""
+    looked_up_at: float | None = None
+    """Seconds since 1970; the time by which the age of the values was judged."""
 
 
 class EntityReader:
@@ -67,15 +62,9 @@ class EntityReader:
     def __init__(self, contract: FeatureContract) -> None:
         self.service = contract.service
         dtypes = {key.name: key.dtype for key in contract.keys}
-        groups = dict.fromkeys(view.join_keys for view in contract.views)
         self.hashes = [
-            entity_hash(
-                contract.project,
-                keys,
-                dtypes,
-                [view for view in contract.views if view.join_keys == keys],
-            )
-            for keys in groups
+            entity_hash(contract.project, keys, dtypes, views)
+            for keys, views in views_by_keys(contract).items()
         ]
         self.online = contract.online
         self.names = frozenset(field.name for field in contract.online)
@@ -85,7 +74,7 @@ class EntityReader:
             if field.required and field.default is None
         ]
         self.timestamps = Remembered(decode_timestamp)
-        self.in_order = picker(reply_places(self.hashes, [field.name for field in contract.online]))
+        self.in_order = picker(reply_places(contract))
 
     def calls(self, record: Record) -> list[Call]:
         """One HMGET for each entity that the record names."""
@@ -98,59 +87,67 @@ class EntityReader:
             replies: one for each call of the record.
             now: seconds since 1970; values older than their view's ttl count as missing.
         """
-        fresh: list[Stored] = []
+        fresh: list[Sequence[bytes | None]] = []
         gaps: list[Gap] = []
         for entity, reply in zip(self.hashes, replies, strict=True):
             try:
-                knowing = self.without_stale(entity, reply, now)
+                knowing, values = self.without_stale(entity, reply, now)
             except DamagedValueError as error:
                 return stores_fault(self.service, str(error))
             if knowing < len(entity.places):
                 gaps.append((entity, knowing))
-            fresh.append(reply)
+            fresh.append(values)
         refused = refused_entities(gaps) if gaps else []
         if refused:
             return entities_not_found(refused)
         stored = self.in_order(fresh[0] if len(fresh) == 1 else [*chain.from_iterable(fresh)])
         # A checked record keeps its schema's order, in which the looked-up fields come last.
-        known = (
-            self.overridden(record, stored)
-            if next(reversed(record)) in self.names
-            else Known(stored)
-        )
-        if gaps:
-            known = known._replace(not_found=join_keys_of(gaps))
+        overridden: tuple[str, ...] = ()
+        if next(reversed(record)) in self.names:
+            stored, overridden = self.overridden(record, stored)
+        not_found = join_keys_of(gaps) if gaps else ()
+        known = Known(stored, overridden, not_found, replies, now)
         return self.lacking(known) or known if self.required else known
 
-    def without_stale(self, entity: EntityHash, reply: Reply, now: float) -> int:
-        """Take what is stale out of an HMGET's reply, in place. Answers how many views know the
-        entity.
+    def without_stale(
+        self, entity: EntityHash, reply: Reply, now: float
+    ) -> tuple[int, Sequence[bytes | None]]:
+        """Take what is stale out of an HMGET's reply.
+
+        Returns:
+            How many views know the entity, and the values that count: the reply itself where all
+            of it does.
 
         Raises:
             DamagedValueError: the reply is no list of Feast's values.
         """
         if not isinstance(reply, list):
             raise DamagedValueError(NO_HASH)
-        knowing = 0
+        knowing, values = 0, reply
         for place, end, ttl_seconds, nothing in entity.places:
             timestamp = self.timestamps[reply[place]]
-            if timestamp is None:
-                reply[place + 1 : end] = nothing
-                continue
-            knowing += 1
-            if ttl_seconds and now - timestamp > ttl_seconds:
-                reply[place + 1 : end] = nothing
-        return knowing
+            if timestamp is not None:
+                knowing += 1
+                if not ttl_seconds or now - timestamp <= ttl_seconds:
+                    continue
+            if values is reply:
+                values = reply.copy()  # the reply is logged as it came
+            values[place + 1 : end] = nothing
+        return knowing, values
 
-    def overridden(self, record: Record, stored: Stored) -> Known:
-        """The request's value where it sent one, as the store would hold it."""
+    def overridden(self, record: Record, stored: Stored) -> tuple[Stored, tuple[str, ...]]:
+        """Put the request's value where it sent one, as the store would hold it.
+
+        Returns:
+            The values, and the names of those that the request brought.
+        """
         values, names = list(stored), []
         for place, field in enumerate(self.online):
             sent = record.get(field.name)
             if sent is not None:
                 values[place] = encode_value(sent, field.dtype)
                 names.append(field.name)
-        return Known(values, tuple(names))
+        return values, tuple(names)
 
     def lacking(self, known: Known) -> SchemaValidation | None:
         names = [
@@ -179,15 +176,6 @@ def entity_hash(
     )
 
 
-def view_places(views: Sequence[LookupView]) -> tuple[ViewPlace, ...]:
-    places, start = [], 0
-    for view in views:
-        end = start + 1 + len(view.features)
-        places.append(ViewPlace(start, end, view.ttl_seconds, [None] * len(view.features)))
-        start = end
-    return tuple(places)
-
-
 def refused_entities(gaps: Sequence[Gap]) -> list[EntityHash]:
     """Those that no view knows, and whose views want that to be an error."""
     return [entity for entity, knowing in gaps if not knowing and entity.refuses]
@@ -209,9 +197,3 @@ def entities_not_found(entities: Sequence[EntityHash]) -> EntityNotFound:
 def join_keys_of(gaps: Sequence[Gap]) -> tuple[str, ...]:
     """Each join key once."""
     return tuple(dict.fromkeys(chain.from_iterable(entity.join_keys for entity, _ in gaps)))
-
-
-def reply_places(hashes: Sequence[EntityHash], names: Sequence[str]) -> list[int]:
-    """Where each field stands in the replies, laid end to end: behind its view's timestamp."""
-    layout = [name for entity in hashes for view in entity.views for name in ("", *view.features)]
-    return [layout.index(name) for name in names]

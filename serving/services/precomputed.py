@@ -38,7 +38,9 @@ NO_PREDICTION = "a row of the published run has no prediction"
 NO_SHARES = "the stored probabilities are no object of finite numbers"
 Stored = dict[str, Any]
 SHARES = TypeAdapter(dict[str, FiniteFloat])
-Answered = Callable[[tuple[Pointer, Stored] | RequestError], None]
+FoundRow = tuple[Pointer, Stored] | RequestError
+"""The published run and its row, or the error that is the answer."""
+Answered = Callable[[FoundRow], None]
 Asked = tuple[Entity, Answered]
 
 
@@ -48,6 +50,11 @@ class Found:
 
     pointer: Pointer
     rows: list[Stored | RequestError]
+
+    @property
+    def answers(self) -> list[FoundRow]:
+        """Each row with the run that it is of."""
+        return [row if isinstance(row, RequestError) else (self.pointer, row) for row in self.rows]
 
 
 class PrecomputedService:
@@ -88,12 +95,10 @@ class PrecomputedService:
         self.tasks.start(self._lookup_each(batch))
 
     async def _lookup_each(self, batch: list[Asked]) -> None:
-        rows: Sequence[tuple[Pointer, Stored] | RequestError]
+        rows: Sequence[FoundRow]
         try:
             found = await self.lookup([entity for entity, _ in batch])
-            rows = [
-                row if isinstance(row, RequestError) else (found.pointer, row) for row in found.rows
-            ]
+            rows = found.answers
         except Exception as error:
             rows = [answer_to(error)] * len(batch)
         for (_, answered), row in zip(batch, rows, strict=True):

@@ -40,19 +40,21 @@ class Answer(NamedTuple):
 
     prediction: Literals
     probabilities: dict[str, float] | None
-    overridden: tuple[str, ...]
-    not_found: tuple[str, ...]
+    known: Known
     marks: Marks
+    request_time: float
+    """Seconds since 1970; the time that defaults such as `request_time.month` stand for."""
 
     @property
     def is_noted(self) -> bool:
-        return bool(self.overridden or self.not_found or self.marks)
+        return bool(self.known.overridden or self.known.not_found or self.marks)
 
     @property
     def notes(self) -> dict[str, list[str]]:
         if not self.is_noted:
             return {}
-        named = {"overridden": list(self.overridden), "not_found": list(self.not_found)}
+        known = self.known
+        named = {"overridden": list(known.overridden), "not_found": list(known.not_found)}
         for kind in ("unseen", "imputed"):
             named[kind] = [column for mark, column in self.marks if mark == kind]
         return {name: fields for name, fields in named.items() if fields}
@@ -198,8 +200,9 @@ class Predictor:
         shares: Sequence[dict[str, float] | None] = outcome.predictions.probabilities or [
             None
         ] * len(batch)
+        request_time = now.timestamp()
         return [
-            Answer(values[row], shares[row], known.overridden, known.not_found, marks.get(row, []))
+            Answer(values[row], shares[row], known, marks.get(row, []), request_time)
             for row, (_, known) in enumerate(batch)
         ]
 

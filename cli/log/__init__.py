@@ -1,0 +1,1 @@
+"""The verbs about answers that were given: log."""

@@ -1,0 +1,13 @@
+"""What a request is about, for its answer and for the inference log."""
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """A service, and of a look-up the entity that is asked for."""
+
+    service: str
+    entity_id: str
+    request_id: str
+    started: float
+    """When the request's head had come, by `time.perf_counter`."""
