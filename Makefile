@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/python -m cli.demo $(if $(DATA),--data "$(DATA)") $(if $(REPO),--repo "$(REPO)") $(if $(PORT),--port "$(PORT)")
 
 test: $(READY)
-	$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile
+	$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
 up: $(READY)
 	$(BIN)/python -m cli.first_run $(if $(DATA),--data "$(DATA)")

@@ -45,6 +45,16 @@ for words in json.loads(sys.argv[1]):
 """
 
 
+FEW_AND_LONG = ("test_pages.py", "test_cold_verbs.py")
+"""Files of few tests that take a minute; xdist would begin with the files of most tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files, so that no worker is left alone with one at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name not in FEW_AND_LONG)
+
+
 @dataclass(frozen=True)
 class Repo:
     """A feature repo under test, and what its services are called."""
