@@ -32,10 +32,9 @@ class SegmentWriter:
         Raises:
             OSError: it can't be written; nothing of it is left.
         """
-        if self.folder is None:
-            self.folder = make_worker_folder(self.layout.workers, self.counts)
+        folder = self.open_folder()
         if self.handle is None:
-            path = self.folder / segment_name(self.number)
+            path = folder / segment_name(self.number)
             self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             written = os.write(self.handle, frame)
@@ -49,6 +48,16 @@ class SegmentWriter:
         self.size += len(frame)
         if self.size >= SEGMENT_BYTES:
             self.close_segment()
+
+    def open_folder(self) -> Path:
+        """Return the worker's folder; it is made, with its counters, at the first call.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        if self.folder is None:
+            self.folder = make_worker_folder(self.layout.workers, self.counts)
+        return self.folder
 
     def close_segment(self) -> None:
         """Begin another segment with the next frame."""

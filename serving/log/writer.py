@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from potluck.inference_log.counts import WorkerCounts
@@ -72,6 +73,9 @@ class SegmentThread:
             self.thread.join(seconds)
 
     def run(self) -> None:
+        # Before the first row: who reads the log sees by the counters what is still to come.
+        with suppress(OSError):  # the first append tries again, and tells
+            self.segments.open_folder()
         while (sealed := self.queue.get()) is not None:
             self.write(sealed)
             self.done_bytes += len(sealed.packed or b"")
