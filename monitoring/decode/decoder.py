@@ -18,7 +18,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from monitoring.decode.bundles import Bundles
-from monitoring.decode.lookups import LookupReader
 from monitoring.decode.personal import Personal, personal_of
 from monitoring.decode.table import lookup_table, moment, prediction_table
 from monitoring.parts import PartFiles, Position, concat, part_files
@@ -28,6 +27,7 @@ from potluck.inference_log.frames import DamagedSegment, Frame, read_frames
 from potluck.inference_log.layout import LogLayout, segment_number, segments_of
 from potluck.inference_log.progress import Progress, WorkerProgress, read_progress
 from potluck.inference_log.rows import LoggedRow
+from potluck.scoring.lookups import LookupReader
 from potluck.scoring.releases import Releases
 
 logger = logging.getLogger("potluck.log")

@@ -18,12 +18,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from monitoring.decode.lookups import LookedUp, LookupReader
 from monitoring.decode.personal import Personal
 from potluck.contract.features import FeatureContract
 from potluck.contract.fields import DType
 from potluck.inference_log.rows import LoggedRow
 from potluck.scoring.functions import run_function
+from potluck.scoring.lookups import LookedUp, LookupReader
 from potluck.scoring.rows import RowBuilder
 
 MOMENT = pa.timestamp("us", tz="UTC")

@@ -8,7 +8,7 @@ requests have their turn in between.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
@@ -65,23 +65,39 @@ class JsonList:
             yield Piece(edge + 1, edges[place + 1], place == 0)
 
 
+class Batch(NamedTuple, Generic[Row]):
+    """A body that was read."""
+
+    rows: list[Row | SchemaValidation]
+    others: dict[str, Any]
+    """What stands beside the rows, not checked yet."""
+
+
 class BatchReader(Generic[Row]):
     """Reads batches of one kind of row.
 
     Args:
         name: of the list.
         form: what the body must be, for people.
+        beside: names that may stand beside the list.
         row: the schema of rows that need no second look.
         read: one row from its text, or why it is none; where that is no JSON it raises ValueError,
             in the parser's words.
     """
 
-    def __init__(self, name: str, form: str, row: CoreSchema, read: "ReadRow[Row]") -> None:
-        self.name, self.form, self.read_row = name, form, read
-        self.read_at_once = SchemaValidator(batch_of(name, row)).validate_json
+    def __init__(
+        self,
+        name: str,
+        form: str,
+        row: CoreSchema,
+        read: "ReadRow[Row]",
+        beside: frozenset[str] = frozenset(),
+    ) -> None:
+        self.name, self.form, self.read_row, self.beside = name, form, read, beside
+        self.read_at_once = SchemaValidator(batch_of(name, row, beside)).validate_json
 
-    async def read(self, body: bytes, turns: Turns) -> list[Row | SchemaValidation]:
-        """The rows of a body, each checked by itself.
+    async def read(self, body: bytes, turns: Turns) -> Batch[Row]:
+        """Read a body, each row checked by itself.
 
         Raises:
             BatchTooLarge: there are more than `MOST_ROWS`.
@@ -89,16 +105,17 @@ class BatchReader(Generic[Row]):
         """
         if is_light(body):
             try:
-                return list(self.read_at_once(body)[self.name])
+                found = self.read_at_once(body)
+                return Batch(found.pop(self.name), found)
             except ValidationError:
                 pass
         async with turns:
             return await self.read_in_turns(body, turns)
 
-    async def read_in_turns(self, body: bytes, turns: Turns) -> list[Row | SchemaValidation]:
+    async def read_in_turns(self, body: bytes, turns: Turns) -> Batch[Row]:
         lists = await found_lists(body, turns)
         await turns.others()
-        malformed = self.check_envelope(body, lists)
+        others = self.check_envelope(body, lists)
         rows: list[Row | SchemaValidation] = []
         for each in lists:
             rows.clear()  # of two lists under one name the last one counts
@@ -109,13 +126,16 @@ class BatchReader(Generic[Row]):
                 except ValueError:
                     await turns.others()
                     raise await self.malformed(body, in_place(body, lists, piece), turns) from None
-        if malformed:
+        if others is None:
             await turns.others()
             raise await self.malformed(body, blanked(body, lists, len(body)), turns)
-        return rows
+        return Batch(rows, others)
 
-    def check_envelope(self, body: bytes, lists: list[JsonList]) -> bool:
-        """See what stands around the rows. Answers whether that is malformed; a row may be, too.
+    def check_envelope(self, body: bytes, lists: list[JsonList]) -> dict[str, Any] | None:
+        """See what stands around the rows.
+
+        Returns:
+            What stands beside them; None where that is malformed. A row may be, too.
 
         Raises:
             SchemaValidation: it is something else than an object with just this list.
@@ -126,10 +146,11 @@ class BatchReader(Generic[Row]):
         try:
             found = from_json(envelope)
         except ValueError:
-            return True
-        if found != {self.name: []} or not all(each.is_list for each in lists):
+            return None
+        is_object = isinstance(found, dict) and all(each.is_list for each in lists)
+        if not is_object or found.pop(self.name, None) != [] or found.keys() - self.beside:
             raise self.other_form()
-        return False
+        return dict(found)
 
     def checked(self, text: bytes) -> Row | SchemaValidation:
         """One row, or why it does not fit.
@@ -156,16 +177,18 @@ class BatchReader(Generic[Row]):
         return not_json(body, said, f"one JSON object, {self.form}")
 
     def other_form(self) -> SchemaValidation:
+        beside = f" beside {', '.join(sorted(self.beside))}" if self.beside else ""
         return SchemaValidation(
             "the batch has another form than expected",
-            (Detail(self.name, f"expected {self.form} and nothing else"),),
+            (Detail(self.name, f"expected {self.form} and nothing else{beside}"),),
         )
 
 
-def batch_of(name: str, row: CoreSchema) -> CoreSchema:
+def batch_of(name: str, row: CoreSchema, beside: frozenset[str]) -> CoreSchema:
     """The body of a batch of such rows; the first row that does not fit ends it."""
     rows = core_schema.list_schema(row, max_length=MOST_ROWS, fail_fast=True)
-    fields = {name: core_schema.typed_dict_field(rows)}
+    other = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
+    fields = {**dict.fromkeys(beside, other), name: core_schema.typed_dict_field(rows)}
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 
 

@@ -12,8 +12,11 @@ from starlette.types import Send
 from potluck.contract.errors import RequestError
 from potluck.contract.publication import Pointer
 from serving.loop.turns import Turns
+from serving.services.answer import Answer
+from serving.services.answer_options import PLAIN, AnswerOptions
 from serving.services.precomputed import Entity, Found, PrecomputedService, Stored
-from serving.services.predictor import Answer, Predictor
+from serving.services.predictor import Predictor
+from serving.services.schema import Record
 
 ROWS_WRITTEN_AT_ONCE = 16
 RETRY_AFTER = {"retry-after": "1"}
@@ -67,8 +70,45 @@ def prediction_body(predictor: Predictor, answer: Answer, request_id: str) -> Bo
     }
 
 
+def extra_body(
+    predictor: Predictor, record: Record, answer: Answer, options: AnswerOptions
+) -> Body:
+    """What is added to a prediction on request."""
+    if not options.details:
+        return {}
+    return {"features": features_of(predictor, record, answer), **provenance_body(predictor)}
+
+
+def features_of(predictor: Predictor, record: Record, answer: Answer) -> dict[str, Body]:
+    return predictor.details.features(record, answer)
+
+
+def provenance_body(predictor: Predictor) -> Body:
+    """The digests of what answered: of the bundle, and of the definitions that it was made of."""
+    lineage = predictor.contract.lineage
+    definition = lineage.registry_hash if lineage else None
+    return {"bundle": predictor.release.digest, "definition": definition}
+
+
+def row_features(
+    predictor: Predictor,
+    records: Sequence[Record | RequestError],
+    answers: Sequence[Answer | RequestError],
+) -> Iterator[dict[str, Body] | None]:
+    """The features of a batch, row by row; None where a row has no answer."""
+    for record, answer in zip(records, answers, strict=True):
+        if isinstance(record, RequestError) or isinstance(answer, RequestError):
+            yield None
+        else:
+            yield features_of(predictor, record, answer)
+
+
 def batch_body(
-    predictor: Predictor, answers: Sequence[Answer | RequestError], request_id: str
+    predictor: Predictor,
+    records: Sequence[Record | RequestError],
+    answers: Sequence[Answer | RequestError],
+    request_id: str,
+    options: AnswerOptions = PLAIN,
 ) -> Body:
     """Row by row: a prediction or null; errors and notes name their row."""
     served = predictor.contract.served_by
@@ -82,6 +122,9 @@ def batch_body(
     body["errors"] = row_errors(answers)
     if any(isinstance(a, Answer) and a.is_noted for a in answers):
         body["notes"] = row_notes(answers)
+    if options.details:
+        body["features"] = row_features(predictor, records, answers)
+        body.update(provenance_body(predictor))
     return {
         **body,
         "service": predictor.release.service,
@@ -116,7 +159,7 @@ async def batch_answer(body: Body, turns: Turns) -> Response:
     return Response(b"{%b}" % b",".join(parts), media_type=JsonAnswer.media_type)
 
 
-async def list_as_json(entries: Iterator[Body], turns: Turns) -> bytes:
+async def list_as_json(entries: Iterator[Any], turns: Turns) -> bytes:
     parts = []
     while some := [*islice(entries, ROWS_WRITTEN_AT_ONCE)]:
         parts.append(to_json(some)[1:-1])

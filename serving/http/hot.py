@@ -14,15 +14,16 @@ from starlette.types import Receive, Scope, Send
 
 from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.bodies.json_structure import LARGEST_RECORD
-from serving.http.answers import Body, lookup_body, prediction_body, send_json
+from serving.http.answers import Body, extra_body, lookup_body, prediction_body, send_json
 from serving.http.logged_rows import lookup_row, prediction_row
 from serving.http.target import Target
 from serving.log.recorder import Recorder
 from serving.loop.tasks import logged
 from serving.metrics import count
+from serving.services.answer import Answer
+from serving.services.answer_options import PLAIN, AnswerOptions, options_of_query
 from serving.services.champions import Champions
 from serving.services.precomputed import FoundRow
-from serving.services.predictor import Answer
 
 Answered = Callable[[Body | RequestError], None]
 
@@ -35,6 +36,13 @@ class HotCall(Protocol):
 
     def label(self, service: str) -> str:
         """The service for the metrics, nothing if there is none of that name."""
+
+    def options(self, query: bytes) -> AnswerOptions:
+        """Read what the URL asks for besides.
+
+        Raises:
+            SchemaValidation: there is no such option.
+        """
 
     def begin(self, target: Target, body: bytes, answered: Answered) -> None:
         """Begin; `answered` is called once, now or later.
@@ -55,6 +63,9 @@ class PredictCall:
     def label(self, service: str) -> str:
         return service if service in self.champions.live.predictors else ""
 
+    def options(self, query: bytes) -> AnswerOptions:
+        return options_of_query(query)
+
     def begin(self, target: Target, body: bytes, answered: Answered) -> None:
         predictor = self.champions.live.predictor(target.service)
         record = predictor.schema.read(body)
@@ -68,7 +79,10 @@ class PredictCall:
             if isinstance(answer, RequestError):
                 answered(logged(answer, target.request_id))
             else:
-                answered(prediction_body(predictor, answer, target.request_id))
+                body = prediction_body(predictor, answer, target.request_id)
+                if target.options is not PLAIN:
+                    body.update(extra_body(predictor, record, answer, target.options))
+                answered(body)
 
         predictor.submit(record, answer_with)
 
@@ -83,6 +97,9 @@ class LookupCall:
 
     def label(self, service: str) -> str:
         return service if service in self.champions.live.precomputed else ""
+
+    def options(self, _query: bytes) -> AnswerOptions:
+        return PLAIN
 
     def begin(self, target: Target, _body: bytes, answered: Answered) -> None:
         precomputed = self.champions.live.lookup(target.service)
@@ -140,7 +157,8 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked, state = scope["path_params"], scope["state"]
         entity_id = asked.get("entity_id", "")
-        target = Target(asked["service"], entity_id, state["request_id"], state["started"])
+        options = self.call.options(scope["query_string"])
+        target = Target(asked["service"], entity_id, state["request_id"], state["started"], options)
         state["service"] = self.call.label(target.service)
         body = await read_body(receive, LARGEST_RECORD)
         outcome: asyncio.Future[Body | RequestError] = asyncio.get_running_loop().create_future()

@@ -8,8 +8,9 @@ from potluck.contract.errors import RequestError
 from potluck.inference_log.rows import LoggedRow
 from serving.http.target import Target
 from serving.log.recorder import Recorder
+from serving.services.answer import Answer
 from serving.services.precomputed import Entity, FoundRow, PrecomputedService
-from serving.services.predictor import Answer, Predictor
+from serving.services.predictor import Predictor
 from serving.services.schema import Record
 
 

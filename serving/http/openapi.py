@@ -1,7 +1,5 @@
 """/openapi.json with the true schema of every live service, made once for a set of champions."""
 
-from typing import Any
-
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,47 +7,28 @@ from starlette.routing import Route
 
 from potluck import __version__
 from serving.bodies.batch_body import MOST_ROWS
+from serving.http.answer_schemas import (
+    ERROR,
+    JSON_TYPES,
+    OPTIONS,
+    STRING,
+    Schema,
+    answer_schema,
+    batch_schema,
+    lookup_schema,
+    lookups_schema,
+)
 from serving.loop.turns import Turns
 from serving.services.champions import Champions, Live
 from serving.services.precomputed import PrecomputedService
 from serving.services.predictor import Predictor
 
-Schema = dict[str, Any]
-
-STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
-NAMES = {"type": "array", "items": STRING}
-DETAIL = {"type": "object", "properties": {"field": STRING, "reason": STRING}}
-ERROR_PROPERTIES: Schema = {
-    "error_code": STRING,
-    "message": STRING,
-    "details": {"type": "array", "items": DETAIL},
-}
-ERROR = {"type": "object", "properties": {**ERROR_PROPERTIES, "request_id": STRING}}
-ROW_ERRORS = {
-    "type": "array",
-    "items": {"type": "object", "properties": {"row": INTEGER, **ERROR_PROPERTIES}},
-}
-NOTES: Schema = dict.fromkeys(("overridden", "not_found", "unseen", "imputed"), NAMES)
-ROW_NOTES = {"type": "array", "items": {"type": "object", "properties": {"row": INTEGER, **NOTES}}}
 ERROR_STATUSES = {
     "404": "ENTITY_NOT_FOUND or SERVICE_NOT_FOUND",
     "413": "BODY_TOO_LARGE or BATCH_TOO_LARGE",
     "422": "SCHEMA_VALIDATION",
     "429": "OVERLOADED",
     "503": "FEATURE_STORE_UNAVAILABLE or MODEL_NOT_READY",
-}
-RUN: Schema = {
-    "model_version": STRING,
-    "run_id": STRING,
-    "as_of": {"type": "string", "format": "date-time"},
-    "age_seconds": NUMBER,
-}
-JSON_TYPES = {
-    "int64": "integer",
-    "int32": "integer",
-    "float64": "number",
-    "string": "string",
-    "bool": "boolean",
 }
 
 
@@ -102,13 +81,16 @@ def predict_paths(predictor: Predictor) -> Schema:
     rows = {"type": "array", "items": record, "maxItems": MOST_ROWS}
     envelope = {
         "type": "object",
-        "properties": {"dataframe_records": rows},
+        "properties": {"dataframe_records": rows, **OPTIONS},
         "required": ["dataframe_records"],
     }
+    one = operation(service, "Predict one record", answer_schema(predictor), record)
+    options = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in OPTIONS.items()
+    ]
     return {
-        f"/predict/{service}": {
-            "post": operation(service, "Predict one record", answer_schema(predictor), record)
-        },
+        f"/predict/{service}": {"post": {**one, "parameters": options}},
         f"/predict/{service}/batch": {
             "post": operation(
                 service, f"Predict up to {MOST_ROWS} records", batch_schema(predictor), envelope
@@ -154,80 +136,6 @@ def operation(tag: str, summary: str, answer: Schema, body: Schema | None = None
 
 def response(description: str, schema: Schema) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def prediction_type(predictor: Predictor) -> Schema:
-    classes = predictor.contract.classes
-    return {"enum": list(classes)} if classes else NUMBER
-
-
-def probabilities_type() -> Schema:
-    return {"type": "object", "additionalProperties": NUMBER}
-
-
-def answer_schema(predictor: Predictor) -> Schema:
-    properties = {
-        "prediction": prediction_type(predictor),
-        "service": STRING,
-        "model_version": STRING,
-        "served_by": {"const": predictor.contract.served_by},
-        **NOTES,
-        "request_id": STRING,
-    }
-    if predictor.contract.classes:
-        properties["probabilities"] = probabilities_type()
-    required = ["prediction", "service", "model_version", "served_by", "request_id"]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def batch_schema(predictor: Predictor) -> Schema:
-    properties = {
-        "predictions": {"type": "array", "items": nullable(prediction_type(predictor))},
-        "errors": ROW_ERRORS,
-        "notes": ROW_NOTES,
-        "service": STRING,
-        "model_version": STRING,
-        "served_by": {"type": "array", "items": nullable(STRING)},
-        "request_id": STRING,
-    }
-    if predictor.contract.classes:
-        properties["probabilities"] = {"type": "array", "items": nullable(probabilities_type())}
-    return {"type": "object", "properties": properties}
-
-
-def lookup_schema(service: PrecomputedService) -> Schema:
-    common = {
-        "service": STRING,
-        "entity_id": {"type": JSON_TYPES[service.publication.key.dtype]},
-        "served_by": STRING,
-    }
-    return {
-        "type": "object",
-        "properties": {"prediction": stored_type(service), **common, **RUN, "request_id": STRING},
-    }
-
-
-def lookups_schema(service: PrecomputedService) -> Schema:
-    predictions = {"type": "array", "items": nullable(stored_type(service))}
-    properties = {
-        "predictions": predictions,
-        "errors": ROW_ERRORS,
-        "service": STRING,
-        **RUN,
-        "request_id": STRING,
-    }
-    return {"type": "object", "properties": properties}
-
-
-def stored_type(service: PrecomputedService) -> Schema:
-    dtype = next(
-        field.dtype for field in service.publication.features if field.name == "prediction"
-    )
-    return {"type": JSON_TYPES[dtype]}
-
-
-def nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def common_paths() -> Schema:

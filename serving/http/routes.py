@@ -23,6 +23,7 @@ from serving.loop.tasks import answer_to
 from serving.loop.turns import Turns
 from serving.metrics import exposition
 from serving.online.store import OnlineStore
+from serving.services.answer_options import options_of_fields
 from serving.services.champions import Live
 from serving.services.precomputed import PrecomputedService
 
@@ -38,7 +39,8 @@ async def predict_batch(request: Request, service: str) -> Response:
     request.state.service = service
     turns: Turns = request.app.state.turns
     text = await read_body(request.receive, LARGEST_BATCH_BODY)
-    rows = await predictor.schema.batch.read(text, turns)
+    batch = await predictor.schema.batch.read(text, turns)
+    rows, options = batch.rows, options_of_fields(batch.others)
     target = target_of(request, service)
     try:
         answers = await predictor.predict(rows)
@@ -47,7 +49,7 @@ async def predict_batch(request: Request, service: str) -> Response:
         log_predictions(recorder(request), predictor, rows, failed, target)
         raise
     log_predictions(recorder(request), predictor, rows, answers, target)
-    body = batch_body(predictor, answers, request.state.request_id)
+    body = batch_body(predictor, rows, answers, request.state.request_id, options)
     return await batch_answer(body, turns)
 
 
@@ -57,7 +59,7 @@ async def lookup_batch(request: Request, service: str) -> Response:
     request.state.service = service
     turns: Turns = request.app.state.turns
     text = await read_body(request.receive, LARGEST_BATCH_BODY)
-    ids = await precomputed.keys.batch.read(text, turns)
+    ids = (await precomputed.keys.batch.read(text, turns)).rows
     target = target_of(request, service)
     try:
         found = await precomputed.lookup(ids)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from serving.services.answer_options import PLAIN, AnswerOptions
+
 
 class Target(NamedTuple):
     """A service, and of a look-up the entity that is asked for."""
@@ -11,3 +13,4 @@ class Target(NamedTuple):
     request_id: str
     started: float
     """When the request's head had come, by `time.perf_counter`."""
+    options: AnswerOptions = PLAIN

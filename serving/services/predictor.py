@@ -5,19 +5,20 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import zip_longest
-from typing import NamedTuple
 
 from potluck.contract.errors import DataError, Detail, RequestError, SchemaValidation
-from potluck.contract.fields import Literals
 from potluck.contract.redis_format import DamagedValueError
 from potluck.scoring.model import Model
-from potluck.scoring.plan import Marks, Plan
+from potluck.scoring.plan import Plan
 from potluck.scoring.releases import Release
 from serving.loop.microbatch import MicroBatch
 from serving.loop.tasks import Tasks, answer_to
 from serving.metrics import count, rows_counter
 from serving.online.store import OnlineStore, Reply
+from serving.services.answer import Answer
+from serving.services.details import DetailReader
 from serving.services.entities import EntityReader, Known
 from serving.services.schema import Record, RequestSchema
 from serving.services.stored_faults import stores_fault
@@ -29,35 +30,10 @@ ENOUGH_TO_READ, ENOUGH_TO_SCORE = (
 )  # the store works on some records while the next ones are read
 
 Joined = tuple[Record, Known]
-Answered = Callable[["Answer | RequestError"], None]
+Answered = Callable[[Answer | RequestError], None]
 Asked = tuple[Record, Answered]
 ReadyToScore = tuple[Joined, Answered]
 NOTHING_KNOWN = Known(())
-
-
-class Answer(NamedTuple):
-    """One scored record, and what the caller should know about it."""
-
-    prediction: Literals
-    probabilities: dict[str, float] | None
-    known: Known
-    marks: Marks
-    request_time: float
-    """Seconds since 1970; the time that defaults such as `request_time.month` stand for."""
-
-    @property
-    def is_noted(self) -> bool:
-        return bool(self.known.overridden or self.known.not_found or self.marks)
-
-    @property
-    def notes(self) -> dict[str, list[str]]:
-        if not self.is_noted:
-            return {}
-        known = self.known
-        named = {"overridden": list(known.overridden), "not_found": list(known.not_found)}
-        for kind in ("unseen", "imputed"):
-            named[kind] = [column for mark, column in self.marks if mark == kind]
-        return {name: fields for name, fields in named.items() if fields}
 
 
 class Predictor:
@@ -70,10 +46,16 @@ class Predictor:
         self.schema = RequestSchema(model.contract)
         self.entities = EntityReader(model.contract)
         self.plan = Plan(model)
+        self.model = model
         self.store = store
         self.reading: MicroBatch[Asked] = MicroBatch(self._read, ENOUGH_TO_READ)
         self.scoring: MicroBatch[ReadyToScore] = MicroBatch(self._score, ENOUGH_TO_SCORE)
         self.tasks = Tasks()
+
+    @cached_property
+    def details(self) -> DetailReader:
+        """Made when somebody asks for details the first time."""
+        return DetailReader(self.model)
 
     def submit(self, record: Record, answered: Answered) -> None:
         """Answer a checked record later, together with those that other requests bring at the same

@@ -27,6 +27,7 @@ from potluck.contract.fields import LARGEST_INTEGER, DType, Field
 from serving.bodies.batch_body import BatchReader, too_heavy
 from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
 from serving.bodies.malformed import ONE_RECORD, not_json
+from serving.services.answer_options import NAMES as OPTION_NAMES
 
 Record = dict[str, Any]
 
@@ -108,7 +109,7 @@ class RequestSchema:
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
         schema = plain.core_schema
         self.batch: BatchReader[Record] = BatchReader(
-            ROWS, FORM_OF_RECORDS, schema, self.read_whole
+            ROWS, FORM_OF_RECORDS, schema, self.read_whole, frozenset(OPTION_NAMES)
         )
         self.computed = {out.name for function in contract.functions for out in function.outputs}
         self.most_told_of = len(entries) + MOST_DETAILS
