@@ -186,7 +186,7 @@ def test_nothing_of_the_serving_image_can_be_written_to(serving: Image, place: s
     assert told.strip() == "EROFS"
 
 
-@pytest.mark.parametrize("module", ["feast", "mlflow", "pandas", "sklearn", "pyarrow"])
+@pytest.mark.parametrize("module", ["feast", "mlflow", "pandas", "sklearn", "duckdb"])
 def test_the_serving_image_does_without(serving: Image, module: str) -> None:
     find = f"import importlib.util; print(importlib.util.find_spec({module!r}))"
     assert execute(serving.entered(["python", "-c", find])).strip() == "None"
