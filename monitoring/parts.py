@@ -151,14 +151,21 @@ class PartFiles:
         """Put a file in its place, whole or not at all."""
         table = table.replace_schema_metadata({COVERED: json.dumps(covered).encode()})
         if not self.is_local:
-            # An object is there when its upload is complete.
-            with self.files.open_output_stream(path) as stream:
-                pq.write_table(table, stream, compression="zstd")
+            self.upload(path, table)
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, mode=0o600) as staging:
             pq.write_table(table, staging, compression="zstd")
+
+    def upload(self, path: str, table: pa.Table) -> None:
+        """Put a file on object storage, whole or not at all."""
+        whole = pa.BufferOutputStream()
+        pq.write_table(table, whole, compression="zstd")
+        # Not written piece by piece: a failure in between would close the stream, and the pieces
+        # would replace the object.
+        with self.files.open_output_stream(path) as stream:
+            stream.write(whole.getvalue())
 
     def remove(self, part: Part) -> None:
         """Remove a file of this server."""

@@ -1,15 +1,19 @@
 """Questions to the log, in SQL: the table `log` holds every logged row."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from monitoring.parts import PartFiles, concat
 from potluck.contract.errors import MissingStepError, UsageError
+
+FOOTERS_AT_ONCE = 16
 
 NEWEST_ROWS = """
 select * from log order by request_time desc, request_id, row limit {limit}
@@ -57,11 +61,14 @@ def open_log(parts: PartFiles, service: str | None = None) -> duckdb.DuckDBPyCon
 
 def remote_table(parts: PartFiles, paths: Sequence[str]) -> ds.Dataset:
     """Return files of object storage as one dataset; a column that a file lacks is null there."""
-    schemas = []
-    for path in paths:
+
+    def empty_table(path: str) -> pa.Table:
         with parts.files.open_input_file(path) as file:
-            schemas.append(pq.read_schema(file).remove_metadata())
-    schema = concat([schema.empty_table() for schema in schemas]).schema
+            return pq.read_schema(file).remove_metadata().empty_table()
+
+    # Each one is a wait for the storage.
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as readers:
+        schema = concat(list(readers.map(empty_table, paths))).schema
     return ds.dataset(list(paths), schema=schema, filesystem=parts.files, format="parquet")
 
 

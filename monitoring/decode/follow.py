@@ -5,13 +5,16 @@ import os
 import select
 import sys
 import time
+import traceback
 from contextlib import suppress
 
 from monitoring.decode.decoder import Decoder, open_decoder
+from monitoring.decode.limit import PASS_SECONDS, limited_pass
 from monitoring.retention import remove_old
 from potluck.contract import logs
 from potluck.contract.errors import Locked, PotluckError
 from potluck.contract.lock import exclusive
+from potluck.contract.secrets import masked
 from potluck.contract.settings import Settings, load_settings
 from potluck.inference_log.layout import LogLayout
 
@@ -40,7 +43,8 @@ def follow(settings: Settings) -> None:
     while True:
         is_last = is_parent_gone(LOOK_SECONDS)
         try:
-            passes.one()
+            with limited_pass(PASS_SECONDS):
+                passes.one()
             failure = told("", failure)
         except Exception as error:  # whatever it is, the segments still lie there
             failure = told(f"{type(error).__name__}: {error}", failure, error)
@@ -86,12 +90,22 @@ def state_of(layout: LogLayout) -> object:
 def told(now: str, before: str, error: Exception | None = None) -> str:
     """Log a failure once, until it is another one or none."""
     if now and now != before:
-        is_foreseen = isinstance(error, PotluckError | OSError)
         words = "the inference log can't be decoded: %s; trying again, the segments stay"
-        logger.error(words, now, exc_info=not is_foreseen)
+        logger.error(words + trace_of(error), masked(now))
     elif before and not now:
         logger.info("the inference log is decoded again")
     return now
+
+
+def trace_of(error: Exception | None) -> str:
+    """Return the trace of an error that nobody foresaw, as a part of the line that tells it.
+
+    As logging writes a trace, it could hold the password of the log's URL.
+    """
+    if error is None or isinstance(error, PotluckError | OSError):
+        return ""
+    text = masked("".join(traceback.format_exception(error)))
+    return "\n" + text.rstrip().replace("%", "%%")
 
 
 def is_parent_gone(seconds: float) -> bool:

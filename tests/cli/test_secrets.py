@@ -93,6 +93,12 @@ def test_the_processes_of_up_bear_no_password() -> None:
         ),
         ("password p%40ss", {"MLFLOW_TRACKING_URI": "http://u:p%40ss@h/"}, "password ***"),
         ("an abc of errors", {"REDIS_URL": "redis://:abc@h"}, "an abc of errors"),
+        (
+            "key s3/key is wrong",
+            {"POTLUCK_INFERENCE_LOG_URL": "s3://id:s3%2Fkey@bucket/log"},
+            "key *** is wrong",
+        ),
+        ("session tok-1234 ended", {"AWS_SESSION_TOKEN": "tok-1234"}, "session *** ended"),
         ("token tok-1234 expired", {"MLFLOW_TRACKING_TOKEN": "tok-1234"}, "token *** expired"),
         ("redis://h?sentinel_password=x&db=1", {}, "redis://h?sentinel_password=***&db=1"),
     ],

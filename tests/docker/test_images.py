@@ -186,10 +186,21 @@ def test_nothing_of_the_serving_image_can_be_written_to(serving: Image, place: s
     assert told.strip() == "EROFS"
 
 
-@pytest.mark.parametrize("module", ["feast", "mlflow", "pandas", "sklearn", "pyarrow"])
+@pytest.mark.parametrize("module", ["feast", "mlflow", "pandas", "sklearn", "duckdb"])
 def test_the_serving_image_does_without(serving: Image, module: str) -> None:
     find = f"import importlib.util; print(importlib.util.find_spec({module!r}))"
     assert execute(serving.entered(["python", "-c", find])).strip() == "None"
+
+
+def test_the_serving_image_decodes_the_log_and_tells_what_it_takes_to_ask_it(
+    serving: Image,
+) -> None:
+    execute(serving.entered(["python", "-c", "import monitoring.decode.follow"]))
+    asked_in_vain = serving.entered(["potluck", "log"], {"POTLUCK_HOME": "/tmp/home"})
+    ended = subprocess.run(asked_in_vain, capture_output=True, text=True)
+    assert ended.returncode == 2
+    (told,) = ended.stderr.splitlines()
+    assert "it lacks duckdb; install potluck[platform]" in told
 
 
 def test_the_batch_image_fills_a_home_that_the_serving_image_serves(
