@@ -1,5 +1,6 @@
 """The verb skew: compare what was served with the offline store."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import click
 from cli.options import Moment, common_options
 from cli.output import print_result
 from cli.startup import prepare_libraries, settings_for
+from potluck.contract import logs
 from potluck.contract.errors import Refused
+
+logger = logging.getLogger("potluck.skew")
 
 
 @click.command("skew")
@@ -21,6 +25,9 @@ from potluck.contract.errors import Refused
     type=click.FloatRange(0, 1),
     help="Exit with 65 if a larger share of a service's values is not equal.",
 )
+@click.option(
+    "--log", "logged", is_flag=True, help="Tell it as lines of a log, as `schedule` does."
+)
 @common_options
 def skew_verb(
     since: datetime | None,
@@ -28,6 +35,7 @@ def skew_verb(
     service: str | None,
     sample: int | None,
     max_share: float | None,
+    logged: bool,
     repo: Path | None,
     as_json: bool,
 ) -> None:
@@ -37,12 +45,18 @@ def skew_verb(
     look-up. Skew that is found is a result, and no failure.
     """
     settings = settings_for(repo)
+    if logged:
+        logs.set_up(settings)
     prepare_libraries(settings)
     from monitoring.skew.run import Chosen, measure_skew
 
     chosen = Chosen(since, until, service, sample)
     skew = measure_skew(settings, chosen, datetime.now(UTC))
-    print_result(skew, skew.text(), as_json=as_json)
+    if logged:
+        for line in skew.text().splitlines():
+            logger.info(line.strip())
+    else:
+        print_result(skew, skew.text(), as_json=as_json)
     if max_share is not None and skew.largest_share > max_share:
         raise Refused(
             f"{skew.largest_share:.6f} of the values of a service are not equal to the offline "
