@@ -61,20 +61,17 @@ def read_offline(
         return nothing_of(view, rows.num_rows, "its offline source is no local parquet")
     table, held = join(source, view, file_columns(registered.batch_source), rows)
     event_times = table[RECORDED].cast(MOMENT, safe=False).to_pylist()
-    moments = rows[DUE].to_pylist()
-    counts = [
-        is_present(recorded, view, due) for recorded, due in zip(event_times, moments, strict=True)
-    ]
+    hidden = too_old(event_times, rows[DUE].to_pylist(), view)
     fields = {each.name: each for each in contract.online}
     values: dict[str, Sequence[Any]] = {}
     for name in held:
         column = plain_values(table[name], fields[name], view.name)
-        values[name] = [
-            value if is_there else None for value, is_there in zip(column, counts, strict=True)
-        ]
+        for row in hidden:
+            column[row] = None
+        values[name] = column
+    gone = [name for name in view.features if name not in held]
     reason = "its offline source holds no such column"
-    gone = {name: reason for name in view.features if name not in held}
-    return OfflineView(event_times, values, gone)
+    return OfflineView(event_times, values, dict.fromkeys(gone, reason))
 
 
 def nothing_of(view: LookupView, rows: int, reason: str) -> OfflineView:
@@ -92,9 +89,10 @@ def join(
     Returns:
         The rows with features and `RECORDED`, and the features that the source holds.
     """
-    place = {name: f"e{number}" for number, name in enumerate(rows.column_names)}
+    aliases = [f"e{number}" for number in range(rows.num_columns)]
+    place = dict(zip(rows.column_names, aliases, strict=True))
     numbers = pa.array(range(rows.num_rows), pa.int64())
-    entities = rows.rename_columns([*place.values()]).append_column(ROW, numbers)
+    entities = rows.rename_columns(aliases).append_column(ROW, numbers)
     keys = {in_file.get(key, key): key for key in view.join_keys}
     with connected(source) as connection:
         # As in the offline store: else DuckDB takes the rows for a table of one row.
@@ -109,9 +107,22 @@ def join(
         return connection.execute(join_query(place, DUE, [lookup])).to_arrow_table(), held
 
 
-def is_present(recorded: datetime | None, view: LookupView, due: datetime) -> bool:
-    timestamp = None if recorded is None else recorded.timestamp()
-    return status_of(timestamp, view.ttl_seconds, due.timestamp()) == "PRESENT"
+def too_old(
+    event_times: Sequence[datetime | None], moments: Sequence[datetime], view: LookupView
+) -> list[int]:
+    """Return the numbers of the rows whose record is older than the view's ttl.
+
+    Args:
+        moments: those of the look-ups.
+    """
+    found = []
+    for row, (recorded, due) in enumerate(zip(event_times, moments, strict=True)):
+        if recorded is None:
+            continue
+        status = status_of(recorded.timestamp(), view.ttl_seconds, due.timestamp())
+        if status != "PRESENT":
+            found.append(row)
+    return found
 
 
 def plain_values(column: pa.ChunkedArray, declared: Field, view: str) -> list[Any]:

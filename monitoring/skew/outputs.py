@@ -56,8 +56,9 @@ def run_where_it_runs(
     except DataError:
         if rows == 1:
             return {field.name: [None] for field in declared.outputs}
-    parts = []
+    made: dict[str, Sequence[Any]] = {field.name: () for field in declared.outputs}
     for row in range(rows):
         alone = {name: [column[row]] for name, column in inputs.items()}
-        parts.append(run_where_it_runs(declared, code, alone, 1))
-    return {field.name: [part[field.name][0] for part in parts] for field in declared.outputs}
+        for name, values in run_where_it_runs(declared, code, alone, 1).items():
+            made[name] = [*made[name], *values]
+    return made

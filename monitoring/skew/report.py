@@ -29,10 +29,12 @@ class Example:
     def text(self) -> str:
         """For people."""
         place = "" if self.row is None else f" row {self.row}"
-        times = [moment_text(self.logged_event_time), moment_text(self.offline_event_time)]
-        dated = f" (dated {times[0]}, offline {times[1]})" if any(t != "-" for t in times) else ""
         values = f"logged {self.logged!r}, offline {self.offline!r}"
-        return f"{self.request_id}{place}: {self.verdict}: {values}{dated}"
+        said = f"{self.request_id}{place}: {self.verdict}: {values}"
+        times = self.logged_event_time, self.offline_event_time
+        if times == (None, None):
+            return said
+        return f"{said} (dated {moment_text(times[0])}, offline {moment_text(times[1])})"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from monitoring.decode.personal import Personal
 from monitoring.parts import PartFiles
 from monitoring.replay.inputs import LoggedDict
 from monitoring.skew.comparison import Bundle, BundleComparison
+from monitoring.skew.logged import LoggedColumns
 from monitoring.skew.report import FeatureSkew, ServiceSkew, ServiceTally, Skew
 from potluck.contract.errors import BundleError
 from potluck.contract.settings import Settings
@@ -59,15 +60,10 @@ def measure_skew(settings: Settings, chosen: Chosen, now: datetime) -> Skew:
         parts, personal = decoder.parts, decoder.personal
         query.open_log(parts, chosen.service).close()  # says so where nothing was logged
     runs = Comparisons(store, definitions, Releases(settings.releases), personal)
-    skews = []
-    for service in sorted({part.service for part in parts.all()}):
-        if chosen.service in (None, service):
-            tally = ServiceTally(service)
-            for columns, rows in logged_rows(parts, service, chosen):
-                runs.compare(rows, columns, tally)
-            if tally.rows:
-                skews.append(tally.skew())
-    skew = Skew(skews)
+    logged = sorted({part.service for part in parts.all()})
+    services = logged if chosen.service is None else [chosen.service]
+    tallies = [runs.compare_service(parts, service, chosen) for service in services]
+    skew = Skew([tally.skew() for tally in tallies if tally.rows])
     consistency_of(skew, chosen, now).save(LogLayout(settings.home).skew)
     return skew
 
@@ -110,6 +106,17 @@ class Comparisons:
         self.releases, self.personal = releases, personal
         self.made: dict[tuple[str, str], BundleComparison | str] = {}
 
+    def compare_service(self, parts: PartFiles, service: str, chosen: Chosen) -> ServiceTally:
+        """Compare the chosen rows of a service.
+
+        Raises:
+            DataError, MissingStepError: an offline source can't be read.
+        """
+        tally = ServiceTally(service)
+        for columns, rows in logged_rows(parts, service, chosen):
+            self.compare(rows, columns, tally)
+        return tally
+
     def compare(self, rows: Sequence[LoggedDict], columns: set[str], tally: ServiceTally) -> None:
         """Compare rows of one service; count those that can't be by reason."""
         tally.rows += len(rows)
@@ -140,8 +147,10 @@ class Comparisons:
             bundle = self.bundle(digest)
         except BundleError:
             return "its bundle can't be read"
-        comparison = BundleComparison(self.store, bundle, today, self.personal, columns)
-        return comparison if comparison.keeps_keys else "the log does not keep the join keys"
+        logged = LoggedColumns(self.personal, columns)
+        if not logged.holds_keys(bundle.contract):
+            return "the log does not keep the join keys"
+        return BundleComparison(self.store, bundle, today, logged)
 
     def bundle(self, digest: str) -> Bundle:
         """Read what a bundle says, without its model.

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from potluck.scoring.releases import Releases
 from training.moved import follow_home
 
 STRANGER = 987654321
+POTLUCK = Path(sys.executable).with_name("potluck")
 
 
 @contextmanager
@@ -255,6 +258,37 @@ def test_a_field_that_the_log_does_not_keep_is_left_out(items: Any) -> None:
     (found,) = json.loads(items.python(WITH_LEFT_OUT, "item_id", since))["services"]
     assert (found["rows"], found["consistency"]) == (1, None)
     assert found["left_out"] == {"the log does not keep the join keys": 1}
+
+
+def test_a_value_that_the_request_brought_is_on_both_sides(items: Any) -> None:
+    record, since = record_with(items, "items", "weight", 0.1 + 0.2), now()
+    redis, key, field = stored(items, record, "item_record", "weight")
+    before = redis.hget(key, field)
+    redis.hset(key, field, encode_value(1.25, "float64"))
+    try:
+        predict(items, {**record, "weight": 2.5})
+    finally:
+        redis.hset(key, field, before)
+    found = skew(items, "--since", since)
+    assert features(found, "different") == {"weight": 1}
+    assert feature(found, "load", "on-demand")["verdicts"] == {"equal": 1}
+
+
+def test_verbs_about_the_log_run_cold(items: Any) -> None:
+    """Each in a process of its own, as a user starts it; other tests fork theirs."""
+    since = now()
+    predict(items, record_of(items, 1))
+    for words in (["log"], ["replay", "--since", since], ["skew", "--since", since]):
+        ended = subprocess.run(
+            [POTLUCK, *words], env=items.environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_a_service_that_was_never_logged_is_told(items: Any) -> None:
+    ended = items.verb("skew", "--service", "nobody")
+    assert ended.returncode == 1
+    assert "holds no row of nobody yet" in ended.stderr
 
 
 def test_a_sample_and_a_share_that_is_too_large(items: Any) -> None:
