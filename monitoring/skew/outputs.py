@@ -56,9 +56,9 @@ def run_where_it_runs(
     except DataError:
         if rows == 1:
             return {field.name: [None] for field in declared.outputs}
-    made: dict[str, Sequence[Any]] = {field.name: () for field in declared.outputs}
+    made: dict[str, list[Any]] = {field.name: [] for field in declared.outputs}
     for row in range(rows):
         alone = {name: [column[row]] for name, column in inputs.items()}
         for name, values in run_where_it_runs(declared, code, alone, 1).items():
-            made[name] = [*made[name], *values]
-    return made
+            made[name] += values
+    return dict(made)
