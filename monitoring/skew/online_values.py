@@ -8,8 +8,8 @@ from monitoring.replay.inputs import LoggedDict
 from monitoring.skew.definitions import Changes
 from monitoring.skew.logged import LoggedColumns, logged_value
 from monitoring.skew.offline import OfflineView
-from monitoring.skew.report import Example, FeatureTally
-from monitoring.skew.verdicts import Verdict, seen_value, verdict_of
+from monitoring.skew.report import FeatureTally, example_of
+from monitoring.skew.verdicts import SeenValue, Verdict, seen_value, verdict_of
 from potluck.contract.features import LookupView
 from potluck.contract.fields import Field
 
@@ -49,6 +49,7 @@ class OnlineComparison:
             tally.left_out[reason] += len(rows)
             return [None] * len(rows)
         records = zip(offline.values[field.name], offline.event_times, strict=True)
+        is_changed = field.name in self.changes.fields
         cells: list[Cell] = []
         # Once per row and feature: the hot loop of a run.
         for row, (value, recorded) in zip(rows, records, strict=True):
@@ -57,30 +58,25 @@ class OnlineComparison:
                 tally.left_out[reason] += 1
                 cells.append(None)
                 continue
-            example = self.compare_value(row, field, view, value, recorded)
-            tally.add(example)
-            cells.append(example.verdict)
+            looked_up: datetime | None = row[f"event_time_{view.name}"]
+            served, offered = self.sides(row, field, value)
+            is_late = recorded is not None and (looked_up is None or recorded > looked_up)
+            verdict = verdict_of(served, offered, is_changed=is_changed, is_late=is_late)
+            cells.append(verdict)
+            if tally.add(verdict):
+                times = looked_up, recorded
+                tally.examples.append(example_of(row, verdict, served, offered, times))
         return cells
 
-    def compare_value(
-        self, row: LoggedDict, field: Field, view: LookupView, value: Any, recorded: datetime | None
-    ) -> Example:
-        """Compare one value.
+    def sides(self, row: LoggedDict, field: Field, value: Any) -> tuple[SeenValue, SeenValue]:
+        """Return what the model saw, and what it would see today.
 
         Args:
             value: the offline one.
-            recorded: its event time.
         """
         moment: datetime = row["request_time"]
         served = seen_value(logged_value(row, "online", field), field, moment)
-        offline = seen_value(value, self.todays_fields.get(field.name, field), moment)
-        looked_up = row[f"event_time_{view.name}"]
-        is_changed = field.name in self.changes.fields
-        is_late = recorded is not None and (looked_up is None or recorded > looked_up)
-        verdict = verdict_of(served, offline, is_changed=is_changed, is_late=is_late)
-        request_id, place = row["request_id"], row["row"]
-        values = served.filled, offline.filled
-        return Example(request_id, place, verdict, *values, looked_up, recorded)
+        return served, seen_value(value, self.todays_fields.get(field.name, field), moment)
 
 
 def left_out_because(row: LoggedDict, view: LookupView, recorded: datetime | None) -> str | None:

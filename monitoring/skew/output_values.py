@@ -7,7 +7,7 @@ from monitoring.replay.inputs import LoggedDict
 from monitoring.skew.definitions import Changes
 from monitoring.skew.logged import LoggedColumns, logged_value
 from monitoring.skew.online_values import NOT_KEPT, Cell
-from monitoring.skew.report import Example, FeatureTally
+from monitoring.skew.report import FeatureTally, example_of
 from monitoring.skew.verdicts import (
     CHANGED,
     EQUAL,
@@ -60,9 +60,8 @@ class OutputComparison:
             verdict = verdict_of(served, offline, is_changed=is_changed, is_late=False)
             if verdict not in (EQUAL, CHANGED) and cause != EQUAL:
                 verdict = cause
-            tally.add(
-                Example(row["request_id"], row["row"], verdict, served.raw, offline.raw, None, None)
-            )
+            if tally.add(verdict):
+                tally.examples.append(example_of(row, verdict, served, offline))
 
     def causes_of(
         self, rows: Sequence[LoggedDict], function: OnDemandFunction, cells: Cells

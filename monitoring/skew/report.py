@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from monitoring.skew.verdicts import EQUAL, VERDICTS, Verdict
+from monitoring.replay.inputs import LoggedDict
+from monitoring.skew.verdicts import EQUAL, VERDICTS, SeenValue, Verdict
 
 Kind = Literal["online", "on-demand"]
 EXAMPLES = 5
@@ -107,11 +108,14 @@ class FeatureTally:
     left_out: Counter[str] = field(default_factory=Counter)
     examples: list[Example] = field(default_factory=list)
 
-    def add(self, example: Example) -> None:
-        """Count a row that was compared."""
-        self.verdicts[example.verdict] += 1
-        if example.verdict != EQUAL and len(self.examples) < EXAMPLES:
-            self.examples.append(example)
+    def add(self, verdict: Verdict) -> bool:
+        """Count a row that was compared.
+
+        Returns:
+            Whether it is wanted as an example.
+        """
+        self.verdicts[verdict] += 1
+        return verdict != EQUAL and len(self.examples) < EXAMPLES
 
     def skew(self, feature: str, rows: int, left_out: Counter[str]) -> FeatureSkew:
         """Sum up.
@@ -154,6 +158,22 @@ class ServiceTally:
         compared = self.rows - self.left_out.total()
         score = share(equal, values)
         return ServiceSkew(self.service, self.rows, compared, dict(self.left_out), score, features)
+
+
+def example_of(
+    row: LoggedDict,
+    verdict: Verdict,
+    served: SeenValue,
+    offline: SeenValue,
+    times: tuple[datetime | None, datetime | None] = (None, None),
+) -> Example:
+    """Return a row as an example.
+
+    Args:
+        times: event times of the record that was looked up, and of the offline one.
+    """
+    place = row["request_id"], row["row"]
+    return Example(*place, verdict, served.filled, offline.filled, *times)
 
 
 def feature_lines(each: FeatureSkew, told: dict[str, int]) -> list[str]:

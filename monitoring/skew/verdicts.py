@@ -1,9 +1,8 @@
 """How a served value and its offline counterpart compare."""
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,9 +23,8 @@ EQUAL: Verdict = "equal"
 CHANGED: Verdict = "changed definition"
 
 
-@dataclass(frozen=True)
-class SeenValue:
-    """One side of a comparison."""
+class SeenValue(NamedTuple):
+    """One side of a comparison. A named tuple, as two are made for each value compared."""
 
     raw: Any
     """As the store holds it; None is missing."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitoring.skew.outputs import run_where_it_runs
-from monitoring.skew.report import NOT_IN_BUNDLE, Example, ServiceTally
+from monitoring.skew.report import NOT_IN_BUNDLE, FeatureTally, ServiceTally, example_of
 from monitoring.skew.verdicts import seen_value, verdict_of
 from potluck.contract.features import OnDemandFunction
 from potluck.contract.fields import Field
@@ -90,14 +90,21 @@ def test_a_function_that_fails_on_one_row_gives_the_others() -> None:
     assert made == {"half": [0.5, None, 1.5]}
 
 
+def count(tally: FeatureTally, request_id: str, *values: int) -> None:
+    """Count a row with these two sides."""
+    sides = [seen_value(value, PLAIN, MOMENT) for value in values]
+    found = verdict_of(*sides, is_changed=False, is_late=False)
+    if tally.add(found):
+        row = {"request_id": request_id, "row": None}
+        tally.examples.append(example_of(row, found, *sides))
+
+
 def test_rows_of_a_bundle_without_the_feature_are_left_out_of_it() -> None:
     tally = ServiceTally("shop")
     tally.rows = 5
     tally.left_out["answered with OVERLOADED"] = 1
     for name, value in (("a", 1), ("b", 2)):
-        same = "equal" if value == 1 else "different"
-        example = Example(name, None, same, value, 1, None, None)  # type: ignore[arg-type]
-        tally.feature("online", "size").add(example)
+        count(tally.feature("online", "size"), name, value, 1)
     found = tally.skew()
     (size,) = found.features
     assert (found.compared, size.compared, size.consistency) == (4, 2, 0.5)
@@ -108,7 +115,7 @@ def test_rows_of_a_bundle_without_the_feature_are_left_out_of_it() -> None:
 def test_at_most_five_examples_are_kept() -> None:
     counted = ServiceTally("shop").feature("online", "size")
     for number in range(9):
-        counted.add(Example(str(number), None, "different", number, -1, None, None))
+        count(counted, str(number), number, -1)
     assert [each.request_id for each in counted.examples] == ["0", "1", "2", "3", "4"]
 
 
