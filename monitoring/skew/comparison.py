@@ -37,7 +37,7 @@ class BundleComparison:
         Raises:
             BundleError: today's functions do not run.
         """
-        self.store, self.contract = store, bundle.contract
+        self.store, self.contract, self.columns = store, bundle.contract, columns
         self.functions = TodaysFunctions(today)
         changes = find_changes(bundle.contract, bundle.functions_source, today)
         todays_fields = {field.name: field for field in today.contract.inputs}
@@ -79,7 +79,8 @@ class BundleComparison:
         self, rows: Sequence[LoggedDict], stored: Stored, cells: Cells, tally: ServiceTally
     ) -> None:
         """Compare what the on-demand functions made."""
-        inputs = model_inputs(with_offline_values(rows, stored), self.contract)
+        offline = with_offline_values(rows, stored, self.contract, self.columns)
+        inputs = model_inputs(offline, self.contract)
         made = self.functions.outputs(inputs, request_times(rows))
         nothing = [None] * len(rows)
         for function in self.contract.functions:

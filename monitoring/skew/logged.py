@@ -55,14 +55,23 @@ def entity_rows(rows: Sequence[LoggedDict], contract: FeatureContract) -> pa.Tab
 
 
 def with_offline_values(
-    rows: Sequence[LoggedDict], stored: Mapping[str, Sequence[Any]]
+    rows: Sequence[LoggedDict],
+    stored: Mapping[str, Sequence[Any]],
+    contract: FeatureContract,
+    logged: LoggedColumns,
 ) -> list[LoggedDict]:
     """Return the rows as if they had looked up the offline values.
+
+    A request field that is kept as a hash is missing in them: a hash is no value of its type.
 
     Args:
         stored: looked-up feature -> its offline values.
     """
     changed = [dict(row) for row in rows]
+    for field in contract.request:
+        if not logged.holds("request", field.name):
+            for row in changed:
+                row[f"request_{field.name}"] = None
     for name, values in stored.items():
         for row, value in zip(changed, values, strict=True):
             row[f"online_{name}"] = value

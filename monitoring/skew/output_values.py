@@ -75,12 +75,12 @@ class OutputComparison:
 
     def cause_of(self, row: LoggedDict, name: str, cells: Cells, place: int) -> Cell:
         """Return how one input of a function differs in a row; None where that is not known."""
+        if not self.columns.holds("online" if name in cells else "request", name):
+            return None
         if name in row["overridden"]:
             return EQUAL  # both sides take the request's value
         if name in cells:
             return cells[name][place]
-        if not self.columns.holds("request", name):
-            return None
         took_default = row[f"request_{name}"] is None
         return CHANGED if took_default and name in self.changes.fields else EQUAL
 
