@@ -79,7 +79,7 @@ class BundleComparison:
         self, rows: Sequence[LoggedDict], stored: Stored, cells: Cells, tally: ServiceTally
     ) -> None:
         """Compare what the on-demand functions made."""
-        offline = with_offline_values(rows, stored, self.contract, self.columns)
+        offline = with_offline_values(rows, stored, self.columns)
         inputs = model_inputs(offline, self.contract)
         made = self.functions.outputs(inputs, request_times(rows))
         nothing = [None] * len(rows)

@@ -12,29 +12,48 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 
+TEXT = "VARCHAR"
+
+ColumnTypes = Mapping[str, str]
+"""Column of the log -> DuckDB's name of its type."""
+
 
 class LoggedColumns:
-    """The columns of the log that hold values as they were."""
+    """The columns of the log that hold the values of one contract as they were."""
 
-    def __init__(self, personal: Personal, names: set[str]) -> None:
-        """
-        Args:
-            names: the log's columns.
-        """
-        self.personal, self.names = personal, names
+    def __init__(self, personal: Personal, types: ColumnTypes, contract: FeatureContract) -> None:
+        self.personal, self.contract = personal, contract
+        outputs = [field for function in contract.functions for field in function.outputs]
+        self.plain: set[str] = set()
+        self.add("key", contract.keys, types)
+        self.add("request", contract.request, types)
+        self.add("online", contract.online, types)
+        self.add("computed", outputs, types)
+
+    def add(self, prefix: str, fields: Sequence[Field], types: ColumnTypes) -> None:
+        """Add the fields that are kept, and not as hashes."""
+        for field in fields:
+            column = f"{prefix}_{field.name}"
+            if column not in types or not self.personal.keeps(field.name):
+                continue
+            is_hashed = field.name in self.personal.hashed
+            # A number in a column of text: some rows were hashed under earlier settings, or
+            # another version declares the field a string.
+            is_mixed = types[column] == TEXT and field.dtype != "string"
+            if not is_hashed and not is_mixed:
+                self.plain.add(column)
 
     def holds(self, prefix: str, field: str) -> bool:
-        """Whether a field's values are kept, and not as hashes.
+        """Whether a field's values are kept as they were.
 
         Args:
             prefix: `key`, `request`, `online` or `computed`.
         """
-        is_plain = self.personal.keeps(field) and field not in self.personal.hashed
-        return is_plain and f"{prefix}_{field}" in self.names
+        return f"{prefix}_{field}" in self.plain
 
-    def holds_keys(self, contract: FeatureContract) -> bool:
+    def holds_keys(self) -> bool:
         """Whether all join keys are kept."""
-        return all(self.holds("key", field.name) for field in contract.keys)
+        return all(self.holds("key", field.name) for field in self.contract.keys)
 
 
 def logged_value(row: LoggedDict, prefix: str, field: Field) -> Any:
@@ -57,7 +76,6 @@ def entity_rows(rows: Sequence[LoggedDict], contract: FeatureContract) -> pa.Tab
 def with_offline_values(
     rows: Sequence[LoggedDict],
     stored: Mapping[str, Sequence[Any]],
-    contract: FeatureContract,
     logged: LoggedColumns,
 ) -> list[LoggedDict]:
     """Return the rows as if they had looked up the offline values.
@@ -68,7 +86,7 @@ def with_offline_values(
         stored: looked-up feature -> its offline values.
     """
     changed = [dict(row) for row in rows]
-    for field in contract.request:
+    for field in logged.contract.request:
         if not logged.holds("request", field.name):
             for row in changed:
                 row[f"request_{field.name}"] = None

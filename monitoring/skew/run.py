@@ -14,7 +14,7 @@ from monitoring.decode.personal import Personal
 from monitoring.parts import PartFiles
 from monitoring.replay.inputs import LoggedDict
 from monitoring.skew.comparison import Bundle, BundleComparison
-from monitoring.skew.logged import LoggedColumns
+from monitoring.skew.logged import ColumnTypes, LoggedColumns
 from monitoring.skew.report import FeatureSkew, ServiceSkew, ServiceTally, Skew
 from potluck.contract.errors import BundleError
 from potluck.contract.settings import Settings
@@ -70,8 +70,8 @@ def measure_skew(settings: Settings, chosen: Chosen, now: datetime) -> Skew:
 
 def logged_rows(
     parts: PartFiles, service: str, chosen: Chosen
-) -> Iterator[tuple[set[str], list[LoggedDict]]]:
-    """Read the chosen rows of a service, some at a time, with the columns of its log."""
+) -> Iterator[tuple[ColumnTypes, list[LoggedDict]]]:
+    """Read the chosen rows of a service, some at a time, with the types of its log's columns."""
     conditions, values = [HYBRID], []
     for sign, moment in ((">=", chosen.since), ("<", chosen.until)):
         if moment is not None:
@@ -86,10 +86,10 @@ def logged_rows(
         yield from fetched(cursor)
 
 
-def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[set[str], list[LoggedDict]]]:
-    names = [column[0] for column in cursor.description or []]
+def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[ColumnTypes, list[LoggedDict]]]:
+    types = {column[0]: str(column[1]) for column in cursor.description or []}
     while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield set(names), [dict(zip(names, row, strict=True)) for row in rows]
+        yield types, [dict(zip(types, row, strict=True)) for row in rows]
 
 
 class Comparisons:
@@ -113,11 +113,11 @@ class Comparisons:
             DataError, MissingStepError: an offline source can't be read.
         """
         tally = ServiceTally(service)
-        for columns, rows in logged_rows(parts, service, chosen):
-            self.compare(rows, columns, tally)
+        for types, rows in logged_rows(parts, service, chosen):
+            self.compare(rows, types, tally)
         return tally
 
-    def compare(self, rows: Sequence[LoggedDict], columns: set[str], tally: ServiceTally) -> None:
+    def compare(self, rows: Sequence[LoggedDict], types: ColumnTypes, tally: ServiceTally) -> None:
         """Compare rows of one service; count those that can't be by reason."""
         tally.rows += len(rows)
         groups: dict[str, list[LoggedDict]] = defaultdict(list)
@@ -127,19 +127,19 @@ class Comparisons:
             else:
                 groups[row["bundle"]].append(row)
         for digest, group in groups.items():
-            comparison = self.comparison(tally.service, digest, columns)
+            comparison = self.comparison(tally.service, digest, types)
             if isinstance(comparison, str):
                 tally.left_out[comparison] += len(group)
             else:
                 comparison.compare(group, tally)
 
-    def comparison(self, service: str, digest: str, columns: set[str]) -> BundleComparison | str:
+    def comparison(self, service: str, digest: str, types: ColumnTypes) -> BundleComparison | str:
         """Return the comparison of a bundle, or why there can be none."""
         if (service, digest) not in self.made:
-            self.made[service, digest] = self.make(service, digest, columns)
+            self.made[service, digest] = self.make(service, digest, types)
         return self.made[service, digest]
 
-    def make(self, service: str, digest: str, columns: set[str]) -> BundleComparison | str:
+    def make(self, service: str, digest: str, types: ColumnTypes) -> BundleComparison | str:
         today = self.definitions.get(service)
         if today is None:
             return "the service is not defined any more"
@@ -147,8 +147,8 @@ class Comparisons:
             bundle = self.bundle(digest)
         except BundleError:
             return "its bundle can't be read"
-        logged = LoggedColumns(self.personal, columns)
-        if not logged.holds_keys(bundle.contract):
+        logged = LoggedColumns(self.personal, types, bundle.contract)
+        if not logged.holds_keys():
             return "the log does not keep the join keys"
         return BundleComparison(self.store, bundle, today, logged)
 

@@ -10,7 +10,7 @@ from potluck.contract.features import FeatureContract, OnDemandFunction
 from potluck.contract.fields import Field
 
 WANTED, SIZE = Field("wanted", "int64", "request"), Field("size", "float64", "online")
-NAMES = {"request_wanted", "online_size"}
+TYPES = {"request_wanted": "BIGINT", "online_size": "DOUBLE"}
 HASHED: dict[str, Any] = {
     "request_wanted": "ab12ab12",
     "online_size": 1.5,
@@ -36,15 +36,21 @@ def contract() -> FeatureContract:
 
 
 def hashing(*fields: str) -> LoggedColumns:
-    return LoggedColumns(Personal((), fields, b"salt"), NAMES)
+    return LoggedColumns(Personal((), fields, b"salt"), TYPES, contract())
 
 
 def test_a_hash_is_no_input_of_a_function() -> None:
-    (row,) = with_offline_values([HASHED], {"size": [2.5]}, contract(), hashing("wanted"))
+    (row,) = with_offline_values([HASHED], {"size": [2.5]}, hashing("wanted"))
     assert (row["request_wanted"], row["online_size"]) == (None, 2.5)
     assert HASHED["request_wanted"] == "ab12ab12"
-    (row,) = with_offline_values([{**HASHED, "request_wanted": 3}], {}, contract(), hashing())
+    (row,) = with_offline_values([{**HASHED, "request_wanted": 3}], {}, hashing())
     assert (row["request_wanted"], row["online_size"]) == (3, 1.5)
+
+
+def test_a_number_that_was_hashed_under_earlier_settings_is_not_held() -> None:
+    earlier = {**TYPES, "request_wanted": "VARCHAR"}
+    logged = LoggedColumns(Personal((), (), b""), earlier, contract())
+    assert (logged.holds("request", "wanted"), logged.holds("online", "size")) == (False, True)
 
 
 def causes(logged: LoggedColumns, found: Any, **row: Any) -> Any:
