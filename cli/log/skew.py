@@ -48,7 +48,8 @@ def skew_verb(
     if logged:
         logs.set_up(settings)
     prepare_libraries(settings)
-    from monitoring.skew.run import Chosen, measure_skew
+    from monitoring.skew.run import measure_skew
+    from monitoring.skew.selection import Chosen
 
     chosen = Chosen(since, until, service, sample)
     skew = measure_skew(settings, chosen, datetime.now(UTC))

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from potluck.contract.features import FeatureContract, LookupView
+from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.stores.definitions.feature_contract import Definition
 
@@ -53,19 +53,16 @@ def origins(contract: FeatureContract) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
     for field in contract.request:
         found[field.name] = origin(field)
-    views = {feature: view for view in contract.views for feature in view.features}
-    for field in contract.online:
-        found[field.name] = (*origin(field), *place(views[field.name]))
+    fields = {field.name: field for field in contract.online}
+    for view in contract.views:
+        for name in view.features:
+            found[name] = (*origin(fields[name]), view.name, view.join_keys)
     return found
 
 
 def origin(field: Field) -> Origin:
     # The types of the defaults as well: 0 == False == 0.0.
     return field.source, field.dtype, type(field.default), field.default
-
-
-def place(view: LookupView) -> Origin:
-    return view.name, view.join_keys
 
 
 def function_texts(source: str) -> dict[str, str]:

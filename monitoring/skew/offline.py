@@ -99,12 +99,12 @@ def join(
         connection.execute("SET asof_loop_join_threshold = 0")
         types = source.types(connection)
         columns = {name: in_file.get(name, name) for name in view.features}
-        held = [name for name, column in columns.items() if column in types]
-        features = {name: columns[name] for name in held} | {RECORDED: source.timestamp}
-        lookup = Lookup(source, keys, features, ttl=None)
+        held = {name: column for name, column in columns.items() if column in types}
+        lookup = Lookup(source, keys, {**held, RECORDED: source.timestamp}, ttl=None)
         lookup.check(connection, rows.schema)
         connection.register(ENTITIES, entities)
-        return connection.execute(join_query(place, DUE, [lookup])).to_arrow_table(), held
+        table = connection.execute(join_query(place, DUE, [lookup])).to_arrow_table()
+    return table, [*held]
 
 
 def too_old(

@@ -13,7 +13,6 @@ from monitoring.skew.verdicts import (
     EQUAL,
     VERDICTS,
     SeenValue,
-    Verdict,
     missing_as_none,
     verdict_of,
 )
@@ -70,19 +69,23 @@ class OutputComparison:
         causes: list[Cell] = []
         for place, row in enumerate(rows):
             found = {self.cause_of(row, name, cells, place) for name in function.inputs}
-            causes.append(None if None in found else first_cause(found))
+            causes.append(first_cause(found))
         return causes
 
     def cause_of(self, row: LoggedDict, name: str, cells: Cells, place: int) -> Cell:
         """Return how one input of a function differs in a row; None where that is not known."""
-        if not self.columns.holds("online" if name in cells else "request", name):
+        prefix = "request"
+        if name in cells:
+            prefix = "online"
+        if not self.columns.holds(prefix, name):
             return None
         if name in row["overridden"]:
             return EQUAL  # both sides take the request's value
         if name in cells:
             return cells[name][place]
-        took_default = row[f"request_{name}"] is None
-        return CHANGED if took_default and name in self.changes.fields else EQUAL
+        if row[f"request_{name}"] is None and name in self.changes.fields:
+            return CHANGED  # of its default
+        return EQUAL
 
 
 def output_value(value: Any) -> SeenValue:
@@ -91,7 +94,10 @@ def output_value(value: Any) -> SeenValue:
     return SeenValue(plain, plain)
 
 
-def first_cause(found: set[Cell]) -> Verdict:
+def first_cause(found: set[Cell]) -> Cell:
+    """Return the first cause that some inputs show; None where one was left out."""
+    if None in found:
+        return None
     for each in VERDICTS:
         if each != EQUAL and each in found:
             return each

@@ -29,7 +29,9 @@ class Example:
 
     def text(self) -> str:
         """For people."""
-        place = "" if self.row is None else f" row {self.row}"
+        place = ""
+        if self.row is not None:
+            place = f" row {self.row}"
         values = f"logged {self.logged!r}, offline {self.offline!r}"
         said = f"{self.request_id}{place}: {self.verdict}: {values}"
         times = self.logged_event_time, self.offline_event_time
@@ -95,7 +97,9 @@ class Skew:
 
     def text(self) -> str:
         """For people."""
-        lines = [line for each in self.services for line in each.lines()]
+        lines: list[str] = []
+        for each in self.services:
+            lines += each.lines()
         return "\n".join(lines) or "no row of a hybrid service was logged in this time"
 
 
@@ -150,11 +154,12 @@ class ServiceTally:
 
     def skew(self) -> ServiceSkew:
         """Sum up."""
-        features = [
-            tally.skew(name, self.rows, self.left_out) for (_, name), tally in self.features.items()
-        ]
-        values = sum(each.compared for each in features)
-        equal = sum(each.verdicts.get(EQUAL, 0) for each in features)
+        features: list[FeatureSkew] = []
+        values = equal = 0
+        for (_, name), tally in self.features.items():
+            features.append(tally.skew(name, self.rows, self.left_out))
+            values += tally.verdicts.total()
+            equal += tally.verdicts[EQUAL]
         compared = self.rows - self.left_out.total()
         score = share(equal, values)
         return ServiceSkew(self.service, self.rows, compared, dict(self.left_out), score, features)
@@ -195,8 +200,12 @@ def share(part: int, whole: int) -> float | None:
 
 
 def share_text(score: float | None) -> str:
-    return "unknown" if score is None else f"{score:.6f}"
+    if score is None:
+        return "unknown"
+    return f"{score:.6f}"
 
 
 def moment_text(moment: datetime | None) -> str:
-    return "-" if moment is None else moment.isoformat()
+    if moment is None:
+        return "no record"
+    return moment.isoformat()

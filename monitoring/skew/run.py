@@ -1,11 +1,9 @@
 """A run of the comparison: logged rows of hybrid services, beside the offline store."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
-import duckdb
 from feast import FeatureStore
 
 from monitoring import query
@@ -15,35 +13,17 @@ from monitoring.parts import PartFiles
 from monitoring.replay.inputs import LoggedDict
 from monitoring.skew.comparison import Bundle, BundleComparison
 from monitoring.skew.logged import ColumnTypes, LoggedColumns
-from monitoring.skew.report import FeatureSkew, ServiceSkew, ServiceTally, Skew
+from monitoring.skew.outcome import save_consistency
+from monitoring.skew.report import ServiceTally, Skew
+from monitoring.skew.selection import Chosen, logged_rows
 from potluck.contract.errors import BundleError
 from potluck.contract.settings import Settings
-from potluck.inference_log.consistency import Consistency, FeatureConsistency, ServiceConsistency
 from potluck.inference_log.layout import LogLayout
 from potluck.scoring.bundle import FUNCTIONS_FILE
 from potluck.scoring.releases import Releases
 from potluck.stores.definitions.feature_contract import Definition
 from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.definitions.repo import open_store
-
-ROWS_AT_ONCE = 20_000
-"""Rows held in memory; each group of them is one join for a view."""
-HYBRID = "served_by = 'hybrid'"
-# A row's place in the sample depends on the row alone, so a second run takes the same rows.
-IN_ORDER = "order by request_time, request_id, row"
-IN_SAMPLE = "order by hash(request_id, row) limit ?"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Which rows to compare."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    """The first moment that is out."""
-    service: str | None = None
-    sample: int | None = None
-    """Rows of a service, at most."""
 
 
 def measure_skew(settings: Settings, chosen: Chosen, now: datetime) -> Skew:
@@ -60,36 +40,16 @@ def measure_skew(settings: Settings, chosen: Chosen, now: datetime) -> Skew:
         parts, personal = decoder.parts, decoder.personal
         query.open_log(parts, chosen.service).close()  # says so where nothing was logged
     runs = Comparisons(store, definitions, Releases(settings.releases), personal)
-    logged = sorted({part.service for part in parts.all()})
-    services = logged if chosen.service is None else [chosen.service]
-    tallies = [runs.compare_service(parts, service, chosen) for service in services]
-    skew = Skew([tally.skew() for tally in tallies if tally.rows])
-    consistency_of(skew, chosen, now).save(LogLayout(settings.home).skew)
+    services = {part.service for part in parts.all()}
+    if chosen.service is not None:
+        services = {chosen.service}
+    skew = Skew([])
+    for service in sorted(services):
+        tally = runs.compare_service(parts, service, chosen)
+        if tally.rows:
+            skew.services.append(tally.skew())
+    save_consistency(LogLayout(settings.home).skew, skew, chosen, now)
     return skew
-
-
-def logged_rows(
-    parts: PartFiles, service: str, chosen: Chosen
-) -> Iterator[tuple[ColumnTypes, list[LoggedDict]]]:
-    """Read the chosen rows of a service, some at a time, with the types of its log's columns."""
-    conditions, values = [HYBRID], []
-    for sign, moment in ((">=", chosen.since), ("<", chosen.until)):
-        if moment is not None:
-            conditions.append(f"request_time {sign} ?")
-            values.append(moment)
-    sql = f"select * from log where {' and '.join(conditions)} "  # noqa: S608
-    with query.open_log(parts, service) as connection:
-        if chosen.sample is None:
-            cursor = connection.execute(sql + IN_ORDER, values)
-        else:
-            cursor = connection.execute(sql + IN_SAMPLE, [*values, chosen.sample])
-        yield from fetched(cursor)
-
-
-def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[ColumnTypes, list[LoggedDict]]]:
-    types = {column[0]: str(column[1]) for column in cursor.description or []}
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield types, [dict(zip(types, row, strict=True)) for row in rows]
 
 
 class Comparisons:
@@ -142,7 +102,7 @@ class Comparisons:
     def make(self, service: str, digest: str, types: ColumnTypes) -> BundleComparison | str:
         today = self.definitions.get(service)
         if today is None:
-            return "the service is not defined any more"
+            return "the registry does not define the service"
         try:
             bundle = self.bundle(digest)
         except BundleError:
@@ -164,24 +124,3 @@ class Comparisons:
         except OSError as error:
             raise BundleError(f"bundle {digest} can't be read: {error}") from None
         return Bundle(contract, source)
-
-
-def consistency_of(skew: Skew, chosen: Chosen, now: datetime) -> Consistency:
-    """Return what is kept of a run: counts, and no values."""
-    services = {each.service: service_consistency(each) for each in skew.services}
-    return Consistency(now, chosen.since, chosen.until, services)
-
-
-def service_consistency(skew: ServiceSkew) -> ServiceConsistency:
-    features = {column_of(each): feature_consistency(each) for each in skew.features}
-    return ServiceConsistency(skew.rows, skew.left_out, skew.consistency, features)
-
-
-def feature_consistency(skew: FeatureSkew) -> FeatureConsistency:
-    verdicts = {str(verdict): count for verdict, count in skew.verdicts.items()}
-    return FeatureConsistency(skew.rows, verdicts, skew.left_out, skew.consistency)
-
-
-def column_of(skew: FeatureSkew) -> str:
-    prefix = "online" if skew.kind == "online" else "computed"
-    return f"{prefix}_{skew.feature}"

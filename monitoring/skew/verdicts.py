@@ -44,7 +44,9 @@ def seen_value(raw: Any, field: Field, moment: datetime) -> SeenValue:
         moment: the request's time, of which a default may be a part.
     """
     value = missing_as_none(raw)
-    return SeenValue(value, field.default_at(moment) if value is None else value)
+    if value is None:
+        return SeenValue(None, field.default_at(moment))
+    return SeenValue(value, value)
 
 
 def verdict_of(
@@ -62,24 +64,28 @@ def verdict_of(
         return "changed definition"
     if is_late:
         return "late data"
-    if (served.raw is None) != (offline.raw is None) and (
-        served.took_default or offline.took_default
-    ):
+    is_one_missing = (served.raw is None) != (offline.raw is None)
+    if is_one_missing and (served.took_default or offline.took_default):
         return "default"
-    return "type" if is_same_after_cast(served.raw, offline.raw) else "different"
+    if is_same_after_cast(served.raw, offline.raw):
+        return "type"
+    return "different"
 
 
 def missing_as_none(value: Any) -> Any:
     """Return None for NaN, and any other value as it is."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
 
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two values are of one type and equal to the bit; missing ones are equal."""
     if type(one) is not type(other):
         return False
-    # `==` takes -0.0 for 0.0.
-    return one.hex() == other.hex() if isinstance(one, float) else bool(one == other)
+    if isinstance(one, float):
+        return bool(one.hex() == other.hex())  # `==` takes -0.0 for 0.0
+    return bool(one == other)
 
 
 def is_same_after_cast(one: Any, other: Any) -> bool:
@@ -102,4 +108,6 @@ def as_float32(value: float) -> float:
 
 def whole(value: float) -> float:
     """Return a number without its fraction, as a cast to an integer does."""
-    return math.trunc(value) if math.isfinite(value) else value
+    if not math.isfinite(value):
+        return value
+    return math.trunc(value)

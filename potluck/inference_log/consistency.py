@@ -30,6 +30,10 @@ class FeatureConsistency:
 class ServiceConsistency:
     """One service."""
 
+    ended_at: datetime
+    """Of the run that found it."""
+    since: datetime | None
+    until: datetime | None
     rows: int
     left_out: dict[str, int]
     consistency: float | None
@@ -40,11 +44,8 @@ class ServiceConsistency:
 
 @dataclass(frozen=True)
 class Consistency:
-    """One run of the comparison."""
+    """What `skew.json` holds."""
 
-    ended_at: datetime
-    since: datetime | None
-    until: datetime | None
     services: dict[str, ServiceConsistency]
     format: Format = NEWEST
 

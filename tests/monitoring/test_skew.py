@@ -102,6 +102,16 @@ def record_of(stack: Any, number: int) -> dict[str, Any]:
     return dict(record)
 
 
+def changed_repo(stack: Any, folder: Path, old: str, new: str) -> Path:
+    """The stack's feature repo with other definitions."""
+    repo = folder / "repo"
+    shutil.copytree(stack.repo.path, repo)
+    text = (repo / "definitions.py").read_text()
+    assert old in text
+    (repo / "definitions.py").write_text(text.replace(old, new))
+    return repo
+
+
 @pytest.mark.parametrize("name", ["houses", "iris", "everything"])
 def test_where_nothing_differs_nothing_is_reported(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -168,12 +178,8 @@ def test_a_late_record_is_named_with_its_row_and_its_times(items: Any) -> None:
 def test_a_default_that_changed_after_training_is_a_changed_definition(
     items: Any, tmp_path: Path
 ) -> None:
-    repo = tmp_path / "repo"
-    shutil.copytree(items.repo.path, repo)
-    text = (repo / "definitions.py").read_text()
     old = 'Field(name="maker", dtype=String, tags={"default": ""})'
-    assert old in text
-    (repo / "definitions.py").write_text(text.replace(old, old.replace('""', '"nobody"')))
+    repo = changed_repo(items, tmp_path, old, old.replace('""', '"nobody"'))
     since = now()
     without = record_with(items, "items", "maker", None)
     asked = predict(items, without, record_with(items, "items", "maker", "plain"))
@@ -191,11 +197,7 @@ def test_a_default_that_changed_after_training_is_a_changed_definition(
 def test_a_function_that_changed_after_training_is_a_changed_definition(
     items: Any, tmp_path: Path
 ) -> None:
-    repo = tmp_path / "repo"
-    shutil.copytree(items.repo.path, repo)
-    text = (repo / "definitions.py").read_text()
-    assert "year - 1900" in text
-    (repo / "definitions.py").write_text(text.replace("year - 1900", "year - 1901"))
+    repo = changed_repo(items, tmp_path, "year - 1900", "year - 1901")
     since = now()
     predict(items, {**record_of(items, 1), "year": 2020})
     assert items.verb("apply", "--repo", str(repo)).returncode == 0
@@ -205,6 +207,37 @@ def test_a_function_that_changed_after_training_is_a_changed_definition(
         items.verbs(["apply"])
     assert features(found, "changed definition") == {"since": 1}
     assert feature(found, "since", "on-demand")["examples"][0]["offline"] == 2020 - 1901
+
+
+def test_an_age_is_judged_by_the_ttl_of_the_bundle_that_answered(
+    items: Any, tmp_path: Path
+) -> None:
+    since = now()
+    predict(items, *items.population()[:40])
+    repo = changed_repo(items, tmp_path, "ttl=timedelta(days=3650)", "ttl=timedelta(0)")
+    assert items.verb("apply", "--breaking", "--repo", str(repo)).returncode == 0
+    try:
+        found = skew(items, "--since", since, "--repo", str(repo))
+    finally:
+        items.verbs(["apply"])
+    price = feature(found, "price")
+    assert (price["verdicts"].keys(), found["consistency"]) == ({"equal"}, 1)
+
+
+def test_a_record_that_the_online_store_lost_is_late(items: Any) -> None:
+    record, since = record_with(items, "items", "maker", "plain"), now()
+    redis, key, _ = stored(items, record, "item_record", "maker")
+    before = redis.hgetall(key)
+    redis.delete(key)
+    try:
+        predict(items, record)
+    finally:
+        redis.hset(key, mapping=before)
+    found = skew(items, "--since", since)
+    assert feature(found, "maker")["verdicts"] == {"late data": 1}
+    (example,) = feature(found, "maker")["examples"]
+    assert (example["logged"], example["offline"]) == ("", "plain")
+    assert example["logged_event_time"] is None
 
 
 def test_a_missing_value_that_a_default_filled_is_named(items: Any) -> None:

@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitoring.skew.outcome import save_consistency
 from monitoring.skew.outputs import run_where_it_runs
-from monitoring.skew.report import NOT_IN_BUNDLE, FeatureTally, ServiceTally, example_of
+from monitoring.skew.report import (
+    NOT_IN_BUNDLE,
+    FeatureTally,
+    ServiceSkew,
+    ServiceTally,
+    Skew,
+    example_of,
+)
+from monitoring.skew.selection import Chosen
 from monitoring.skew.verdicts import seen_value, verdict_of
 from potluck.contract.features import OnDemandFunction
 from potluck.contract.fields import Field
@@ -119,6 +128,21 @@ def test_at_most_five_examples_are_kept() -> None:
     assert [each.request_id for each in counted.examples] == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize(
+    ("service", "kept"), [(None, {"shop": 1.0}), ("shop", {"other": 0.5, "shop": 1.0})]
+)
+def test_a_run_of_one_service_keeps_what_was_found_of_the_others(
+    service: str | None, kept: dict[str, float], tmp_path: Path
+) -> None:
+    settings, path = Settings(home=tmp_path), LogLayout(tmp_path).skew
+    before = [ServiceSkew(name, 2, 2, {}, 0.5, []) for name in ("other", "shop")]
+    save_consistency(path, Skew(before), Chosen(), MOMENT)
+    assert gauges(settings) == {"other": 0.5, "shop": 0.5}
+    now = Skew([ServiceSkew("shop", 1, 1, {}, 1.0, [])])
+    save_consistency(path, now, Chosen(service=service), MOMENT)
+    assert gauges(settings) == kept
+
+
 def gauges(settings: Settings) -> dict[str, float]:
     collector = SkewConsistency(settings)
     collector.note({})
@@ -132,10 +156,10 @@ def test_the_gauge_has_the_services_of_which_a_value_was_compared(
     settings, path = Settings(home=tmp_path), LogLayout(tmp_path).skew
     assert gauges(settings) == {}
     services = {
-        "shop": ServiceConsistency(4, {}, 0.75, {}),
-        "unseen": ServiceConsistency(1, {"answered with OVERLOADED": 1}, None, {}),
+        "shop": ServiceConsistency(MOMENT, None, None, 4, {}, 0.75, {}),
+        "unseen": ServiceConsistency(MOMENT, None, None, 1, {"answered": 1}, None, {}),
     }
-    Consistency(MOMENT, None, None, services).save(path)
+    Consistency(services).save(path)
     assert gauges(settings) == {"shop": 0.75}
     assert caplog.text == ""
     path.write_text("{}")
