@@ -37,6 +37,7 @@ VERBS = {
     "lookup": "cli.client.lookup",
     "log": "cli.log.log",
     "replay": "cli.log.replay",
+    "skew": "cli.log.skew",
     "up": "cli.stack.up",
     "down": "cli.stack.up",
     "status": "cli.stack.status",

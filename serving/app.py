@@ -27,6 +27,7 @@ from serving.gauges.features_not_fed import FeaturesNotFed
 from serving.gauges.inference_log_rows import InferenceLogRows
 from serving.gauges.materialization_age import MaterializationAges
 from serving.gauges.publication_age import PublicationAges
+from serving.gauges.skew_consistency import SkewConsistency
 from serving.gauges.store_metrics import StoreMetrics
 from serving.http.access import edge_for
 from serving.http.answers import error_answer
@@ -58,8 +59,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     kinds = (PublicationAges, MaterializationAges, ChampionAges)
     ages = [kind(app.state.champions, now) for kind in kinds]
     app.state.not_fed = FeaturesNotFed(app.state.champions)
-    logged = InferenceLogRows(settings)
-    app.state.store_metrics = StoreMetrics(app.state.store, *ages, app.state.not_fed, logged)
+    told = (app.state.not_fed, InferenceLogRows(settings), SkewConsistency(settings))
+    app.state.store_metrics = StoreMetrics(app.state.store, *ages, *told)
     app.state.recorder = recorder_for(settings)
     hot = HotCalls(app.state.champions, app.state.recorder)
     # Not `include_router`: it would hide the routes from whoever asks which one a path belongs to.

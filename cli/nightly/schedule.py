@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ LOOK_SECONDS = 60
 """How punctual retries are; and how soon a due time that the machine slept through is noticed: a
 timer sleeps as the machine does."""
 CHILD_STOP_SECONDS = 15.0
+SKEW_WINDOW = timedelta(days=1)
+"""Requests that `potluck skew` compares after a night: from so long before its due time on."""
 
 Clock = Callable[[], datetime]
 
@@ -64,7 +66,7 @@ def schedule_verb(cron: str | None, repo: Path | None, as_json: bool) -> None:
 def run_schedule(settings: Settings, cron: Cron, asked_to_stop: "queue.SimpleQueue[int]") -> None:
     """Run what is due until asked to stop; the run that is at work ends with it."""
     clock = utc_now
-    nightly = NightlyProcess(gc_after=settings.gc_after_night)
+    nightly = NightlyProcess(gc_after=settings.gc_after_night, skew_after=settings.skew_after_night)
     record = record_or_new(record_file(settings), clock())
     write_record(record_file(settings), record)
     runs = DueRuns(cron, record)
@@ -140,12 +142,13 @@ class NightlyProcess:
     Its memory goes with it, and its crash does not end the schedule.
     """
 
-    def __init__(self, *, gc_after: bool = False) -> None:
+    def __init__(self, *, gc_after: bool = False, skew_after: bool = False) -> None:
         """
         Args:
             gc_after: call `potluck gc` after a run that went well.
+            skew_after: call `potluck skew` after a run that went well, before `gc`.
         """
-        self.gc_after = gc_after
+        self.gc_after, self.skew_after = gc_after, skew_after
         self.child: subprocess.Popen[bytes] | None = None
         self.stopping = False
         self.lock = threading.Lock()
@@ -153,8 +156,12 @@ class NightlyProcess:
     def run(self, as_of: datetime) -> int | None:
         """The exit code; None if it was stopped."""
         exit_code = self.run_verb("nightly", "--log", "--as-of", as_of.isoformat())
+        # Whatever comes of the other verbs, the run is done.
+        if exit_code == 0 and self.skew_after:
+            since = as_of - SKEW_WINDOW
+            self.run_verb("skew", "--log", "--since", since.isoformat())
         if exit_code == 0 and self.gc_after:
-            self.run_verb("gc", "--log")  # whatever comes of it, the run is done
+            self.run_verb("gc", "--log")
         return exit_code
 
     def run_verb(self, *words: str) -> int | None:

@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     """What was changed within so many hours `potluck gc` never deletes."""
     gc_after_night: bool = Field(default=False, alias="POTLUCK_GC_AFTER_NIGHT")
     """Whether the schedule calls `potluck gc` after a night that went well."""
+    skew_after_night: bool = Field(default=False, alias="POTLUCK_SKEW_AFTER_NIGHT")
+    """Whether the schedule calls `potluck skew` after a night that went well."""
 
     @field_validator("nightly_cron")
     @classmethod

@@ -5,6 +5,7 @@
   salt                    of hashed columns; for the owner alone
   decoded.json            how far the decoder has come, and the sums of the workers that have ended
   decoder.lock            held by the one process that decodes
+  skew.json               what the last comparison with the offline store found
   workers/<worker>/       of one worker of a server
     counts                its counters, in memory that outlives it; it holds the file's lock
     <number>.segment      rows as they were answered, until they are decoded
@@ -26,6 +27,7 @@ class LogLayout:
         self.salt = self.folder / "salt"
         self.decoded = self.folder / "decoded.json"
         self.decoder_lock = self.folder / "decoder.lock"
+        self.skew = self.folder / "skew.json"
         self.workers = self.folder / "workers"
         self.parquet = self.folder / "parquet"
 

@@ -18,13 +18,15 @@ PAGE = ROOT / "docs" / "bring-your-own-data.md"
 """`tests/docs` runs its commands with the real `potluck`."""
 POTLUCK = Path(sys.executable).with_name("potluck")
 HERE = {"pull", "status", "env", "gc", "backup", "restore", "retire", "down", "schedule"}
+LOGGED = {"log", "replay", "skew"}
+"""`tests/monitoring/test_skew.py` runs them, on a home that has answered."""
 UP = Path(__file__).with_name("test_up.py")
 """Starts `potluck up` in a process of its own."""
 
 
 def test_each_verb_runs_cold_somewhere() -> None:
     commands = re.findall(r"^\$ (?:.*\| )?potluck ([a-z]+)", PAGE.read_text(), re.MULTILINE)
-    assert {*commands, *HERE, "up"} == set(VERBS)
+    assert {*commands, *HERE, *LOGGED, "up"} == set(VERBS)
     assert '[sys.executable, "-m", "cli.main", "up", *options]' in UP.read_text()
 
 

@@ -138,7 +138,7 @@ def test_stopping_ends_the_child_and_starts_no_other(sleeper: list[list[str]]) -
     assert sleeper == [[*verb, "--as-of", "2026-03-05T02:00:00+00:00"]]
 
 
-def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
+def test_a_good_night_is_followed_by_skew_and_gc_where_settings_say_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
@@ -153,6 +153,9 @@ def test_a_good_night_is_followed_by_gc_where_a_setting_says_so(
     assert asked == ["nightly"]
     assert NightlyProcess(gc_after=True).run(NIGHT) == 0
     assert asked == ["nightly", "nightly", "gc"]
+    asked.clear()
+    assert NightlyProcess(gc_after=True, skew_after=True).run(NIGHT) == 0
+    assert asked == ["nightly", "skew", "gc"]
 
 
 def test_status_tells_a_home_without_a_schedule(tmp_path: Path) -> None:
