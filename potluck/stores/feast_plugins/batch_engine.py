@@ -30,8 +30,8 @@ from potluck.stores.feast_plugins.feast_values import encode_by_feast
 from potluck.stores.feast_plugins.online_store import BATCH_ROWS, PotluckOnlineStore
 from potluck.stores.feast_plugins.session import KEYLESS, Session, WrittenRows
 from potluck.stores.parquet.census import RowCounter
+from potluck.stores.parquet.connection import told_in_words
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import told_in_words
 
 DUMMY_ENTITY_ID = "__dummy_id"
 NULL = b""

@@ -37,8 +37,10 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from pydantic import StrictStr
 
 from potluck.stores.parquet.asof import ENTITIES, ROW, join_query, lookup
+from potluck.stores.parquet.connection import told_in_words
 from potluck.stores.parquet.offline_reads import parquet_source
-from potluck.stores.parquet.reader import ParquetSource, moment, quoted, told_in_words
+from potluck.stores.parquet.source import ParquetSource
+from potluck.stores.parquet.sql import moment, quoted
 
 
 class PotluckOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]

@@ -14,7 +14,8 @@ from feast import FeatureView
 
 from potluck.contract.errors import DataError
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import LINE, ParquetSource, quoted, utc
+from potluck.stores.parquet.source import LINE, ParquetSource
+from potluck.stores.parquet.sql import quoted, utc
 
 ENTITIES, ROW = "potluck_entities", "potluck_row"
 

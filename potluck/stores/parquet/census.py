@@ -23,7 +23,9 @@ from potluck.contract.accounting import (
     LeftOut,
 )
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.reader import LINE, ParquetSource, connected, literal, moment, quoted
+from potluck.stores.parquet.connection import connected
+from potluck.stores.parquet.source import LINE, ParquetSource
+from potluck.stores.parquet.sql import literal, moment, quoted
 
 BY_REASON = """
 WITH told AS (SELECT why, {keys}, count(*) AS rows FROM ({judged}) WHERE why <> '' GROUP BY ALL)

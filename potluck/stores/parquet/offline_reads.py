@@ -19,7 +19,9 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import ARROW_TYPES, cast
-from potluck.stores.parquet.reader import LINE, ParquetSource, connected, parquet_files, quoted
+from potluck.stores.parquet.connection import connected
+from potluck.stores.parquet.source import LINE, ParquetSource, parquet_files
+from potluck.stores.parquet.sql import quoted
 
 ROW = "potluck_row"
 RANK = "potluck_rank"

@@ -22,16 +22,11 @@ from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError, Refused
 from potluck.contract.fields import Field
 from potluck.stores.parquet.arrow_types import cast
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.population_account import account_of
-from potluck.stores.parquet.population_part import (
-    LAST_RUN_STAYS,
-    Part,
-    Shard,
-    ViewPart,
-    own_part,
-    view_part,
-)
-from potluck.stores.parquet.reader import connected, quoted
+from potluck.stores.parquet.shard import Shard
+from potluck.stores.parquet.source_fields import LAST_RUN_STAYS, Part, ViewPart, own_part, view_part
+from potluck.stores.parquet.sql import quoted
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -21,8 +21,9 @@ from potluck.contract.accounting import (
     LeftOut,
 )
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.population_part import Part
-from potluck.stores.parquet.reader import FILE, LINE, moment, quoted
+from potluck.stores.parquet.source import FILE, LINE
+from potluck.stores.parquet.source_fields import Part
+from potluck.stores.parquet.sql import moment, quoted
 
 REASONS = {
     "undated": NO_DATE,

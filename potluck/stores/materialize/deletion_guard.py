@@ -52,7 +52,7 @@ class Leaving:
 
 
 @dataclass(frozen=True)
-class LeavingGuard:
+class DeletionGuard:
     """Asked before entities are deleted, view by view."""
 
     client: RedisClient

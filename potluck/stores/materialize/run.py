@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.accounting import Account, account
+from potluck.contract.accounting import Account
 from potluck.contract.champion import Champion
 from potluck.contract.errors import (
     DataError,
@@ -39,10 +39,10 @@ from potluck.stores.feast_plugins.session import (
     WrittenRows,
 )
 from potluck.stores.feast_plugins.view_names import name_in_redis
-from potluck.stores.materialize.feeding import Feeding, Unfed, plan_feed, refuse_unfed
-from potluck.stores.materialize.leaving import LeavingGuard
-from potluck.stores.parquet.census import Census, RowCounter
-from potluck.stores.parquet.offline_reads import file_columns, parquet_source, present
+from potluck.stores.materialize.deletion_guard import DeletionGuard
+from potluck.stores.materialize.feed_plan import Feeding, Unfed, plan_feed, refuse_unfed
+from potluck.stores.materialize.view_account import account_of_view
+from potluck.stores.parquet.offline_reads import present
 
 LAST_MOMENT = LATEST - timedelta(microseconds=1)
 
@@ -106,7 +106,7 @@ def materialize(
     if force is None:
         refuse_unfed([each for feeding in feedings for each in feeding.unfed])
     fed = {feeding.name: feeding.view for feeding in feedings if feeding.view}
-    guard = LeavingGuard(client(settings), store, settings.materialize_max_gone)
+    guard = DeletionGuard(client(settings), store, settings.materialize_max_gone)
     try:
         going = guard.check_before(list(fed.values()), as_of) if force is None else {}
         with following(store, Session(as_of, progress, fed)) as session:
@@ -204,41 +204,6 @@ def finish(
         examples=told.examples,
         account=account_of_view(store, view, told, session),
         unfed=feeding.unfed,
-    )
-
-
-def account_of_view(
-    store: FeatureStore, view: FeatureView, told: WrittenRows, session: Session
-) -> Account:
-    """What became of the source's rows; where it can't be counted, of the records that Feast made
-    of them.
-
-    Raises:
-        DataError: the source is no longer the one that was written.
-    """
-    table = f"{view.name} (source {view.batch_source.name})"
-    census = census_of(store, view, session)
-    if census is None:
-        return account(table, told.came, told.reasons())
-    left_out = [*census.left_out, *told.reasons((OLDER, REJECTED))]
-    found = account(table, census.came, left_out)
-    if found.kept != told.written:
-        raise DataError(
-            f"source {view.batch_source.name} of view {view.name} changed while it was read: "
-            f"expected {found.kept} entities to be written, got {told.written}; run `potluck "
-            "materialize` again"
-        )
-    return found
-
-
-def census_of(store: FeatureStore, view: FeatureView, session: Session) -> Census | None:
-    source = parquet_source(view.batch_source)
-    if source is None or view.name not in session.straight or session.horizon is None:
-        return None
-    column = file_columns(view.batch_source)
-    counter = RowCounter(source, {key: column.get(key, key) for key in view.join_keys})
-    return counter.census(
-        session.horizon, getattr(store.config.offline_store, "memory_limit", None)
     )
 
 

@@ -17,8 +17,9 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import cast
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.offline_reads import ROW, TIME, file_columns, parquet_source, read_rows
-from potluck.stores.parquet.reader import connected, moment, quoted
+from potluck.stores.parquet.sql import moment, quoted
 
 FIRST = "potluck_first"
 Mask = npt.NDArray[np.bool_]

@@ -14,23 +14,15 @@ from potluck.contract.errors import DefinitionError, Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.reader import HELD_AS, ParquetSource, moment, quoted, utc
+from potluck.stores.parquet.shard import Shard
+from potluck.stores.parquet.source import HELD_AS, ParquetSource
+from potluck.stores.parquet.sql import moment, quoted, utc
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
     from feast.data_source import DataSource
 
 LAST_RUN_STAYS = "the last published run stays"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Entities whose keys lie in a range, both ends included."""
-
-    number: int
-    rows: int
-    first: int | str
-    last: int | str
 
 
 @dataclass(frozen=True)

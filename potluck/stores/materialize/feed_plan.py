@@ -21,8 +21,9 @@ from potluck.contract.fields import DType
 from potluck.stores.definitions.tags import DTYPES
 from potluck.stores.feast_plugins.batch_engine import is_plain, type_name
 from potluck.stores.feast_plugins.view_names import own_fields
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import HELD_AS, connected
+from potluck.stores.parquet.source import HELD_AS
 
 FEAST_TYPES: Mapping[DType, Any] = {
     "int64": Int64,
