@@ -10,7 +10,7 @@ service is read from the slot that the nightly run published (see `potluck.contr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,22 +20,25 @@ from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreCo
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from pydantic import Field, StrictStr
 
-from potluck.contract.publication import pointer_key
 from potluck.contract.settings import load_settings
 from potluck.redis.bulk_writer import BulkWriter
 from potluck.redis.client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
 from potluck.redis.embedded import ensure_redis
 from potluck.redis.key_scan import entity_keys_of
+from potluck.stores.feast_plugins.job_rows import BATCH_ROWS
 from potluck.stores.feast_plugins.online_read import (
     Asked,
-    Commands,
-    Reading,
     Row,
     commands_of,
     feature_response,
-    pointer_of,
-    reading,
+    readings,
     rows_of,
+)
+from potluck.stores.feast_plugins.online_trips import (
+    pointers,
+    pointers_async,
+    read_many,
+    read_many_async,
 )
 from potluck.stores.feast_plugins.proto_rows import ProtoRow, columns_of, has_key, same_features
 from potluck.stores.feast_plugins.prune import forget_fields
@@ -45,7 +48,6 @@ from potluck.stores.feast_plugins.view_writer import Rules, ViewWriter
 
 SOCKET_SECONDS = 30.0
 TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
-BATCH_ROWS = 10_000
 CLOCK_SKEW = timedelta(minutes=1)
 """How far ahead the clock of a machine that pushes may be before its rows count as dated in the
 future."""
@@ -64,6 +66,7 @@ def start_redis_of_home(connection_string: str) -> None:
         ensure_redis(settings)
 
 
+# Feast looks for a store's class in the module of its options: both stay in one.
 class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Stock options, with the connection taken from the settings."""
 
@@ -109,13 +112,15 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         Raises:
             ServiceUnreachable: Redis does not answer.
         """
-        options, name = config.online_store, name_in_redis(view, config)
+        options = config.online_store
+        name = name_in_redis(view, config)
+        fields = [_mmh3(f"{name}:{feature}") for feature in features]
         soon = datetime.now(UTC) + CLOCK_SKEW
         horizon = self.session.horizon if self.session else None
         return ViewWriter(
             BulkWriter(self._get_client(options)),
             name,
-            [_mmh3(f"{name}:{feature}") for feature in features],
+            fields,
             Rules(pushing, horizon=horizon or soon, believed=soon, check=not options.skip_dedup),
             source="a push" if pushing else f"source {view.batch_source.name}",
             lifetime=options.key_ttl_seconds,
@@ -188,10 +193,10 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
                 than the ttl.
         """
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        plan = self.readings(config, [(table, requested_features)], self.pointers(config, [table]))[
-            0
-        ]
-        replies = self.read_many(config, [(key, plan.fields) for key in keys])
+        client = self._get_client(config.online_store)
+        stored = pointers(client, config, [table])
+        (plan,) = readings(config, [(table, requested_features)], stored)
+        replies = read_many(client, [(key, plan.fields) for key in keys])
         return rows_of(plan, replies)
 
     async def online_read_async(
@@ -203,9 +208,10 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> list[Row]:
         """`online_read` for asyncio."""
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        pointers = await self.pointers_async(config, [table])
-        plan = self.readings(config, [(table, requested_features)], pointers)[0]
-        replies = await self.read_many_async(config, [(key, plan.fields) for key in keys])
+        client = await self._get_client_async(config.online_store)
+        stored = await pointers_async(client, config, [table])
+        (plan,) = readings(config, [(table, requested_features)], stored)
+        replies = await read_many_async(client, [(key, plan.fields) for key in keys])
         return rows_of(plan, replies)
 
     def _read_features_per_fv(
@@ -220,12 +226,10 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> None:
         """Read all views of a request in one round trip, after one for the pointers."""
         views = [view for view, _ in grouped_refs]
-        plans = self.readings(config, grouped_refs, self.pointers(config, views))
-        asked = [
-            self.entities(config, view, join_key_values, entity_name_to_join_key_map)
-            for view in views
-        ]
-        replies = self.read_many(config, commands_of(plans, asked))
+        client = self._get_client(config.online_store)
+        plans = readings(config, grouped_refs, pointers(client, config, views))
+        asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
+        replies = read_many(client, commands_of(plans, asked))
         feature_response(
             online_features_response, grouped_refs, plans, asked, replies, *naming, **options
         )
@@ -242,56 +246,22 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> None:
         """`_read_features_per_fv` for asyncio."""
         views = [view for view, _ in grouped_refs]
-        plans = self.readings(config, grouped_refs, await self.pointers_async(config, views))
-        asked = [
-            self.entities(config, view, join_key_values, entity_name_to_join_key_map)
-            for view in views
-        ]
-        replies = await self.read_many_async(config, commands_of(plans, asked))
+        client = await self._get_client_async(config.online_store)
+        plans = readings(config, grouped_refs, await pointers_async(client, config, views))
+        asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
+        replies = await read_many_async(client, commands_of(plans, asked))
         feature_response(
             online_features_response, grouped_refs, plans, asked, replies, *naming, **options
         )
 
-    def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> Asked:
-        found, places, length = utils._get_unique_entities(view, values, names)
-        keys = self._generate_redis_keys_for_entities(config, utils._get_entity_key_protos(found))
-        return keys, list(places), length
-
-    def readings(
-        self,
-        config: RepoConfig,
-        asked: Iterable[tuple[FeatureView, list[str] | None]],
-        stored: list[Any],
-    ) -> list[Reading]:
-        """What to read of each view, given what lies under its pointer's key."""
-        return [
-            reading(view, name_in_redis(view, config), features, pointer_of(pointer))
-            for (view, features), pointer in zip(asked, stored, strict=True)
-        ]
-
-    def pointers(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for view in views:
-                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
-            return pipe.execute(raise_on_error=False)
-
-    async def pointers_async(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
-        client = await self._get_client_async(config.online_store)
-        async with client.pipeline(transaction=False) as pipe:
-            for view in views:
-                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
-            return await pipe.execute(raise_on_error=False)
-
-    def read_many(self, config: RepoConfig, commands: Commands) -> list[Any]:
-        """One HMGET each, in one round trip; an error stands in the place of its reply."""
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.execute_command("HMGET", key, *fields)
-            return pipe.execute(raise_on_error=False)
-
-    async def read_many_async(self, config: RepoConfig, commands: Commands) -> list[Any]:
-        client = await self._get_client_async(config.online_store)
-        async with client.pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.execute_command("HMGET", key, *fields)
-            return await pipe.execute(raise_on_error=False)
+    def entities(
+        self, config: RepoConfig, views: Sequence[FeatureView], values: Any, names: Any
+    ) -> list[Asked]:
+        """The entities of a request, as each view keeps them."""
+        asked = []
+        for view in views:
+            found, places, length = utils._get_unique_entities(view, values, names)
+            protos = utils._get_entity_key_protos(found)
+            keys = self._generate_redis_keys_for_entities(config, protos)
+            asked.append((keys, list(places), length))
+        return asked

@@ -19,7 +19,8 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import DType
 from potluck.stores.definitions.tags import DTYPES
-from potluck.stores.feast_plugins.batch_engine import is_plain, type_name
+from potluck.stores.feast_plugins.batch_engine import is_plain
+from potluck.stores.feast_plugins.view_columns import join_key_types
 from potluck.stores.feast_plugins.view_names import own_fields
 from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
@@ -94,7 +95,8 @@ def plan_feed(
                 lost.append(lost_view(champion, lookup, why))
             else:
                 wanted[lookup.name] += wanted_of(champion, lookup)
-    return [*(feeding(view, wanted[view.name], extends) for view in views), *lost]
+    kept = [feeding(view, wanted[view.name], extends=extends) for view in views]
+    return [*kept, *lost]
 
 
 def wanted_of(champion: Champion, lookup: LookupView) -> Iterator[LookedUpFeature]:
@@ -107,9 +109,11 @@ def why_lost(view: FeatureView | None, lookup: LookupView, contract: FeatureCont
     """Why a champion's entities are not those that a view writes."""
     if view is None:
         return "the registry has no such online view"
-    has = {key.name: type_name(key) for key in view.entity_columns}
+    has = join_key_types(view)
     needs = {key.name: key.dtype for key in contract.keys if key.name in lookup.join_keys}
-    return None if has == needs else f"the view's join keys are {has}, and it reads {needs}"
+    if has == needs:
+        return None
+    return f"the view's join keys are {has}, and it reads {needs}"
 
 
 def lost_view(champion: Champion, lookup: LookupView, why: str) -> Feeding:
@@ -120,7 +124,7 @@ def lost_view(champion: Champion, lookup: LookupView, why: str) -> Feeding:
     return Feeding(lookup.name, None, unfed, lookup.join_keys, fields)
 
 
-def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], extends: bool) -> Feeding:
+def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], *, extends: bool) -> Feeding:
     """A view's own features, and those that champions read besides or as another type."""
     written = {feature.name: feature for feature in view.features}
     unfed: list[Unfed] = []
@@ -129,7 +133,7 @@ def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], extends: bool)
         readers = [each for each in wanted if each.feature == feature]
         declared = DTYPES.get(str(written[feature].dtype)) if feature in written else None
         stored = declared if declared in {each.dtype for each in readers} else readers[0].dtype
-        why = None if stored == declared else why_not(view, feature, stored, extends)
+        why = None if stored == declared else why_not(view, feature, stored, extends=extends)
         if why:
             written.pop(feature, None)
             forgotten.append(readers[0].field)
@@ -149,7 +153,7 @@ def unfed_of(view: FeatureView, wanted: LookedUpFeature, why: str) -> Unfed:
     return Unfed(view.name, wanted.feature, champion.contract.service, champion.model_version, why)
 
 
-def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str | None:
+def why_not(view: FeatureView, feature: str, dtype: DType, *, extends: bool) -> str | None:
     """Why a feature can't be written as a champion reads it; None where it can."""
     source = parquet_source(view.batch_source)
     if source is None or not extends or not is_plain(view):

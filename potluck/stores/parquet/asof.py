@@ -83,7 +83,7 @@ class Lookup:
                 JOIN {source.scan} AS s ON {source.file} = m.file AND s.{LINE} = m.line"""
 
 
-def lookup(view: FeatureView, references: Sequence[str], full_names: bool) -> Lookup | None:
+def lookup(view: FeatureView, references: Sequence[str], *, full_names: bool) -> Lookup | None:
     """What the references want of a view; None where its source is no local parquet."""
     source = parquet_source(view.batch_source)
     if source is None:
