@@ -49,10 +49,8 @@ def told_in_words(*sources: ParquetSource) -> Iterator[None]:
             f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit"
         ) from None
     except duckdb.Error as error:
-        read = (
-            ", ".join(f"source {source.name} ({source.files[0]})" for source in sources)
-            or "the sources"
-        )
+        names = [f"source {source.name} ({source.files[0]})" for source in sources]
+        read = ", ".join(names) or "the sources"
         raise DataError(
             f"DuckDB can't read {read} as declared: {first_line(error)}; {AGAIN}"
         ) from error

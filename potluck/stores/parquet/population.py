@@ -104,11 +104,8 @@ class Population:
         query = f"""SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last
             FROM ({numbered}) GROUP BY number"""
         with self.connected() as connection:
-            found = (
-                connection.execute(f"{query} ORDER BY number", {"rows": rows})
-                .to_arrow_table()
-                .to_pylist()
-            )
+            answer = connection.execute(f"{query} ORDER BY number", {"rows": rows})
+            found = answer.to_arrow_table().to_pylist()
             if not found:
                 raise MissingStepError(
                     f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d} that counts "
@@ -136,16 +133,14 @@ class Population:
             )
         keys = self.keys_of(own).sort()
         columns = {self.key.name: keys}
+        # Without views to ask, every entity of the population counts as known.
         known = pa.repeat(len(tables) == 1, len(keys))
         for part, table in zip(self.parts, tables, strict=True):
             has = self.keys_of(table)
+            # Most tables hold the same keys in the same order, which spares looking each one up.
             places = None if has.equals(keys) else pc.index_in(keys, has)
             if part is not self.parts[0]:
-                known = (
-                    pa.repeat(True, len(keys))
-                    if places is None
-                    else pc.or_(known, places.is_valid())
-                )
+                known = pc.or_(known, found_at(places, len(keys)))
             columns |= fields_of(part, table, fresh_places(table, places))
         return ShardRows(pa.RecordBatch.from_pydict(columns), known)
 
@@ -168,14 +163,14 @@ class Population:
         with self.connected() as connection:
             for part in views:
                 counts = f"{quoted(part.key)} IS NOT NULL AND {part.visible}"
-                if connection.execute(
-                    f"SELECT 1 FROM {part.source.scan} WHERE {counts} LIMIT 1"
-                ).fetchone():
+                query = f"SELECT 1 FROM {part.source.scan} WHERE {counts} LIMIT 1"
+                if connection.execute(query).fetchone():
                     return
             found = dict.fromkeys(account_of(part, connection).text() for part in views)
         if found:
+            names = ", ".join(part.owner for part in views)
             raise Refused(
-                f"none of the feature views ({', '.join(part.owner for part in views)}) holds a "
+                f"none of the feature views ({names}) holds a "
                 f"record up to {self.as_of.isoformat()}, so that the feature store knows no entity "
                 f"({'; '.join(found)}); a record counts from its date on: date the records in "
                 "ingest.py when they were known and run `potluck ingest` again, or take a later "
@@ -187,13 +182,17 @@ class Population:
         source."""
         whole = hashlib.sha256()
         for part in self.parts:
-            whole.update(
-                repr((part.key, part.source.times, [column for _, column in part.columns])).encode()
-            )
+            columns = [column for _, column in part.columns]
+            whole.update(repr((part.key, part.source.times, columns)).encode())
             for name in part.source.files:
                 with open(name, "rb") as file:
                     whole.update(hashlib.file_digest(file, "sha256").digest())
         return whole.hexdigest()
+
+
+def found_at(places: pa.Array | None, count: int) -> pa.BooleanArray:
+    """Whether a table holds each of the entities; without places it holds them all."""
+    return pa.repeat(True, count) if places is None else places.is_valid()
 
 
 def fresh_places(table: pa.Table, places: pa.Array | None) -> pa.Array | None:

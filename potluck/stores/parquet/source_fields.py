@@ -129,15 +129,18 @@ def view_part(
 
     declared = declared_view(store, champion, view)
     contract = champion.contract
-    key, column = contract.keys[0].name, file_columns(declared.batch_source)
+    key = contract.keys[0].name
+    column = file_columns(declared.batch_source)
     fields = [field for field in contract.online if field.name in view.features]
+    columns = tuple((field, column.get(field.name, field.name)) for field in fields)
+    since = as_of - timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None
     return ViewPart(
         source=local(declared.batch_source),
         key=column.get(key, key),
-        columns=tuple((field, column.get(field.name, field.name)) for field in fields),
+        columns=columns,
         owner=view.name,
         until=as_of,
-        since=as_of - timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None,
+        since=since,
         wanted_by=reader(champion),
         changed=changed_fields(declared, fields),
         way_out=way_out(champion),
