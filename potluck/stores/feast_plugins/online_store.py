@@ -20,11 +20,14 @@ from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreCo
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from pydantic import Field, StrictStr
 
-from potluck.contract.settings import load_settings
 from potluck.redis.bulk_writer import BulkWriter
-from potluck.redis.client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
-from potluck.redis.embedded import ensure_redis
+from potluck.redis.client import AsyncRedisClient, RedisClient
 from potluck.redis.key_scan import entity_keys_of
+from potluck.stores.feast_plugins.home_redis import (
+    online_store_url,
+    open_async_client,
+    open_client,
+)
 from potluck.stores.feast_plugins.job_rows import BATCH_ROWS
 from potluck.stores.feast_plugins.online_read import (
     Asked,
@@ -46,24 +49,11 @@ from potluck.stores.feast_plugins.session import KEYLESS, Session
 from potluck.stores.feast_plugins.view_names import name_in_redis, view_fields
 from potluck.stores.feast_plugins.view_writer import Rules, ViewWriter
 
-SOCKET_SECONDS = 30.0
-TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
 CLOCK_SKEW = timedelta(minutes=1)
 """How far ahead the clock of a machine that pushes may be before its rows count as dated in the
 future."""
 
 Progress = Callable[[int], Any]
-
-
-def online_store_url() -> str:
-    return load_settings().online_store_url
-
-
-def start_redis_of_home(connection_string: str) -> None:
-    """Start the home's own Redis, if that is what is to be connected to."""
-    settings = load_settings()
-    if connection_string == settings.online_store_url:
-        ensure_redis(settings)
 
 
 # Feast looks for a store's class in the module of its options: both stay in one.
@@ -89,18 +79,14 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> RedisClient:
         if self._client is None:
-            start_redis_of_home(online_store_config.connection_string)
-            self._client = redis_client(online_store_config.connection_string, **TIMEOUTS)
+            self._client = open_client(online_store_config.connection_string)
         return self._client
 
     async def _get_client_async(
         self, online_store_config: RedisOnlineStoreConfig
     ) -> AsyncRedisClient:
         if self._client_async is None:
-            start_redis_of_home(online_store_config.connection_string)
-            self._client_async = async_redis_client(
-                online_store_config.connection_string, **TIMEOUTS
-            )
+            self._client_async = open_async_client(online_store_config.connection_string)
         return self._client_async
 
     def view_writer(

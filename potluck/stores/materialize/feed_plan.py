@@ -119,9 +119,14 @@ def why_lost(view: FeatureView | None, lookup: LookupView, contract: FeatureCont
 def lost_view(champion: Champion, lookup: LookupView, why: str) -> Feeding:
     """Nothing of the view is fed, its timestamp included."""
     service, version = champion.contract.service, champion.model_version
-    unfed = tuple(Unfed(lookup.name, feature, service, version, why) for feature in lookup.features)
-    fields = (*own_fields(lookup.name), *map(bytes.fromhex, lookup.field_ids))
-    return Feeding(lookup.name, None, unfed, lookup.join_keys, fields)
+    unfed = [Unfed(lookup.name, feature, service, version, why) for feature in lookup.features]
+    return Feeding(
+        name=lookup.name,
+        view=None,
+        unfed=tuple(unfed),
+        join_keys=lookup.join_keys,
+        forgotten=(*own_fields(lookup.name), *map(bytes.fromhex, lookup.field_ids)),
+    )
 
 
 def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], *, extends: bool) -> Feeding:
@@ -129,23 +134,54 @@ def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], *, extends: bo
     written = {feature.name: feature for feature in view.features}
     unfed: list[Unfed] = []
     forgotten = []
-    for feature in dict.fromkeys(each.feature for each in wanted):
-        readers = [each for each in wanted if each.feature == feature]
-        declared = DTYPES.get(str(written[feature].dtype)) if feature in written else None
-        stored = declared if declared in {each.dtype for each in readers} else readers[0].dtype
-        why = None if stored == declared else why_not(view, feature, stored, extends=extends)
+    for feature, readers in readers_of(wanted).items():
+        declared = declared_dtype(written.get(feature))
+        stored = stored_dtype(declared, readers)
+        why = None
+        if stored != declared:
+            why = why_not(view, feature, stored, extends=extends)
         if why:
             written.pop(feature, None)
             forgotten.append(readers[0].field)
-        elif stored != declared:
+            unfed += [unfed_of(view, reader, why) for reader in readers]
+            continue
+        if stored != declared:
             written[feature] = Field(name=feature, dtype=FEAST_TYPES[stored])
-        others = readers if why else [reader for reader in readers if reader.dtype != stored]
-        as_stored = f"it is stored as {stored}, and read as"
-        unfed += [unfed_of(view, each, why or f"{as_stored} {each.dtype}") for each in others]
+        for reader in readers:
+            if reader.dtype != stored:
+                read = f"it is stored as {stored}, and read as {reader.dtype}"
+                unfed.append(unfed_of(view, reader, read))
     fed = copy(view)
     fed.current_version_number = view.current_version_number  # Feast's copy leaves it behind
     fed.features = list(written.values())
-    return Feeding(view.name, fed, tuple(unfed), tuple(view.join_keys), tuple(forgotten))
+    return Feeding(
+        name=view.name,
+        view=fed,
+        unfed=tuple(unfed),
+        join_keys=tuple(view.join_keys),
+        forgotten=tuple(forgotten),
+    )
+
+
+def readers_of(wanted: Sequence[LookedUpFeature]) -> dict[str, list[LookedUpFeature]]:
+    """Feature -> who reads it."""
+    readers: dict[str, list[LookedUpFeature]] = {}
+    for each in wanted:
+        readers.setdefault(each.feature, []).append(each)
+    return readers
+
+
+def declared_dtype(feature: Field | None) -> DType | None:
+    """The type that the view declares; None where it declares none, or one that we don't know."""
+    return DTYPES.get(str(feature.dtype)) if feature else None
+
+
+def stored_dtype(declared: DType | None, readers: Sequence[LookedUpFeature]) -> DType:
+    """The type to write: the declared one if anybody reads it, else the first reader's."""
+    for reader in readers:
+        if reader.dtype == declared:
+            return reader.dtype
+    return readers[0].dtype
 
 
 def unfed_of(view: FeatureView, wanted: LookedUpFeature, why: str) -> Unfed:

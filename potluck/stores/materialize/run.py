@@ -112,6 +112,7 @@ def materialize(
         with following(store, Session(as_of, progress, fed)) as session:
             forget_unfed(settings, store, feedings)
             write_views(store, list(fed), as_of)
+        # Servers hear of the feed once all of it is there; what is gone is deleted last.
         tell_servers(settings, store, list(fed.values()), as_of)
         if force is None:
             guard.check_after(list(fed.values()), session)
@@ -129,10 +130,11 @@ def materialize(
 
 def filled_views(store: FeatureStore) -> list[FeatureView]:
     """The online views but those that nightly runs fill; the data of each is there."""
-    published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
-    views = [
-        view for view in store.list_feature_views() if view.online and view.name not in published
-    ]
+    published = set()
+    for definition in read_definitions(store).values():
+        published |= {publication.view for publication in definition.contract.publications}
+    online = [view for view in store.list_feature_views() if view.online]
+    views = [view for view in online if view.name not in published]
     for view in views:
         present(view.batch_source)
     return views
@@ -212,16 +214,19 @@ def tell_servers(
 ) -> None:
     """Leave in Redis what was written of each view: a server compares it with what its champions
     read."""
-    features = {
-        name_in_redis(view, store.config): tuple(f.name for f in view.features) for view in views
-    }
-    redis, key = client(settings), feed_key(store.project)
+    features = {}
+    for view in views:
+        names = tuple(feature.name for feature in view.features)
+        features[name_in_redis(view, store.config)] = names
+    redis = client(settings)
+    key = feed_key(store.project)
     written_now = dict.fromkeys(features, datetime.now(UTC))
     try:
         stored: Any = redis.get(key)
         earlier = read_feed(stored)
         # A view that is no longer written keeps its moment: its readers see it grow old.
-        written_at = {**(earlier.written_at if earlier else {}), **written_now}
+        written_before = earlier.written_at if earlier else {}
+        written_at = {**written_before, **written_now}
         redis.set(key, Feed(as_of, features, written_at).to_json())
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(
