@@ -166,6 +166,7 @@ def feature_response(
     plans: list[Reading],
     asked: list[Asked],
     replies: list[Any],
+    *,
     full_feature_names: bool,
     include_feature_view_version_metadata: bool,
 ) -> None:

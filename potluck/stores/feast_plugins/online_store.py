@@ -11,7 +11,7 @@ service is read from the slot that the nightly run published (see `potluck.contr
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from feast import FeatureView, RepoConfig, utils
@@ -23,11 +23,7 @@ from pydantic import Field, StrictStr
 from potluck.redis.bulk_writer import BulkWriter
 from potluck.redis.client import AsyncRedisClient, RedisClient
 from potluck.redis.key_scan import entity_keys_of
-from potluck.stores.feast_plugins.home_redis import (
-    online_store_url,
-    open_async_client,
-    open_client,
-)
+from potluck.stores.feast_plugins.home_redis import online_store_url, open_async_client, open_client
 from potluck.stores.feast_plugins.job_rows import BATCH_ROWS
 from potluck.stores.feast_plugins.online_read import (
     Asked,
@@ -47,11 +43,7 @@ from potluck.stores.feast_plugins.proto_rows import ProtoRow, columns_of, has_ke
 from potluck.stores.feast_plugins.prune import forget_fields
 from potluck.stores.feast_plugins.session import KEYLESS, Session
 from potluck.stores.feast_plugins.view_names import name_in_redis, view_fields
-from potluck.stores.feast_plugins.view_writer import Rules, ViewWriter
-
-CLOCK_SKEW = timedelta(minutes=1)
-"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the
-future."""
+from potluck.stores.feast_plugins.view_writer import CLOCK_SKEW, Rules, ViewWriter
 
 Progress = Callable[[int], Any]
 
@@ -207,8 +199,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         join_key_values: Any,
         entity_name_to_join_key_map: Any,
         online_features_response: Any,
-        *naming: bool,
-        **options: bool,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
     ) -> None:
         """Read all views of a request in one round trip, after one for the pointers."""
         views = [view for view, _ in grouped_refs]
@@ -217,7 +209,13 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
         replies = read_many(client, commands_of(plans, asked))
         feature_response(
-            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+            online_features_response,
+            grouped_refs,
+            plans,
+            asked,
+            replies,
+            full_feature_names=full_feature_names,
+            include_feature_view_version_metadata=include_feature_view_version_metadata,
         )
 
     async def _read_features_per_fv_async(
@@ -227,8 +225,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         join_key_values: Any,
         entity_name_to_join_key_map: Any,
         online_features_response: Any,
-        *naming: bool,
-        **options: bool,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
     ) -> None:
         """`_read_features_per_fv` for asyncio."""
         views = [view for view, _ in grouped_refs]
@@ -237,7 +235,13 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
         replies = await read_many_async(client, commands_of(plans, asked))
         feature_response(
-            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+            online_features_response,
+            grouped_refs,
+            plans,
+            asked,
+            replies,
+            full_feature_names=full_feature_names,
+            include_feature_view_version_metadata=include_feature_view_version_metadata,
         )
 
     def entities(

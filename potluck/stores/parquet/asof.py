@@ -66,6 +66,7 @@ class Lookup:
         joined = " AND ".join([*same, "e.due >= r.t"])
         young = ""
         if self.ttl:
+            # Of an entity's records the newest is found first: a younger one can't be missed.
             lifetime = self.ttl // timedelta(microseconds=1)
             young = f"WHERE epoch_us(due) - epoch_us(t) <= {lifetime}"
         columns = [f"s.{quoted(column)}" for column in self.features.values()]
@@ -101,10 +102,10 @@ def lookup(view: FeatureView, references: Sequence[str], *, full_names: bool) ->
     ]
     keys = projection.join_key_map or {key: key for key in view.join_keys}
     return Lookup(
-        source,
-        {column.get(key, key): name for key, name in keys.items()},
-        {prefix + name: column.get(name, name) for name in names},
-        view.ttl or None,
+        source=source,
+        keys={column.get(key, key): name for key, name in keys.items()},
+        features={prefix + name: column.get(name, name) for name in names},
+        ttl=view.ttl or None,
     )
 
 

@@ -8,7 +8,7 @@ machine reads its shards with DuckDB alone.
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.population_account import account_of
 from potluck.stores.parquet.shard import Shard
+from potluck.stores.parquet.source import ParquetSource
 from potluck.stores.parquet.source_fields import LAST_RUN_STAYS, Part, ViewPart, own_part, view_part
 from potluck.stores.parquet.sql import quoted
 
@@ -81,15 +82,20 @@ class Population:
                 "night"
             )
         own = own_part(store, contract, contract.population, as_of)
-        parts = (own, *(view_part(store, champion, view, as_of) for view in contract.views))
-        with connected(*(part.source for part in parts)) as connection:
-            for part in parts:
-                part.check(connection, contract.keys[0])
-        return cls(contract.keys[0], as_of, parts, threads, memory_limit)
+        views = [view_part(store, champion, view, as_of) for view in contract.views]
+        population = cls(contract.keys[0], as_of, (own, *views))
+        with connected(*population.sources) as connection:
+            for part in population.parts:
+                part.check(connection, population.key)
+        return replace(population, threads=threads, memory_limit=memory_limit)
+
+    @property
+    def sources(self) -> list[ParquetSource]:
+        return [part.source for part in self.parts]
 
     def connected(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        sources = [part.source for part in self.parts]
-        return connected(*sources, threads=self.threads, memory_limit=self.memory_limit)
+        """A connection with the limits of the nightly run."""
+        return connected(*self.sources, threads=self.threads, memory_limit=self.memory_limit)
 
     def shards(self, rows: int = 50_000) -> list[Shard]:
         """Ranges of the key with so many entities each, in order.
