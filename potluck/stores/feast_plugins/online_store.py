@@ -31,13 +31,14 @@ from potluck.stores.feast_plugins.online_read import (
     commands_of,
     feature_response,
     readings,
-    rows_of,
 )
 from potluck.stores.feast_plugins.online_trips import (
     pointers,
     pointers_async,
     read_many,
     read_many_async,
+    read_view,
+    read_view_async,
 )
 from potluck.stores.feast_plugins.proto_rows import ProtoRow, columns_of, has_key, same_features
 from potluck.stores.feast_plugins.prune import forget_fields
@@ -172,10 +173,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
         client = self._get_client(config.online_store)
-        stored = pointers(client, config, [table])
-        (plan,) = readings(config, [(table, requested_features)], stored)
-        replies = read_many(client, [(key, plan.fields) for key in keys])
-        return rows_of(plan, replies)
+        return read_view(client, config, table, requested_features, keys)
 
     async def online_read_async(
         self,
@@ -187,10 +185,7 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """`online_read` for asyncio."""
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
         client = await self._get_client_async(config.online_store)
-        stored = await pointers_async(client, config, [table])
-        (plan,) = readings(config, [(table, requested_features)], stored)
-        replies = await read_many_async(client, [(key, plan.fields) for key in keys])
-        return rows_of(plan, replies)
+        return await read_view_async(client, config, table, requested_features, keys)
 
     def _read_features_per_fv(
         self,

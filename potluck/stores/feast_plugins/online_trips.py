@@ -10,7 +10,7 @@ from feast import FeatureView, RepoConfig
 
 from potluck.contract.publication import pointer_key
 from potluck.redis.client import AsyncRedisClient, RedisClient
-from potluck.stores.feast_plugins.online_read import Commands
+from potluck.stores.feast_plugins.online_read import Commands, Row, readings, rows_of
 from potluck.stores.feast_plugins.view_names import name_in_redis
 
 
@@ -46,3 +46,31 @@ async def read_many_async(client: AsyncRedisClient, commands: Commands) -> list[
         for key, fields in commands:
             pipe.execute_command("HMGET", key, *fields)
         return await pipe.execute(raise_on_error=False)
+
+
+def read_view(
+    client: RedisClient,
+    config: RepoConfig,
+    view: FeatureView,
+    features: list[str] | None,
+    keys: Sequence[bytes],
+) -> list[Row]:
+    """The rows of one view's entities, by their Redis keys."""
+    stored = pointers(client, config, [view])
+    (plan,) = readings(config, [(view, features)], stored)
+    replies = read_many(client, [(key, plan.fields) for key in keys])
+    return rows_of(plan, replies)
+
+
+async def read_view_async(
+    client: AsyncRedisClient,
+    config: RepoConfig,
+    view: FeatureView,
+    features: list[str] | None,
+    keys: Sequence[bytes],
+) -> list[Row]:
+    """`read_view` for asyncio."""
+    stored = await pointers_async(client, config, [view])
+    (plan,) = readings(config, [(view, features)], stored)
+    replies = await read_many_async(client, [(key, plan.fields) for key in keys])
+    return rows_of(plan, replies)

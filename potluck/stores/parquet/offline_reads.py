@@ -196,10 +196,8 @@ def historical_features(
 ) -> dict[str, pa.ChunkedArray]:
     """Feast's point-in-time join; it keeps no order, so a row number goes with it."""
     if not rows.num_rows:
-        return {
-            field.name: pa.chunked_array([[]], ARROW_TYPES[field.dtype])
-            for field in contract.online
-        }
+        types = {field.name: ARROW_TYPES[field.dtype] for field in contract.online}
+        return {name: pa.chunked_array([[]], dtype) for name, dtype in types.items()}
     keys = [field.name for field in contract.keys]
     numbers = pa.array(range(rows.num_rows), pa.int64())
     numbered = rows.select([*keys, TIME]).append_column(ROW, numbers)

@@ -60,12 +60,12 @@ class Part:
         where = f"{quoted(self.key)} BETWEEN $first AND $last AND {self.visible}"
         dated = {} if self.since is None else {"t": self.source.timestamp}
         query = self.source.latest([self.key], {"k": self.key, **columns, **dated}, where)
+        # Only the comparison leaves DuckDB: the timestamps themselves are of no use later.
         if self.since is not None:
             fresh = f"{utc('t')} >= {moment(self.since)} AS fresh"
             query = f"SELECT * EXCLUDE (t), {fresh} FROM ({query})"
-        return connection.execute(
-            query, {"first": shard.first, "last": shard.last}
-        ).to_arrow_table()
+        bounds = {"first": shard.first, "last": shard.last}
+        return connection.execute(query, bounds).to_arrow_table()
 
     def check(self, connection: duckdb.DuckDBPyConnection, key: Field) -> None:
         """Compare what is wanted with the files.
@@ -73,7 +73,8 @@ class Part:
         Raises:
             DataError: a column is not there, or the key is of another type.
         """
-        self.source.check(connection, [self.key, *(column for _, column in self.columns)])
+        columns = [column for _, column in self.columns]
+        self.source.check(connection, [self.key, *columns])
         self.source.check_key(connection, self.key, key.dtype)
 
 
