@@ -146,10 +146,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete a view of every entity of this project; stock's pattern takes `rent` for the end
         of `current`."""
-        fields = view_fields(table, config)
-        forget_fields(
-            self._get_client(config.online_store), config.project, table.join_keys, fields
-        )
+        client = self._get_client(config.online_store)
+        forget_fields(client, config.project, table.join_keys, view_fields(table, config))
 
     def delete_entity_values(self, config: RepoConfig, join_keys: list[str]) -> None:
         """Delete every entity of this project with these join keys."""

@@ -101,12 +101,9 @@ def lookup(view: FeatureView, references: Sequence[str], *, full_names: bool) ->
         reference.removeprefix(of_view) for reference in references if reference.startswith(of_view)
     ]
     keys = projection.join_key_map or {key: key for key in view.join_keys}
-    return Lookup(
-        source=source,
-        keys={column.get(key, key): name for key, name in keys.items()},
-        features={prefix + name: column.get(name, name) for name in names},
-        ttl=view.ttl or None,
-    )
+    key_columns = {column.get(key, key): name for key, name in keys.items()}
+    features = {prefix + name: column.get(name, name) for name in names}
+    return Lookup(source, key_columns, features, view.ttl or None)
 
 
 def join_query(place: Mapping[str, str], time: str, lookups: Sequence[Lookup]) -> str:
