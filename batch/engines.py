@@ -14,7 +14,7 @@ from itertools import islice
 
 from batch.score import ScoredShard, ScoringJob
 from potluck.contract.errors import PotluckError, UsageError
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 
 Engine = Callable[[ScoringJob, Sequence[Shard], int], Iterator[ScoredShard]]
 """Job, shards, and how many to score at once -> the scored shards, in the order they are ready."""

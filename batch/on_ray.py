@@ -13,7 +13,7 @@ import ray.data
 
 from batch.score import ScoredShard, ScoringJob, scored_schema
 from potluck.contract.errors import PotluckError
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 
 
 class ShardScorer:

@@ -15,7 +15,7 @@ from potluck.contract.accounting import Account
 from potluck.contract.publication import Pointer
 from potluck.scoring.releases import Release
 from potluck.stores.parquet.population import Population
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from batch.score import FAILURE, ScoredShard
 from potluck.contract.accounting import Account
 from potluck.contract.files import write_whole
 from potluck.contract.formats import NEWEST, Format
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 
 Status = Literal["running", "failed", "refused", "published", "rolled back"]
 

@@ -21,7 +21,7 @@ from potluck.scoring.model import Model
 from potluck.scoring.vectors import LabelVector, NumberVector
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.population import Population, ShardRows
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 
 FAILURE = "failure"
 Inputs = dict[str, Sequence[Any]]

@@ -31,7 +31,7 @@ from potluck.contract.accounting import (
 from potluck.contract.errors import MissingStepError, Refused
 from potluck.contract.features import FeatureContract
 from potluck.stores.definitions.repo import open_store
-from potluck.stores.materialize.materializing import materialize
+from potluck.stores.materialize.run import materialize
 from training.dataset import gather
 
 Row = Mapping[str, Any]

@@ -15,7 +15,7 @@ from potluck.contract.settings import Settings
 from potluck.redis.embedded import client, ensure_redis
 from potluck.stores.definitions.registry import read_definitions
 from potluck.stores.definitions.repo import open_store
-from potluck.stores.parquet.known import join_keys
+from potluck.stores.parquet.first_records import join_keys
 from training.dataset import Gathered, check_gathered, gather
 from training.shares import Shares, read_nightly_shares, read_online_shares, shares_in_training
 from training.split import distinct

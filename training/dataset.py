@@ -16,7 +16,7 @@ from feast import FeatureStore
 from potluck.contract.accounting import NO_LABEL, UNKNOWN_ENTITY, Account
 from potluck.contract.errors import DataError, Refused
 from potluck.contract.features import FeatureContract
-from potluck.stores.parquet.known import (
+from potluck.stores.parquet.first_records import (
     FIRST,
     first_records,
     join_keys,

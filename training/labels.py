@@ -22,7 +22,7 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import DType, Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.definitions.publications import read_key
-from potluck.stores.parquet.known import Mask, mask_of
+from potluck.stores.parquet.first_records import Mask, mask_of
 from potluck.stores.parquet.offline_reads import (
     RANK,
     TIME,
@@ -31,7 +31,7 @@ from potluck.stores.parquet.offline_reads import (
     parquet_source,
     read_rows,
 )
-from potluck.stores.parquet.reader import read_schema
+from potluck.stores.parquet.source import read_schema
 from training.sieve import Sieve
 
 LABEL_DTYPES: dict[str, DType] = {

@@ -24,9 +24,9 @@ from potluck.contract.redis_format import (
     timestamp_field,
 )
 from potluck.redis.client import REDIS_ERRORS, RedisClient
-from potluck.stores.parquet.known import Mask, join_keys, policy_of_keys
+from potluck.stores.parquet.first_records import Mask, join_keys, policy_of_keys
 from potluck.stores.parquet.population import Population
-from potluck.stores.parquet.population_part import Shard
+from potluck.stores.parquet.shard import Shard
 from training.dataset import Gathered
 from training.missing import training_shares
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from potluck.contract.accounting import SHOWN, Account, LeftOut, account
-from potluck.stores.parquet.known import Mask
+from potluck.stores.parquet.first_records import Mask
 from potluck.stores.parquet.offline_reads import ROW
 
 

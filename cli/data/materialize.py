@@ -13,7 +13,7 @@ from cli.progress import rows_progress
 from cli.startup import prepare_libraries, settings_for
 
 if TYPE_CHECKING:
-    from potluck.stores.materialize.materializing import Materialized
+    from potluck.stores.materialize.run import Materialized
 
 
 @click.command("materialize")
@@ -37,7 +37,7 @@ def materialize_verb(
     prepare_libraries(settings)
     from cli.data.champions import champions_of
     from potluck.stores.definitions.repo import open_store
-    from potluck.stores.materialize.materializing import materialize
+    from potluck.stores.materialize.run import materialize
 
     moment = now_or(as_of)
     started = time.monotonic()

@@ -31,10 +31,10 @@ from potluck.contract.accounting import (
 from potluck.contract.errors import DataError, UsageError
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.feast_plugins.session import NEWER_PUSHED, REFUSED
-from potluck.stores.materialize import materializing as module
+from potluck.stores.materialize import view_account as module
 from potluck.stores.parquet.census import Census, RowCounter
 from potluck.stores.parquet.offline_reads import parquet_source
-from potluck.stores.parquet.reader import ParquetSource
+from potluck.stores.parquet.source import ParquetSource
 
 
 @pytest.fixture(scope="module")

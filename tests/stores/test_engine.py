@@ -21,6 +21,7 @@ from potluck.contract.errors import ServiceUnreachable
 from potluck.contract.redis_format import decode_timestamp, entity_key
 from potluck.redis.resp_stream import key_hashes
 from potluck.stores.feast_plugins import batch_engine as engine
+from potluck.stores.feast_plugins import job_rows
 from potluck.stores.feast_plugins.prune import prune_view, sorted_hashes
 from potluck.stores.feast_plugins.session import Session
 
@@ -170,7 +171,7 @@ def test_the_latest_record_within_the_interval_is_taken(
 def test_many_batches_and_an_expiring_key(
     tmp_path: Path, redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH_ROWS", 70)
+    monkeypatch.setattr(job_rows, "BATCH_ROWS", 70)
     table = pa.table(
         {"id": np.arange(1000), "x": np.arange(1000.0), "event_timestamp": times(*[NOON] * 1000)}
     )
@@ -192,11 +193,11 @@ def test_many_batches_and_an_expiring_key(
 def test_jobs_that_stream_and_jobs_that_answer_a_table(
     attribute: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH_ROWS", 3)
+    monkeypatch.setattr(job_rows, "BATCH_ROWS", 3)
     table = pa.table({"id": range(8)})
     answers = {"to_arrow": table, "to_record_batches": table.to_batches()}
     job = type("Job", (), {attribute: lambda self: answers[attribute]})()
-    got = list(engine.record_batches(job))
+    got = list(job_rows.record_batches(job))
     assert [batch.num_rows for batch, _ in got] == [3, 3, 2]
     assert pa.Table.from_batches([batch for batch, _ in got]) == table
     assert {total for _, total in got} == {8 if attribute == "to_arrow" else None}

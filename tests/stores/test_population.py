@@ -20,9 +20,10 @@ from potluck.contract.accounting import (
 )
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.fields import Field
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.population import Population
-from potluck.stores.parquet.population_part import Part
-from potluck.stores.parquet.reader import ParquetSource, connected, parquet_files
+from potluck.stores.parquet.source import ParquetSource, parquet_files
+from potluck.stores.parquet.source_fields import Part
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from redis_servers import Processes, RedisProcess
 from shops import DAY, NOON, Shop, item_key, records
 
 from potluck.contract.redis_format import encode_timestamp
-from potluck.stores.materialize.materializing import Materialized
+from potluck.stores.materialize.run import Materialized
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.redis_format import entity_key
 from potluck.contract.settings import Settings
 from potluck.stores.definitions.registry import read_definitions
-from potluck.stores.materialize.materializing import Materialized, materialize
+from potluck.stores.materialize.run import Materialized, materialize
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

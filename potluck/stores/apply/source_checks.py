@@ -17,7 +17,7 @@ from potluck.stores.definitions.publications import KEY_DTYPES
 from potluck.stores.definitions.tags import DTYPES
 from potluck.stores.parquet.arrow_types import ARROW_TYPES
 from potluck.stores.parquet.offline_reads import file_columns, local_path
-from potluck.stores.parquet.reader import parquet_files, read_schema
+from potluck.stores.parquet.source import parquet_files, read_schema
 
 Fits = Callable[[pa.DataType], bool]
 

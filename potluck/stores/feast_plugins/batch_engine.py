@@ -7,16 +7,12 @@ it can't do itself (transformations, aggregations, other online stores) it leave
 
 import contextlib
 import sys
-import warnings
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from feast import FeatureView, Field, PushSource
+from feast import FeatureView, PushSource
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine, LocalComputeEngineConfig
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
@@ -24,18 +20,15 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.utils import _get_column_names
 from pydantic import StrictStr
 
-from potluck.redis.binary_columns import one_array
-from potluck.redis.feast_bytes import KEY_TYPES, encode_values, typed_entity_keys
-from potluck.stores.feast_plugins.feast_values import encode_by_feast
-from potluck.stores.feast_plugins.online_store import BATCH_ROWS, PotluckOnlineStore
-from potluck.stores.feast_plugins.session import KEYLESS, Session, WrittenRows
-from potluck.stores.parquet.census import RowCounter
-from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import told_in_words
+from potluck.redis.feast_bytes import KEY_TYPES, typed_entity_keys
+from potluck.stores.feast_plugins.job_rows import record_batches
+from potluck.stores.feast_plugins.online_store import PotluckOnlineStore
+from potluck.stores.feast_plugins.session import KEYLESS, Session
+from potluck.stores.feast_plugins.view_columns import ViewColumns, join_key_types, name_keyless
+from potluck.stores.parquet.connection import told_in_words
+from potluck.stores.parquet.offline_reads import parquet_source
 
 DUMMY_ENTITY_ID = "__dummy_id"
-NULL = b""
-"""What Feast writes for a null."""
 
 
 class PotluckEngineConfig(LocalComputeEngineConfig):  # type: ignore[misc]
@@ -114,63 +107,10 @@ class PotluckEngine(LocalComputeEngine):  # type: ignore[misc]
         )
 
 
-@dataclass(frozen=True)
-class ViewColumns:
-    """Where a view's keys, time and features stand in its source's records, by their names in the
-    file."""
-
-    key_types: dict[str, str]
-    """Join key -> Feast's value type in lower case."""
-    keys: list[str]
-    time: str
-    features: list[tuple[str, str]]
-    """Column and value type of each feature."""
-
-    @classmethod
-    def of(cls, view: FeatureView) -> "ViewColumns":
-        column, time = file_columns(view.batch_source), view.batch_source.timestamp_field
-        key_types = {key.name: type_name(key) for key in view.entity_columns}
-        features = [
-            (column.get(feature.name, feature.name), type_name(feature))
-            for feature in view.features
-        ]
-        return cls(
-            key_types, [column.get(key, key) for key in key_types], column.get(time, time), features
-        )
-
-    def with_keys(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
-        """The rows that have all their join keys."""
-        columns = [batch.column(name) for name in self.keys]
-        if not any(column.null_count for column in columns):
-            return batch
-        return batch.filter(reduce(pc.and_, [column.is_valid() for column in columns]))
-
-    def keys_of(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
-        return batch.select(self.keys).rename_columns(list(self.key_types))
-
-    def values_of(self, batch: "pa.RecordBatch") -> "list[pa.BinaryArray]":
-        return [encoded(batch.column(name), dtype) for name, dtype in self.features]
-
-
-def name_keyless(view: FeatureView, columns: ViewColumns, told: WrittenRows) -> None:
-    """Count the source's rows without a key, and say where they are: only the latest of them
-    came."""
-    source = parquet_source(view.batch_source)
-    if source is not None and told.left_out[KEYLESS]:
-        found = RowCounter(
-            source, dict(zip(columns.key_types, columns.keys, strict=True))
-        ).keyless()
-        told.left_out[KEYLESS], told.examples[KEYLESS] = found.count, list(found.examples)
-
-
 def as_fed(view: FeatureView, session: Session | None) -> FeatureView:
     """The view with the features that a session wants written: a champion may read others than it
     declares."""
     return view if session is None else session.fed.get(view.name, view)
-
-
-def type_name(field: Field) -> str:
-    return str(field.dtype.to_value_type().name.lower())
 
 
 class Progress:
@@ -199,61 +139,22 @@ class Progress:
 def is_plain(view: FeatureView) -> bool:
     """Whether the view's rows lie in its source as they are to be stored."""
     stream = getattr(view, "stream_source", None)
+    # Pushes leave the batch source as it is; other streams are Feast's to read.
+    streams = stream is not None and not isinstance(stream, PushSource)
     needs_feast = (
-        *(
-            getattr(view, name, None)
-            for name in ("feature_transformation", "aggregations", "filter")
-        ),
-        stream is not None
-        and not isinstance(stream, PushSource),  # pushes leave the batch source as it is
+        getattr(view, "feature_transformation", None),
+        getattr(view, "aggregations", None),
+        getattr(view, "filter", None),
+        streams,
         getattr(view, "enable_validation", False),
         view.offline,
         not view.online,
         getattr(view, "batch_source", None) is None,
         any(getattr(feature, "vector_index", False) for feature in view.features),
     )
-    keys = {key.name: type_name(key) for key in view.entity_columns}
+    keys = join_key_types(view)
     return (
         not any(needs_feast)
         and DUMMY_ENTITY_ID not in keys
         and set(keys.values()) <= set(KEY_TYPES)
     )
-
-
-def record_batches(job: Any) -> "Iterator[tuple[pa.RecordBatch, int | None]]":
-    """A retrieval job's rows in pieces, each with the number of all rows where it is known.
-
-    A job that can stream has `to_record_batches`, or a query of Ibis (as Feast's DuckDB has);
-    others answer one table.
-    """
-    if hasattr(job, "to_record_batches"):
-        yield from ((batch, None) for whole in job.to_record_batches() for batch in pieces(whole))
-    elif hasattr(getattr(job, "table", None), "to_pyarrow_batches"):
-        streamed = job.table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
-        yield from ((batch, None) for whole in begun(streamed) for batch in pieces(whole))
-    else:
-        table = job.to_arrow()
-        yield from ((batch, table.num_rows) for batch in table.to_batches(max_chunksize=BATCH_ROWS))
-
-
-def pieces(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
-    for start in range(0, batch.num_rows, BATCH_ROWS):
-        yield batch.slice(start, BATCH_ROWS)
-
-
-def begun(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """The same; Ibis starts its query with a warning about DuckDB's names, which is for its
-    authors."""
-    with warnings.catch_warnings(action="ignore"):
-        first = next(batches, None)
-    if first is not None:
-        yield first
-        yield from batches
-
-
-def encoded(column: "pa.Array", dtype: str) -> "pa.BinaryArray":
-    """Feast's bytes of a feature; NaN is null, as `feast materialize` has it."""
-    column = one_array(column)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return encode_values(column, dtype, NULL, otherwise=encode_by_feast)

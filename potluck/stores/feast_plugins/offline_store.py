@@ -37,8 +37,10 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from pydantic import StrictStr
 
 from potluck.stores.parquet.asof import ENTITIES, ROW, join_query, lookup
+from potluck.stores.parquet.connection import told_in_words
 from potluck.stores.parquet.offline_reads import parquet_source
-from potluck.stores.parquet.reader import ParquetSource, moment, quoted, told_in_words
+from potluck.stores.parquet.source import ParquetSource
+from potluck.stores.parquet.sql import moment, quoted
 
 
 class PotluckOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -64,7 +66,9 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         full_feature_names: bool = False,
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
-        lookups = [lookup(view, feature_refs, full_feature_names) for view in feature_views]
+        lookups = [
+            lookup(view, feature_refs, full_names=full_feature_names) for view in feature_views
+        ]
         known = [found for found in lookups if found]
         cut = filter_by_created_timestamp and any(found.source.created for found in known)
         if cut or len(known) < len(lookups) or not isinstance(entity_df, pd.DataFrame):
@@ -97,7 +101,7 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         metadata = RetrievalMetadata(feature_refs, [name for name in place if name != time], *span)
         views = [view for view in on_demand if view.mode != "substrait"]
         reads = [found.source for found in known]
-        return retrieval(config, table, views, full_feature_names, metadata, reads=reads)
+        return retrieval(config, table, views, metadata, full_names=full_feature_names, reads=reads)
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -176,16 +180,14 @@ class DuckDBRetrievalJob(IbisRetrievalJob):  # type: ignore[misc]
 def connect(config: RepoConfig) -> Any:
     """A database of its own; DuckDB makes the folder to which it spills, and takes it away with the
     connection."""
-    options = {
-        "temp_directory": str(Path(tempfile.gettempdir()) / f"potluck-duckdb-{uuid.uuid4().hex}")
-    }
+    folder = Path(tempfile.gettempdir()) / f"potluck-duckdb-{uuid.uuid4().hex}"
+    options = {"temp_directory": str(folder)}
     if config.offline_store.memory_limit:
         options["memory_limit"] = config.offline_store.memory_limit
     with told_in_words():
         connection = ibis.duckdb.connect(**options)
-    connection.raw_sql(
-        "SET asof_loop_join_threshold = 0"
-    )  # it takes a data frame for a table of one row
+    # DuckDB takes a data frame for a table of one row, and would join it in a loop.
+    connection.raw_sql("SET asof_loop_join_threshold = 0")
     return connection
 
 
@@ -212,9 +214,9 @@ def retrieval(
     config: RepoConfig,
     table: Any,
     on_demand: Sequence[OnDemandFeatureView] = (),
-    full_names: bool = False,
     metadata: RetrievalMetadata | None = None,
     *,
+    full_names: bool = False,
     reads: Sequence[ParquetSource],
 ) -> RetrievalJob:
     store = config.offline_store

@@ -1,12 +1,12 @@
 """From Redis's replies to Feast's rows: an entity that is not there is not found, an old value is
 none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from feast import FeatureView, utils
+from feast import FeatureView, RepoConfig, utils
 from feast.infra.online_stores.helpers import _mmh3
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from potluck.contract.publication import RUN_ID, Pointer, read_pointer, slot_view
 from potluck.contract.redis_format import NULL, decode_timestamp, timestamp_field
+from potluck.stores.feast_plugins.view_names import name_in_redis
 
 Row = tuple[datetime | None, dict[str, Value] | None]
 """Feast's: no features where the entity is not found, or (with its timestamp) where it is too
@@ -84,9 +85,20 @@ def reading(
     ]
     if pointer is not None:
         fields.append(_mmh3(f"{stored}:{RUN_ID}"))
-    return Reading(
-        features, fields, getattr(view, "ttl", None), None if pointer is None else pointer.run_id
-    )
+    run_id = None if pointer is None else pointer.run_id
+    return Reading(features, fields, getattr(view, "ttl", None), run_id)
+
+
+def readings(
+    config: RepoConfig,
+    asked: Iterable[tuple[FeatureView, list[str] | None]],
+    stored: Sequence[Any],
+) -> list[Reading]:
+    """What to read of each view, given what lies under its pointer's key."""
+    return [
+        reading(view, name_in_redis(view, config), features, pointer_of(pointer))
+        for (view, features), pointer in zip(asked, stored, strict=True)
+    ]
 
 
 def event_time(stored: bytes | None) -> datetime:
@@ -154,6 +166,7 @@ def feature_response(
     plans: list[Reading],
     asked: list[Asked],
     replies: list[Any],
+    *,
     full_feature_names: bool,
     include_feature_view_version_metadata: bool,
 ) -> None:

@@ -10,8 +10,8 @@ service is read from the slot that the nightly run published (see `potluck.contr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from feast import FeatureView, RepoConfig, utils
@@ -20,50 +20,36 @@ from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreCo
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from pydantic import Field, StrictStr
 
-from potluck.contract.publication import pointer_key
-from potluck.contract.settings import load_settings
 from potluck.redis.bulk_writer import BulkWriter
-from potluck.redis.client import AsyncRedisClient, RedisClient, async_redis_client, redis_client
-from potluck.redis.embedded import ensure_redis
+from potluck.redis.client import AsyncRedisClient, RedisClient
 from potluck.redis.key_scan import entity_keys_of
+from potluck.stores.feast_plugins.home_redis import online_store_url, open_async_client, open_client
+from potluck.stores.feast_plugins.job_rows import BATCH_ROWS
 from potluck.stores.feast_plugins.online_read import (
     Asked,
-    Commands,
-    Reading,
     Row,
     commands_of,
     feature_response,
-    pointer_of,
-    reading,
-    rows_of,
+    readings,
+)
+from potluck.stores.feast_plugins.online_trips import (
+    pointers,
+    pointers_async,
+    read_many,
+    read_many_async,
+    read_view,
+    read_view_async,
 )
 from potluck.stores.feast_plugins.proto_rows import ProtoRow, columns_of, has_key, same_features
 from potluck.stores.feast_plugins.prune import forget_fields
 from potluck.stores.feast_plugins.session import KEYLESS, Session
 from potluck.stores.feast_plugins.view_names import name_in_redis, view_fields
-from potluck.stores.feast_plugins.view_writer import Rules, ViewWriter
-
-SOCKET_SECONDS = 30.0
-TIMEOUTS: dict[str, Any] = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": 2.0}
-BATCH_ROWS = 10_000
-CLOCK_SKEW = timedelta(minutes=1)
-"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the
-future."""
+from potluck.stores.feast_plugins.view_writer import CLOCK_SKEW, Rules, ViewWriter
 
 Progress = Callable[[int], Any]
 
 
-def online_store_url() -> str:
-    return load_settings().online_store_url
-
-
-def start_redis_of_home(connection_string: str) -> None:
-    """Start the home's own Redis, if that is what is to be connected to."""
-    settings = load_settings()
-    if connection_string == settings.online_store_url:
-        ensure_redis(settings)
-
-
+# Feast looks for a store's class in the module of its options: both stay in one.
 class PotluckOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Stock options, with the connection taken from the settings."""
 
@@ -86,18 +72,14 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> RedisClient:
         if self._client is None:
-            start_redis_of_home(online_store_config.connection_string)
-            self._client = redis_client(online_store_config.connection_string, **TIMEOUTS)
+            self._client = open_client(online_store_config.connection_string)
         return self._client
 
     async def _get_client_async(
         self, online_store_config: RedisOnlineStoreConfig
     ) -> AsyncRedisClient:
         if self._client_async is None:
-            start_redis_of_home(online_store_config.connection_string)
-            self._client_async = async_redis_client(
-                online_store_config.connection_string, **TIMEOUTS
-            )
+            self._client_async = open_async_client(online_store_config.connection_string)
         return self._client_async
 
     def view_writer(
@@ -109,13 +91,15 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         Raises:
             ServiceUnreachable: Redis does not answer.
         """
-        options, name = config.online_store, name_in_redis(view, config)
+        options = config.online_store
+        name = name_in_redis(view, config)
+        fields = [_mmh3(f"{name}:{feature}") for feature in features]
         soon = datetime.now(UTC) + CLOCK_SKEW
         horizon = self.session.horizon if self.session else None
         return ViewWriter(
             BulkWriter(self._get_client(options)),
             name,
-            [_mmh3(f"{name}:{feature}") for feature in features],
+            fields,
             Rules(pushing, horizon=horizon or soon, believed=soon, check=not options.skip_dedup),
             source="a push" if pushing else f"source {view.batch_source.name}",
             lifetime=options.key_ttl_seconds,
@@ -162,10 +146,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete a view of every entity of this project; stock's pattern takes `rent` for the end
         of `current`."""
-        fields = view_fields(table, config)
-        forget_fields(
-            self._get_client(config.online_store), config.project, table.join_keys, fields
-        )
+        client = self._get_client(config.online_store)
+        forget_fields(client, config.project, table.join_keys, view_fields(table, config))
 
     def delete_entity_values(self, config: RepoConfig, join_keys: list[str]) -> None:
         """Delete every entity of this project with these join keys."""
@@ -188,11 +170,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
                 than the ttl.
         """
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        plan = self.readings(config, [(table, requested_features)], self.pointers(config, [table]))[
-            0
-        ]
-        replies = self.read_many(config, [(key, plan.fields) for key in keys])
-        return rows_of(plan, replies)
+        client = self._get_client(config.online_store)
+        return read_view(client, config, table, requested_features, keys)
 
     async def online_read_async(
         self,
@@ -203,10 +182,8 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     ) -> list[Row]:
         """`online_read` for asyncio."""
         keys = self._generate_redis_keys_for_entities(config, entity_keys)
-        pointers = await self.pointers_async(config, [table])
-        plan = self.readings(config, [(table, requested_features)], pointers)[0]
-        replies = await self.read_many_async(config, [(key, plan.fields) for key in keys])
-        return rows_of(plan, replies)
+        client = await self._get_client_async(config.online_store)
+        return await read_view_async(client, config, table, requested_features, keys)
 
     def _read_features_per_fv(
         self,
@@ -215,19 +192,23 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         join_key_values: Any,
         entity_name_to_join_key_map: Any,
         online_features_response: Any,
-        *naming: bool,
-        **options: bool,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
     ) -> None:
         """Read all views of a request in one round trip, after one for the pointers."""
         views = [view for view, _ in grouped_refs]
-        plans = self.readings(config, grouped_refs, self.pointers(config, views))
-        asked = [
-            self.entities(config, view, join_key_values, entity_name_to_join_key_map)
-            for view in views
-        ]
-        replies = self.read_many(config, commands_of(plans, asked))
+        client = self._get_client(config.online_store)
+        plans = readings(config, grouped_refs, pointers(client, config, views))
+        asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
+        replies = read_many(client, commands_of(plans, asked))
         feature_response(
-            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+            online_features_response,
+            grouped_refs,
+            plans,
+            asked,
+            replies,
+            full_feature_names=full_feature_names,
+            include_feature_view_version_metadata=include_feature_view_version_metadata,
         )
 
     async def _read_features_per_fv_async(
@@ -237,61 +218,33 @@ class PotluckOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         join_key_values: Any,
         entity_name_to_join_key_map: Any,
         online_features_response: Any,
-        *naming: bool,
-        **options: bool,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
     ) -> None:
         """`_read_features_per_fv` for asyncio."""
         views = [view for view, _ in grouped_refs]
-        plans = self.readings(config, grouped_refs, await self.pointers_async(config, views))
-        asked = [
-            self.entities(config, view, join_key_values, entity_name_to_join_key_map)
-            for view in views
-        ]
-        replies = await self.read_many_async(config, commands_of(plans, asked))
+        client = await self._get_client_async(config.online_store)
+        plans = readings(config, grouped_refs, await pointers_async(client, config, views))
+        asked = self.entities(config, views, join_key_values, entity_name_to_join_key_map)
+        replies = await read_many_async(client, commands_of(plans, asked))
         feature_response(
-            online_features_response, grouped_refs, plans, asked, replies, *naming, **options
+            online_features_response,
+            grouped_refs,
+            plans,
+            asked,
+            replies,
+            full_feature_names=full_feature_names,
+            include_feature_view_version_metadata=include_feature_view_version_metadata,
         )
 
-    def entities(self, config: RepoConfig, view: FeatureView, values: Any, names: Any) -> Asked:
-        found, places, length = utils._get_unique_entities(view, values, names)
-        keys = self._generate_redis_keys_for_entities(config, utils._get_entity_key_protos(found))
-        return keys, list(places), length
-
-    def readings(
-        self,
-        config: RepoConfig,
-        asked: Iterable[tuple[FeatureView, list[str] | None]],
-        stored: list[Any],
-    ) -> list[Reading]:
-        """What to read of each view, given what lies under its pointer's key."""
-        return [
-            reading(view, name_in_redis(view, config), features, pointer_of(pointer))
-            for (view, features), pointer in zip(asked, stored, strict=True)
-        ]
-
-    def pointers(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for view in views:
-                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
-            return pipe.execute(raise_on_error=False)
-
-    async def pointers_async(self, config: RepoConfig, views: Sequence[FeatureView]) -> list[Any]:
-        client = await self._get_client_async(config.online_store)
-        async with client.pipeline(transaction=False) as pipe:
-            for view in views:
-                pipe.get(pointer_key(config.project, name_in_redis(view, config)))
-            return await pipe.execute(raise_on_error=False)
-
-    def read_many(self, config: RepoConfig, commands: Commands) -> list[Any]:
-        """One HMGET each, in one round trip; an error stands in the place of its reply."""
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.execute_command("HMGET", key, *fields)
-            return pipe.execute(raise_on_error=False)
-
-    async def read_many_async(self, config: RepoConfig, commands: Commands) -> list[Any]:
-        client = await self._get_client_async(config.online_store)
-        async with client.pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.execute_command("HMGET", key, *fields)
-            return await pipe.execute(raise_on_error=False)
+    def entities(
+        self, config: RepoConfig, views: Sequence[FeatureView], values: Any, names: Any
+    ) -> list[Asked]:
+        """The entities of a request, as each view keeps them."""
+        asked = []
+        for view in views:
+            found, places, length = utils._get_unique_entities(view, values, names)
+            protos = utils._get_entity_key_protos(found)
+            keys = self._generate_redis_keys_for_entities(config, protos)
+            asked.append((keys, list(places), length))
+        return asked

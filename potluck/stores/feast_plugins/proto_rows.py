@@ -38,11 +38,14 @@ def columns_of(
         for key, _, _, _ in rows
     ]
     times = [utc_or_none(moment) for _, _, moment, _ in rows]
-    values = [[values[name].SerializeToString() for _, values, _, _ in rows] for name in names]
+    columns = []
+    for name in names:
+        values = [features[name].SerializeToString() for _, features, _, _ in rows]
+        columns.append(pa.array(values, pa.binary()))
     return (
         pa.array(keys, pa.binary()),
         pa.array(times, pa.timestamp("us", tz="UTC")),
-        [pa.array(column, pa.binary()) for column in values],
+        columns,
     )
 
 

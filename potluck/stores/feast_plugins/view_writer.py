@@ -38,6 +38,9 @@ from potluck.stores.feast_plugins.session import (
 from potluck.stores.feast_plugins.view_names import own_fields
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far ahead the clock of a machine that pushes may be before its rows count as dated in the
+future."""
 
 Micros = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

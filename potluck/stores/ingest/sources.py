@@ -16,7 +16,7 @@ from potluck.stores.ingest.fewer_rows import MayShrink, check_row_counts
 from potluck.stores.ingest.ingest_file import Keys, Sources
 from potluck.stores.ingest.source_rows import append_rows, clean_rows
 from potluck.stores.ingest.swap import put_back, swapped
-from potluck.stores.parquet.reader import first_line
+from potluck.stores.parquet.read_errors import first_line
 
 SCHEMA_FILE = "schema.parquet"
 """Without a row: it says what the files beside it hold."""

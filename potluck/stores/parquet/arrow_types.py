@@ -27,4 +27,6 @@ def cast(column: pa.ChunkedArray, field: Field, owner: str) -> pa.ChunkedArray:
         raise DataError(
             f"{owner}.{field.name} is declared {field.dtype}, but holds another type: {error}"
         ) from None
-    return pc.if_else(pc.is_nan(values), None, values) if field.dtype == "float64" else values
+    if field.dtype == "float64":
+        return pc.if_else(pc.is_nan(values), None, values)
+    return values

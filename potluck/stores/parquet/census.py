@@ -23,7 +23,9 @@ from potluck.contract.accounting import (
     LeftOut,
 )
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.reader import LINE, ParquetSource, connected, literal, moment, quoted
+from potluck.stores.parquet.connection import connected
+from potluck.stores.parquet.source import LINE, ParquetSource
+from potluck.stores.parquet.sql import literal, moment, quoted
 
 BY_REASON = """
 WITH told AS (SELECT why, {keys}, count(*) AS rows FROM ({judged}) WHERE why <> '' GROUP BY ALL)
@@ -109,16 +111,24 @@ class RowCounter:
         return LeftOut(NO_KEY, count, tuple(row_at(**place) for place in places or ()))
 
     def filled(self, query: str, as_of: datetime) -> str:
-        numbered = [f"k{number}" for number in range(len(self.keys))]  # keys may bear any name
-        entity = ", ".join(f"'{key}': {key}" for key in numbered)
-        names = {"keys": ", ".join(numbered), "entity": f"{{{entity}}}"}
-        return query.format(**names, judged=self.judged(as_of), shown=SHOWN)
+        """One of the queries above, over the rows that are judged."""
+        # Keys are numbered in the query: their own names may hold any character.
+        keys = [f"k{number}" for number in range(len(self.keys))]
+        struct = ", ".join(f"'{key}': {key}" for key in keys)
+        return query.format(
+            keys=", ".join(keys),
+            entity=f"{{{struct}}}",
+            judged=self.judged(as_of),
+            shown=SHOWN,
+        )
 
     def judged(self, as_of: datetime) -> str:
         columns = [quoted(column) for column in self.keys.values()]
+        keys = [f"{column} AS k{number}" for number, column in enumerate(columns)]
+        present = [f"{column} IS NOT NULL" for column in columns]
         return JUDGED.format(
-            keys=", ".join(f"{column} AS k{number}" for number, column in enumerate(columns)),
-            whole=" AND ".join(f"{column} IS NOT NULL" for column in columns),
+            keys=", ".join(keys),
+            whole=" AND ".join(present),
             scan=self.source.scan,
             time=self.source.time,
             earliest=moment(EARLIEST),
@@ -131,10 +141,14 @@ class RowCounter:
 
     def named(self, entities: list[dict[str, Any]] | None) -> tuple[str, ...]:
         """`Id=91` of each."""
-        pairs = [zip(self.keys, entity.values(), strict=True) for entity in entities or ()]
-        return tuple(", ".join(f"{key}={value}" for key, value in pair) for pair in pairs)
+        names = []
+        for entity in entities or ():
+            pairs = zip(self.keys, entity.values(), strict=True)
+            names.append(", ".join(f"{key}={value}" for key, value in pairs))
+        return tuple(names)
 
 
 def row_at(file: str | int, line: int) -> str:
     """`row 17`, counted from 1, and of which file where there are several."""
-    return f"{Path(file).name} row {line + 1}" if isinstance(file, str) else f"row {line + 1}"
+    row = f"row {line + 1}"
+    return f"{Path(file).name} {row}" if isinstance(file, str) else row

@@ -19,7 +19,9 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
 from potluck.stores.parquet.arrow_types import ARROW_TYPES, cast
-from potluck.stores.parquet.reader import LINE, ParquetSource, connected, parquet_files, quoted
+from potluck.stores.parquet.connection import connected
+from potluck.stores.parquet.source import LINE, ParquetSource, parquet_files
+from potluck.stores.parquet.sql import quoted
 
 ROW = "potluck_row"
 RANK = "potluck_rank"
@@ -43,13 +45,16 @@ class Inputs:
 
     def take(self, rows: Sequence[int]) -> "Inputs":
         """Some of the rows, by number."""
-        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        numbers = pa.array(rows, pa.int64())
+        columns = {}
+        for name, values in self.columns.items():
+            columns[name] = [values[row] for row in rows]
         return replace(
             self,
-            keys=self.keys.take(pa.array(rows, pa.int64())),
+            keys=self.keys.take(numbers),
             times=[self.times[row] for row in rows],
             columns=columns,
-            table=self.table.take(pa.array(rows, pa.int64())),
+            table=self.table.take(numbers),
         )
 
 
@@ -92,10 +97,13 @@ def parquet_source(source: DataSource) -> ParquetSource | None:
     """
     if not is_local(source) or not isinstance(source.file_format, ParquetFormat | None):
         return None
-    files, column = parquet_files(source.name, local_path(source)), file_columns(source)
+    column = file_columns(source)
     time, created = source.timestamp_field, source.created_timestamp_column
     return ParquetSource(
-        source.name, files, column.get(time, time), column.get(created, created) or None
+        name=source.name,
+        files=parquet_files(source.name, local_path(source)),
+        timestamp=column.get(time, time),
+        created=column.get(created, created) or None,  # Feast writes "" for none
     )
 
 
@@ -111,27 +119,26 @@ def read_rows(store: FeatureStore, source: DataSource, fields: Sequence[Field]) 
     Of a source that is no local parquet, only rows with a date within the range that Feast can
     hold.
     """
-    local, names = parquet_source(source), [field.name for field in fields]
+    local = parquet_source(source)
+    names = [field.name for field in fields]
     table = pulled(store, source, names) if local is None else scanned(local, source, names)
-    return (
-        typed(table, fields, source).append_column(RANK, table[RANK]).append_column(ROW, table[ROW])
-    )
+    declared = typed(table, fields, source)
+    return declared.append_column(RANK, table[RANK]).append_column(ROW, table[ROW])
 
 
 def typed(table: pa.Table, fields: Sequence[Field], source: DataSource) -> pa.Table:
     """The declared columns in the declared types, with `event_timestamp` beside them."""
-    columns = [cast(table[field.name], field, source.name) for field in fields]
+    columns = {field.name: cast(table[field.name], field, source.name) for field in fields}
     times = table[source.timestamp_field].cast(pa.timestamp("us", tz="UTC"), safe=False)
-    return pa.table([*columns, times], names=[*(field.name for field in fields), TIME])
+    return pa.table([*columns.values(), times], names=[*columns, TIME])
 
 
 def scanned(local: ParquetSource, source: DataSource, names: Sequence[str]) -> pa.Table:
     """The columns of local parquet files, as Feast calls them."""
     in_file = file_columns(source)
     columns = [in_file.get(name, name) for name in names]
-    chosen = [
-        f"{quoted(column)} AS {quoted(name)}" for name, column in zip(names, columns, strict=True)
-    ]
+    pairs = zip(names, columns, strict=True)
+    chosen = [f"{quoted(column)} AS {quoted(name)}" for name, column in pairs]
     chosen.append(f"{local.time} AS {quoted(source.timestamp_field)}")
     chosen.append(f"row_number() OVER (ORDER BY {local.later_first}) AS {RANK}")
     chosen.append(f"{LINE} + 1 AS {ROW}")
@@ -178,9 +185,8 @@ def point_in_time(store: FeatureStore, contract: FeatureContract, rows: pa.Table
     looked_up = historical_features(store, contract, rows) if contract.views else {}
     columns = {field.name: rows[field.name] for field in contract.request} | looked_up
     keys = rows.select([field.name for field in contract.keys])
-    table = pa.table(
-        {**{name: keys[name] for name in keys.column_names}, **columns, TIME: rows[TIME]}
-    )
+    named_keys = dict(zip(keys.column_names, keys.columns, strict=True))
+    table = pa.table({**named_keys, **columns, TIME: rows[TIME]})
     plain = {name: column.to_pylist() for name, column in columns.items()}
     return Inputs(keys=keys, times=rows[TIME].to_pylist(), columns=plain, table=table)
 
@@ -190,18 +196,14 @@ def historical_features(
 ) -> dict[str, pa.ChunkedArray]:
     """Feast's point-in-time join; it keeps no order, so a row number goes with it."""
     if not rows.num_rows:
-        return {
-            field.name: pa.chunked_array([[]], ARROW_TYPES[field.dtype])
-            for field in contract.online
-        }
+        types = {field.name: ARROW_TYPES[field.dtype] for field in contract.online}
+        return {name: pa.chunked_array([[]], dtype) for name, dtype in types.items()}
     keys = [field.name for field in contract.keys]
-    numbered = rows.select([*keys, TIME]).append_column(
-        ROW, pa.array(range(rows.num_rows), pa.int64())
-    )
+    numbers = pa.array(range(rows.num_rows), pa.int64())
+    numbered = rows.select([*keys, TIME]).append_column(ROW, numbers)
     references = [f"{view.name}:{feature}" for view in contract.views for feature in view.features]
-    joined = run(
-        store.get_historical_features(numbered.to_pandas(), references), contract.service
-    ).sort_by(ROW)
+    job = store.get_historical_features(numbered.to_pandas(), references)
+    joined = run(job, contract.service).sort_by(ROW)
     if joined.num_rows != rows.num_rows:
         raise DataError(
             f"the point-in-time join of {contract.service} gave {joined.num_rows} rows for "

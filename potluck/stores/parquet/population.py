@@ -8,7 +8,7 @@ machine reads its shards with DuckDB alone.
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,16 +22,12 @@ from potluck.contract.champion import Champion
 from potluck.contract.errors import DataError, DefinitionError, MissingStepError, Refused
 from potluck.contract.fields import Field
 from potluck.stores.parquet.arrow_types import cast
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.population_account import account_of
-from potluck.stores.parquet.population_part import (
-    LAST_RUN_STAYS,
-    Part,
-    Shard,
-    ViewPart,
-    own_part,
-    view_part,
-)
-from potluck.stores.parquet.reader import connected, quoted
+from potluck.stores.parquet.shard import Shard
+from potluck.stores.parquet.source import ParquetSource
+from potluck.stores.parquet.source_fields import LAST_RUN_STAYS, Part, ViewPart, own_part, view_part
+from potluck.stores.parquet.sql import quoted
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -86,15 +82,20 @@ class Population:
                 "night"
             )
         own = own_part(store, contract, contract.population, as_of)
-        parts = (own, *(view_part(store, champion, view, as_of) for view in contract.views))
-        with connected(*(part.source for part in parts)) as connection:
-            for part in parts:
-                part.check(connection, contract.keys[0])
-        return cls(contract.keys[0], as_of, parts, threads, memory_limit)
+        views = [view_part(store, champion, view, as_of) for view in contract.views]
+        population = cls(contract.keys[0], as_of, (own, *views))
+        with connected(*population.sources) as connection:
+            for part in population.parts:
+                part.check(connection, population.key)
+        return replace(population, threads=threads, memory_limit=memory_limit)
+
+    @property
+    def sources(self) -> list[ParquetSource]:
+        return [part.source for part in self.parts]
 
     def connected(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        sources = [part.source for part in self.parts]
-        return connected(*sources, threads=self.threads, memory_limit=self.memory_limit)
+        """A connection with the limits of the nightly run."""
+        return connected(*self.sources, threads=self.threads, memory_limit=self.memory_limit)
 
     def shards(self, rows: int = 50_000) -> list[Shard]:
         """Ranges of the key with so many entities each, in order.
@@ -109,11 +110,8 @@ class Population:
         query = f"""SELECT number, count(*) AS rows, min(k) AS first, max(k) AS last
             FROM ({numbered}) GROUP BY number"""
         with self.connected() as connection:
-            found = (
-                connection.execute(f"{query} ORDER BY number", {"rows": rows})
-                .to_arrow_table()
-                .to_pylist()
-            )
+            answer = connection.execute(f"{query} ORDER BY number", {"rows": rows})
+            found = answer.to_arrow_table().to_pylist()
             if not found:
                 raise MissingStepError(
                     f"{own.source.name} holds no row up to {self.as_of:%Y-%m-%d} that counts "
@@ -141,16 +139,14 @@ class Population:
             )
         keys = self.keys_of(own).sort()
         columns = {self.key.name: keys}
+        # Without views to ask, every entity of the population counts as known.
         known = pa.repeat(len(tables) == 1, len(keys))
         for part, table in zip(self.parts, tables, strict=True):
             has = self.keys_of(table)
+            # Most tables hold the same keys in the same order, which spares looking each one up.
             places = None if has.equals(keys) else pc.index_in(keys, has)
             if part is not self.parts[0]:
-                known = (
-                    pa.repeat(True, len(keys))
-                    if places is None
-                    else pc.or_(known, places.is_valid())
-                )
+                known = pc.or_(known, found_at(places, len(keys)))
             columns |= fields_of(part, table, fresh_places(table, places))
         return ShardRows(pa.RecordBatch.from_pydict(columns), known)
 
@@ -173,14 +169,14 @@ class Population:
         with self.connected() as connection:
             for part in views:
                 counts = f"{quoted(part.key)} IS NOT NULL AND {part.visible}"
-                if connection.execute(
-                    f"SELECT 1 FROM {part.source.scan} WHERE {counts} LIMIT 1"
-                ).fetchone():
+                query = f"SELECT 1 FROM {part.source.scan} WHERE {counts} LIMIT 1"
+                if connection.execute(query).fetchone():
                     return
             found = dict.fromkeys(account_of(part, connection).text() for part in views)
         if found:
+            names = ", ".join(part.owner for part in views)
             raise Refused(
-                f"none of the feature views ({', '.join(part.owner for part in views)}) holds a "
+                f"none of the feature views ({names}) holds a "
                 f"record up to {self.as_of.isoformat()}, so that the feature store knows no entity "
                 f"({'; '.join(found)}); a record counts from its date on: date the records in "
                 "ingest.py when they were known and run `potluck ingest` again, or take a later "
@@ -192,13 +188,17 @@ class Population:
         source."""
         whole = hashlib.sha256()
         for part in self.parts:
-            whole.update(
-                repr((part.key, part.source.times, [column for _, column in part.columns])).encode()
-            )
+            columns = [column for _, column in part.columns]
+            whole.update(repr((part.key, part.source.times, columns)).encode())
             for name in part.source.files:
                 with open(name, "rb") as file:
                     whole.update(hashlib.file_digest(file, "sha256").digest())
         return whole.hexdigest()
+
+
+def found_at(places: pa.Array | None, count: int) -> pa.BooleanArray:
+    """Whether a table holds each of the entities; without places it holds them all."""
+    return pa.repeat(True, count) if places is None else places.is_valid()
 
 
 def fresh_places(table: pa.Table, places: pa.Array | None) -> pa.Array | None:

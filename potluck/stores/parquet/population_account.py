@@ -21,8 +21,9 @@ from potluck.contract.accounting import (
     LeftOut,
 )
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.population_part import Part
-from potluck.stores.parquet.reader import FILE, LINE, moment, quoted
+from potluck.stores.parquet.source import FILE, LINE
+from potluck.stores.parquet.source_fields import Part
+from potluck.stores.parquet.sql import moment, quoted
 
 REASONS = {
     "undated": NO_DATE,
@@ -77,26 +78,29 @@ def account_of(
     Args:
         ends: keys where a range ends and the next one begins, in order; none takes all at once.
     """
+    sums = [f"sum({name}), min(k, {SHOWN}) FILTER ({name} > 0)" for name in REASONS]
     query = COUNT.format(
-        rows="{rows}",
+        rows="{rows}",  # filled in for each range
         earliest=moment(EARLIEST),
         latest=moment(LATEST),
         until=moment(part.until),
-        reasons=", ".join(f"sum({name}), min(k, {SHOWN}) FILTER ({name} > 0)" for name in REASONS),
+        reasons=", ".join(sums),
     )
-    entities, tallies = 0, dict.fromkeys(REASONS, Tally())
+    entities = 0
+    tallies = dict.fromkeys(REASONS, Tally())
     for above, upto in pairwise([None, *ends, None]):
         found = one_range(part, connection, query, above, upto)
         entities += found[0]
-        for place, name in enumerate(REASONS):
-            tallies[name] = tallies[name].and_more(found[1 + 2 * place], found[2 + 2 * place])
+        # After the entities, each reason has two columns: how many rows, and the first keys.
+        pairs = zip(found[1::2], found[2::2], strict=True)
+        for name, (count, keys) in zip(REASONS, pairs, strict=True):
+            tallies[name] = tallies[name].and_more(count, keys)
     left_out = [without_key(part, connection)]
-    left_out += [
-        LeftOut(REASONS[name], tally.count, named(part.key, tally.keys))
-        for name, tally in tallies.items()
-    ]
+    for name, tally in tallies.items():
+        left_out.append(LeftOut(REASONS[name], tally.count, named(part.key, tally.keys)))
     came = entities + sum(each.count for each in left_out)
-    return Account(part.source.name, came, entities, tuple(each for each in left_out if each.count))
+    told = tuple(each for each in left_out if each.count)
+    return Account(part.source.name, came, entities, told)
 
 
 def one_range(
@@ -132,11 +136,11 @@ def without_key(part: Part, connection: duckdb.DuckDBPyConnection) -> LeftOut:
         f"SELECT {FILE}, {LINE} {rows} ORDER BY ALL LIMIT {SHOWN}"
     ).fetchall()
     several = len(part.source.files) > 1
-    lines = tuple(
-        f"{Path(file).name} line {line + 1}" if several else f"line {line + 1}"
-        for file, line in first
-    )
-    return LeftOut(NO_KEY, total[0], lines)
+    lines = []
+    for file, number in first:
+        line = f"line {number + 1}"  # DuckDB counts from 0
+        lines.append(f"{Path(file).name} {line}" if several else line)
+    return LeftOut(NO_KEY, total[0], tuple(lines))
 
 
 def named(key: str, keys: Sequence[int | str]) -> tuple[str, ...]:

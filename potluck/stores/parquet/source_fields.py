@@ -14,23 +14,15 @@ from potluck.contract.errors import DefinitionError, Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import Field
 from potluck.contract.moments import EARLIEST, LATEST
-from potluck.stores.parquet.reader import HELD_AS, ParquetSource, moment, quoted, utc
+from potluck.stores.parquet.shard import Shard
+from potluck.stores.parquet.source import HELD_AS, ParquetSource
+from potluck.stores.parquet.sql import moment, quoted, utc
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
     from feast.data_source import DataSource
 
 LAST_RUN_STAYS = "the last published run stays"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Entities whose keys lie in a range, both ends included."""
-
-    number: int
-    rows: int
-    first: int | str
-    last: int | str
 
 
 @dataclass(frozen=True)
@@ -68,12 +60,12 @@ class Part:
         where = f"{quoted(self.key)} BETWEEN $first AND $last AND {self.visible}"
         dated = {} if self.since is None else {"t": self.source.timestamp}
         query = self.source.latest([self.key], {"k": self.key, **columns, **dated}, where)
+        # Only the comparison leaves DuckDB: the timestamps themselves are of no use later.
         if self.since is not None:
             fresh = f"{utc('t')} >= {moment(self.since)} AS fresh"
             query = f"SELECT * EXCLUDE (t), {fresh} FROM ({query})"
-        return connection.execute(
-            query, {"first": shard.first, "last": shard.last}
-        ).to_arrow_table()
+        bounds = {"first": shard.first, "last": shard.last}
+        return connection.execute(query, bounds).to_arrow_table()
 
     def check(self, connection: duckdb.DuckDBPyConnection, key: Field) -> None:
         """Compare what is wanted with the files.
@@ -81,7 +73,8 @@ class Part:
         Raises:
             DataError: a column is not there, or the key is of another type.
         """
-        self.source.check(connection, [self.key, *(column for _, column in self.columns)])
+        columns = [column for _, column in self.columns]
+        self.source.check(connection, [self.key, *columns])
         self.source.check_key(connection, self.key, key.dtype)
 
 
@@ -137,15 +130,18 @@ def view_part(
 
     declared = declared_view(store, champion, view)
     contract = champion.contract
-    key, column = contract.keys[0].name, file_columns(declared.batch_source)
+    key = contract.keys[0].name
+    column = file_columns(declared.batch_source)
     fields = [field for field in contract.online if field.name in view.features]
+    columns = tuple((field, column.get(field.name, field.name)) for field in fields)
+    since = as_of - timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None
     return ViewPart(
         source=local(declared.batch_source),
         key=column.get(key, key),
-        columns=tuple((field, column.get(field.name, field.name)) for field in fields),
+        columns=columns,
         owner=view.name,
         until=as_of,
-        since=as_of - timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None,
+        since=since,
         wanted_by=reader(champion),
         changed=changed_fields(declared, fields),
         way_out=way_out(champion),

@@ -19,10 +19,12 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import DType
 from potluck.stores.definitions.tags import DTYPES
-from potluck.stores.feast_plugins.batch_engine import is_plain, type_name
+from potluck.stores.feast_plugins.batch_engine import is_plain
+from potluck.stores.feast_plugins.view_columns import join_key_types
 from potluck.stores.feast_plugins.view_names import own_fields
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import HELD_AS, connected
+from potluck.stores.parquet.source import HELD_AS
 
 FEAST_TYPES: Mapping[DType, Any] = {
     "int64": Int64,
@@ -93,7 +95,8 @@ def plan_feed(
                 lost.append(lost_view(champion, lookup, why))
             else:
                 wanted[lookup.name] += wanted_of(champion, lookup)
-    return [*(feeding(view, wanted[view.name], extends) for view in views), *lost]
+    kept = [feeding(view, wanted[view.name], extends=extends) for view in views]
+    return [*kept, *lost]
 
 
 def wanted_of(champion: Champion, lookup: LookupView) -> Iterator[LookedUpFeature]:
@@ -106,41 +109,79 @@ def why_lost(view: FeatureView | None, lookup: LookupView, contract: FeatureCont
     """Why a champion's entities are not those that a view writes."""
     if view is None:
         return "the registry has no such online view"
-    has = {key.name: type_name(key) for key in view.entity_columns}
+    has = join_key_types(view)
     needs = {key.name: key.dtype for key in contract.keys if key.name in lookup.join_keys}
-    return None if has == needs else f"the view's join keys are {has}, and it reads {needs}"
+    if has == needs:
+        return None
+    return f"the view's join keys are {has}, and it reads {needs}"
 
 
 def lost_view(champion: Champion, lookup: LookupView, why: str) -> Feeding:
     """Nothing of the view is fed, its timestamp included."""
     service, version = champion.contract.service, champion.model_version
-    unfed = tuple(Unfed(lookup.name, feature, service, version, why) for feature in lookup.features)
-    fields = (*own_fields(lookup.name), *map(bytes.fromhex, lookup.field_ids))
-    return Feeding(lookup.name, None, unfed, lookup.join_keys, fields)
+    unfed = [Unfed(lookup.name, feature, service, version, why) for feature in lookup.features]
+    return Feeding(
+        name=lookup.name,
+        view=None,
+        unfed=tuple(unfed),
+        join_keys=lookup.join_keys,
+        forgotten=(*own_fields(lookup.name), *map(bytes.fromhex, lookup.field_ids)),
+    )
 
 
-def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], extends: bool) -> Feeding:
+def feeding(view: FeatureView, wanted: Sequence[LookedUpFeature], *, extends: bool) -> Feeding:
     """A view's own features, and those that champions read besides or as another type."""
     written = {feature.name: feature for feature in view.features}
     unfed: list[Unfed] = []
     forgotten = []
-    for feature in dict.fromkeys(each.feature for each in wanted):
-        readers = [each for each in wanted if each.feature == feature]
-        declared = DTYPES.get(str(written[feature].dtype)) if feature in written else None
-        stored = declared if declared in {each.dtype for each in readers} else readers[0].dtype
-        why = None if stored == declared else why_not(view, feature, stored, extends)
+    for feature, readers in readers_of(wanted).items():
+        declared = declared_dtype(written.get(feature))
+        stored = stored_dtype(declared, readers)
+        why = None
+        if stored != declared:
+            why = why_not(view, feature, stored, extends=extends)
         if why:
             written.pop(feature, None)
             forgotten.append(readers[0].field)
-        elif stored != declared:
+            unfed += [unfed_of(view, reader, why) for reader in readers]
+            continue
+        if stored != declared:
             written[feature] = Field(name=feature, dtype=FEAST_TYPES[stored])
-        others = readers if why else [reader for reader in readers if reader.dtype != stored]
-        as_stored = f"it is stored as {stored}, and read as"
-        unfed += [unfed_of(view, each, why or f"{as_stored} {each.dtype}") for each in others]
+        for reader in readers:
+            if reader.dtype != stored:
+                read = f"it is stored as {stored}, and read as {reader.dtype}"
+                unfed.append(unfed_of(view, reader, read))
     fed = copy(view)
     fed.current_version_number = view.current_version_number  # Feast's copy leaves it behind
     fed.features = list(written.values())
-    return Feeding(view.name, fed, tuple(unfed), tuple(view.join_keys), tuple(forgotten))
+    return Feeding(
+        name=view.name,
+        view=fed,
+        unfed=tuple(unfed),
+        join_keys=tuple(view.join_keys),
+        forgotten=tuple(forgotten),
+    )
+
+
+def readers_of(wanted: Sequence[LookedUpFeature]) -> dict[str, list[LookedUpFeature]]:
+    """Feature -> who reads it."""
+    readers: dict[str, list[LookedUpFeature]] = {}
+    for each in wanted:
+        readers.setdefault(each.feature, []).append(each)
+    return readers
+
+
+def declared_dtype(feature: Field | None) -> DType | None:
+    """The type that the view declares; None where it declares none, or one that we don't know."""
+    return DTYPES.get(str(feature.dtype)) if feature else None
+
+
+def stored_dtype(declared: DType | None, readers: Sequence[LookedUpFeature]) -> DType:
+    """The type to write: the declared one if anybody reads it, else the first reader's."""
+    for reader in readers:
+        if reader.dtype == declared:
+            return reader.dtype
+    return readers[0].dtype
 
 
 def unfed_of(view: FeatureView, wanted: LookedUpFeature, why: str) -> Unfed:
@@ -148,7 +189,7 @@ def unfed_of(view: FeatureView, wanted: LookedUpFeature, why: str) -> Unfed:
     return Unfed(view.name, wanted.feature, champion.contract.service, champion.model_version, why)
 
 
-def why_not(view: FeatureView, feature: str, dtype: DType, extends: bool) -> str | None:
+def why_not(view: FeatureView, feature: str, dtype: DType, *, extends: bool) -> str | None:
     """Why a feature can't be written as a champion reads it; None where it can."""
     source = parquet_source(view.batch_source)
     if source is None or not extends or not is_plain(view):

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from feast import FeatureStore, FeatureView
 
-from potluck.contract.accounting import Account, account
+from potluck.contract.accounting import Account
 from potluck.contract.champion import Champion
 from potluck.contract.errors import (
     DataError,
@@ -39,10 +39,10 @@ from potluck.stores.feast_plugins.session import (
     WrittenRows,
 )
 from potluck.stores.feast_plugins.view_names import name_in_redis
-from potluck.stores.materialize.feeding import Feeding, Unfed, plan_feed, refuse_unfed
-from potluck.stores.materialize.leaving import LeavingGuard
-from potluck.stores.parquet.census import Census, RowCounter
-from potluck.stores.parquet.offline_reads import file_columns, parquet_source, present
+from potluck.stores.materialize.deletion_guard import DeletionGuard
+from potluck.stores.materialize.feed_plan import Feeding, Unfed, plan_feed, refuse_unfed
+from potluck.stores.materialize.view_account import account_of_view
+from potluck.stores.parquet.offline_reads import present
 
 LAST_MOMENT = LATEST - timedelta(microseconds=1)
 
@@ -106,12 +106,13 @@ def materialize(
     if force is None:
         refuse_unfed([each for feeding in feedings for each in feeding.unfed])
     fed = {feeding.name: feeding.view for feeding in feedings if feeding.view}
-    guard = LeavingGuard(client(settings), store, settings.materialize_max_gone)
+    guard = DeletionGuard(client(settings), store, settings.materialize_max_gone)
     try:
         going = guard.check_before(list(fed.values()), as_of) if force is None else {}
         with following(store, Session(as_of, progress, fed)) as session:
             forget_unfed(settings, store, feedings)
             write_views(store, list(fed), as_of)
+        # Servers hear of the feed once all of it is there; what is gone is deleted last.
         tell_servers(settings, store, list(fed.values()), as_of)
         if force is None:
             guard.check_after(list(fed.values()), session)
@@ -129,10 +130,11 @@ def materialize(
 
 def filled_views(store: FeatureStore) -> list[FeatureView]:
     """The online views but those that nightly runs fill; the data of each is there."""
-    published = {p.view for d in read_definitions(store).values() for p in d.contract.publications}
-    views = [
-        view for view in store.list_feature_views() if view.online and view.name not in published
-    ]
+    published = set()
+    for definition in read_definitions(store).values():
+        published |= {publication.view for publication in definition.contract.publications}
+    online = [view for view in store.list_feature_views() if view.online]
+    views = [view for view in online if view.name not in published]
     for view in views:
         present(view.batch_source)
     return views
@@ -207,56 +209,24 @@ def finish(
     )
 
 
-def account_of_view(
-    store: FeatureStore, view: FeatureView, told: WrittenRows, session: Session
-) -> Account:
-    """What became of the source's rows; where it can't be counted, of the records that Feast made
-    of them.
-
-    Raises:
-        DataError: the source is no longer the one that was written.
-    """
-    table = f"{view.name} (source {view.batch_source.name})"
-    census = census_of(store, view, session)
-    if census is None:
-        return account(table, told.came, told.reasons())
-    left_out = [*census.left_out, *told.reasons((OLDER, REJECTED))]
-    found = account(table, census.came, left_out)
-    if found.kept != told.written:
-        raise DataError(
-            f"source {view.batch_source.name} of view {view.name} changed while it was read: "
-            f"expected {found.kept} entities to be written, got {told.written}; run `potluck "
-            "materialize` again"
-        )
-    return found
-
-
-def census_of(store: FeatureStore, view: FeatureView, session: Session) -> Census | None:
-    source = parquet_source(view.batch_source)
-    if source is None or view.name not in session.straight or session.horizon is None:
-        return None
-    column = file_columns(view.batch_source)
-    counter = RowCounter(source, {key: column.get(key, key) for key in view.join_keys})
-    return counter.census(
-        session.horizon, getattr(store.config.offline_store, "memory_limit", None)
-    )
-
-
 def tell_servers(
     settings: Settings, store: FeatureStore, views: Sequence[FeatureView], as_of: datetime
 ) -> None:
     """Leave in Redis what was written of each view: a server compares it with what its champions
     read."""
-    features = {
-        name_in_redis(view, store.config): tuple(f.name for f in view.features) for view in views
-    }
-    redis, key = client(settings), feed_key(store.project)
+    features = {}
+    for view in views:
+        names = tuple(feature.name for feature in view.features)
+        features[name_in_redis(view, store.config)] = names
+    redis = client(settings)
+    key = feed_key(store.project)
     written_now = dict.fromkeys(features, datetime.now(UTC))
     try:
         stored: Any = redis.get(key)
         earlier = read_feed(stored)
         # A view that is no longer written keeps its moment: its readers see it grow old.
-        written_at = {**(earlier.written_at if earlier else {}), **written_now}
+        written_before = earlier.written_at if earlier else {}
+        written_at = {**written_before, **written_now}
         redis.set(key, Feed(as_of, features, written_at).to_json())
     except REDIS_ERRORS as error:
         raise ServiceUnreachable(

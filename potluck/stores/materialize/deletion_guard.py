@@ -52,7 +52,7 @@ class Leaving:
 
 
 @dataclass(frozen=True)
-class LeavingGuard:
+class DeletionGuard:
     """Asked before entities are deleted, view by view."""
 
     client: RedisClient
@@ -72,8 +72,11 @@ class LeavingGuard:
         Raises:
             Refused: more entities would go than may; nothing was written.
         """
-        plain = [view for view in views if self.can_foretell(view)]
-        found = [self.leaving(view, partial(self.entities_in_data, view, as_of)) for view in plain]
+        found = []
+        for view in views:
+            if self.can_foretell(view):
+                data = partial(self.entities_in_data, view, as_of)
+                found.append(self.leaving(view, data))
         self.refuse(found, "nothing was written")
         return {each.view: each.keys for each in found}
 
@@ -83,14 +86,16 @@ class LeavingGuard:
         Raises:
             Refused: more entities would go than may; nothing was deleted.
         """
-        others = [view for view in views if not self.can_foretell(view)]
-        found = [
-            self.leaving(view, partial(self.entities_written, view, session)) for view in others
-        ]
+        found = []
+        for view in views:
+            if not self.can_foretell(view):
+                data = partial(self.entities_written, view, session)
+                found.append(self.leaving(view, data))
         self.refuse(found, "all views were written, and nothing was deleted")
 
     def can_foretell(self, view: FeatureView) -> bool:
-        return isinstance(self.store._get_provider().batch_engine, PotluckEngine) and is_plain(view)
+        engine = self.store._get_provider().batch_engine
+        return isinstance(engine, PotluckEngine) and is_plain(view)
 
     def entities_in_data(self, view: FeatureView, as_of: datetime) -> Hashes:
         task = MaterializationTask(self.store.project, view, EARLIEST, as_of)
@@ -116,13 +121,16 @@ class LeavingGuard:
         own = own_fields(name_in_redis(view, self.store.config))
         with BulkWriter(self.client) as reader:
             for block in entity_keys_like(self.client, project, join_keys):
-                present = data() if present is None else present
+                if present is None:
+                    present = data()
                 known = is_among(key_hashes(block), present)
                 staying += int(known.sum())
                 others = of_project(block.filter(pa.array(~known)), project, len(join_keys))
                 if len(others):
                     stamps, marks = reader.read(others, own)
-                    written = ~np.asarray(stamps.is_null(), bool) & ~is_pushed(stamps, marks)
+                    # An entity may be there for another view's sake, or as a push left it.
+                    of_view = ~np.asarray(stamps.is_null(), bool)
+                    written = of_view & ~is_pushed(stamps, marks)
                     gone.append(others.filter(pa.array(written)))
         keys = pa.concat_arrays(gone) if gone else pa.array([], pa.binary())
         return Leaving(view.name, view.batch_source.name, len(keys), staying, keys)

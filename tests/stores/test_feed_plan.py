@@ -19,10 +19,10 @@ from potluck.contract.errors import Refused
 from potluck.contract.features import FeatureContract
 from potluck.contract.feed import Feed, feed_key, read_feed
 from potluck.contract.redis_format import decode_value
-from potluck.stores.materialize.feeding import Unfed
-from potluck.stores.materialize.materializing import Materialized
+from potluck.stores.materialize.feed_plan import Unfed
+from potluck.stores.materialize.run import Materialized
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.population import Shard, view_part
-from potluck.stores.parquet.reader import connected
 
 BOTH = {"x": Float64, "c": Float64}
 FORCE = "c is worth nothing"

@@ -9,7 +9,7 @@ from redis_servers import Processes, RedisProcess
 from shops import DAY, NOON, Shop, item_key, records
 
 from potluck.contract.errors import Refused
-from potluck.stores.materialize.leaving import LeavingGuard
+from potluck.stores.materialize.deletion_guard import DeletionGuard
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_what_only_feast_can_make_is_written_but_nothing_is_deleted(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A view with a transformation: its entities are known when they are written."""
-    monkeypatch.setattr(LeavingGuard, "can_foretell", lambda *_: False)
+    monkeypatch.setattr(DeletionGuard, "can_foretell", lambda *_: False)
     shop.define(records(range(4), x=[7.0] * 4))
     with pytest.raises(Refused, match="all views were written, and nothing was deleted"):
         shop.materialize()

@@ -3,19 +3,18 @@ UTC."""
 
 import glob
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potluck.contract.errors import DataError, MissingStepError, UsageError
+from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.fields import DType
+from potluck.stores.parquet.read_errors import AGAIN, no_parquet
+from potluck.stores.parquet.sql import literal, quoted, utc
 
 FILE, LINE = "potluck_file", "file_row_number"
 TIMES = ("TIMESTAMP", "DATE")
@@ -33,65 +32,6 @@ HELD_AS: Mapping[DType, tuple[str, ...]] = {
 }
 """DuckDB's types of a column that casts to a dtype without loss; fractions in whole numbers are
 looked for apart."""
-AGAIN = "write the source again (`potluck ingest`)"
-
-
-@contextmanager
-def connected(
-    *sources: "ParquetSource",
-    threads: int | None = None,
-    memory_limit: str | None = None,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database of its own that counts time in UTC; what exceeds `memory_limit` spills to a folder
-    that goes with it.
-
-    Args:
-        sources: what is read, to be named where it can't be.
-
-    Raises:
-        DataError, UsageError: as `told_in_words`.
-    """
-    with tempfile.TemporaryDirectory(prefix="potluck-duckdb-") as folder:
-        wanted = {"threads": threads, "memory_limit": memory_limit, "temp_directory": folder}
-        options = {name: value for name, value in wanted.items() if value is not None}
-        with told_in_words(*sources), duckdb.connect(config=options) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
-
-
-@contextmanager
-def told_in_words(*sources: "ParquetSource") -> Iterator[None]:
-    """Tell DuckDB's errors as ours, and name what is read.
-
-    Raises:
-        DataError: the sources do not hold what a query asks for.
-        UsageError: they can't be read within the memory limit.
-    """
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise UsageError(
-            f"DuckDB needs more memory: {str(error).splitlines()[0]}; raise memory_limit"
-        ) from None
-    except duckdb.Error as error:
-        read = (
-            ", ".join(f"source {source.name} ({source.files[0]})" for source in sources)
-            or "the sources"
-        )
-        raise DataError(
-            f"DuckDB can't read {read} as declared: {first_line(error)}; {AGAIN}"
-        ) from error
-
-
-def no_parquet(source: str, file: str, error: Exception) -> DataError:
-    return DataError(
-        f"source {source} ({file}): expected parquet; got {first_line(error)}; {AGAIN}"
-    )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says before it shows a query or a stack."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def read_schema(source: str, file: str) -> pa.Schema:
@@ -208,16 +148,13 @@ class ParquetSource:
 
         Where they stand is found first: to rank whole rows takes a third longer.
         """
-        chosen = ", ".join(
-            f"{quoted(column)} AS {quoted(alias)}" for alias, column in columns.items()
-        )
+        chosen = [f"{quoted(column)} AS {quoted(alias)}" for alias, column in columns.items()]
         entity = ", ".join(map(quoted, keys)) or "true"
         order = f"PARTITION BY {entity} ORDER BY {self.time} DESC, {self.later_first}"
         rows = f"""SELECT {self.file}, {LINE} FROM {self.scan} WHERE {where}
             QUALIFY row_number() OVER ({order}) = 1"""
-        return (
-            f"SELECT {chosen} FROM {self.scan} WHERE {where} AND ({self.file}, {LINE}) IN ({rows})"
-        )
+        within = f"{where} AND ({self.file}, {LINE}) IN ({rows})"
+        return f"SELECT {', '.join(chosen)} FROM {self.scan} WHERE {within}"
 
     def outranked(self, keys: Iterable[str]) -> str:
         """Where records stand in whose place another one of their entity and timestamp counts:
@@ -246,23 +183,3 @@ def parquet_files(name: str, path: str) -> tuple[str, ...]:
             "or `potluck apply` if the home was moved"
         )
     return files
-
-
-def quoted(name: str) -> str:
-    """A name as SQL's identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL's literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def utc(column: str) -> str:
-    """A timestamp column in UTC, in microseconds."""
-    return f"CAST({quoted(column)} AS TIMESTAMPTZ)"
-
-
-def moment(at: datetime) -> str:
-    """A moment as SQL's literal."""
-    return f"TIMESTAMPTZ '{at.isoformat()}'"

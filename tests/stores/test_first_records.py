@@ -3,7 +3,7 @@
 import pytest
 
 from potluck.contract.features import FeatureContract, LookupView, UnknownPolicy
-from potluck.stores.parquet.known import policy_of_keys
+from potluck.stores.parquet.first_records import policy_of_keys
 
 SHOP, TOWN = ("shop",), ("town",)
 
