@@ -13,15 +13,16 @@ from typing import Any
 import pyarrow as pa
 from feast import FeatureStore
 
-from monitoring.decode.lookups import status_of
 from potluck.contract.errors import DataError, MissingStepError
 from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.fields import Field
+from potluck.scoring.lookups import status_of
 from potluck.stores.definitions.registered_objects import registered_view
 from potluck.stores.parquet.arrow_types import cast
 from potluck.stores.parquet.asof import ENTITIES, ROW, Lookup, join_query
+from potluck.stores.parquet.connection import connected
 from potluck.stores.parquet.offline_reads import file_columns, parquet_source
-from potluck.stores.parquet.reader import ParquetSource, connected
+from potluck.stores.parquet.source import ParquetSource
 
 DUE = "potluck_looked_up_at"
 RECORDED = "potluck_recorded_at"

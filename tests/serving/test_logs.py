@@ -202,10 +202,10 @@ from cli.main import main
 
 find = HotCalls.find
 
-def failing(self, method, path, request_id):
+def failing(self, method, path, *others):
     if path == "/broken":
         raise ValueError("ours")
-    return find(self, method, path, request_id)
+    return find(self, method, path, *others)
 
 HotCalls.find = failing
 main()
