@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potluck.contract.features import FeatureContract
-from potluck.contract.fields import Field
-from potluck.scoring.frames import BOUNDS
+from potluck.contract.fields import LARGEST_OF, Field
 from potluck.stores.parquet.population import ShardRows
 
 UNKNOWN = "the feature store knows no such entity"
@@ -67,7 +66,7 @@ def lacks(field: Field, column: pa.Array) -> bool:
 
     0, false and "" are defaults.
     """
-    return field.required and field.default is None and column.null_count > 0
+    return field.must_be_given and column.null_count > 0
 
 
 def out_of_bounds(field: Field, column: pa.Array) -> ArrowMask:
@@ -77,13 +76,13 @@ def out_of_bounds(field: Field, column: pa.Array) -> ArrowMask:
     """
     if field.dtype == "float64":
         return pc.is_inf(column)
-    if field.dtype in BOUNDS:
-        return pc.greater(pc.abs(column), BOUNDS[field.dtype])
+    if field.dtype in LARGEST_OF:
+        return pc.greater(pc.abs(column), LARGEST_OF[field.dtype])
     return pa.repeat(pa.scalar(value=False), len(column))
 
 
 def bounds_of(field: Field) -> str:
-    limit = BOUNDS.get(field.dtype)
+    limit = LARGEST_OF.get(field.dtype)
     if limit is None:
         return "expected a finite number"
     return f"expected a whole number within ±{limit}"

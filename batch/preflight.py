@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import redis
 
-from batch.publish import is_another_type, stored_fields, values_of
+from batch.publish import stored_fields, values_of
 from batch.view import View
 from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import Pointer, publication_key
-from potluck.redis.client import REDIS_ERRORS, RedisClient
+from potluck.redis.client import REDIS_ERRORS, RedisClient, is_wrong_type
 
 MARGIN = 1.1
 """Factor for what grows with the keys and MEMORY USAGE does not count: Redis' own hash tables, and
@@ -116,7 +116,7 @@ def growth(client: Any, key: bytes, scratch: bytes, fields: dict[bytes, bytes]) 
     try:
         held = client.hgetall(key)
     except redis.ResponseError as error:
-        if not is_another_type(error):
+        if not is_wrong_type(error):
             raise
         return 0  # the key holds something else: it will be left as it is
     client.delete(scratch)  # of a run that was killed just here

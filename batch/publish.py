@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import redis
 
 from batch.lease import Lease
 from batch.score import FAILURE
@@ -81,11 +80,6 @@ def stage(
             f"Redis did not take the run ({error}); the last published run is still read; "
             "run `potluck nightly --resume`"
         ) from None
-
-
-def is_another_type(reply: object) -> bool:
-    """Say whether a reply of Redis is the error for a key that holds no hash."""
-    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def values_of(column: Any, rows: int) -> list[Any]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from batch.admission import UNKNOWN
 from batch.profile import Predicted, Profile, count_predictions, share_outside, stability_index
-from batch.publish import is_another_type, stored_columns, values_of
+from batch.publish import stored_columns, values_of
 from batch.runs import Check
 from batch.view import View
 from potluck.contract.accounting import LeftOut
@@ -19,7 +19,7 @@ from potluck.contract.errors import Refused, ServiceUnreachable
 from potluck.contract.publication import PREDICTION, Pointer, StoredPredictions
 from potluck.contract.redis_format import DamagedValueError, Scalar
 from potluck.contract.settings import Settings
-from potluck.redis.client import REDIS_ERRORS
+from potluck.redis.client import REDIS_ERRORS, is_wrong_type
 from potluck.scoring.transform import class_name
 
 TAG_AS_MISSING = "tag their feature view unknown=missing and train again"
@@ -156,7 +156,7 @@ def verify_staged(view: View, sample: pa.Table, pointer: Pointer, refused: int) 
     entities = sample[view.publication.key.name].to_pylist()
     rows = written_rows(view, sample, pointer)
     for entity, row, reply in zip(entities, rows, replies, strict=True):
-        if refused and is_another_type(reply):
+        if refused and is_wrong_type(reply):
             continue
         if read_back(reader, reply, pointer) != row:
             found = f"the prediction of {entity} does not read back as it was written"

@@ -26,7 +26,7 @@ from potluck.stores.parquet.first_records import (
 )
 from potluck.stores.parquet.offline_reads import TIME, Inputs, point_in_time
 from training.booster import Places
-from training.labels import must_be_there, no_value_reason, read_labelled_rows
+from training.labels import no_value_reason, read_labelled_rows
 from training.sieve import Sieve
 from training.split import Splittable
 
@@ -136,7 +136,7 @@ def earliest(firsts: Iterable[pa.Table]) -> datetime | None:
 def take_out_incomplete_lookups(sieve: Sieve, contract: FeatureContract, inputs: Inputs) -> Inputs:
     """Leave out rows without a looked-up value that is required and has no default."""
     for field in contract.online:
-        if must_be_there(field):
+        if field.must_be_given:
             gone = np.array([value is None for value in inputs.columns[field.name]], dtype=np.bool_)
             sieve.take_out(no_value_reason(field), gone)
             inputs = inputs.take(np.flatnonzero(~gone).tolist())

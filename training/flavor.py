@@ -12,7 +12,6 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import DType, Field
 from potluck.contract.manifest import MANIFEST, listed_files
 from potluck.scoring.bundle import MODEL_FILE
-from potluck.scoring.frames import is_required
 from potluck.scoring.golden import read_golden
 from potluck.scoring.pyfunc import REQUEST_TIME
 from potluck.scoring.transform import probability_column
@@ -67,7 +66,7 @@ def signature(contract: FeatureContract) -> ModelSignature:
 
 
 def input_column(field: Field) -> ColSpec:
-    return ColSpec(TYPES[field.dtype], field.name, required=is_required(field))
+    return ColSpec(TYPES[field.dtype], field.name, required=field.must_be_given)
 
 
 def output_columns(contract: FeatureContract) -> list[ColSpec]:

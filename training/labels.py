@@ -158,12 +158,8 @@ def superseded_rows(rows: pa.Table, keys: Sequence[str], contract: FeatureContra
 def take_out_incomplete_requests(sieve: Sieve, fields: Sequence[Field]) -> None:
     """Leave out the rows that HTTP would refuse: a required field has no value and no default."""
     for field in fields:
-        if must_be_there(field):
+        if field.must_be_given:
             sieve.take_out(no_value_reason(field), missing_mask(sieve.rows, field.name))
-
-
-def must_be_there(field: Field) -> bool:
-    return field.required and field.default is None
 
 
 def no_value_reason(field: Field) -> str:

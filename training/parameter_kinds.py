@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from potluck.contract.fields import LARGEST_OF
+
 Value = str | int | float | bool
 Bounded = TypeVar("Bounded", int, float)
 
-LARGEST_INT32 = 2**31 - 1
+LARGEST_INT32 = LARGEST_OF["int32"]
 """LightGBM keeps every integer parameter in 32 bits."""
 
 

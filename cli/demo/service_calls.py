@@ -84,7 +84,7 @@ def read_sample(path: Path, contract: FeatureContract) -> list[Row]:
 
     wanted = contract.keys + contract.request
     needed = {key.name for key in contract.keys}
-    needed |= {field.name for field in wanted if field.required and field.default is None}
+    needed |= {field.name for field in wanted if field.must_be_given}
     try:
         source = pyarrow.dataset.dataset(path, format="parquet")
         columns = [field.name for field in wanted if field.name in source.schema.names]

@@ -1,14 +1,22 @@
 """A logged row as the inputs of a model, to the bit."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from monitoring.decode.personal import Personal
+from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract
 from potluck.contract.fields import DType, Field
 
+PYTHON: dict[DType, Callable[[Any], Any]] = {
+    "int64": int,
+    "int32": int,
+    "float64": float,
+    "string": str,
+    "bool": bool,
+}
 LoggedDict = dict[str, Any]
 """A row of the log by column name."""
 
@@ -49,12 +57,16 @@ def as_declared(value: Any, dtype: DType) -> Any:
     """Return a value as the service knew it.
 
     A column whose type changed from one version to the next is read with a wider type.
+
+    Raises:
+        DataError: it is no such value; an earlier setting may have had it hashed.
     """
-    if value is None:
-        return None
-    if dtype in ("int64", "int32"):
-        return int(value)
-    return str(value) if dtype == "string" else value
+    if value is None or type(value) is PYTHON[dtype]:
+        return value
+    try:
+        return value == "true" if dtype == "bool" else PYTHON[dtype](value)
+    except ValueError:
+        raise DataError(f"the log holds something else than a {dtype}") from None
 
 
 def request_times(rows: Sequence[LoggedDict]) -> list[datetime]:

@@ -15,6 +15,8 @@ from the clock."""
 
 LARGEST_INTEGER = 2**53
 """Beyond it a float64, and so the model and JSON, can't tell two integers apart."""
+LARGEST_OF: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
+"""The largest value, up and down, of the integer types."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Field:
     source: FieldSource
     required: bool = False
     default: Literals | None = None
+
+    @property
+    def must_be_given(self) -> bool:
+        """Whether a row can't do without its value: with a default, it can."""
+        return self.required and self.default is None
 
     def default_at(self, moment: datetime) -> Literals | None:
         """The default, with a part of the request's time filled in where it stands for one."""

@@ -22,6 +22,19 @@ def shared(path: Path) -> Iterator[None]:
         yield
 
 
+def try_lock(handle: int | TextIO) -> bool:
+    """Take the lock of an open file alone, unless somebody else holds it.
+
+    Returns:
+        Whether it is taken. It is given back when the file is closed.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def exclusive(path: Path, busy: str) -> Iterator[TextIO]:
     """Hold a lock file, open for reading and appending, until the block ends.
@@ -34,8 +47,6 @@ def exclusive(path: Path, busy: str) -> Iterator[TextIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(f"{busy} (it holds {path})") from None
+        if not try_lock(file):
+            raise Locked(f"{busy} (it holds {path})")
         yield file

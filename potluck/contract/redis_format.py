@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from potluck.contract.fields import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import LARGEST_INTEGER, LARGEST_OF, DType, Field
 
 Scalar = str | int | float | bool | None
 
@@ -159,7 +159,7 @@ def whole_within(lowest: int, highest: int) -> Callable[[Scalar], bool]:
 
 FITTING: dict[DType, Callable[[Scalar], bool]] = {
     "int64": whole_within(-LARGEST_INTEGER, LARGEST_INTEGER),
-    "int32": whole_within(-(2**31), 2**31 - 1),
+    "int32": whole_within(-LARGEST_OF["int32"] - 1, LARGEST_OF["int32"]),
     "float64": lambda value: type(value) is float and not math.isnan(value),
     "string": lambda value: type(value) is str,
     "bool": lambda value: type(value) is bool,

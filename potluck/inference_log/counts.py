@@ -4,12 +4,13 @@ The file is mapped into the worker's memory: to count costs no system call, and 
 leaves its last count. The worker holds the file's lock; so a reader sees whether it lives.
 """
 
-import fcntl
 import mmap
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+
+from potluck.contract.lock import try_lock
 
 COUNTS_FILE = "counts"
 NUMBER = struct.Struct("<Q")
@@ -40,7 +41,7 @@ class WorkerCounts:
         """
         handle = os.open(folder / COUNTS_FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(handle)  # the file is new, so nobody holds it
             # Reserved now: a page that a full disk can't give later would kill the process.
             os.posix_fallocate(handle, 0, mmap.PAGESIZE)
             self.memory = mmap.mmap(handle, mmap.PAGESIZE)
@@ -99,9 +100,6 @@ def is_alive(worker: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(handle)
     finally:
         os.close(handle)
-    return False

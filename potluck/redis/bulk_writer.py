@@ -11,7 +11,7 @@ import pyarrow as pa
 from redis.cluster import RedisCluster
 
 from potluck.redis.binary_columns import lengths
-from potluck.redis.client import REDIS_ERRORS, RedisClient
+from potluck.redis.client import REDIS_ERRORS, RedisClient, is_wrong_type
 from potluck.redis.pipelined_connection import Batch, Lane, unreachable
 from potluck.redis.resp_stream import SLOTS, Part, command_stream, hash_slots
 
@@ -222,7 +222,7 @@ def fail_on(replies: list[Any]) -> list[int]:
     """
     errors = [place for place, reply in enumerate(replies) if isinstance(reply, Exception)]
     for place in errors:
-        if not str(replies[place]).startswith("WRONGTYPE"):
+        if not is_wrong_type(replies[place]):
             raise unreachable(str(replies[place]))
     return errors
 

@@ -25,6 +25,11 @@ REDIS_ERRORS = (redis.RedisError, RedisClusterException, OSError)
 """What a client raises when its Redis is away; redis-py has no common base for it."""
 
 
+def is_wrong_type(reply: object) -> bool:
+    """Whether a reply is Redis' error for a key that holds something else than was asked for."""
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
 def redis_client(url: str, **options: Any) -> RedisClient:
     """A client that fails at once instead of retrying for seconds.
 

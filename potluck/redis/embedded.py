@@ -6,7 +6,6 @@ server process itself inherits says who owns the file: a second server on the sa
 it over silently.
 """
 
-import fcntl
 import importlib.util
 import os
 import shutil
@@ -19,6 +18,7 @@ import redis
 
 from potluck.contract.errors import PotluckError, ServiceUnreachable
 from potluck.contract.home import make_home
+from potluck.contract.lock import try_lock
 from potluck.contract.processes import unmarked
 from potluck.contract.settings import Settings
 from potluck.redis.client import REDIS_ERRORS, RedisClient, redis_client
@@ -35,11 +35,8 @@ def ensure_redis(settings: Settings) -> None:
     folder = private_folder(settings.home / "redis")
     private_folder(settings.redis_socket.parent)
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # somebody else is starting it, or it runs and its socket is slow to answer
-        else:
+        # Else somebody else is starting it, or it runs and its socket is slow to answer.
+        if try_lock(lock):
             start(settings, folder, lock.fileno())
         wait_until_it_answers(settings)
 
@@ -49,11 +46,7 @@ def has_ended(settings: Settings) -> bool:
     if not settings.uses_embedded_redis:
         return False
     with (private_folder(settings.home / "redis") / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+        return try_lock(lock)
 
 
 def stop_redis(settings: Settings) -> bool:

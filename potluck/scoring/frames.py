@@ -13,10 +13,9 @@ import numpy as np
 
 from potluck.contract.errors import DataError
 from potluck.contract.features import FeatureContract
-from potluck.contract.fields import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import LARGEST_OF, DType, Field
 from potluck.scoring.vectors import NumberVector
 
-BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 EXPECTED: dict[DType, str] = {
     "int64": "a whole number (int64, up to 2^53)",
     "int32": "a whole number (int32)",
@@ -103,14 +102,9 @@ def contract_columns(contract: FeatureContract, table: Table) -> dict[str, Seque
         given = table.columns.get(field.name)
         columns[field.name] = [None] * table.height if given is None else typed_column(field, given)
     for field in contract.inputs:
-        if is_required(field):
+        if field.must_be_given:
             check_complete(field, columns[field.name])
     return columns
-
-
-def is_required(field: Field) -> bool:
-    """Whether a row can't do without it: with a default, it can."""
-    return field.required and field.default is None
 
 
 def check_names(contract: FeatureContract, table: Table) -> None:
@@ -128,7 +122,7 @@ def check_names(contract: FeatureContract, table: Table) -> None:
     absent = [
         field.name
         for field in contract.inputs
-        if is_required(field) and field.name not in table.columns
+        if field.must_be_given and field.name not in table.columns
     ]
     if absent:
         raise DataError(
@@ -165,8 +159,8 @@ def typed_column(field: Field, given: Any) -> Sequence[Any]:
 def number_vector(field: Field, numbers: "np.ndarray[Any, Any]") -> NumberVector | None:
     """All numbers at once; None where one of them does not fit, so that each is looked at."""
     known = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
-    if field.dtype in BOUNDS:
-        bound = BOUNDS[field.dtype]
+    if field.dtype in LARGEST_OF:
+        bound = LARGEST_OF[field.dtype]
         fits = ((known >= -bound) & (known <= bound)).all() and (np.trunc(known) == known).all()
     else:
         fits = np.isfinite(known).all()
@@ -225,8 +219,8 @@ def truth(value: Any) -> bool | None:
 
 
 CONVERTERS: dict[DType, Callable[[Any], Any]] = {
-    "int64": lambda value: whole_number(value, BOUNDS["int64"]),
-    "int32": lambda value: whole_number(value, BOUNDS["int32"]),
+    "int64": lambda value: whole_number(value, LARGEST_OF["int64"]),
+    "int32": lambda value: whole_number(value, LARGEST_OF["int32"]),
     "float64": finite_number,
     "string": text,
     "bool": truth,

@@ -69,9 +69,7 @@ class EntityReader:
         self.online = contract.online
         self.names = frozenset(field.name for field in contract.online)
         self.required = [
-            place
-            for place, field in enumerate(contract.online)
-            if field.required and field.default is None
+            place for place, field in enumerate(contract.online) if field.must_be_given
         ]
         self.timestamps = Remembered(decode_timestamp)
         self.in_order = picker(reply_places(contract))

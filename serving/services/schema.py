@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 
 from potluck.contract.errors import Detail, SchemaValidation
 from potluck.contract.features import FeatureContract
-from potluck.contract.fields import LARGEST_INTEGER, DType, Field
+from potluck.contract.fields import LARGEST_OF, DType, Field
 from serving.bodies.batch_body import BatchReader, too_heavy
 from serving.bodies.json_structure import UNCOUNTED_BYTES, is_light
 from serving.bodies.malformed import ONE_RECORD, not_json
@@ -38,9 +38,9 @@ WHOLE_NUMBER = re.compile(r"([+-]?[0-9]{1,19})(?:\.0+)?")
 FORM_OF_RECORDS = f'{{"{ROWS}": [{{"field": value, ...}}, ...]}}'
 FORM_OF_IDS = '{"ids": [id, ...]}'
 
-BOUNDS: dict[DType, int] = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 INTEGERS: dict[DType, Any] = {
-    dtype: Annotated[StrictInt, Constraint(ge=-bound, le=bound)] for dtype, bound in BOUNDS.items()
+    dtype: Annotated[StrictInt, Constraint(ge=-bound, le=bound)]
+    for dtype, bound in LARGEST_OF.items()
 }
 
 
@@ -202,9 +202,7 @@ def record_type(service: str, entries: dict[str, Any]) -> Any:
 
 def is_required(field: Field) -> bool:
     """Whether a request must carry a field: a looked-up one is brought by the store."""
-    return field.source == "key" or (
-        field.source == "request" and field.required and field.default is None
-    )
+    return field.source == "key" or (field.source == "request" and field.must_be_given)
 
 
 class KeyReader:

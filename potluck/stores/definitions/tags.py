@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from potluck.contract.errors import DefinitionError
 from potluck.contract.features import Objective, SplitKind, Transform, UnknownPolicy
 from potluck.contract.fields import (
-    LARGEST_INTEGER,
+    LARGEST_OF,
     REQUEST_TIME,
     DType,
     Field,
@@ -25,7 +25,6 @@ VIEW_TAGS = frozenset({"unknown"})
 FIELD_TAGS = frozenset({"required", "default", "categorical"})
 NO_TAGS: frozenset[str] = frozenset()
 NUMBER_DTYPES = ("int64", "int32", "float64")
-LARGEST = {"int64": LARGEST_INTEGER, "int32": 2**31 - 1}
 DTYPES: dict[str, DType] = {
     "Int64": "int64",
     "Int32": "int32",
@@ -193,6 +192,6 @@ def parse_literal(text: str, dtype: DType) -> Literals:
     if dtype == "bool":
         return {"true": True, "false": False}[text]
     number = float(text) if dtype == "float64" else int(text)
-    if not math.isfinite(number) or (dtype != "float64" and abs(number) > LARGEST[dtype]):
+    if not math.isfinite(number) or (dtype != "float64" and abs(number) > LARGEST_OF[dtype]):
         raise ValueError
     return number

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from potluck.contract.publication import RUN_ID, Pointer, read_pointer, slot_view
 from potluck.contract.redis_format import NULL, decode_timestamp, timestamp_field
+from potluck.redis.client import is_wrong_type
 from potluck.stores.feast_plugins.view_names import name_in_redis
 
 Row = tuple[datetime | None, dict[str, Value] | None]
@@ -47,7 +48,7 @@ class Reading:
             ResponseError: Redis refused for another reason than what the key holds.
         """
         if isinstance(reply, Exception):
-            if str(reply).startswith("WRONGTYPE"):
+            if is_wrong_type(reply):
                 return None, None
             raise reply
         if not any(part is not None for part in reply) or not self.is_of_the_published_run(reply):
@@ -144,7 +145,7 @@ def mark_expired(
 
 def pointer_of(stored: Any) -> Pointer | None:
     """What lies under a pointer's key, or the error that came for it."""
-    if isinstance(stored, Exception) and not str(stored).startswith("WRONGTYPE"):
+    if isinstance(stored, Exception) and not is_wrong_type(stored):
         raise stored
     return read_pointer(stored) if isinstance(stored, bytes) else None
 
