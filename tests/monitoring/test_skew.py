@@ -311,11 +311,14 @@ def test_verbs_about_the_log_run_cold(items: Any) -> None:
     """Each in a process of its own, as a user starts it; other tests fork theirs."""
     since = now()
     predict(items, record_of(items, 1))
-    for words in (["log"], ["replay", "--since", since], ["skew", "--since", since]):
+    window = ["--since", since]
+    for words in (["log"], ["replay", *window], ["skew", *window], ["skew", "--log", *window]):
         ended = subprocess.run(
             [POTLUCK, *words], env=items.environment, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, ended.stderr
+    assert "potluck.skew" in ended.stderr
+    assert "consistency 1.000000" in ended.stderr
 
 
 def test_a_service_that_was_never_logged_is_told(items: Any) -> None:
