@@ -311,11 +311,31 @@ def test_verbs_about_the_log_run_cold(items: Any) -> None:
     """Each in a process of its own, as a user starts it; other tests fork theirs."""
     since = now()
     predict(items, record_of(items, 1))
-    for words in (["log"], ["replay", "--since", since], ["skew", "--since", since]):
+    window = ["--since", since]
+    for words in (["log"], ["replay", *window], ["skew", *window], ["skew", "--log", *window]):
         ended = subprocess.run(
             [POTLUCK, *words], env=items.environment, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, ended.stderr
+    assert "potluck.skew" in ended.stderr
+    assert "consistency 1.000000" in ended.stderr
+
+
+FEW_AT_ONCE = """
+import sys
+from cli.main import potluck
+from monitoring.skew import selection
+selection.ROWS_AT_ONCE = 7
+potluck.main(["skew", "--json", "--since", sys.argv[1]], standalone_mode=False)
+"""
+
+
+def test_rows_that_are_read_in_parts_add_up_to_the_same(items: Any) -> None:
+    since = now()
+    predict(items, *items.population()[:20])
+    (in_parts,) = json.loads(items.python(FEW_AT_ONCE, since))["services"]
+    assert in_parts["rows"] == 20
+    assert in_parts == skew(items, "--since", since)
 
 
 def test_a_service_that_was_never_logged_is_told(items: Any) -> None:
