@@ -44,6 +44,10 @@ class DrainingServer(uvicorn.Server):
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        check_application(self.config.loaded_app)
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         connections = edge_of(self.config.loaded_app).connections
         connections.draining = True
@@ -122,6 +126,21 @@ class DrainingServer(uvicorn.Server):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
+
+
+def check_application(app: object) -> None:
+    """See at the start that hot calls find their way, and tell what they pass by.
+
+    Raises:
+        TypeError: there is no edge behind the protocol.
+    """
+    edge = edge_of(app)
+    if app is not edge:
+        logger.warning(
+            "%s wraps the application: predictions and look-ups of single records pass it by. "
+            "Put what it does in front of the server, such as a proxy, or start without it",
+            type(app).__name__,
+        )
 
 
 def accept_nobody_new(listener: int) -> None:
