@@ -27,7 +27,8 @@ REDIS_ERRORS = (redis.RedisError, RedisClusterException, OSError)
 
 def is_wrong_type(reply: object) -> bool:
     """Whether a reply is Redis' error for a key that holds something else than was asked for."""
-    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+    # The parser's own class, not redis-py's, where the parser is asked without it.
+    return isinstance(reply, Exception) and str(reply).startswith("WRONGTYPE")
 
 
 def redis_client(url: str, **options: Any) -> RedisClient:
