@@ -148,7 +148,7 @@ def parquet_profile(
 ) -> ColumnProfile:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    dtype = declared_dtype(column)
+    dtype = held_dtype(column)
     if dtype is None:
         told = f"{column.type} is no type that a model or JSON can hold"
         return ColumnProfile(header, name, (), column, notes=(told,))
@@ -182,7 +182,7 @@ def with_own_marks(found: Inferred) -> Inferred:
     return Inferred(tuple(replace(column, missing=own) for column in found.declared), found.marks)
 
 
-def declared_dtype(column: pa.ChunkedArray) -> CsvType | None:
+def held_dtype(column: pa.ChunkedArray) -> CsvType | None:
     """Find the type that holds a parquet column; None where no type does."""
     held, types = column.type, pa.types
     if types.is_integer(held):

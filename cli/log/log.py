@@ -112,7 +112,7 @@ def show_rows(
         found = query.newest(connection, limit)
     rows = found.as_dicts()
     columns = found.columns if sql is not None else [*SHOWN_COLUMNS]
-    print_result(rows, rows_text(rows, columns), as_json=as_json)
+    print_result(rows, table_text(rows, columns), as_json=as_json)
 
 
 def key_and_value(entity: str) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def key_and_value(entity: str) -> tuple[str, str]:
     return key, value
 
 
-def rows_text(rows: list[dict[str, Any]], columns: list[str]) -> str:
+def table_text(rows: list[dict[str, Any]], columns: list[str]) -> str:
     """Return rows as a table for people."""
     cells = [[text_of(row.get(name)) for name in columns] for row in rows]
     lines = [columns, *cells]

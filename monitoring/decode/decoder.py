@@ -25,7 +25,7 @@ from potluck.contract.settings import Settings
 from potluck.inference_log.counts import is_alive, read_counts
 from potluck.inference_log.frames import DamagedSegment, Frame, read_frames
 from potluck.inference_log.layout import LogLayout, segment_number, segments_of
-from potluck.inference_log.progress import Progress, WorkerProgress, read_progress
+from potluck.inference_log.progress import DecoderProgress, WorkerProgress, read_progress
 from potluck.inference_log.rows import LoggedRow
 from potluck.scoring.lookups import LookupReader
 from potluck.scoring.releases import Releases
@@ -54,7 +54,7 @@ class Decoder:
         self.bundles = Bundles(releases)
         self.lookups: dict[str, LookupReader] = {}
         self.workers: set[str] = set()
-        self.progress: Progress = read_progress(layout.decoded)
+        self.progress: DecoderProgress = read_progress(layout.decoded)
 
     def decode_all(self) -> int:
         """Decode what the workers have written by now.

@@ -6,10 +6,11 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from potluck.contract.env_file import check_env_file
 from potluck.contract.errors import UsageError
+from potluck.contract.home import nearest_home, short_socket
 from potluck.contract.redis_url import parse_redis_url
 
-HOME_NAME = ".potluck"
 ENV_FILE = ".env"
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 
@@ -248,29 +249,6 @@ def load_settings(**flags: object) -> Settings:
         raise UsageError(f"a setting is not valid: {reasons}") from None
 
 
-def check_env_file(path: Path) -> None:
-    """See that every line of a `.env` file is understood: one that is not would be passed over.
-
-    Raises:
-        UsageError: it is no text, or a line is no `NAME=value`.
-    """
-    if not path.is_file():
-        return
-    from dotenv.parser import parse_stream
-
-    try:
-        with path.open(encoding="utf-8") as file:
-            wrong = [binding.original.line for binding in parse_stream(file) if binding.error]
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"expected text in UTF-8 in {path.absolute()}, found something else"
-        ) from None
-    if wrong:
-        raise UsageError(
-            f"expected NAME=value, found something else at line {wrong[0]} of {path.absolute()}"
-        )
-
-
 def source_path(project: str, source: str) -> str:
     """Where `potluck ingest` puts the parquet file of a source; for the feature repo's
     `FileSource(path=…)`."""
@@ -288,25 +266,3 @@ def available_cores() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def nearest_home(start: Path) -> Path:
-    """Where a home is looked for, and made: the same from a checkout's top and from within it.
-
-    `feast` changes into the repo's folder before it imports the definitions.
-    """
-    above = (start, *start.parents)
-    for folder in above:
-        if (folder / HOME_NAME).is_dir():
-            return folder / HOME_NAME
-    checkout = next((folder for folder in above if (folder / ".git").exists()), start)
-    return checkout / HOME_NAME
-
-
-def short_socket(home: Path) -> Path:
-    """A socket path that fits the kernel's limit, the same for every process of a home."""
-    import hashlib
-    import os
-
-    folder = Path(f"/tmp/potluck-{os.getuid()}")  # noqa: S108 - private_folder() checks its owner
-    return folder / f"{hashlib.sha256(str(home).encode()).hexdigest()[:16]}.sock"

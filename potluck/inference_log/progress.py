@@ -32,7 +32,7 @@ class Sums:
 
 
 @dataclass
-class Progress:
+class DecoderProgress:
     """What `decoded.json` holds."""
 
     workers: dict[str, WorkerProgress] = field(default_factory=dict)
@@ -61,10 +61,10 @@ class Progress:
         write_whole(path, PROGRESS.dump_json(self, indent=1))
 
 
-PROGRESS = TypeAdapter(Progress)
+PROGRESS = TypeAdapter(DecoderProgress)
 
 
-def read_progress(path: Path) -> Progress:
+def read_progress(path: Path) -> DecoderProgress:
     """Read how far the decoder has come; nowhere, where there is no file.
 
     Raises:
@@ -73,7 +73,7 @@ def read_progress(path: Path) -> Progress:
     try:
         return PROGRESS.validate_json(path.read_bytes())
     except FileNotFoundError:
-        return Progress()
+        return DecoderProgress()
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise BundleError(f"{path} can't be read: {reason}; restore it, or move it away") from None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from potluck.inference_log.counts import read_counts
 from potluck.inference_log.layout import LogLayout
-from potluck.inference_log.progress import Progress
+from potluck.inference_log.progress import DecoderProgress
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Totals:
         return self.answered - self.logged - self.dropped
 
 
-def count_totals(layout: LogLayout, progress: Progress) -> Totals:
+def count_totals(layout: LogLayout, progress: DecoderProgress) -> Totals:
     """Add up the workers of a home, living and ended."""
     ended, living = progress.ended, progress.workers.values()
     answered = sum(worker.answered for worker in living)

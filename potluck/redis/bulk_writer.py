@@ -12,8 +12,9 @@ from redis.cluster import RedisCluster
 
 from potluck.redis.binary_columns import lengths
 from potluck.redis.client import REDIS_ERRORS, RedisClient, is_wrong_type
-from potluck.redis.pipelined_connection import Batch, Lane, unreachable
+from potluck.redis.pipelined_connection import Batch, Lane
 from potluck.redis.resp_stream import SLOTS, Part, command_stream, hash_slots
+from potluck.redis.unreachable import unreachable
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 8 * 1024 * 1024

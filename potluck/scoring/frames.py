@@ -66,7 +66,7 @@ def table_of_frame(frame: Any) -> Table:
     names = [*frame.columns]
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
-        raise DataError(f"expected each column once, got {listed(twice)} more than once")
+        raise DataError(f"expected each column once, got {first_of(twice)} more than once")
     return Table({name: frame[name] for name in names}, len(frame))
 
 
@@ -78,7 +78,7 @@ def table_of_mapping(data: Mapping[str, Any]) -> Table:
     if lone or len(set(heights.values())) > 1:
         raise DataError(
             "expected a dict of columns of one length, or one record; got "
-            + listed([f"{name}: {heights.get(name, 'a single value')}" for name in data])
+            + first_of([f"{name}: {heights.get(name, 'a single value')}" for name in data])
         )
     return Table(data, next(iter(heights.values())))
 
@@ -113,10 +113,10 @@ def check_names(contract: FeatureContract, table: Table) -> None:
     unknown = [name for name in table.columns if name not in taken]
     if unknown:
         sent = [name for name in unknown if name in computed]
-        also = f" ({listed(sent)}: computed on demand, it can't be sent)" if sent else ""
+        also = f" ({first_of(sent)}: computed on demand, it can't be sent)" if sent else ""
         raise DataError(
             f"expected only columns that {contract.service} takes, got also "
-            f"{listed(unknown)}{also}; leave them out. It takes: "
+            f"{first_of(unknown)}{also}; leave them out. It takes: "
             f"{', '.join(field.name for field in contract.inputs)}"
         )
     absent = [
@@ -126,7 +126,7 @@ def check_names(contract: FeatureContract, table: Table) -> None:
     ]
     if absent:
         raise DataError(
-            f"{contract.service} requires the columns {listed(absent)}, and the table lacks them"
+            f"{contract.service} requires the columns {first_of(absent)}, and the table lacks them"
         )
 
 
@@ -135,7 +135,7 @@ def check_complete(field: Field, column: Sequence[Any]) -> None:
     if gaps:
         raise DataError(
             f"column {field.name}: expected {EXPECTED[field.dtype]} in every row, since it is "
-            f"required; missing in {len(gaps)} of {len(column)}: row {listed(gaps)}"
+            f"required; missing in {len(gaps)} of {len(column)}: row {first_of(gaps)}"
         )
 
 
@@ -168,7 +168,7 @@ def number_vector(field: Field, numbers: "np.ndarray[Any, Any]") -> NumberVector
 
 
 def typed_value(field: Field, value: Any, row: int) -> Any:
-    if is_missing(value):
+    if is_blank(value):
         return None
     made = CONVERTERS[field.dtype](value)
     if made is None:
@@ -179,14 +179,14 @@ def typed_value(field: Field, value: Any, row: int) -> Any:
     return made
 
 
-def is_missing(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """None, NaN, `pd.NA`, NaT."""
     if value is None or type(value).__name__ in NAMES_OF_MISSING:
         return True
     return isinstance(value, float | np.floating) and bool(value != value)
 
 
-def whole_number(value: Any, bound: int) -> int | None:
+def as_whole_number(value: Any, bound: int) -> int | None:
     """An int, a numpy integer, or a float such as 65.0; True is no number."""
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
@@ -219,8 +219,8 @@ def truth(value: Any) -> bool | None:
 
 
 CONVERTERS: dict[DType, Callable[[Any], Any]] = {
-    "int64": lambda value: whole_number(value, LARGEST_OF["int64"]),
-    "int32": lambda value: whole_number(value, LARGEST_OF["int32"]),
+    "int64": lambda value: as_whole_number(value, LARGEST_OF["int64"]),
+    "int32": lambda value: as_whole_number(value, LARGEST_OF["int32"]),
     "float64": finite_number,
     "string": text,
     "bool": truth,
@@ -228,6 +228,6 @@ CONVERTERS: dict[DType, Callable[[Any], Any]] = {
 """A value in the declared type; None where it is of another."""
 
 
-def listed(items: Sequence[Any]) -> str:
+def first_of(items: Sequence[Any]) -> str:
     first = ", ".join(map(str, items[:MOST_NAMED]))
     return first if len(items) <= MOST_NAMED else f"{first} and {len(items) - MOST_NAMED} more"

@@ -124,10 +124,10 @@ def sections(text: str) -> Iterator[dict[str, str]]:
     if not end:
         raise ValueError("its end is missing")
     for part in trees.split("\nTree="):
-        yield dict(entry(line) for line in part.splitlines())
+        yield dict(name_and_value(line) for line in part.splitlines())
 
 
-def entry(line: str) -> tuple[str, str]:
+def name_and_value(line: str) -> tuple[str, str]:
     name, _, value = line.partition("=")
     return name, value
 

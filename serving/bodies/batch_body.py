@@ -65,7 +65,7 @@ class JsonList:
             yield Piece(edge + 1, edges[place + 1], place == 0)
 
 
-class Batch(NamedTuple, Generic[Row]):
+class BatchBody(NamedTuple, Generic[Row]):
     """A body that was read."""
 
     rows: list[Row | SchemaValidation]
@@ -96,7 +96,7 @@ class BatchReader(Generic[Row]):
         self.name, self.form, self.read_row, self.beside = name, form, read, beside
         self.read_at_once = SchemaValidator(batch_of(name, row, beside)).validate_json
 
-    async def read(self, body: bytes, turns: Turns) -> Batch[Row]:
+    async def read(self, body: bytes, turns: Turns) -> BatchBody[Row]:
         """Read a body, each row checked by itself.
 
         Raises:
@@ -106,13 +106,13 @@ class BatchReader(Generic[Row]):
         if is_light(body):
             try:
                 found = self.read_at_once(body)
-                return Batch(found.pop(self.name), found)
+                return BatchBody(found.pop(self.name), found)
             except ValidationError:
                 pass
         async with turns:
             return await self.read_in_turns(body, turns)
 
-    async def read_in_turns(self, body: bytes, turns: Turns) -> Batch[Row]:
+    async def read_in_turns(self, body: bytes, turns: Turns) -> BatchBody[Row]:
         lists = await found_lists(body, turns)
         await turns.others()
         others = self.check_envelope(body, lists)
@@ -129,7 +129,7 @@ class BatchReader(Generic[Row]):
         if others is None:
             await turns.others()
             raise await self.malformed(body, blanked(body, lists, len(body)), turns)
-        return Batch(rows, others)
+        return BatchBody(rows, others)
 
     def check_envelope(self, body: bytes, lists: list[JsonList]) -> dict[str, Any] | None:
         """See what stands around the rows.

@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from potluck.contract.errors import BodyTooLarge, CallerLeft, RequestError
 from serving.bodies.json_structure import LARGEST_RECORD
-from serving.http.answers import Body, extra_body, lookup_body, prediction_body, send_json
+from serving.http.answers import Body, lookup_body, prediction_body, send_json
+from serving.http.detail_bodies import extra_body
 from serving.http.logged_rows import lookup_row, prediction_row
 from serving.http.target import Target
 from serving.log.recorder import Recorder

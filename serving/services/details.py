@@ -57,14 +57,14 @@ class DetailReader:
     ) -> Iterator[tuple[str, Detailed]]:
         """Return what went into the functions and the model, by name."""
         for field in self.contract.request:
-            yield field.name, with_default(field, record.get(field.name), "request", now)
+            yield field.name, value_or_default(field, record.get(field.name), "request", now)
         for field in self.contract.online:
             brought = record.get(field.name)
             if brought is not None:
                 yield field.name, {"value": brought, "source": "overridden"}
                 continue
             stored = found.values.get(field.name)
-            entry = with_default(field, stored, "online", now)
+            entry = value_or_default(field, stored, "online", now)
             yield field.name, {**entry, **self.provenance(field.name, found, answer)}
 
     def provenance(self, name: str, found: LookedUp, answer: Answer) -> Detailed:
@@ -91,7 +91,7 @@ class DetailReader:
         return outputs
 
 
-def with_default(field: Field, value: Any, source: Source, now: datetime) -> Detailed:
+def value_or_default(field: Field, value: Any, source: Source, now: datetime) -> Detailed:
     """Return a field's value, or its default where there is none."""
     default = field.default_at(now) if value is None else None
     if default is None:

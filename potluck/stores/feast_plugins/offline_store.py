@@ -88,7 +88,7 @@ class PotluckOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         rows = ibis.memtable(_to_utc(entity_df.copy(deep=False), time)).to_pyarrow()
         for found in known:
             found.check(connection.con, rows.schema)
-        place = register(connection, rows)
+        place = number_rows(connection, rows)
         with told_in_words(*(found.source for found in known)):
             table = connection.sql(join_query(place, time, known))
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
@@ -191,7 +191,7 @@ def connect(config: RepoConfig) -> Any:
     return connection
 
 
-def register(connection: Any, rows: pa.Table) -> dict[str, str]:
+def number_rows(connection: Any, rows: pa.Table) -> dict[str, str]:
     """Make the entity rows a numbered table; answers its columns' aliases by name."""
     place = {name: f"e{number}" for number, name in enumerate(rows.column_names)}
     numbers = pa.array(range(rows.num_rows), pa.int64())
