@@ -19,7 +19,7 @@ from potluck.scoring.releases import Release, Releases
 from serving.metrics import CHAMPION_REFUSED, REFUSED_BUNDLES
 from serving.online.store import OnlineStore
 from serving.services.champions import Champions
-from serving.services.refused_champions import FIRST_PAUSE, LONGEST_PAUSE
+from serving.services.refused_champions import FIRST_PAUSE, LONGEST_PAUSE, Refusals
 
 
 class Clock:
@@ -260,3 +260,13 @@ def test_an_error_that_nobody_foresaw_keeps_no_other_service_from_going_live(
     champions.look()
     assert set(champions.live.predictors) == {iris.repo.realtime}
     assert is_refused(iris.repo.hybrid)
+
+
+def test_a_refusal_for_another_reason_begins_with_a_short_pause() -> None:
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    for _ in range(4):
+        refusals.add("shop", "traces", "damaged", "nothing is served")
+    assert refusals.of["shop"].pause == FIRST_PAUSE * 8
+    refusals.add("shop", "traces", "gone", "nothing is served")
+    assert refusals.of["shop"].pause == FIRST_PAUSE
