@@ -10,6 +10,8 @@ from potluck.scoring.vectors import Vector
 
 Columns = Mapping[str, Sequence[Any]]
 ColumnFunction = Callable[[MutableMapping[str, list[Any]]], Mapping[str, Sequence[Any]]]
+BoundFunction = tuple[OnDemandFunction, ColumnFunction]
+"""What the contract declares, and its code."""
 
 
 class OwnColumns(MutableMapping[str, list[Any]]):
@@ -55,9 +57,7 @@ class OwnColumns(MutableMapping[str, list[Any]]):
         return len(self.names)
 
 
-def load_functions(
-    source: str, contract: FeatureContract
-) -> list[tuple[OnDemandFunction, ColumnFunction]]:
+def load_functions(source: str, contract: FeatureContract) -> list[BoundFunction]:
     """Execute `functions.py` and bind every function that the contract names.
 
     Raises:
@@ -80,6 +80,23 @@ def cause(error: Exception) -> str:
     return (
         f"{type(error).__name__}: {error}" if isinstance(error, NameError) else type(error).__name__
     )
+
+
+def run_functions(
+    functions: Sequence[BoundFunction], inputs: Columns, rows: int
+) -> dict[str, Sequence[Any]]:
+    """Run every function over the same inputs and return their outputs by name.
+
+    No function sees what another one gave: that is why they do not write into `inputs`.
+
+    Raises:
+        DamagedValueError: an input can't be read.
+        DataError: a function failed; see `run_function`.
+    """
+    outputs: dict[str, Sequence[Any]] = {}
+    for declared, code in functions:
+        outputs.update(run_function(declared, code, inputs, rows))
+    return outputs
 
 
 def run_function(

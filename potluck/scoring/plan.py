@@ -9,7 +9,6 @@ cell of the scorer by way of the same encoder once, and is found under itself th
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from operator import getitem, itemgetter
 from typing import Any
 
@@ -17,7 +16,6 @@ from potluck.contract.features import FeatureContract
 from potluck.contract.fields import REQUEST_TIME, Field
 from potluck.contract.redis_format import Scalar, value_reader
 from potluck.scoring.encoders import Encoder, Mark
-from potluck.scoring.functions import run_function
 from potluck.scoring.model import Model
 from potluck.scoring.transform import Predictions
 
@@ -65,23 +63,47 @@ class Remembered(dict[Any, Any]):
         return made
 
 
+class RowMarks:
+    """Collects the marks of one row while its values become cells.
+
+    All columns of a plan share one. They are asked by `map(getitem, ...)`, which can carry back
+    nothing but cells: so a value that deserves a mark is noted here at the same time. The plan
+    takes the marks after each row, before the next row's values are looked up.
+    """
+
+    def __init__(self) -> None:
+        self.noted: Marks = []
+
+    def note(self, encoder: Encoder) -> None:
+        self.noted.append((encoder.mark, encoder.name))
+
+    def take(self) -> Marks:
+        """Return what was noted since the last time, and begin anew."""
+        taken, self.noted = self.noted, []
+        return taken
+
+
 class Cells(Remembered):
-    """A column's values -> cells. What deserves a mark is marked each time, and not kept."""
+    """A column's values -> cells.
+
+    A cell is kept only where its value deserves no mark: a kept one is found without coming here,
+    so its mark would be noted once instead of in each row.
+    """
 
     def __init__(
         self,
         encoder: Encoder,
         read: Callable[[Any], Scalar],
         cell: Callable[[float], bytes],
-        marks: Marks,
+        row_marks: RowMarks,
     ) -> None:
         super().__init__(read)
-        self.encoder, self.cell, self.marks = encoder, cell, marks
+        self.encoder, self.cell, self.row_marks = encoder, cell, row_marks
 
     def __missing__(self, key: Any) -> bytes:
         number, marked = self.encoder.one(self.make(key))
         if marked:
-            self.marks.append((self.encoder.mark, self.encoder.name))
+            self.row_marks.note(self.encoder)
             return self.cell(number)
         cell: bytes = self.keep(key, self.cell(number))
         return cell
@@ -131,7 +153,6 @@ class Plan:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.functions = model.rows.functions
         names = [column.name for column in model.contract.columns]
         direct = direct_fields(model.contract)
         self.inputs = InputPlaces(model.contract)
@@ -140,14 +161,13 @@ class Plan:
             [place for place, field in enumerate(model.contract.online) if field.name in direct]
         )
         self.order = [names.index(name) for name in (*direct, *self.computed)]
-        self.marks: Marks = []
+        self.row_marks = RowMarks()
         self.cells = [self._cells(place, direct.get(names[place])) for place in self.order]
 
     def _cells(self, place: int, direct: Field | None) -> Cells:
-        scorer = self.model.scorer
-        cell = partial(scorer.cell, place) if place in scorer.used else no_cell
+        model = self.model
         read = itself if direct is None else stored_or_default(direct)
-        return Cells(self.model.rows.encoders[place], read, cell, self.marks)
+        return Cells(model.encoder_of(place), read, model.cell_maker(place), self.row_marks)
 
     def score(self, records: Sequence[Record], stored: Sequence[Stored], now: datetime) -> Outcome:
         """Score records with what the online store holds for each.
@@ -161,37 +181,34 @@ class Plan:
             DataError: an on-demand function failed, or a value is not of its declared type.
             DamagedValueError: stored bytes are no value of a field's declared type.
         """
-        self.marks.clear()
+        row_marks = self.row_marks
+        row_marks.take()  # a batch that failed half-way leaves its last row's marks behind
         cells: list[bytes] = []
         marks: dict[int, Marks] = {}
         for row, (known, computed) in enumerate(
             zip(stored, self.computed_rows(records, stored, now), strict=True)
         ):
             cells += self.cells_of((*self.direct(known), *computed))
-            if self.marks:
-                marks[row] = self.marks.copy()
-                self.marks.clear()
-        raw = self.model.scorer.raw_scores_of_cells(b"".join(cells), len(records), self.order)
-        return Outcome(self.model.predict(raw), marks)
+            if row_marks.noted:
+                marks[row] = row_marks.take()
+        predictions = self.model.predict_cells(b"".join(cells), len(records), self.order)
+        return Outcome(predictions, marks)
 
     def computed_rows(
         self, records: Sequence[Record], stored: Sequence[Stored], now: datetime
     ) -> Iterable[Sequence[Any]]:
         """The columns that are no stored field, row by row."""
         known = KnownColumns(self.inputs, records, stored, now)
-        outputs = [
-            run_function(declared, code, known, len(records)) for declared, code in self.functions
-        ]
-        for output in outputs:
-            known.update(output)
-        return (
-            zip(*(known[name] for name in self.computed), strict=True)
-            if self.computed
-            else [()] * len(records)
-        )
+        known.update(self.model.run_functions(known, len(records)))
+        if not self.computed:
+            return [()] * len(records)
+        return zip(*(known[name] for name in self.computed), strict=True)
 
     def cells_of(self, values: Sequence[Any]) -> list[bytes]:
-        """The cell of each column's value, all but the first time by one look-up."""
+        """The cell of each column's value, all but the first time by one look-up.
+
+        What deserves a mark is noted in `row_marks`.
+        """
         try:
             return [*map(getitem, self.cells, values)]
         except TypeError:
@@ -220,11 +237,6 @@ def stored_or_default(field: Field) -> Callable[[bytes | None], Scalar]:
 
 def itself(value: Any) -> Any:
     return value
-
-
-def no_cell(_value: float) -> bytes:
-    """Of a column that no tree asks for."""
-    return b""
 
 
 def picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from potluck.contract.features import FeatureContract, OnDemandFunction
+from potluck.contract.features import FeatureContract
 from potluck.contract.fields import Field
 from potluck.scoring.encoders import encoder
-from potluck.scoring.functions import ColumnFunction, Columns, run_function
+from potluck.scoring.functions import BoundFunction, Columns, run_functions
 from potluck.scoring.lightgbm_library import Matrix
 from potluck.scoring.vectors import Vector
 
@@ -32,9 +32,7 @@ class Rows:
 class RowBuilder:
     """Bound once to a contract and its functions."""
 
-    def __init__(
-        self, contract: FeatureContract, functions: list[tuple[OnDemandFunction, ColumnFunction]]
-    ) -> None:
+    def __init__(self, contract: FeatureContract, functions: Sequence[BoundFunction]) -> None:
         self.contract = contract
         self.functions = functions
         self.encoders = [encoder(column) for column in contract.columns]
@@ -54,11 +52,7 @@ class RowBuilder:
     def columns(self, inputs: Columns, times: Sequence[datetime]) -> dict[str, Sequence[Any]]:
         """Every model column by name, not encoded yet."""
         known: dict[str, Sequence[Any]] = dict(self.with_defaults(inputs, times))
-        outputs = [
-            run_function(declared, code, known, len(times)) for declared, code in self.functions
-        ]
-        for output in outputs:
-            known.update(output)
+        known.update(run_functions(self.functions, known, len(times)))
         return {column.name: known[column.name] for column in self.contract.columns}
 
     def with_defaults(self, inputs: Columns, times: Sequence[datetime]) -> dict[str, Sequence[Any]]:

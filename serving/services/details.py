@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from potluck.contract.features import LookupView
 from potluck.contract.fields import Field
-from potluck.scoring.functions import run_function
 from potluck.scoring.lookups import LookedUp, LookupReader
 from potluck.scoring.model import Model
 from serving.services.answer import Answer
@@ -22,7 +21,7 @@ class DetailReader:
     """Bound once to a model."""
 
     def __init__(self, model: Model) -> None:
-        self.contract, self.rows = model.contract, model.rows
+        self.contract, self.model = model.contract, model
         self.lookups = LookupReader(model.contract)
         views = model.contract.views
         self.view_of: dict[str, LookupView] = {
@@ -84,11 +83,8 @@ class DetailReader:
 
     def computed(self, taken: dict[str, list[Any]]) -> dict[str, Any]:
         """Run the on-demand functions on one row's inputs."""
-        outputs: dict[str, Any] = {}
-        for declared, code in self.rows.functions:
-            made = run_function(declared, code, taken, 1)
-            outputs.update((name, values[0]) for name, values in made.items())
-        return outputs
+        outputs = self.model.run_functions(taken, 1)
+        return {name: values[0] for name, values in outputs.items()}
 
 
 def value_or_default(field: Field, value: Any, source: Source, now: datetime) -> Detailed:

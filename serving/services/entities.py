@@ -18,7 +18,7 @@ from potluck.contract.redis_format import (
 from potluck.contract.reply_layout import ViewPlace, reply_places, view_places, views_by_keys
 from potluck.scoring.plan import Remembered, Stored, picker
 from serving.online.store import Call, KeyCommand, Reply
-from serving.services.schema import Record
+from serving.services.schema import Record, overridable_names
 from serving.services.stored_faults import NO_HASH, stores_fault
 
 
@@ -67,7 +67,7 @@ class EntityReader:
             for keys, views in views_by_keys(contract).items()
         ]
         self.online = contract.online
-        self.names = frozenset(field.name for field in contract.online)
+        self.overridable = overridable_names(contract)
         self.required = [
             place for place, field in enumerate(contract.online) if field.must_be_given
         ]
@@ -99,9 +99,9 @@ class EntityReader:
         if refused:
             return entities_not_found(refused)
         stored = self.in_order(fresh[0] if len(fresh) == 1 else [*chain.from_iterable(fresh)])
-        # A checked record keeps its schema's order, in which the looked-up fields come last.
         overridden: tuple[str, ...] = ()
-        if next(reversed(record)) in self.names:
+        # Its last name tells for the whole record: see `overridable_names`.
+        if next(reversed(record)) in self.overridable:
             stored, overridden = self.overridden(record, stored)
         not_found = join_keys_of(gaps) if gaps else ()
         known = Known(stored, overridden, not_found, replies, now)

@@ -2,7 +2,7 @@
 OpenAPI share it."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Any, NotRequired
 
@@ -99,12 +99,11 @@ class RequestSchema:
     """Checks records of one service."""
 
     def __init__(self, contract: FeatureContract) -> None:
-        fields = contract.keys + contract.request + contract.online
-        entries = {
-            field.name: entry(field, is_required(field), describe_field(field)) for field in fields
-        }
+        own = entries_of(contract.keys + contract.request)
+        # The order of a typed dict is the order of each checked record: `overridable_names` holds
+        # by it.
+        entries = {**own, **entries_of(contract.online)}
         self.service, self.entries = contract.service, entries
-        own = {field.name: entries[field.name] for field in contract.keys + contract.request}
         plain: TypeAdapter[Record] = TypeAdapter(record_type(contract.service, own))
         self.read_plain: Callable[[bytes], Record] = plain.validator.validate_json
         schema = plain.core_schema
@@ -190,6 +189,20 @@ class RequestSchema:
         if not reason["loc"]:
             return Detail(name, f"expected {ONE_RECORD}")
         return Detail(name, "required" if reason["type"] == "missing" else reason["msg"])
+
+
+def entries_of(fields: Sequence[Field]) -> dict[str, Any]:
+    """Return the annotation of each field by its name."""
+    return {field.name: entry(field, is_required(field), describe_field(field)) for field in fields}
+
+
+def overridable_names(contract: FeatureContract) -> frozenset[str]:
+    """Return the names of the looked-up fields, which a request may bring itself.
+
+    In a checked record they stand behind all others, however the request ordered them. So a record
+    brings one exactly where its last name is one: `next(reversed(record)) in names`.
+    """
+    return frozenset(field.name for field in contract.online)
 
 
 def record_type(service: str, entries: dict[str, Any]) -> Any:

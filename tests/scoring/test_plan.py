@@ -119,6 +119,14 @@ def test_a_failing_function_is_an_error_and_leaves_no_mark_behind(model: Model) 
     assert planned(plan, [({"weight": 1.0}, [encode_value(2.0, "float64")])]).marks == {}
 
 
+def test_a_row_that_fails_behind_a_mark_leaves_none_to_the_next(model: Model) -> None:
+    plan = Plan(model)
+    with pytest.raises(DataError, match="quantity is declared int64, but holds"):
+        planned(plan, [({"weight": 1.0, "quantity": ["eight"]}, [None])])
+    assert plan.row_marks.noted == [("imputed", "stock")]
+    assert planned(plan, [({"weight": 1.0}, [encode_value(2.0, "float64")])]).marks == {}
+
+
 @pytest.mark.parametrize("value", [["red"], {}, 1.5])
 def test_a_function_that_gives_what_can_be_no_value_is_an_error(parts: Any, value: Any) -> None:
     source = parts.functions_source.replace(
