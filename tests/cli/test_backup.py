@@ -18,7 +18,7 @@ from cli.upkeep.home_copy import copy_database
 
 
 @pytest.fixture(scope="module")
-def backup(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backup(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Made while the server is asked and a nightly run writes."""
     target = tmp_path_factory.mktemp("kept") / "backup"
     stopping, failed = threading.Event(), []
@@ -42,7 +42,9 @@ def backup(iris: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = json.loads(made.stdout)
     assert told["files"] > 10
     assert told["not_in_it"] == []
-    return target
+    yield target
+    # Others share this home, and know its first night.
+    assert iris.verb("nightly", "--rollback").returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def comparable(outcome: Any) -> Any:
 
 def in_turns(reader: BatchReader[Any], body: bytes) -> Any:
     try:
-        return comparable(asyncio.run(reader.read_in_turns(body, Turns())))
+        return comparable(asyncio.run(reader.read_in_turns(body, Turns())).rows)
     except RequestError as error:
         return comparable(error)
 
@@ -184,7 +184,7 @@ def test_ids_are_read_in_turns_as_they_are_at_once() -> None:
 
 def read(reader: BatchReader[Any], body: bytes) -> Any:
     try:
-        return comparable(asyncio.run(reader.read(body, Turns())))
+        return comparable(asyncio.run(reader.read(body, Turns())).rows)
     except RequestError as error:
         return comparable(error)
 

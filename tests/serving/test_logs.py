@@ -108,7 +108,7 @@ def test_every_line_is_json_tells_the_request_and_no_value_of_it(iris: Any, tmp_
                 json=spoilt(row),
                 headers={"x-request-id": "hot-1"},
             ),
-            post(f"{server.url}/predict/{hybrid}?key=hunter2", json=spoilt(row)),
+            post(f"{server.url}/predict/{hybrid}?details=false", json=spoilt(row)),
             post(
                 f"{server.url}/predict/{hybrid}/batch",
                 json={"dataframe_records": [spoilt(row)]},

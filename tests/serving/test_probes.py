@@ -65,7 +65,7 @@ def test_where_redis_does_not_answer_it_is_told_when_to_ask_again(
         key = next(iter(row.values()))
         answers = [
             server.post(f"/predict/{server.repo.hybrid}", row),
-            server.post(f"/predict/{server.repo.hybrid}?by=router", row),
+            server.post(f"/predict/{server.repo.hybrid}?details=false", row),
             server.post(f"/predict/{server.repo.hybrid}/batch", {"dataframe_records": [row]}),
             server.get(f"/lookup/{server.repo.batch}/{key}"),
             server.post(f"/lookup/{server.repo.batch}", {"ids": [key]}),

@@ -50,7 +50,7 @@ def test_a_body_with_much_white_space(
     assert (status, without_id(body)) == (200, expected)
 
 
-@pytest.mark.parametrize("form", ["{}?trace=1", "{}?", "/predict/%69ris_hybrid"])
+@pytest.mark.parametrize("form", ["{}?details=false", "{}?", "/predict/%69ris_hybrid"])
 def test_a_path_that_is_written_otherwise(
     iris: Any, path: str, record: bytes, expected: Any, form: str
 ) -> None:

@@ -83,7 +83,7 @@ def test_a_body_in_chunks_and_one_that_takes_the_router_are_read(
         assert without_id(answer(client)[2]) == expected
         client.sendall(post(f"{path}/batch", b'{"dataframe_records": [%b]}' % record, *offer))
         assert answer(client)[2]["predictions"] == [expected["prediction"]]
-        client.sendall(post(f"{path}?trace=1", record.ljust(1 << 17), *offer))
+        client.sendall(post(f"{path}?details=false", record.ljust(1 << 17), *offer))
         assert without_id(answer(client)[2]) == expected
 
 
