@@ -109,6 +109,8 @@ def test_a_worker_that_is_killed_or_frozen_is_replaced(
     with server_of(iris, tmp_path, "--workers", "2") as server:
         wait_until(lambda: len(workers_of(server)) == 2)
         victim, other = workers_of(server)
+        # The supervisor asks twice a second. One that has not answered yet may take its time.
+        time.sleep(2)
         os.kill(victim, number)
         deadline = time.monotonic() + REPLACED_SECONDS
         while not set(workers_of(server)) - {victim, other}:
