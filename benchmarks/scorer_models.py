@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import lightgbm
 import numpy as np
 
-from potluck.scoring.forest import Forest, UnknownTreesError
+from potluck.scoring.forest import Forest
+from potluck.scoring.forest_columns import UnknownTreesError
 from potluck.scoring.lightgbm_library import Booster, Matrix
 from potluck.scoring.model_text import TextModel, read_model
 from potluck.scoring.scorer import Scorer

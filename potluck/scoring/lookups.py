@@ -7,7 +7,7 @@ from potluck.contract.features import FeatureContract, LookupView
 from potluck.contract.redis_format import Scalar, decode_timestamp, value_reader
 from potluck.contract.reply_layout import ViewPlace, view_places, views_by_keys
 from potluck.inference_log.rows import Replies
-from potluck.scoring.plan import Remembered
+from potluck.scoring.remembered import Remembered
 
 Status = Literal["PRESENT", "NOT_FOUND", "OUTSIDE_MAX_AGE"]
 """Of a view: a null value of a view that is PRESENT was stored as null."""

@@ -9,7 +9,7 @@ cell of the scorer by way of the same encoder once, and is found under itself th
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import getitem, itemgetter
+from operator import getitem
 from typing import Any
 
 from potluck.contract.features import FeatureContract
@@ -17,12 +17,9 @@ from potluck.contract.fields import REQUEST_TIME, Field
 from potluck.contract.redis_format import Scalar, value_reader
 from potluck.scoring.encoders import Encoder, Mark
 from potluck.scoring.model import Model
+from potluck.scoring.picker import picker
+from potluck.scoring.remembered import Remembered
 from potluck.scoring.transform import Predictions
-
-MOST_REMEMBERED = 2048
-"""Values of one column; more are forgotten, so that a column of ever new values takes no more
-memory."""
-LONGEST_REMEMBERED = 128
 
 Record = Mapping[str, Any]
 Stored = Sequence[bytes | None]
@@ -37,30 +34,6 @@ class Outcome:
     predictions: Predictions
     marks: dict[int, Marks]
     """Row -> what is worth a note: the mark and its column."""
-
-
-class Remembered(dict[Any, Any]):
-    """What `make` makes of a key, kept for the next time.
-
-    Args:
-        longest: characters, or bytes, of a key that is kept: whoever sends ever new long ones must
-            not fill the memory.
-    """
-
-    def __init__(self, make: Callable[[Any], Any], longest: int = LONGEST_REMEMBERED) -> None:
-        super().__init__()
-        self.make, self.longest = make, longest
-
-    def __missing__(self, key: Any) -> Any:
-        return self.keep(key, self.make(key))
-
-    def keep(self, key: Any, made: Any) -> Any:
-        if isinstance(key, str | bytes) and len(key) > self.longest:
-            return made
-        if len(self) >= MOST_REMEMBERED:
-            self.clear()
-        self[key] = made
-        return made
 
 
 class RowMarks:
@@ -237,12 +210,3 @@ def stored_or_default(field: Field) -> Callable[[bytes | None], Scalar]:
 
 def itself(value: Any) -> Any:
     return value
-
-
-def picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Takes the values at these places out of a row."""
-    first = places[0] if places else 0
-    side_by_side = range(first, first + len(places))
-    if [*places] == [*side_by_side]:
-        return itemgetter(slice(side_by_side.start, side_by_side.stop))
-    return itemgetter(*places)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from potluck.contract.errors import BundleError
-from potluck.scoring.forest import Forest, UnknownTreesError
+from potluck.scoring.forest import Forest
+from potluck.scoring.forest_columns import UnknownTreesError
 from potluck.scoring.lightgbm_library import Booster, Matrix
 from potluck.scoring.model_text import read_model
 

@@ -16,7 +16,9 @@ from potluck.contract.redis_format import (
     timestamp_field,
 )
 from potluck.contract.reply_layout import ViewPlace, reply_places, view_places, views_by_keys
-from potluck.scoring.plan import Remembered, Stored, picker
+from potluck.scoring.picker import picker
+from potluck.scoring.plan import Stored
+from potluck.scoring.remembered import Remembered
 from serving.online.store import Call, KeyCommand, Reply
 from serving.services.schema import Record, overridable_names
 from serving.services.stored_faults import NO_HASH, stores_fault

@@ -20,7 +20,7 @@ from potluck.contract.publication import (
     read_pointer,
 )
 from potluck.contract.redis_format import DamagedValueError, entity_key_maker, value_reader
-from potluck.scoring.plan import Remembered
+from potluck.scoring.remembered import Remembered
 from serving.loop.microbatch import MicroBatch
 from serving.loop.tasks import Tasks, answer_to
 from serving.metrics import count, rows_counter

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from potluck.contract.errors import BundleError
-from potluck.scoring.forest import Forest, UnknownTreesError
+from potluck.scoring.forest import Forest
+from potluck.scoring.forest_columns import UnknownTreesError
 from potluck.scoring.lightgbm_library import Booster, Matrix
 from potluck.scoring.model_text import read_model
 from potluck.scoring.probe import check_scorer, probe_rows

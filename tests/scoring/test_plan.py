@@ -11,9 +11,9 @@ import pytest
 from potluck.contract.errors import DataError
 from potluck.contract.fields import Field
 from potluck.contract.redis_format import NULL, DamagedValueError, encode_value
-from potluck.scoring import plan as plans
+from potluck.scoring import remembered as memory
 from potluck.scoring.model import Model
-from potluck.scoring.plan import Marks, Outcome, Plan, Remembered, picker
+from potluck.scoring.plan import Marks, Outcome, Plan
 
 NOW = datetime(2010, 7, 31, 23, 30, tzinfo=UTC)
 Row = tuple[dict[str, Any], list[bytes | None]]
@@ -80,7 +80,7 @@ def test_batches_of_any_size_score_as_the_model_does(model: Model, size: int) ->
 
 
 def test_what_is_remembered_changes_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(memory, "MOST_REMEMBERED", 3)
     forgetful, rows = Plan(model), some_rows(200, seed=1)
     answers = [planned(forgetful, [row]).predictions.values for row in rows]
     assert answers == [planned(Plan(model), [row]).predictions.values for row in rows]
@@ -144,25 +144,6 @@ def test_stored_bytes_that_are_no_value_are_an_error(model: Model) -> None:
 
 def test_no_row_gives_no_answer(model: Model) -> None:
     assert planned(Plan(model), []).predictions.values == []
-
-
-def test_the_work_is_done_once_for_each_key() -> None:
-    seen: list[int] = []
-    remembered = Remembered(lambda key: seen.append(key) or key * 2)
-    assert [remembered[key] for key in (1, 2, 1, 2)] == [2, 4, 2, 4]
-    assert seen == [1, 2]
-
-
-@pytest.mark.parametrize("unit", ["x", b"x"])
-def test_a_long_value_is_made_each_time_and_not_kept(unit: str | bytes) -> None:
-    remembered = Remembered(len)
-    assert (remembered[unit * 129], remembered[unit * 128]) == (129, 128)
-    assert [*remembered] == [unit * 128]
-
-
-@pytest.mark.parametrize("places", [[], [0], [2], [0, 1, 2], [1, 2], [2, 0], [3, 1, 1]])
-def test_a_picker_takes_these_places_in_this_order(places: list[int]) -> None:
-    assert list(picker(places)("abcd")) == ["abcd"[place] for place in places]
 
 
 def test_every_kind_of_field_is_in_the_shop(model: Model) -> None:
